@@ -1,0 +1,5 @@
+//! A typed message bus in shared memory.
+#![deny(unsafe_code)]
+
+pub mod frame;
+pub mod message;
