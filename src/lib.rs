@@ -1,5 +1,11 @@
 //! A typed message bus in shared memory.
 #![deny(unsafe_code)]
 
+mod region;
+mod store;
+mod sync;
+
 pub mod frame;
 pub mod message;
+#[cfg(not(loom))]
+mod os;

@@ -1,0 +1,193 @@
+//! One mapping of a store, and the tables in it.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use shared_memory::{Shmem, ShmemConf, ShmemError};
+
+use super::records::{CellHeader, Shared, SlotHeader};
+use super::view::{Cells, SlotView};
+use super::words::WORD;
+use crate::sync::AtomicU64;
+
+/// One mapping of shared memory, unmapped when dropped.
+///
+/// The segment's name belongs to whoever made it: dropping a region never removes it.
+pub(crate) struct Region {
+    // Keeps the mapping alive; everything goes through `base`.
+    _segment: Shmem,
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping is not tied to a thread, and `Shmem` has no other state that is.
+unsafe impl Send for Region {}
+// SAFETY: a shared region lends references to atomics only.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// Makes the segment `name`, `len` bytes of zeros, readable and writable by its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// `ShmemError::MappingIdExists` when the name is taken, else what the kernel said.
+    pub(crate) fn create(name: &str, len: usize) -> Result<Self, ShmemError> {
+        let mut segment = ShmemConf::new().os_id(name).size(len).create()?;
+        // The crate would unlink the name when the region is dropped, and whatever store has it by then.
+        segment.set_owner(false);
+        Ok(Self::of(segment))
+    }
+
+    /// Maps the whole of the segment `name`.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    pub(crate) fn open(name: &str) -> Result<Self, ShmemError> {
+        Ok(Self::of(ShmemConf::new().os_id(name).open()?))
+    }
+
+    fn of(segment: Shmem) -> Self {
+        let base =
+            NonNull::new(segment.as_ptr()).expect("a successful mapping is not at address 0");
+        Self {
+            base,
+            len: segment.len(),
+            _segment: segment,
+        }
+    }
+
+    /// The length of the mapping in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The record at `offset`; `None` when it does not lie inside the mapping or is not aligned.
+    #[inline]
+    pub(crate) fn record<T: Shared>(&self, offset: usize) -> Option<&T> {
+        self.records(offset, 1)?.first()
+    }
+
+    /// The `count` records from `offset` on; `None` when they do not lie inside the mapping or are not aligned.
+    #[inline]
+    pub(crate) fn records<T: Shared>(&self, offset: usize, count: usize) -> Option<&[T]> {
+        let table = Table::<T>::new(offset, count, self.len)?;
+        Some(self.table(&table))
+    }
+
+    /// Checks, once, that `count` records lie inside the mapping, for [`table`](Self::table) to lend them at no cost.
+    pub(crate) fn check<T: Shared>(&self, offset: usize, count: usize) -> Option<Table<T>> {
+        Table::new(offset, count, self.len)
+    }
+
+    /// Lends a table that was checked before.
+    #[inline]
+    pub(crate) fn table<T: Shared>(&self, table: &Table<T>) -> &[T] {
+        assert!(table.checked_len <= self.len, "a table of another region");
+        // SAFETY: `Table::new` checked that the records lie inside a mapping no longer than this one.
+        let first = unsafe { self.base.byte_add(table.offset) }.cast::<T>();
+        // SAFETY: inside the mapping, which lives as long as `self`; aligned, since mappings start on a page and `offset`
+        // was checked; `T` is made of atomics for which all bytes are valid (`Shared`).
+        unsafe { NonNull::slice_from_raw_parts(first, table.count).as_ref() }
+    }
+
+    /// Checks, once, that `slots` slots and their cells lie inside the mapping, for [`slot`](Self::slot) to lend them.
+    pub(crate) fn check_slots(&self, place: SlotPlace) -> Option<SlotTable> {
+        let headers = self.check::<SlotHeader>(place.headers, place.slots)?;
+        let cell_bytes = place
+            .cell_words
+            .checked_mul(WORD)?
+            .checked_add(size_of::<CellHeader>())?;
+        let cells_len = (place.cells as usize).checked_mul(place.cell_stride)?;
+        let end = cells_len
+            .checked_mul(place.slots)?
+            .checked_add(place.first_cell)?;
+        let fits = cell_bytes <= place.cell_stride && end <= self.len;
+        let aligned =
+            place.first_cell.is_multiple_of(WORD) && place.cell_stride.is_multiple_of(WORD);
+        (fits && aligned && place.slots > 0).then_some(SlotTable {
+            headers,
+            place,
+            cells_len,
+        })
+    }
+
+    /// The slot at `index`, which is below the number of slots.
+    #[inline]
+    pub(crate) fn slot(&self, table: &SlotTable, index: u32) -> SlotView<'_> {
+        let index = index as usize;
+        let header = &self.table(&table.headers)[index];
+        // SAFETY: `index` is below the number of slots, or the line above would have panicked, and `check_slots` found
+        // that the cells of that many slots lie inside a mapping no longer than this one (`table` compared the lengths).
+        let first = unsafe {
+            self.base
+                .byte_add(table.place.first_cell + index * table.cells_len)
+        };
+        let SlotPlace {
+            cell_stride,
+            cells,
+            cell_words,
+            ..
+        } = table.place;
+        // SAFETY: `check_slots` checked alignment, stride and room; the views live as long as `self`, and shared bytes are
+        // touched nowhere but through atomics.
+        let cells = unsafe { Cells::new(first, cell_stride, cells, cell_words) };
+        SlotView { header, cells }
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where records were found to lie inside a mapping.
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    offset: usize,
+    count: usize,
+    checked_len: usize,
+    records: PhantomData<fn() -> T>,
+}
+
+impl<T> Table<T> {
+    #[inline]
+    fn new(offset: usize, count: usize, len: usize) -> Option<Self> {
+        let end = count.checked_mul(size_of::<T>())?.checked_add(offset)?;
+        let good = end <= len && offset.is_multiple_of(align_of::<T>());
+        good.then_some(Self {
+            offset,
+            count,
+            checked_len: len,
+            records: PhantomData,
+        })
+    }
+}
+
+/// Where slots and their cells should lie: offsets and lengths in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SlotPlace {
+    pub(crate) headers: usize,
+    pub(crate) slots: usize,
+    pub(crate) first_cell: usize,
+    pub(crate) cells: u32,
+    pub(crate) cell_stride: usize,
+    pub(crate) cell_words: usize,
+}
+
+/// Where slots and their cells were found to lie inside a mapping.
+#[derive(Debug)]
+pub(crate) struct SlotTable {
+    headers: Table<SlotHeader>,
+    place: SlotPlace,
+    cells_len: usize,
+}
+
+/// The index of the directory: two tables of words, one of them in use.
+pub(crate) type IndexTable = Table<AtomicU64>;

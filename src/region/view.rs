@@ -1,0 +1,137 @@
+//! A slot with its cells, in the form in which the protocol sees memory.
+//!
+//! On shared memory, cells lie one after the other, each followed by its value, at a distance that is known only when the
+//! store is opened. loom's atomics cannot be laid over bytes, so under `cfg(loom)` the same views lend cells of a `Vec`.
+
+#![allow(unsafe_code)]
+
+use super::records::{CellHeader, SlotHeader};
+use crate::sync::AtomicU64;
+
+/// One key's home: its header and its cells.
+#[derive(Clone, Copy)]
+pub(crate) struct SlotView<'a> {
+    pub(crate) header: &'a SlotHeader,
+    pub(crate) cells: Cells<'a>,
+}
+
+/// One value of a key: its header and its words.
+#[derive(Clone, Copy)]
+pub(crate) struct CellView<'a> {
+    pub(crate) header: &'a CellHeader,
+    pub(crate) words: &'a [AtomicU64],
+}
+
+#[cfg(not(loom))]
+pub(crate) use shared::Cells;
+
+#[cfg(not(loom))]
+mod shared {
+    use std::marker::PhantomData;
+    use std::ptr::NonNull;
+
+    use super::{AtomicU64, CellHeader, CellView};
+    use crate::region::Region;
+
+    /// The cells of one slot.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Cells<'a> {
+        first: NonNull<u8>,
+        stride: usize,
+        count: u32,
+        words: usize,
+        region: PhantomData<&'a Region>,
+    }
+
+    impl<'a> Cells<'a> {
+        /// # Safety
+        ///
+        /// `first` is aligned to 8 and `stride` is a multiple of 8, at least the size of a header and `words` words; the
+        /// `count` strides from `first` on are mapped, readable and writable, for `'a`, and are only touched atomically.
+        pub(in crate::region) unsafe fn new(
+            first: NonNull<u8>,
+            stride: usize,
+            count: u32,
+            words: usize,
+        ) -> Self {
+            Self {
+                first,
+                stride,
+                count,
+                words,
+                region: PhantomData,
+            }
+        }
+
+        #[inline]
+        pub(crate) fn count(self) -> u32 {
+            self.count
+        }
+
+        /// The cell at `index`, which is below [`count`](Self::count).
+        #[inline]
+        pub(crate) fn get(self, index: u32) -> CellView<'a> {
+            assert!(index < self.count, "cell {index} of {}", self.count);
+            // SAFETY: `index` is below `count`, so by the contract of `new` the result is inside the mapping.
+            let cell = unsafe { self.first.byte_add(index as usize * self.stride) };
+            // SAFETY: mapped for `'a`, aligned to 8 (`first` and `stride` are), and all atomics (`Shared`).
+            let header = unsafe { cell.cast::<CellHeader>().as_ref() };
+            // SAFETY: a stride has room for the header and the words behind it.
+            let words = unsafe { cell.byte_add(size_of::<CellHeader>()) }.cast::<AtomicU64>();
+            // SAFETY: `words` words from here on are in this stride, mapped for `'a`, aligned, and all atomics.
+            let words = unsafe { NonNull::slice_from_raw_parts(words, self.words).as_ref() };
+            CellView { header, words }
+        }
+    }
+}
+
+#[cfg(loom)]
+pub(crate) use heap::{Cells, HeapSlot};
+
+#[cfg(loom)]
+mod heap {
+    use super::{AtomicU64, CellHeader, CellView, SlotHeader, SlotView};
+
+    /// The cells of one slot.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Cells<'a>(&'a [(CellHeader, Vec<AtomicU64>)]);
+
+    impl<'a> Cells<'a> {
+        pub(crate) fn count(self) -> u32 {
+            self.0.len() as u32
+        }
+
+        pub(crate) fn get(self, index: u32) -> CellView<'a> {
+            let (header, words) = &self.0[index as usize];
+            CellView { header, words }
+        }
+    }
+
+    /// A slot of loom's atomics.
+    pub(crate) struct HeapSlot {
+        header: SlotHeader,
+        cells: Vec<(CellHeader, Vec<AtomicU64>)>,
+    }
+
+    impl HeapSlot {
+        pub(crate) fn new(cells: usize, words: usize) -> Self {
+            let cell = || {
+                (
+                    CellHeader::default(),
+                    (0..words).map(|_| AtomicU64::new(0)).collect(),
+                )
+            };
+            Self {
+                header: SlotHeader::default(),
+                cells: (0..cells).map(|_| cell()).collect(),
+            }
+        }
+
+        pub(crate) fn view(&self) -> SlotView<'_> {
+            SlotView {
+                header: &self.header,
+                cells: Cells(&self.cells),
+            }
+        }
+    }
+}

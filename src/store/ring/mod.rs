@@ -1,0 +1,106 @@
+//! The protocol of one slot: a ring of cells, any number of writers and readers, no locks.
+//!
+//! Any participant may be stopped or killed between any two instructions here, and every other one goes on. The functions
+//! take views, never addresses, so that what loom checks (`loom.rs`) is what runs on shared memory.
+//!
+//! Who may touch a cell is said by its `seq` word ([`Seq`]); which cell holds the newest value is said by the slot's
+//! `head` ([`Head`]). `docs/design.md` has the table of orderings that pair.
+
+mod claim;
+mod pin;
+mod publish;
+mod read;
+mod reap;
+mod wait;
+
+#[cfg(all(loom, test))]
+mod loom;
+
+pub(crate) use claim::Backpressure;
+pub(crate) use publish::CommitError;
+pub(crate) use read::{Exact, ReadError};
+pub(crate) use reap::Reaper;
+
+use super::word::{Head, Seq};
+use crate::region::view::{CellView, SlotView};
+use crate::sync::{AtomicU32, Ordering};
+
+/// The bit of the store's switches that keeps old bytes out of cells.
+pub(crate) const AUTO_VACUUM: u32 = 1;
+
+/// One slot, as the participant `me` sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Ring<'a> {
+    slot: SlotView<'a>,
+    /// How many of the newest values writers leave alone while there is any other cell.
+    history: u32,
+    me: u32,
+    /// The store's switches.
+    flags: &'a AtomicU32,
+}
+
+impl<'a> Ring<'a> {
+    #[inline]
+    pub(crate) fn new(slot: SlotView<'a>, history: u32, me: u32, flags: &'a AtomicU32) -> Self {
+        Self {
+            slot,
+            history,
+            me,
+            flags,
+        }
+    }
+
+    /// Whether bytes of older values must not be left in cells.
+    #[inline]
+    fn vacuum(&self) -> bool {
+        // Relaxed: a switch, with nothing behind it.
+        self.flags.load(Ordering::Relaxed) & AUTO_VACUUM != 0
+    }
+
+    /// The newest version and where it is.
+    #[inline]
+    pub(crate) fn head(&self) -> Head {
+        // Acquire: pairs with the release of `head` in `commit`; whoever sees a version sees its cell's bytes.
+        Head::from_bits(self.slot.header.head.load(Ordering::Acquire))
+    }
+
+    /// The slot's present generation; odd while it has a key.
+    #[inline]
+    pub(crate) fn generation(&self) -> u64 {
+        // Acquire: pairs with the release in `Directory::insert`; whoever sees the generation sees the key and `born`.
+        self.slot.header.generation.load(Ordering::Acquire)
+    }
+
+    /// The version after which the present key's values begin.
+    pub(crate) fn born(&self) -> u64 {
+        self.slot.header.born.load(Ordering::Relaxed)
+    }
+
+    fn cells(&self) -> impl Iterator<Item = (u32, CellView<'a>)> + use<'a> {
+        let cells = self.slot.cells;
+        (0..cells.count()).map(move |index| (index, cells.get(index)))
+    }
+
+    /// Does for the writer of `head` what it has not done yet, or never will: makes its cell whole.
+    ///
+    /// Must happen before `head` moves on, so that every published cell is whole or was overwritten.
+    #[inline]
+    fn stamp(&self, head: Head) {
+        let Some(index) = head.cell().filter(|&index| index < self.slot.cells.count()) else {
+            return;
+        };
+        let seq = &self.slot.cells.get(index).header.seq;
+        // Acquire: the look at `head` must come after it.
+        let seen = seq.load(Ordering::Acquire);
+        if let Seq::Private { .. } = Seq::from_bits(seen)
+            && self.head() == head
+        {
+            let whole = Seq::Whole {
+                version: head.version(),
+            };
+            // The word is unique by its ticket: if it is still there, it is the one under which `head`'s cell was filled.
+            // Release: pairs with the acquire of `seq` in the readers. The writer's bytes came to us with `head`.
+            let _ = seq.compare_exchange(seen, whole.bits(), Ordering::Release, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Keeping a value from being overwritten for as long as somebody reads it.
+
+use super::Ring;
+use super::read::{self, ReadError};
+use crate::region::view::CellView;
+use crate::sync::{AtomicU64, Ordering, total_order};
+
+/// A cell that nobody overwrites while the participant's bit is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pin {
+    pub(crate) cell: u32,
+    pub(crate) version: u64,
+}
+
+/// Like a reader's, a pinner's attempts fail only when a whole ring of publishes overtook it.
+const ATTEMPTS: u32 = 1 << 20;
+
+impl<'a> Ring<'a> {
+    /// Pins the newest value; `None` when there is none.
+    ///
+    /// The participant's bit must not be set on the cell that is pinned: `held` says on which cells it is, and one of
+    /// those is pinned once more by doing nothing.
+    pub(crate) fn pin_newest(
+        &self,
+        generation: u64,
+        held: impl Fn(u32) -> bool,
+    ) -> Result<Option<Pin>, ReadError> {
+        for _ in 0..ATTEMPTS {
+            let head = self.head();
+            let Some(index) = head.cell() else {
+                return if self.generation() == generation {
+                    Ok(None)
+                } else {
+                    Err(ReadError::Removed)
+                };
+            };
+            let cell = self.cell(index)?;
+            let held = held(index);
+            if !held {
+                // SeqCst, then a SeqCst read of `seq`: pairs with `try_claim`.
+                self.bits(cell).fetch_or(self.bit(), Ordering::SeqCst);
+                total_order();
+            }
+            let seq = super::Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
+            if seq
+                == (super::Seq::Whole {
+                    version: head.version(),
+                })
+            {
+                if self.generation() == generation {
+                    return Ok(Some(Pin {
+                        cell: index,
+                        version: head.version(),
+                    }));
+                }
+                if !held {
+                    self.unpin(index);
+                }
+                return Err(ReadError::Removed);
+            }
+            if !held {
+                self.unpin(index);
+            }
+            if seq.readable() != Some(head.version()) {
+                self.settle(head, cell)?;
+            }
+        }
+        Err(ReadError::Corrupt)
+    }
+
+    /// Clears the participant's bit.
+    pub(crate) fn unpin(&self, index: u32) {
+        let cell = self.slot.cells.get(index);
+        // Release: pairs with the look at the pins in `try_claim`; the next writer comes after our last read.
+        self.bits(cell).fetch_and(!self.bit(), Ordering::Release);
+    }
+
+    /// Copies a pinned value into `out`, replacing what it held.
+    pub(crate) fn copy_pinned(&self, pin: Pin, out: &mut Vec<u8>) {
+        let cell = self.slot.cells.get(pin.cell);
+        out.resize(read::len(cell), 0);
+        crate::region::words::load(cell.words, out);
+    }
+
+    fn bits(&self, cell: CellView<'a>) -> &'a AtomicU64 {
+        &cell.header.pins[self.me as usize / 64]
+    }
+
+    fn bit(&self) -> u64 {
+        1 << (self.me % 64)
+    }
+}

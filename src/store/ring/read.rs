@@ -1,0 +1,218 @@
+//! Copying a value out: the newest, or one of the versions that are kept.
+//!
+//! Readers store nothing into the slot, so any number of them scale with the cores. (The one exception: who meets a
+//! published cell that its writer has not marked whole yet does that for it.)
+
+use super::{Head, Ring, Seq};
+use crate::region::view::CellView;
+use crate::region::words::{self, WORD};
+use crate::sync::{Ordering, fence};
+
+/// Why nothing could be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadError {
+    /// The key was removed from the slot.
+    Removed,
+    /// The slot's words contradict each other: something other than this protocol wrote there.
+    Corrupt,
+}
+
+/// What became of one version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exact {
+    /// It is in the caller's buffer.
+    Copied,
+    /// It was not published yet.
+    NotYet,
+    /// It was overwritten.
+    Gone,
+}
+
+/// A reader tries again only when `spare + history - 1` publishes overtook a single copy. As often as this in a row, it is
+/// not being overtaken but misled.
+const ATTEMPTS: u32 = 1 << 20;
+
+impl<'a> Ring<'a> {
+    /// Copies the newest value into `out`, replacing what it held, and gives the version; `None` when there is none.
+    #[inline]
+    pub(crate) fn copy_newest(
+        &self,
+        generation: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<u64>, ReadError> {
+        for _ in 0..ATTEMPTS {
+            let head = self.head();
+            let newest = match head.cell() {
+                None => Some(None),
+                Some(index) => self
+                    .copy_head(head, index, out)?
+                    .then_some(Some(head.version())),
+            };
+            if let Some(newest) = newest {
+                self.check_generation(generation)?;
+                return Ok(newest);
+            }
+        }
+        Err(ReadError::Corrupt)
+    }
+
+    /// Copies this one version into `out`, replacing what it held. Versions up to `born` belong to other keys: gone.
+    #[inline]
+    pub(crate) fn copy_version(
+        &self,
+        version: u64,
+        generation: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Exact, ReadError> {
+        for _ in 0..ATTEMPTS {
+            let head = self.head();
+            let outcome = if head.version() < version {
+                Exact::NotYet
+            } else if version <= self.born() {
+                Exact::Gone
+            } else if head.version() > version {
+                match self.find(head, version) {
+                    Some(cell) if copy(cell, version, out) => Exact::Copied,
+                    _ => Exact::Gone,
+                }
+            } else {
+                match head.cell() {
+                    None => Exact::Gone,
+                    Some(index) if self.copy_head(head, index, out)? => Exact::Copied,
+                    Some(_) => continue,
+                }
+            };
+            self.check_generation(generation)?;
+            return Ok(outcome);
+        }
+        Err(ReadError::Corrupt)
+    }
+
+    /// The oldest version from `from` on that is still whole; `None` when there is none.
+    pub(crate) fn oldest_from(&self, from: u64) -> Option<u64> {
+        let from = from.max(self.born() + 1);
+        self.stamp(self.head());
+        let kept = self
+            .cells()
+            .filter_map(|(_, cell)| readable(cell))
+            .filter(|&version| version >= from);
+        kept.min()
+    }
+
+    /// The length of the newest value in bytes, and its version.
+    pub(crate) fn newest_len(&self, generation: u64) -> Result<Option<(usize, u64)>, ReadError> {
+        for _ in 0..ATTEMPTS {
+            let head = self.head();
+            let Some(index) = head.cell() else {
+                self.check_generation(generation)?;
+                return Ok(None);
+            };
+            let cell = self.cell(index)?;
+            let len = len(cell);
+            // Acquire: `seq` is read again after the length.
+            fence(Ordering::Acquire);
+            if readable(cell) == Some(head.version()) {
+                self.check_generation(generation)?;
+                return Ok(Some((len, head.version())));
+            }
+            self.settle(head, cell)?;
+        }
+        Err(ReadError::Corrupt)
+    }
+
+    /// Copies the value that `head` names; `false` when it was overwritten meanwhile.
+    #[inline]
+    fn copy_head(&self, head: Head, index: u32, out: &mut Vec<u8>) -> Result<bool, ReadError> {
+        let cell = self.cell(index)?;
+        if readable(cell) == Some(head.version()) {
+            return Ok(copy(cell, head.version(), out));
+        }
+        self.settle(head, cell)?;
+        Ok(false)
+    }
+
+    /// Called when `head` names a cell that did not hold its version: marks it whole if only that is missing.
+    #[cold]
+    pub(super) fn settle(&self, head: Head, cell: CellView<'a>) -> Result<(), ReadError> {
+        let seq = Seq::from_bits(cell.header.seq.load(Ordering::Acquire));
+        if self.head() != head || seq.readable() == Some(head.version()) {
+            return Ok(());
+        }
+        match seq {
+            Seq::Private { .. } => {
+                self.stamp(head);
+                Ok(())
+            }
+            // A cell that `head` names is private until it is whole, and whole until `head` moves on.
+            _ => Err(ReadError::Corrupt),
+        }
+    }
+
+    /// The cell that `head` names; an index beyond the ring is not one of ours.
+    #[inline]
+    pub(super) fn cell(&self, index: u32) -> Result<CellView<'a>, ReadError> {
+        let cells = self.slot.cells;
+        if index < cells.count() {
+            Ok(cells.get(index))
+        } else {
+            Err(ReadError::Corrupt)
+        }
+    }
+
+    /// Where an older version is. One writer alone fills the ring in order, which makes the first guess right; several
+    /// mix up the order of neighbours, so the search goes outwards from there.
+    #[inline]
+    fn find(&self, head: Head, version: u64) -> Option<CellView<'a>> {
+        let cells = self.slot.cells;
+        let count = cells.count();
+        let newest = head.cell().filter(|&index| index < count).unwrap_or(0);
+        let back = u32::try_from(head.version() - version)
+            .ok()
+            .filter(|&back| back < count)
+            .unwrap_or(0);
+        let guess = (newest + count - back) % count;
+        let holds = |index: u32| {
+            let cell = cells.get(index);
+            (readable(cell) == Some(version)).then_some(cell)
+        };
+        if let Some(cell) = holds(guess) {
+            return Some(cell);
+        }
+        (1..=count / 2).find_map(|away| {
+            holds((guess + away) % count).or_else(|| holds((guess + count - away) % count))
+        })
+    }
+
+    /// The last thing a reader with a cached slot does: what it copied belongs to its key only if the slot still does.
+    #[inline]
+    fn check_generation(&self, generation: u64) -> Result<(), ReadError> {
+        if self.generation() == generation {
+            Ok(())
+        } else {
+            Err(ReadError::Removed)
+        }
+    }
+}
+
+/// The version that can be read from the cell now.
+#[inline]
+pub(super) fn readable(cell: CellView<'_>) -> Option<u64> {
+    // Acquire: pairs with the release of `seq` in `commit` and `stamp`; whoever sees the version sees its bytes.
+    Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).readable()
+}
+
+/// The length of what the cell holds, never more than it has room for.
+#[inline]
+pub(super) fn len(cell: CellView<'_>) -> usize {
+    (cell.header.len.load(Ordering::Relaxed) as usize).min(cell.words.len() * WORD)
+}
+
+/// Copies a cell that held `version` when the caller looked; `false` when it no longer did afterwards.
+#[inline]
+fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
+    out.resize(len(cell), 0);
+    words::load(cell.words, out);
+    // Acquire: pairs with the release fence in `try_claim`; if any word above was a later writer's, `seq` below is too.
+    fence(Ordering::Acquire);
+    Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)).readable() == Some(version)
+}

@@ -1,0 +1,168 @@
+//! The two words on which the protocol of a slot turns: a slot's `head` and a cell's `seq`.
+
+use std::fmt;
+
+/// Versions and tickets have 48 bits: at ten million publishes a second, 325 days for one key.
+pub(crate) const NUMBER_BITS: u32 = 48;
+/// The largest version.
+pub(crate) const MAX_VERSION: u64 = (1 << NUMBER_BITS) - 1;
+
+const PARTICIPANT_BITS: u32 = 8;
+const TAG_SHIFT: u32 = NUMBER_BITS + PARTICIPANT_BITS;
+
+/// What `head` says: (cell + 1 : 16 | version : 48). No cell means no value; a zeroed word is version 0 of nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head(u64);
+
+impl Head {
+    pub(crate) fn of(cell: u32, version: u64) -> Self {
+        Self((u64::from(cell) + 1) << NUMBER_BITS | version)
+    }
+
+    /// No value: the state before the first publish, and after the key was removed.
+    pub(crate) fn empty(version: u64) -> Self {
+        Self(version)
+    }
+
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    #[inline]
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn version(self) -> u64 {
+        self.0 & MAX_VERSION
+    }
+
+    /// The cell of the newest value. Read from shared memory, so it may be any number.
+    #[inline]
+    pub(crate) fn cell(self) -> Option<u32> {
+        ((self.0 >> NUMBER_BITS) as u32).checked_sub(1)
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Head({:?}, version {})", self.cell(), self.version())
+    }
+}
+
+/// What `seq` says of a cell. A zeroed word is a whole cell of version 0: free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seq {
+    /// Holds this version, all of it. Version 0 is no value: the cell is free.
+    Whole { version: u64 },
+    /// Chosen by this participant to be overwritten, not yet touched: still readable as this version.
+    Claiming { version: u64, participant: u32 },
+    /// Being written by this participant. The ticket makes every such word unique.
+    Private { ticket: u64, participant: u32 },
+}
+
+impl Seq {
+    #[inline]
+    pub(crate) fn bits(self) -> u64 {
+        let marked = |tag: u64, participant: u32, number: u64| {
+            tag << TAG_SHIFT | u64::from(participant) << NUMBER_BITS | number & MAX_VERSION
+        };
+        match self {
+            Self::Whole { version } => version,
+            Self::Claiming {
+                version,
+                participant,
+            } => marked(1, participant, version),
+            Self::Private {
+                ticket,
+                participant,
+            } => marked(2, participant, ticket),
+        }
+    }
+
+    /// A word that no participant writes is taken for a free cell, so that a damaged store heals as it is used.
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        let number = bits & MAX_VERSION;
+        let participant = (bits >> NUMBER_BITS) as u32 & ((1 << PARTICIPANT_BITS) - 1);
+        match bits >> TAG_SHIFT {
+            0 if participant == 0 => Self::Whole { version: number },
+            1 => Self::Claiming {
+                version: number,
+                participant,
+            },
+            2 => Self::Private {
+                ticket: number,
+                participant,
+            },
+            _ => Self::Whole { version: 0 },
+        }
+    }
+
+    /// The version that can be read from the cell, if any.
+    #[inline]
+    pub(crate) fn readable(self) -> Option<u64> {
+        match self {
+            Self::Whole { version } | Self::Claiming { version, .. } if version > 0 => {
+                Some(version)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whose mark keeps others from claiming the cell, if anybody's.
+    #[inline]
+    pub(crate) fn owner(self) -> Option<u32> {
+        match self {
+            Self::Whole { .. } => None,
+            Self::Claiming { participant, .. } | Self::Private { participant, .. } => {
+                Some(participant)
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeroed_words_are_an_empty_slot_and_a_free_cell() {
+        assert_eq!(Head::from_bits(0), Head::empty(0));
+        assert_eq!(Head::from_bits(0).cell(), None);
+        assert_eq!(Seq::from_bits(0), Seq::Whole { version: 0 });
+        assert_eq!(Seq::from_bits(0).readable(), None);
+    }
+
+    #[test]
+    fn words_come_back_as_they_went_in() {
+        let head = Head::of(65_533, MAX_VERSION);
+        assert_eq!((head.cell(), head.version()), (Some(65_533), MAX_VERSION));
+        for seq in [
+            Seq::Whole {
+                version: MAX_VERSION,
+            },
+            Seq::Claiming {
+                version: 7,
+                participant: 127,
+            },
+            Seq::Private {
+                ticket: MAX_VERSION,
+                participant: 0,
+            },
+        ] {
+            assert_eq!(Seq::from_bits(seq.bits()), seq);
+        }
+    }
+
+    #[test]
+    fn a_word_that_nobody_writes_is_a_free_cell() {
+        assert_eq!(Seq::from_bits(u64::MAX), Seq::Whole { version: 0 });
+        assert_eq!(
+            Seq::from_bits(1 << NUMBER_BITS | 5),
+            Seq::Whole { version: 0 }
+        );
+    }
+}
