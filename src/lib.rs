@@ -2,10 +2,10 @@
 #![deny(unsafe_code)]
 
 mod region;
-mod store;
 mod sync;
 
 pub mod frame;
 pub mod message;
 #[cfg(not(loom))]
 mod os;
+pub mod store;

@@ -15,9 +15,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 pub(crate) fn try_lock(file: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
     match set(file, byte, libc::F_OFD_SETLK, libc::F_WRLCK) {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
-            Ok(false)
-        }
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -63,11 +61,7 @@ fn call(file: BorrowedFd<'_>, command: libc::c_int, request: &mut libc::flock) -
     // SAFETY: `file` is open for the whole call; the three OFD commands take a pointer to one `flock`, which `request` is,
     // exclusively ours, and the kernel keeps no pointer to it after the call.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(request)) };
-    if result == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -80,13 +74,7 @@ mod tests {
     #[test]
     fn a_byte_is_locked_for_other_descriptions_until_its_owner_closes() {
         let path = tempfile::NamedTempFile::new().unwrap();
-        let open = || {
-            File::options()
-                .read(true)
-                .write(true)
-                .open(path.path())
-                .unwrap()
-        };
+        let open = || File::options().read(true).write(true).open(path.path()).unwrap();
         let (first, second) = (open(), open());
         assert!(try_lock(first.as_fd(), 7).unwrap());
         assert!(!try_lock(second.as_fd(), 7).unwrap());

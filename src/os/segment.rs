@@ -16,11 +16,16 @@ fn path(name: &str) -> PathBuf {
 /// Opens the segment for reading and writing; never follows a symbolic link.
 pub(crate) fn open(name: &str) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    Ok(File::from(rustix::fs::open(
-        path(name),
-        flags,
-        Mode::empty(),
-    )?))
+    Ok(File::from(rustix::fs::open(path(name), flags, Mode::empty())?))
+}
+
+/// Whether anything has this name.
+pub(crate) fn exists(name: &str) -> io::Result<bool> {
+    match rustix::fs::statat(CWD, path(name), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reserves the first `len` bytes, so that touching them later cannot fail for want of memory.
@@ -41,13 +46,7 @@ pub(crate) fn available() -> io::Result<u64> {
 
 /// Gives a segment its final name, unless that name is taken (`AlreadyExists`). Atomic: nobody sees a state between.
 pub(crate) fn publish(draft: &str, name: &str) -> io::Result<()> {
-    Ok(rustix::fs::renameat_with(
-        CWD,
-        path(draft),
-        CWD,
-        path(name),
-        RenameFlags::NOREPLACE,
-    )?)
+    Ok(rustix::fs::renameat_with(CWD, path(draft), CWD, path(name), RenameFlags::NOREPLACE)?)
 }
 
 /// Removes the name; whoever has the segment mapped keeps it.

@@ -51,13 +51,8 @@ impl Region {
     }
 
     fn of(segment: Shmem) -> Self {
-        let base =
-            NonNull::new(segment.as_ptr()).expect("a successful mapping is not at address 0");
-        Self {
-            base,
-            len: segment.len(),
-            _segment: segment,
-        }
+        let base = NonNull::new(segment.as_ptr()).expect("a successful mapping is not at address 0");
+        Self { base, len: segment.len(), _segment: segment }
     }
 
     /// The length of the mapping in bytes.
@@ -97,22 +92,12 @@ impl Region {
     /// Checks, once, that `slots` slots and their cells lie inside the mapping, for [`slot`](Self::slot) to lend them.
     pub(crate) fn check_slots(&self, place: SlotPlace) -> Option<SlotTable> {
         let headers = self.check::<SlotHeader>(place.headers, place.slots)?;
-        let cell_bytes = place
-            .cell_words
-            .checked_mul(WORD)?
-            .checked_add(size_of::<CellHeader>())?;
+        let cell_bytes = place.cell_words.checked_mul(WORD)?.checked_add(size_of::<CellHeader>())?;
         let cells_len = (place.cells as usize).checked_mul(place.cell_stride)?;
-        let end = cells_len
-            .checked_mul(place.slots)?
-            .checked_add(place.first_cell)?;
+        let end = cells_len.checked_mul(place.slots)?.checked_add(place.first_cell)?;
         let fits = cell_bytes <= place.cell_stride && end <= self.len;
-        let aligned =
-            place.first_cell.is_multiple_of(WORD) && place.cell_stride.is_multiple_of(WORD);
-        (fits && aligned && place.slots > 0).then_some(SlotTable {
-            headers,
-            place,
-            cells_len,
-        })
+        let aligned = place.first_cell.is_multiple_of(WORD) && place.cell_stride.is_multiple_of(WORD);
+        (fits && aligned && place.slots > 0).then_some(SlotTable { headers, place, cells_len })
     }
 
     /// The slot at `index`, which is below the number of slots.
@@ -122,16 +107,8 @@ impl Region {
         let header = &self.table(&table.headers)[index];
         // SAFETY: `index` is below the number of slots, or the line above would have panicked, and `check_slots` found
         // that the cells of that many slots lie inside a mapping no longer than this one (`table` compared the lengths).
-        let first = unsafe {
-            self.base
-                .byte_add(table.place.first_cell + index * table.cells_len)
-        };
-        let SlotPlace {
-            cell_stride,
-            cells,
-            cell_words,
-            ..
-        } = table.place;
+        let first = unsafe { self.base.byte_add(table.place.first_cell + index * table.cells_len) };
+        let SlotPlace { cell_stride, cells, cell_words, .. } = table.place;
         // SAFETY: `check_slots` checked alignment, stride and room; the views live as long as `self`, and shared bytes are
         // touched nowhere but through atomics.
         let cells = unsafe { Cells::new(first, cell_stride, cells, cell_words) };
@@ -141,9 +118,7 @@ impl Region {
 
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Region")
-            .field("len", &self.len)
-            .finish_non_exhaustive()
+        f.debug_struct("Region").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -161,12 +136,7 @@ impl<T> Table<T> {
     fn new(offset: usize, count: usize, len: usize) -> Option<Self> {
         let end = count.checked_mul(size_of::<T>())?.checked_add(offset)?;
         let good = end <= len && offset.is_multiple_of(align_of::<T>());
-        good.then_some(Self {
-            offset,
-            count,
-            checked_len: len,
-            records: PhantomData,
-        })
+        good.then_some(Self { offset, count, checked_len: len, records: PhantomData })
     }
 }
 

@@ -48,19 +48,8 @@ mod shared {
         ///
         /// `first` is aligned to 8 and `stride` is a multiple of 8, at least the size of a header and `words` words; the
         /// `count` strides from `first` on are mapped, readable and writable, for `'a`, and are only touched atomically.
-        pub(in crate::region) unsafe fn new(
-            first: NonNull<u8>,
-            stride: usize,
-            count: u32,
-            words: usize,
-        ) -> Self {
-            Self {
-                first,
-                stride,
-                count,
-                words,
-                region: PhantomData,
-            }
+        pub(in crate::region) unsafe fn new(first: NonNull<u8>, stride: usize, count: u32, words: usize) -> Self {
+            Self { first, stride, count, words, region: PhantomData }
         }
 
         #[inline]
@@ -115,23 +104,12 @@ mod heap {
 
     impl HeapSlot {
         pub(crate) fn new(cells: usize, words: usize) -> Self {
-            let cell = || {
-                (
-                    CellHeader::default(),
-                    (0..words).map(|_| AtomicU64::new(0)).collect(),
-                )
-            };
-            Self {
-                header: SlotHeader::default(),
-                cells: (0..cells).map(|_| cell()).collect(),
-            }
+            let cell = || (CellHeader::default(), (0..words).map(|_| AtomicU64::new(0)).collect());
+            Self { header: SlotHeader::default(), cells: (0..cells).map(|_| cell()).collect() }
         }
 
         pub(crate) fn view(&self) -> SlotView<'_> {
-            SlotView {
-                header: &self.header,
-                cells: Cells(&self.cells),
-            }
+            SlotView { header: &self.header, cells: Cells(&self.cells) }
         }
     }
 }

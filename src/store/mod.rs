@@ -1,3 +1,52 @@
-//! The store.
+//! The store under the bus: bytes in, bytes out, for those who bring their own protocol.
+//!
+//! A [`Store`] is a segment of shared memory with a fixed number of slots. Each slot is the home of one key and a ring of
+//! cells, one value each; publishing fills a cell that nobody else looks at, then makes it the newest with one
+//! compare-and-swap. Readers copy and check; they never wait for writers, nor writers for them.
+//!
+//! Nothing read from shared memory is trusted: a store that something else has scribbled over gives errors, or other
+//! values, but no panic, no access out of bounds and no endless loop.
+
+#[cfg(not(loom))]
+mod directory;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
+mod geometry;
+#[cfg(not(loom))]
+mod handle;
+#[cfg(not(loom))]
+mod key;
+#[cfg(not(loom))]
+mod mapped;
+#[cfg(not(loom))]
+mod open;
+#[cfg(not(loom))]
+mod options;
+#[cfg(not(loom))]
+mod participant;
+#[cfg(not(loom))]
+mod pin;
 mod ring;
+#[cfg(not(loom))]
+pub(crate) mod schema;
+#[cfg(not(loom))]
+mod slot;
+#[cfg(not(loom))]
+pub(crate) mod wait;
 mod word;
+
+#[cfg(not(loom))]
+pub use public::*;
+
+#[cfg(not(loom))]
+mod public {
+    pub use super::error::{GeometryError, GetError, KeyError, OpenError, SetError, SlotError, UnsetError};
+    pub use super::geometry::{Geometry, MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE};
+    pub use super::handle::{Diagnostics, Store};
+    pub use super::key::MAX_KEY_LEN;
+    pub use super::options::StoreOptions;
+    pub use super::participant::Participant;
+    pub use super::pin::Pinned;
+    pub use super::slot::{CellCounts, Slot, Version};
+}

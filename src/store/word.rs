@@ -71,14 +71,8 @@ impl Seq {
         };
         match self {
             Self::Whole { version } => version,
-            Self::Claiming {
-                version,
-                participant,
-            } => marked(1, participant, version),
-            Self::Private {
-                ticket,
-                participant,
-            } => marked(2, participant, ticket),
+            Self::Claiming { version, participant } => marked(1, participant, version),
+            Self::Private { ticket, participant } => marked(2, participant, ticket),
         }
     }
 
@@ -89,14 +83,8 @@ impl Seq {
         let participant = (bits >> NUMBER_BITS) as u32 & ((1 << PARTICIPANT_BITS) - 1);
         match bits >> TAG_SHIFT {
             0 if participant == 0 => Self::Whole { version: number },
-            1 => Self::Claiming {
-                version: number,
-                participant,
-            },
-            2 => Self::Private {
-                ticket: number,
-                participant,
-            },
+            1 => Self::Claiming { version: number, participant },
+            2 => Self::Private { ticket: number, participant },
             _ => Self::Whole { version: 0 },
         }
     }
@@ -105,9 +93,7 @@ impl Seq {
     #[inline]
     pub(crate) fn readable(self) -> Option<u64> {
         match self {
-            Self::Whole { version } | Self::Claiming { version, .. } if version > 0 => {
-                Some(version)
-            }
+            Self::Whole { version } | Self::Claiming { version, .. } if version > 0 => Some(version),
             _ => None,
         }
     }
@@ -117,9 +103,7 @@ impl Seq {
     pub(crate) fn owner(self) -> Option<u32> {
         match self {
             Self::Whole { .. } => None,
-            Self::Claiming { participant, .. } | Self::Private { participant, .. } => {
-                Some(participant)
-            }
+            Self::Claiming { participant, .. } | Self::Private { participant, .. } => Some(participant),
         }
     }
 }
@@ -141,17 +125,9 @@ mod tests {
         let head = Head::of(65_533, MAX_VERSION);
         assert_eq!((head.cell(), head.version()), (Some(65_533), MAX_VERSION));
         for seq in [
-            Seq::Whole {
-                version: MAX_VERSION,
-            },
-            Seq::Claiming {
-                version: 7,
-                participant: 127,
-            },
-            Seq::Private {
-                ticket: MAX_VERSION,
-                participant: 0,
-            },
+            Seq::Whole { version: MAX_VERSION },
+            Seq::Claiming { version: 7, participant: 127 },
+            Seq::Private { ticket: MAX_VERSION, participant: 0 },
         ] {
             assert_eq!(Seq::from_bits(seq.bits()), seq);
         }
@@ -160,9 +136,6 @@ mod tests {
     #[test]
     fn a_word_that_nobody_writes_is_a_free_cell() {
         assert_eq!(Seq::from_bits(u64::MAX), Seq::Whole { version: 0 });
-        assert_eq!(
-            Seq::from_bits(1 << NUMBER_BITS | 5),
-            Seq::Whole { version: 0 }
-        );
+        assert_eq!(Seq::from_bits(1 << NUMBER_BITS | 5), Seq::Whole { version: 0 });
     }
 }

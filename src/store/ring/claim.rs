@@ -86,8 +86,7 @@ impl<'a> Ring<'a> {
     /// The oldest value that a writer in need may overwrite: not the newest, not pinned.
     fn oldest_unpinned(&self) -> Option<u32> {
         let oldest = self.cells().filter_map(|(index, cell)| {
-            let Seq::Whole { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire))
-            else {
+            let Seq::Whole { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
                 return None;
             };
             (self.head().cell() != Some(index) && !pinned(cell.header)).then_some((version, index))
@@ -107,26 +106,17 @@ impl<'a> Ring<'a> {
         if self.is_kept(index, version, self.head(), keep) || pinned(cell) {
             return None;
         }
-        let claiming = Seq::Claiming {
-            version,
-            participant: self.me,
-        };
+        let claiming = Seq::Claiming { version, participant: self.me };
         // SeqCst: pairs with the pins in `pin_newest`. We change `seq`, then read the pins; the pinner sets its bit, then
         // reads `seq`: in their one total order, whoever comes second sees the other.
-        cell.seq
-            .compare_exchange(seen, claiming.bits(), Ordering::SeqCst, Ordering::Relaxed)
-            .ok()?;
+        cell.seq.compare_exchange(seen, claiming.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;
         total_order();
         if pinned(cell) {
             // Release: the value is readable again as if nothing had happened, and nothing has.
             cell.seq.store(seen, Ordering::Release);
             return None;
         }
-        let mark = Seq::Private {
-            ticket,
-            participant: self.me,
-        }
-        .bits();
+        let mark = Seq::Private { ticket, participant: self.me }.bits();
         cell.seq.store(mark, Ordering::Relaxed);
         // Release: pairs with the acquire fence in `copy`; a reader that meets a byte written after this one finds
         // the mark when it looks at `seq` again.
@@ -150,9 +140,7 @@ impl<'a> Ring<'a> {
         let cell = self.slot.cells.get(claim.cell);
         self.empty(cell);
         // Release: whoever claims the cell next finds it as we left it. Nobody but us changes a private word of ours.
-        cell.header
-            .seq
-            .store(Seq::Whole { version: 0 }.bits(), Ordering::Release);
+        cell.header.seq.store(Seq::Whole { version: 0 }.bits(), Ordering::Release);
     }
 
     /// Empties the slot after its key was removed: no value, and no byte of an old one, but where a reader has it pinned.
@@ -167,12 +155,7 @@ impl<'a> Ring<'a> {
             // even one that read "no value", fails its compare-and-swap.
             let empty = Head::empty((seen.version() + 1).min(MAX_VERSION));
             // AcqRel: pairs with the acquire of `head` in `commit`; a writer that sees it sees the generation changed.
-            match head.compare_exchange(
-                seen.bits(),
-                empty.bits(),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match head.compare_exchange(seen.bits(), empty.bits(), Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => seen = Head::from_bits(now),
             }
@@ -189,11 +172,7 @@ impl<'a> Ring<'a> {
     pub(super) fn empty(&self, cell: CellView<'_>) {
         cell.header.len.store(0, Ordering::Relaxed);
         if self.vacuum() {
-            words::zero(
-                cell.words,
-                0,
-                cell.header.dirty.load(Ordering::Relaxed) as usize,
-            );
+            words::zero(cell.words, 0, cell.header.dirty.load(Ordering::Relaxed) as usize);
             // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
             cell.header.dirty.store(0, Ordering::Release);
         }
@@ -204,9 +183,7 @@ impl<'a> Ring<'a> {
 #[inline]
 fn pinned(cell: &CellHeader) -> bool {
     // SeqCst: see `try_claim`.
-    cell.pins
-        .iter()
-        .any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)
+    cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)
 }
 
 fn pause() {

@@ -5,8 +5,8 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use super::claim::Claim;
-use super::{AUTO_VACUUM, Backpressure, CommitError, Exact, ReadError, Reaper, Ring};
+use super::claim::{Backpressure, Claim};
+use super::{AUTO_VACUUM, CommitError, Exact, ReadError, Reaper, Ring};
 use crate::region::view::HeapSlot;
 use crate::store::word::{Head, Seq};
 use crate::sync::{AtomicU32, Ordering};
@@ -23,15 +23,8 @@ struct Slot {
 impl Slot {
     fn new(history: u32, cells: usize) -> Arc<Self> {
         let slot = HeapSlot::new(cells, 2);
-        slot.view()
-            .header
-            .generation
-            .store(GENERATION, Ordering::Relaxed);
-        Arc::new(Self {
-            slot,
-            flags: AtomicU32::new(AUTO_VACUUM),
-            history,
-        })
+        slot.view().header.generation.store(GENERATION, Ordering::Relaxed);
+        Arc::new(Self { slot, flags: AtomicU32::new(AUTO_VACUUM), history })
     }
 
     fn ring(&self, me: u32) -> Ring<'_> {
@@ -64,10 +57,7 @@ fn value(mark: u8) -> [u8; 16] {
 /// The mark of a value, all of which must be the same.
 fn whole(bytes: &[u8]) -> u8 {
     assert_eq!(bytes.len(), 16, "a torn length");
-    assert!(
-        bytes.iter().all(|&byte| byte == bytes[0]),
-        "a torn value: {bytes:?}"
-    );
+    assert!(bytes.iter().all(|&byte| byte == bytes[0]), "a torn value: {bytes:?}");
     bytes[0]
 }
 
@@ -106,12 +96,7 @@ fn two_writers_publish_two_versions_and_a_reader_sees_whole_ones() {
         assert_eq!(versions, [1, 2]);
         assert_eq!(ring.copy_newest(GENERATION, &mut bytes).unwrap(), Some(2));
         whole(&bytes);
-        assert_eq!(
-            ring.cells()
-                .filter(|(_, cell)| super::read::readable(*cell).is_some())
-                .count(),
-            2
-        );
+        assert_eq!(ring.cells().filter(|(_, cell)| super::read::readable(*cell).is_some()).count(), 2);
     });
 }
 
@@ -128,11 +113,7 @@ fn a_reader_overtaken_by_a_whole_ring_never_takes_a_torn_value() {
             })
         };
         let mut bytes = Vec::new();
-        let version = slot
-            .ring(0)
-            .copy_newest(GENERATION, &mut bytes)
-            .unwrap()
-            .unwrap();
+        let version = slot.ring(0).copy_newest(GENERATION, &mut bytes).unwrap().unwrap();
         assert_eq!(u64::from(whole(&bytes)), version);
         writer.join().unwrap();
     });
@@ -150,10 +131,7 @@ fn a_version_within_history_is_read_whatever_is_published_meanwhile() {
         };
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
-        assert_eq!(
-            ring.copy_version(2, GENERATION, &mut bytes).unwrap(),
-            Exact::Copied
-        );
+        assert_eq!(ring.copy_version(2, GENERATION, &mut bytes).unwrap(), Exact::Copied);
         assert_eq!(whole(&bytes), 2);
         let exact = ring.copy_version(3, GENERATION, &mut bytes).unwrap();
         if exact == Exact::Copied {
@@ -162,14 +140,8 @@ fn a_version_within_history_is_read_whatever_is_published_meanwhile() {
             assert_eq!(exact, Exact::NotYet);
         }
         writer.join().unwrap();
-        assert_eq!(
-            ring.copy_version(2, GENERATION, &mut bytes).unwrap(),
-            Exact::Copied
-        );
-        assert_eq!(
-            ring.copy_version(3, GENERATION, &mut bytes).unwrap(),
-            Exact::Copied
-        );
+        assert_eq!(ring.copy_version(2, GENERATION, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(3, GENERATION, &mut bytes).unwrap(), Exact::Copied);
     });
 }
 
@@ -188,12 +160,7 @@ fn history_is_kept_while_two_writers_look_for_cells() {
         writer.join().unwrap();
         let mut bytes = Vec::new();
         for version in [3, 4] {
-            assert_eq!(
-                slot.ring(0)
-                    .copy_version(version, GENERATION, &mut bytes)
-                    .unwrap(),
-                Exact::Copied
-            );
+            assert_eq!(slot.ring(0).copy_version(version, GENERATION, &mut bytes).unwrap(), Exact::Copied);
             whole(&bytes);
         }
     });
@@ -234,11 +201,7 @@ fn a_value_whose_writer_died_before_marking_it_whole_is_read_and_survives_the_ne
         };
         let other = publish(slot.ring(2), 2).unwrap();
         let mut bytes = Vec::new();
-        let newest = slot
-            .ring(0)
-            .copy_newest(GENERATION, &mut bytes)
-            .unwrap()
-            .unwrap();
+        let newest = slot.ring(0).copy_newest(GENERATION, &mut bytes).unwrap().unwrap();
         assert!(newest >= other);
         whole(&bytes);
         writer.join().unwrap();
@@ -246,10 +209,7 @@ fn a_value_whose_writer_died_before_marking_it_whole_is_read_and_survives_the_ne
         let ring = slot.ring(0);
         assert_eq!(ring.copy_newest(GENERATION, &mut bytes).unwrap(), Some(2));
         for version in [1, 2] {
-            assert_eq!(
-                ring.copy_version(version, GENERATION, &mut bytes).unwrap(),
-                Exact::Copied
-            );
+            assert_eq!(ring.copy_version(version, GENERATION, &mut bytes).unwrap(), Exact::Copied);
             assert_eq!(whole(&bytes) == 2, version == other);
         }
     });
@@ -264,23 +224,14 @@ fn a_reader_and_the_next_writer_may_both_finish_a_dead_writers_work() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let mut bytes = Vec::new();
-                let version = slot
-                    .ring(3)
-                    .copy_newest(GENERATION, &mut bytes)
-                    .unwrap()
-                    .unwrap();
+                let version = slot.ring(3).copy_newest(GENERATION, &mut bytes).unwrap().unwrap();
                 assert_eq!(u64::from(whole(&bytes)), version);
             })
         };
         assert_eq!(publish(slot.ring(2), 2), Ok(2));
         reader.join().unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(
-            slot.ring(0)
-                .copy_version(1, GENERATION, &mut bytes)
-                .unwrap(),
-            Exact::Copied
-        );
+        assert_eq!(slot.ring(0).copy_version(1, GENERATION, &mut bytes).unwrap(), Exact::Copied);
         assert_eq!(whole(&bytes), 1);
     });
 }
@@ -297,22 +248,17 @@ fn what_the_dead_hold_is_taken_back_once_and_nothing_published_is_lost() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let mut bytes = Vec::new();
-                let version = slot
-                    .ring(3)
-                    .copy_newest(GENERATION, &mut bytes)
-                    .unwrap()
-                    .unwrap();
+                let version = slot.ring(3).copy_newest(GENERATION, &mut bytes).unwrap().unwrap();
                 assert_eq!(whole(&bytes), if version == 1 { 7 } else { 8 });
             })
         };
         assert_eq!(slot.ring(2).publish(&value(8), GENERATION, &Dead(1)), Ok(2));
         reader.join().unwrap();
-        assert!(slot.ring(2).cells().all(|(_, cell)| {
-            matches!(
-                Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)),
-                Seq::Whole { .. }
-            )
-        }));
+        assert!(
+            slot.ring(2).cells().all(|(_, cell)| {
+                matches!(Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)), Seq::Whole { .. })
+            })
+        );
     });
 }
 
@@ -334,11 +280,7 @@ fn history_is_left_alone_until_a_newer_value_is_published() {
             Exact::Copied => assert_eq!(whole(&bytes), 1),
             exact => {
                 assert_eq!(exact, Exact::Gone);
-                assert_eq!(
-                    ring.head().version(),
-                    3,
-                    "gone while it was one of the newest two"
-                );
+                assert_eq!(ring.head().version(), 3, "gone while it was one of the newest two");
             }
         }
         writer.join().unwrap();
@@ -360,11 +302,7 @@ fn history_gives_way_to_a_writer_in_need_but_the_newest_value_never_does() {
         let theirs = writer.join().unwrap();
         assert!(ours.is_ok() || theirs.is_ok());
         let mut bytes = Vec::new();
-        let newest = slot
-            .ring(0)
-            .copy_newest(GENERATION, &mut bytes)
-            .unwrap()
-            .unwrap();
+        let newest = slot.ring(0).copy_newest(GENERATION, &mut bytes).unwrap().unwrap();
         let last = ours.into_iter().chain(theirs).max().unwrap();
         assert_eq!(newest, last);
         assert_eq!(whole(&bytes) == 4, ours == Ok(last));
@@ -380,20 +318,14 @@ fn reaping_a_writer_that_died_after_its_publish_keeps_the_value() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let mut bytes = Vec::new();
-                assert_eq!(
-                    slot.ring(3).copy_newest(GENERATION, &mut bytes),
-                    Ok(Some(1))
-                );
+                assert_eq!(slot.ring(3).copy_newest(GENERATION, &mut bytes), Ok(Some(1)));
                 assert_eq!(whole(&bytes), 1);
             })
         };
         slot.ring(2).reap(1);
         reader.join().unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(
-            slot.ring(2).copy_newest(GENERATION, &mut bytes),
-            Ok(Some(1))
-        );
+        assert_eq!(slot.ring(2).copy_newest(GENERATION, &mut bytes), Ok(Some(1)));
         assert_eq!(whole(&bytes), 1);
     });
 }
@@ -405,31 +337,12 @@ fn a_killed_claimer_has_destroyed_nothing() {
         publish(slot.ring(1), 1).unwrap();
         publish(slot.ring(1), 2).unwrap();
         let ring = slot.ring(0);
-        let (index, cell) = ring
-            .cells()
-            .find(|(_, cell)| super::read::readable(*cell) == Some(1))
-            .unwrap();
-        cell.header.seq.store(
-            Seq::Claiming {
-                version: 1,
-                participant: 1,
-            }
-            .bits(),
-            Ordering::Relaxed,
-        );
+        let (index, cell) = ring.cells().find(|(_, cell)| super::read::readable(*cell) == Some(1)).unwrap();
+        cell.header.seq.store(Seq::Claiming { version: 1, participant: 1 }.bits(), Ordering::Relaxed);
         let mut bytes = Vec::new();
-        assert_eq!(
-            ring.copy_version(1, GENERATION, &mut bytes).unwrap(),
-            Exact::Copied
-        );
+        assert_eq!(ring.copy_version(1, GENERATION, &mut bytes).unwrap(), Exact::Copied);
         ring.reap(1);
-        let seq = ring
-            .slot
-            .cells
-            .get(index)
-            .header
-            .seq
-            .load(Ordering::Relaxed);
+        let seq = ring.slot.cells.get(index).header.seq.load(Ordering::Relaxed);
         assert_eq!(Seq::from_bits(seq), Seq::Whole { version: 1 });
     });
 }
@@ -451,11 +364,7 @@ fn a_writer_of_a_removed_key_publishes_nothing_under_the_next_one() {
         header.born.store(removed_at.version(), Ordering::Relaxed);
         header.generation.store(GENERATION + 2, Ordering::Release);
         let result = writer.join().unwrap();
-        assert_eq!(
-            ring.head(),
-            removed_at,
-            "a writer of the old key moved the head"
-        );
+        assert_eq!(ring.head(), removed_at, "a writer of the old key moved the head");
         match result {
             Ok(version) => assert!(version < removed_at.version()),
             Err(error) => assert_eq!(error, CommitError::Removed),
@@ -465,15 +374,8 @@ fn a_writer_of_a_removed_key_publishes_nothing_under_the_next_one() {
         assert_eq!(ring.oldest_from(1), None);
         // Sterile: not a byte of the removed key is left.
         for (_, cell) in ring.cells() {
-            assert_eq!(
-                Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)),
-                Seq::Whole { version: 0 }
-            );
-            assert!(
-                cell.words
-                    .iter()
-                    .all(|word| word.load(Ordering::Relaxed) == 0)
-            );
+            assert_eq!(Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)), Seq::Whole { version: 0 });
+            assert!(cell.words.iter().all(|word| word.load(Ordering::Relaxed) == 0));
         }
     });
 }
@@ -531,11 +433,7 @@ fn only_pins_and_writers_in_flight_refuse_a_publisher() {
     model(|| {
         let slot = Slot::new(1, 2);
         publish(slot.ring(1), 1).unwrap();
-        let pin = slot
-            .ring(0)
-            .pin_newest(GENERATION, |_| false)
-            .unwrap()
-            .unwrap();
+        let pin = slot.ring(0).pin_newest(GENERATION, |_| false).unwrap().unwrap();
         publish(slot.ring(1), 2).unwrap();
         assert!(matches!(slot.ring(1).claim(&Alive), Err(Backpressure)));
         slot.ring(0).unpin(pin.cell);

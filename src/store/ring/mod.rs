@@ -16,11 +16,13 @@ mod wait;
 #[cfg(all(loom, test))]
 mod loom;
 
-pub(crate) use claim::Backpressure;
+pub(crate) use pin::Pin;
 pub(crate) use publish::CommitError;
 pub(crate) use read::{Exact, ReadError};
 pub(crate) use reap::Reaper;
 
+#[cfg(not(loom))]
+use super::slot::CellCounts;
 use super::word::{Head, Seq};
 use crate::region::view::{CellView, SlotView};
 use crate::sync::{AtomicU32, Ordering};
@@ -42,12 +44,7 @@ pub(crate) struct Ring<'a> {
 impl<'a> Ring<'a> {
     #[inline]
     pub(crate) fn new(slot: SlotView<'a>, history: u32, me: u32, flags: &'a AtomicU32) -> Self {
-        Self {
-            slot,
-            history,
-            me,
-            flags,
-        }
+        Self { slot, history, me, flags }
     }
 
     /// Whether bytes of older values must not be left in cells.
@@ -81,6 +78,21 @@ impl<'a> Ring<'a> {
         (0..cells.count()).map(move |index| (index, cells.get(index)))
     }
 
+    /// How the cells are used now.
+    #[cfg(not(loom))]
+    pub(crate) fn count_cells(&self) -> CellCounts {
+        let mut counts = CellCounts::default();
+        for (_, cell) in self.cells() {
+            match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {
+                Seq::Whole { version: 0 } => counts.free += 1,
+                Seq::Whole { .. } => counts.readable += 1,
+                Seq::Claiming { .. } | Seq::Private { .. } => counts.in_flight += 1,
+            }
+            counts.pinned += u32::from(cell.header.pins.iter().any(|pins| pins.load(Ordering::Relaxed) != 0));
+        }
+        counts
+    }
+
     /// Does for the writer of `head` what it has not done yet, or never will: makes its cell whole.
     ///
     /// Must happen before `head` moves on, so that every published cell is whole or was overwritten.
@@ -95,9 +107,7 @@ impl<'a> Ring<'a> {
         if let Seq::Private { .. } = Seq::from_bits(seen)
             && self.head() == head
         {
-            let whole = Seq::Whole {
-                version: head.version(),
-            };
+            let whole = Seq::Whole { version: head.version() };
             // The word is unique by its ticket: if it is still there, it is the one under which `head`'s cell was filled.
             // Release: pairs with the acquire of `seq` in the readers. The writer's bytes came to us with `head`.
             let _ = seq.compare_exchange(seen, whole.bits(), Ordering::Release, Ordering::Relaxed);

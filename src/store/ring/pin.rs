@@ -20,19 +20,11 @@ impl<'a> Ring<'a> {
     ///
     /// The participant's bit must not be set on the cell that is pinned: `held` says on which cells it is, and one of
     /// those is pinned once more by doing nothing.
-    pub(crate) fn pin_newest(
-        &self,
-        generation: u64,
-        held: impl Fn(u32) -> bool,
-    ) -> Result<Option<Pin>, ReadError> {
+    pub(crate) fn pin_newest(&self, generation: u64, held: impl Fn(u32) -> bool) -> Result<Option<Pin>, ReadError> {
         for _ in 0..ATTEMPTS {
             let head = self.head();
             let Some(index) = head.cell() else {
-                return if self.generation() == generation {
-                    Ok(None)
-                } else {
-                    Err(ReadError::Removed)
-                };
+                return if self.generation() == generation { Ok(None) } else { Err(ReadError::Removed) };
             };
             let cell = self.cell(index)?;
             let held = held(index);
@@ -42,16 +34,9 @@ impl<'a> Ring<'a> {
                 total_order();
             }
             let seq = super::Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
-            if seq
-                == (super::Seq::Whole {
-                    version: head.version(),
-                })
-            {
+            if seq == (super::Seq::Whole { version: head.version() }) {
                 if self.generation() == generation {
-                    return Ok(Some(Pin {
-                        cell: index,
-                        version: head.version(),
-                    }));
+                    return Ok(Some(Pin { cell: index, version: head.version() }));
                 }
                 if !held {
                     self.unpin(index);

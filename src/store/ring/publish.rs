@@ -27,12 +27,7 @@ impl From<Backpressure> for CommitError {
 impl Ring<'_> {
     /// Publishes `bytes`, which fit into a cell, and gives their version. Waiters are not woken yet.
     #[inline]
-    pub(crate) fn publish(
-        &self,
-        bytes: &[u8],
-        generation: u64,
-        reaper: &impl Reaper,
-    ) -> Result<u64, CommitError> {
+    pub(crate) fn publish(&self, bytes: &[u8], generation: u64, reaper: &impl Reaper) -> Result<u64, CommitError> {
         let claim = self.claim(reaper)?;
         self.fill(&claim, bytes);
         self.commit(claim, generation)
@@ -72,12 +67,7 @@ impl Ring<'_> {
         // Release: pairs with the acquire of `seq` in the readers; a version read from `seq` is all there.
         let whole = Seq::Whole { version };
         let seq = &self.slot.cells.get(claim.cell).header.seq;
-        let _ = seq.compare_exchange(
-            claim.mark,
-            whole.bits(),
-            Ordering::Release,
-            Ordering::Relaxed,
-        );
+        let _ = seq.compare_exchange(claim.mark, whole.bits(), Ordering::Release, Ordering::Relaxed);
         Ok(version)
     }
 
@@ -99,12 +89,7 @@ impl Ring<'_> {
             let next = Head::of(claim.cell, seen.version() + 1);
             // SeqCst: pairs with `wake_flag` in `prepare_to_sleep` (we move `head`, then read the flag; the waiter sets
             // the flag, then reads `head`). As a release it carries the value's bytes to whoever acquires `head`.
-            match head.compare_exchange(
-                seen.bits(),
-                next.bits(),
-                Ordering::SeqCst,
-                Ordering::Acquire,
-            ) {
+            match head.compare_exchange(seen.bits(), next.bits(), Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => return Ok(next.version()),
                 Err(now) => seen = Head::from_bits(now),
             }

@@ -35,18 +35,12 @@ const ATTEMPTS: u32 = 1 << 20;
 impl<'a> Ring<'a> {
     /// Copies the newest value into `out`, replacing what it held, and gives the version; `None` when there is none.
     #[inline]
-    pub(crate) fn copy_newest(
-        &self,
-        generation: u64,
-        out: &mut Vec<u8>,
-    ) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn copy_newest(&self, generation: u64, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
         for _ in 0..ATTEMPTS {
             let head = self.head();
             let newest = match head.cell() {
                 None => Some(None),
-                Some(index) => self
-                    .copy_head(head, index, out)?
-                    .then_some(Some(head.version())),
+                Some(index) => self.copy_head(head, index, out)?.then_some(Some(head.version())),
             };
             if let Some(newest) = newest {
                 self.check_generation(generation)?;
@@ -58,12 +52,7 @@ impl<'a> Ring<'a> {
 
     /// Copies this one version into `out`, replacing what it held. Versions up to `born` belong to other keys: gone.
     #[inline]
-    pub(crate) fn copy_version(
-        &self,
-        version: u64,
-        generation: u64,
-        out: &mut Vec<u8>,
-    ) -> Result<Exact, ReadError> {
+    pub(crate) fn copy_version(&self, version: u64, generation: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
         for _ in 0..ATTEMPTS {
             let head = self.head();
             let outcome = if head.version() < version {
@@ -92,10 +81,7 @@ impl<'a> Ring<'a> {
     pub(crate) fn oldest_from(&self, from: u64) -> Option<u64> {
         let from = from.max(self.born() + 1);
         self.stamp(self.head());
-        let kept = self
-            .cells()
-            .filter_map(|(_, cell)| readable(cell))
-            .filter(|&version| version >= from);
+        let kept = self.cells().filter_map(|(_, cell)| readable(cell)).filter(|&version| version >= from);
         kept.min()
     }
 
@@ -152,11 +138,7 @@ impl<'a> Ring<'a> {
     #[inline]
     pub(super) fn cell(&self, index: u32) -> Result<CellView<'a>, ReadError> {
         let cells = self.slot.cells;
-        if index < cells.count() {
-            Ok(cells.get(index))
-        } else {
-            Err(ReadError::Corrupt)
-        }
+        if index < cells.count() { Ok(cells.get(index)) } else { Err(ReadError::Corrupt) }
     }
 
     /// Where an older version is. One writer alone fills the ring in order, which makes the first guess right; several
@@ -166,10 +148,7 @@ impl<'a> Ring<'a> {
         let cells = self.slot.cells;
         let count = cells.count();
         let newest = head.cell().filter(|&index| index < count).unwrap_or(0);
-        let back = u32::try_from(head.version() - version)
-            .ok()
-            .filter(|&back| back < count)
-            .unwrap_or(0);
+        let back = u32::try_from(head.version() - version).ok().filter(|&back| back < count).unwrap_or(0);
         let guess = (newest + count - back) % count;
         let holds = |index: u32| {
             let cell = cells.get(index);
@@ -178,19 +157,13 @@ impl<'a> Ring<'a> {
         if let Some(cell) = holds(guess) {
             return Some(cell);
         }
-        (1..=count / 2).find_map(|away| {
-            holds((guess + away) % count).or_else(|| holds((guess + count - away) % count))
-        })
+        (1..=count / 2).find_map(|away| holds((guess + away) % count).or_else(|| holds((guess + count - away) % count)))
     }
 
     /// The last thing a reader with a cached slot does: what it copied belongs to its key only if the slot still does.
     #[inline]
     fn check_generation(&self, generation: u64) -> Result<(), ReadError> {
-        if self.generation() == generation {
-            Ok(())
-        } else {
-            Err(ReadError::Removed)
-        }
+        if self.generation() == generation { Ok(()) } else { Err(ReadError::Removed) }
     }
 }
 

@@ -15,11 +15,7 @@ impl Ring<'_> {
     /// Frees the cell from a participant that is dead; leaves alone what the living hold.
     pub(super) fn reap_whoever_holds(&self, cell: CellView<'_>, reaper: &impl Reaper) {
         let owner = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).owner();
-        for participant in owner
-            .into_iter()
-            .chain(pinners(cell))
-            .filter(|&other| other != self.me)
-        {
+        for participant in owner.into_iter().chain(pinners(cell)).filter(|&other| other != self.me) {
             // All of its marks in this slot, while we have the proof in hand.
             reaper.if_dead(participant, &mut || self.reap(participant));
         }
@@ -45,10 +41,7 @@ impl Ring<'_> {
         let seen = seq.load(Ordering::Acquire);
         let free = match Seq::from_bits(seen) {
             // Not a byte of it was touched.
-            Seq::Claiming {
-                version,
-                participant,
-            } if participant == dead => Seq::Whole { version },
+            Seq::Claiming { version, participant } if participant == dead => Seq::Whole { version },
             Seq::Private { participant, .. } if participant == dead => {
                 let head = self.head();
                 if head.cell() == Some(index) {

@@ -1,0 +1,276 @@
+//! What can go wrong with a store, one enum for each kind of operation.
+
+use std::io;
+
+use thiserror::Error;
+
+use super::geometry::{MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE};
+use super::key::MAX_KEY_LEN;
+use crate::region::records::PARTICIPANTS;
+
+/// Why a store could not be created, opened or removed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name cannot be a file name under `/dev/shm`.
+    #[error("{name:?} cannot name a store in shared memory: {reason}")]
+    Name {
+        /// The name as it was given.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The options ask for a store that cannot be.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// There is no store of this name.
+    #[error("there is no store named {name:?}: create it first, or use open_or_create")]
+    NotFound {
+        /// The name that was looked for.
+        name: String,
+    },
+    /// Something of this name is there already.
+    #[error("{name:?} is there already: open it, remove it, or choose another name")]
+    AlreadyExists {
+        /// The name that was to be created.
+        name: String,
+    },
+    /// The store belongs to somebody who did not share it.
+    #[error("no permission to open {name:?} for reading and writing: its owner decides who may, by its mode")]
+    PermissionDenied {
+        /// The name that was to be opened.
+        name: String,
+    },
+    /// Shared memory has not as much room as the store needs.
+    #[error(
+        "not enough shared memory: {name:?} needs {needed} bytes and /dev/shm has {available} left; \
+         ask for fewer slots, smaller values or less history, or make /dev/shm larger"
+    )]
+    NoSpace {
+        /// The name that was to be created.
+        name: String,
+        /// Bytes that the store needs.
+        needed: u64,
+        /// Bytes that were available.
+        available: u64,
+    },
+    /// What has this name is not a splinter store.
+    #[error("{name:?} is not a splinter store: {reason}; choose another name")]
+    NotAStore {
+        /// The name that was to be opened.
+        name: String,
+        /// What gave it away.
+        reason: String,
+    },
+    /// A store of the C library libsplinter.
+    #[error(
+        "{name:?} is a store of the C library libsplinter (layout {layout}), which this crate cannot share; \
+         choose another name"
+    )]
+    CLibrary {
+        /// The name that was to be opened.
+        name: String,
+        /// The layout number that libsplinter wrote.
+        layout: u32,
+    },
+    /// A store of another version of this crate.
+    #[error(
+        "{name:?} was made by another version of splinter-bus (layout {layout:#x}, this one speaks {supported:#x}); \
+         use that version, or remove the store once nobody uses it"
+    )]
+    OtherLayout {
+        /// The name that was to be opened.
+        name: String,
+        /// The layout of the store.
+        layout: u32,
+        /// The layout that this crate speaks.
+        supported: u32,
+    },
+    /// The store's description of itself is impossible.
+    #[error("the store {name:?} is damaged: {reason}; remove it and create it anew")]
+    Damaged {
+        /// The name that was to be opened.
+        name: String,
+        /// What is impossible about it.
+        reason: String,
+    },
+    /// As many handles as a store can have are open.
+    #[error("{name:?} is open {PARTICIPANTS} times already, which is all a store has room for: close one first")]
+    TooManyParticipants {
+        /// The name that was to be opened.
+        name: String,
+    },
+    /// The name changed hands while we opened it, again and again.
+    #[error("{name:?} was removed and created anew each time it was to be opened: try again")]
+    Unsettled {
+        /// The name that was to be opened.
+        name: String,
+    },
+    /// The operating system refused.
+    #[error("the operating system refused to {action} {name:?}")]
+    Io {
+        /// What was to be done.
+        action: &'static str,
+        /// The name it was to be done to.
+        name: String,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// Why a store cannot have the shape that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum GeometryError {
+    /// A number is out of its range.
+    #[error("{what} of {value} is out of range: it must be 1 to {max}")]
+    OutOfRange {
+        /// Which of the options.
+        what: &'static str,
+        /// What was asked for.
+        value: u64,
+        /// The largest allowed.
+        max: u64,
+    },
+    /// The whole would be larger than a process can map.
+    #[error(
+        "{slots} slots of {cells} cells of {max_value_size} bytes are more than can be mapped: ask for fewer or smaller ones"
+    )]
+    TooLarge {
+        /// The number of slots.
+        slots: u32,
+        /// Cells in each slot: history and spare.
+        cells: u32,
+        /// The largest value in bytes.
+        max_value_size: u64,
+    },
+}
+
+impl GeometryError {
+    pub(crate) fn slots(value: u32) -> Self {
+        Self::OutOfRange { what: "slots", value: value.into(), max: MAX_SLOTS.into() }
+    }
+
+    pub(crate) fn history(value: u32) -> Self {
+        Self::OutOfRange { what: "history", value: value.into(), max: MAX_HISTORY.into() }
+    }
+
+    pub(crate) fn spare(value: u32) -> Self {
+        Self::OutOfRange { what: "spare", value: value.into(), max: MAX_HISTORY.into() }
+    }
+
+    pub(crate) fn max_value_size(value: u64) -> Self {
+        Self::OutOfRange { what: "max_value_size", value, max: MAX_VALUE_SIZE }
+    }
+}
+
+/// Why a text cannot be a key.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The empty key.
+    #[error("a key must not be empty")]
+    Empty,
+    /// More than 63 bytes.
+    #[error("the key has {len} bytes: {MAX_KEY_LEN} is the most")]
+    TooLong {
+        /// The key's length in bytes.
+        len: usize,
+    },
+    /// A NUL byte in the key.
+    #[error("the key has a NUL byte at position {position}, which no key may have")]
+    Nul {
+        /// Where, in bytes.
+        position: usize,
+    },
+}
+
+/// Why a value was not set.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SetError {
+    /// Not a key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The value is larger than the store's cells.
+    #[error("value of {len} bytes does not fit: this store's max_value_size is {max}")]
+    TooLarge {
+        /// The value's length in bytes.
+        len: usize,
+        /// The largest value of this store in bytes.
+        max: usize,
+    },
+    /// Every slot has a key.
+    #[error("all {slots} slots of the store have keys: unset one, or create a store with more slots")]
+    Full {
+        /// The number of slots.
+        slots: u32,
+    },
+    /// Every cell that might be overwritten is pinned by a reader or in the hands of a stopped writer.
+    #[error("no cell of this key may be overwritten: readers have pinned them; let go of a pin, or try again later")]
+    Backpressure,
+    /// The key was removed since this handle was made.
+    #[error("the key was removed from the store: get a handle on it again")]
+    Removed,
+    /// The key's slot has published as many versions as it can count.
+    #[error("the slot of this key has used up its 2^48 versions: create a new store")]
+    Exhausted,
+    /// The kernel refused to lock the directory.
+    #[error("the operating system refused to lock the directory of keys")]
+    Io(#[from] io::Error),
+}
+
+/// Why a value was not read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum GetError {
+    /// Not a key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The key was removed since this handle was made.
+    #[error("the key was removed from the store: get a handle on it again")]
+    Removed,
+    /// The key's words contradict each other.
+    #[error("the slot of this key is damaged: something other than splinter-bus wrote into the store; create it anew")]
+    Damaged,
+}
+
+/// Why a key was not removed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum UnsetError {
+    /// Not a key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The kernel refused to lock the directory.
+    #[error("the operating system refused to lock the directory of keys")]
+    Io(#[from] io::Error),
+}
+
+/// Why a key could not be declared.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SlotError {
+    /// Not a key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Every slot has a key.
+    #[error("all {slots} slots of the store have keys: unset one, or create a store with more slots")]
+    Full {
+        /// The number of slots.
+        slots: u32,
+    },
+    /// The kernel refused to lock the directory.
+    #[error("the operating system refused to lock the directory of keys")]
+    Io(#[from] io::Error),
+}
+
+impl From<SlotError> for SetError {
+    fn from(error: SlotError) -> Self {
+        match error {
+            SlotError::Key(error) => Self::Key(error),
+            SlotError::Full { slots } => Self::Full { slots },
+            SlotError::Io(error) => Self::Io(error),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! How large a store is, and where each thing lies in it.
+
+use super::error::GeometryError;
+use crate::region::Region;
+use crate::region::mapping::{IndexTable, SlotPlace, SlotTable, Table};
+use crate::region::records::{
+    CACHE_LINE, CellHeader, PARTICIPANTS, ParticipantEntry, SCHEMAS, SchemaEntry, SlotHeader, StoreHeader,
+};
+
+/// The largest number of slots.
+pub const MAX_SLOTS: u32 = 1 << 24;
+/// The largest value in bytes: 1 GiB.
+pub const MAX_VALUE_SIZE: u64 = 1 << 30;
+/// The longest history, and the largest spare.
+pub const MAX_HISTORY: u32 = 4096;
+
+/// The shape of a store, fixed when it is created.
+///
+/// Each of the `slots` has `history + spare` cells of `max_value_size` bytes, all reserved at creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Geometry {
+    /// How many keys the store has room for: 1 to 2^24.
+    pub slots: u32,
+    /// The largest value in bytes: 1 to 2^30.
+    pub max_value_size: u64,
+    /// How many of a key's newest values are kept: 1 to 4,096.
+    pub history: u32,
+    /// Cells beyond those, for writers at work: 1 to 4,096.
+    pub spare: u32,
+}
+
+impl Geometry {
+    /// 128 slots of 4,096 bytes, the newest 16 values kept, 8 spare cells: 13 MB.
+    pub(crate) const DEFAULT: Self = Self { slots: 128, max_value_size: 4096, history: 16, spare: 8 };
+
+    /// How many cells a slot has.
+    pub(crate) fn cells(&self) -> u32 {
+        self.history + self.spare
+    }
+
+    pub(crate) fn layout(&self) -> Result<Layout, GeometryError> {
+        let Self { slots, max_value_size, history, spare } = *self;
+        if !(1..=MAX_SLOTS).contains(&slots) {
+            return Err(GeometryError::slots(slots));
+        }
+        if !(1..=MAX_VALUE_SIZE).contains(&max_value_size) {
+            return Err(GeometryError::max_value_size(max_value_size));
+        }
+        if !(1..=MAX_HISTORY).contains(&history) {
+            return Err(GeometryError::history(history));
+        }
+        if !(1..=MAX_HISTORY).contains(&spare) {
+            return Err(GeometryError::spare(spare));
+        }
+        let too_large = GeometryError::TooLarge { slots, cells: self.cells(), max_value_size };
+        Layout::of(*self).ok_or(too_large)
+    }
+}
+
+/// Byte offsets of everything in a store: header, participants, schemas, two index tables, slots, cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layout {
+    participants: usize,
+    schemas: usize,
+    indexes: [usize; 2],
+    index_len: usize,
+    slots: usize,
+    cells: usize,
+    cell_stride: usize,
+    pub(crate) total_len: usize,
+}
+
+impl Layout {
+    fn of(geometry: Geometry) -> Option<Self> {
+        let slots = geometry.slots as usize;
+        let index_len = (2 * slots).next_power_of_two();
+        let mut end = size_of::<StoreHeader>();
+        let mut place = |len: usize| {
+            let start = end;
+            end = end.checked_add(len)?.checked_next_multiple_of(CACHE_LINE)?;
+            Some(start)
+        };
+        let participants = place(PARTICIPANTS * size_of::<ParticipantEntry>())?;
+        let schemas = place(SCHEMAS * size_of::<SchemaEntry>())?;
+        let indexes = [place(index_len * 8)?, place(index_len * 8)?];
+        let headers = place(slots.checked_mul(size_of::<SlotHeader>())?)?;
+        let value_len = usize::try_from(geometry.max_value_size).ok()?.checked_next_multiple_of(8)?;
+        let cell_stride = (size_of::<CellHeader>() + value_len).checked_next_multiple_of(CACHE_LINE)?;
+        let cells = place(cell_stride.checked_mul(geometry.cells() as usize)?.checked_mul(slots)?)?;
+        let total_len = isize::try_from(end).ok()? as usize;
+        Some(Self { participants, schemas, indexes, index_len, slots: headers, cells, cell_stride, total_len })
+    }
+
+    /// Finds everything in a mapping; `None` when it is too short.
+    pub(crate) fn tables(&self, geometry: Geometry, region: &Region) -> Option<Tables> {
+        Some(Tables {
+            header: region.check(0, 1)?,
+            participants: region.check(self.participants, PARTICIPANTS)?,
+            schemas: region.check(self.schemas, SCHEMAS)?,
+            indexes: [region.check(self.indexes[0], self.index_len)?, region.check(self.indexes[1], self.index_len)?],
+            slots: region.check_slots(SlotPlace {
+                headers: self.slots,
+                slots: geometry.slots as usize,
+                first_cell: self.cells,
+                cells: geometry.cells(),
+                cell_stride: self.cell_stride,
+                cell_words: geometry.max_value_size.div_ceil(8) as usize,
+            })?,
+        })
+    }
+}
+
+/// Where everything was found to lie in a mapping.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) header: Table<StoreHeader>,
+    pub(crate) participants: Table<ParticipantEntry>,
+    pub(crate) schemas: Table<SchemaEntry>,
+    pub(crate) indexes: [IndexTable; 2],
+    pub(crate) slots: SlotTable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_out_of_range_are_refused_with_the_number() {
+        let good = Geometry::DEFAULT;
+        for (geometry, what) in [
+            (Geometry { slots: 0, ..good }, "slots of 0"),
+            (Geometry { slots: MAX_SLOTS + 1, ..good }, "slots of 16777217"),
+            (Geometry { max_value_size: 0, ..good }, "max_value_size of 0"),
+            (Geometry { max_value_size: u64::MAX, ..good }, "max_value_size of 18446744073709551615"),
+            (Geometry { history: 0, ..good }, "history of 0"),
+            (Geometry { history: u32::MAX, ..good }, "history of 4294967295"),
+            (Geometry { spare: 0, ..good }, "spare of 0"),
+        ] {
+            let error = geometry.layout().unwrap_err().to_string();
+            assert!(error.starts_with(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_largest_geometry_overflows_and_says_so() {
+        let largest =
+            Geometry { slots: MAX_SLOTS, max_value_size: MAX_VALUE_SIZE, history: MAX_HISTORY, spare: MAX_HISTORY };
+        assert!(matches!(largest.layout(), Err(GeometryError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn nothing_overlaps_and_everything_starts_on_a_cache_line() {
+        for (slots, max_value_size, history) in [(1, 1, 1), (3, 100, 7), (128, 4096, 16), (65_536, 64, 1)] {
+            let layout = Geometry { slots, max_value_size, history, spare: 2 }.layout().unwrap();
+            let mut starts = vec![0, layout.participants, layout.schemas];
+            starts.extend(layout.indexes);
+            starts.extend([layout.slots, layout.cells, layout.total_len]);
+            assert!(starts.is_sorted_by(|a, b| a < b), "{starts:?}");
+            assert!(starts.iter().all(|start| start.is_multiple_of(CACHE_LINE)));
+            assert!(layout.cell_stride >= 48 + max_value_size as usize);
+        }
+    }
+}

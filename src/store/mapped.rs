@@ -1,0 +1,96 @@
+//! A store's memory and the file behind it, as everything above sees them.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::geometry::{Geometry, Tables};
+use crate::region::Region;
+use crate::region::records::{Books, ParticipantEntry, SchemaEntry, StoreHeader};
+use crate::region::view::SlotView;
+use crate::sync::AtomicU64;
+
+/// "SLNT".
+pub(crate) const MAGIC: u32 = 0x534C_4E54;
+
+/// The version of the layout: "RB", 1. The C library counts its own from 1, and never got this far.
+pub(crate) const LAYOUT: u32 = 0x5242_0001;
+
+/// Layout numbers below this are the C library's.
+pub(crate) const FIRST_OWN_LAYOUT: u32 = 0x1_0000;
+
+/// Where locks begin: beyond any store's data.
+const LOCKS: u64 = 1 << 62;
+
+/// The bytes of the file whose locks mean something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockByte {
+    /// Held by the owner of this participant entry for as long as it lives.
+    Participant(u32),
+    /// Held while the directory is changed.
+    Directory,
+    /// Held by the creator of a store that has no name yet.
+    Draft,
+}
+
+impl LockByte {
+    pub(crate) fn offset(self) -> u64 {
+        match self {
+            Self::Participant(id) => LOCKS + u64::from(id),
+            Self::Directory => LOCKS + 1024,
+            Self::Draft => LOCKS + 1025,
+        }
+    }
+}
+
+/// One mapping of a store whose geometry was checked against its real length.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    pub(crate) name: String,
+    pub(crate) geometry: Geometry,
+    pub(crate) region: Region,
+    pub(crate) tables: Tables,
+    /// Owns the locks. Every handle opens the file anew: locks belong to the open file description.
+    pub(crate) file: File,
+}
+
+impl Mapped {
+    #[inline]
+    pub(crate) fn header(&self) -> &StoreHeader {
+        &self.region.table(&self.tables.header)[0]
+    }
+
+    pub(crate) fn books(&self) -> &Books {
+        &self.header().books
+    }
+
+    pub(crate) fn participants(&self) -> &[ParticipantEntry] {
+        self.region.table(&self.tables.participants)
+    }
+
+    pub(crate) fn schemas(&self) -> &[SchemaEntry] {
+        self.region.table(&self.tables.schemas)
+    }
+
+    /// One of the two tables of the index.
+    #[inline]
+    pub(crate) fn index(&self, which: u64) -> &[AtomicU64] {
+        self.region.table(&self.tables.indexes[(which & 1) as usize])
+    }
+
+    /// The slot at `index`, which is below the number of slots.
+    #[inline]
+    pub(crate) fn slot(&self, index: u32) -> SlotView<'_> {
+        self.region.slot(&self.tables.slots, index)
+    }
+
+    /// How many slots were ever used, at most; the rest are as they were created.
+    pub(crate) fn used_slots(&self) -> u32 {
+        // One more than the books say, in case whoever was changing them died in between.
+        let fresh = self.books().fresh.load(crate::sync::Ordering::Acquire);
+        fresh.saturating_add(1).min(self.geometry.slots)
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

@@ -1,0 +1,67 @@
+//! Values that stay while somebody looks at them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::directory::Place;
+use super::error::GetError;
+use super::handle::Inner;
+use super::ring::Pin;
+
+/// A value that no writer overwrites while this exists.
+#[must_use = "a pin that is dropped at once pins nothing"]
+pub struct Pinned {
+    inner: Arc<Inner>,
+    slot: u32,
+    pin: Pin,
+}
+
+/// How often each cell is pinned by this handle: its pins share one bit, which the last one clears.
+#[derive(Debug, Default)]
+pub(crate) struct LocalPins {
+    counts: Mutex<HashMap<(u32, u32), u32>>,
+}
+
+impl Pinned {
+    pub(super) fn newest(inner: &Arc<Inner>, place: Place) -> Result<Option<Self>, GetError> {
+        let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = |cell| counts.contains_key(&(place.slot, cell));
+        let Some(pin) = inner.ring(place.slot).pin_newest(place.generation, held)? else {
+            return Ok(None);
+        };
+        *counts.entry((place.slot, pin.cell)).or_default() += 1;
+        Ok(Some(Self { inner: Arc::clone(inner), slot: place.slot, pin }))
+    }
+
+    /// The version of the value.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.pin.version
+    }
+
+    /// Copies the value into `value`, replacing what it held. The same bytes, however often.
+    pub fn copy_into(&self, value: &mut Vec<u8>) {
+        self.inner.ring(self.slot).copy_pinned(self.pin, value);
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let mut counts = self.inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (self.slot, self.pin.cell);
+        if let Some(count) = counts.get_mut(&place) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&place);
+                self.inner.ring(self.slot).unpin(self.pin.cell);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Pinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pinned").field("version", &self.pin.version).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+//! Waiting for a newer version: a short spin, then sleep.
+
+use std::time::{Duration, Instant};
+
+use super::ring::Ring;
+use crate::os::futex;
+
+/// The longest sleep without another look. Whoever publishes wakes those who sleep, unless it dies or is stopped in the
+/// instant between the two; then this is the delay.
+const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+
+/// Until when to wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deadline {
+    At(Instant),
+    Never,
+}
+
+impl Deadline {
+    /// A timeout too long for the clock is none.
+    pub(crate) fn after(timeout: Option<Duration>) -> Self {
+        timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map_or(Self::Never, Self::At)
+    }
+
+    /// The time left; `None` when it has run out.
+    fn left(self) -> Option<Duration> {
+        match self {
+            Self::At(instant) => Some(instant.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero()),
+            Self::Never => Some(Duration::MAX),
+        }
+    }
+}
+
+/// How long to spin before sleeping: longer after a spin that paid, shorter after one that did not.
+#[derive(Debug, Clone)]
+pub(crate) struct Spin {
+    rounds: u32,
+}
+
+impl Spin {
+    const MIN: u32 = 32;
+    /// A round is one look and one pause of the processor, 10 to 50 ns: this many are a few tens of microseconds, about
+    /// what sleeping and being woken costs.
+    const MAX: u32 = 1024;
+}
+
+impl Default for Spin {
+    fn default() -> Self {
+        Self { rounds: Self::MAX }
+    }
+}
+
+/// Waits until the newest version of the slot is larger than `seen`. `None`: not in time, or the key was removed.
+pub(crate) fn for_newer(
+    ring: Ring<'_>,
+    seen: u64,
+    generation: u64,
+    deadline: Deadline,
+    spin: &mut Spin,
+) -> Option<u64> {
+    let newer = || Some(ring.head().version()).filter(|&version| version > seen);
+    for _ in 0..spin.rounds {
+        if let Some(version) = newer() {
+            spin.rounds = (spin.rounds * 2).min(Spin::MAX);
+            return Some(version);
+        }
+        std::hint::spin_loop();
+    }
+    spin.rounds = (spin.rounds / 2).max(Spin::MIN);
+    loop {
+        let word = ring.prepare_to_sleep(seen, generation);
+        if let Some(version) = newer() {
+            return Some(version);
+        }
+        if ring.generation() != generation {
+            return None;
+        }
+        let left = deadline.left()?;
+        if let Some(word) = word {
+            futex::wait(ring.wake_word(), word, left.min(LONGEST_SLEEP));
+        }
+    }
+}
