@@ -5,10 +5,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
-use super::records::{CellHeader, Shared, SlotHeader};
+use super::records::{CellHeader, Shared, SlotHeader, StoreHeader};
 use super::view::{Cells, SlotView};
 use super::words::WORD;
 use crate::sync::AtomicU64;
@@ -38,7 +39,7 @@ impl Region {
         let mut segment = ShmemConf::new().os_id(name).size(len).create()?;
         // The crate would unlink the name when the region is dropped, and whatever store has it by then.
         segment.set_owner(false);
-        Ok(Self::of(segment))
+        Self::of(segment)
     }
 
     /// Maps the whole of the segment `name`.
@@ -47,30 +48,28 @@ impl Region {
     ///
     /// What the kernel said.
     pub(crate) fn open(name: &str) -> Result<Self, ShmemError> {
-        Ok(Self::of(ShmemConf::new().os_id(name).open()?))
+        Self::of(ShmemConf::new().os_id(name).open()?)
     }
 
-    fn of(segment: Shmem) -> Self {
-        let base = NonNull::new(segment.as_ptr()).expect("a successful mapping is not at address 0");
-        Self { base, len: segment.len(), _segment: segment }
+    fn of(segment: Shmem) -> Result<Self, ShmemError> {
+        let base = NonNull::new(segment.as_ptr()).ok_or(ShmemError::MapSizeZero)?;
+        if segment.len() < size_of::<StoreHeader>() {
+            return Err(ShmemError::MapSizeZero);
+        }
+        Ok(Self { base, len: segment.len(), _segment: segment })
+    }
+
+    /// The first record of every store.
+    #[inline]
+    pub(crate) fn header(&self) -> &StoreHeader {
+        // SAFETY: a mapping starts on a page, `of` found it long enough, it lives as long as `self`, and the header is made
+        // of atomics for which all bytes are valid (`Shared`).
+        unsafe { self.base.cast::<StoreHeader>().as_ref() }
     }
 
     /// The length of the mapping in bytes.
     pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    /// The record at `offset`; `None` when it does not lie inside the mapping or is not aligned.
-    #[inline]
-    pub(crate) fn record<T: Shared>(&self, offset: usize) -> Option<&T> {
-        self.records(offset, 1)?.first()
-    }
-
-    /// The `count` records from `offset` on; `None` when they do not lie inside the mapping or are not aligned.
-    #[inline]
-    pub(crate) fn records<T: Shared>(&self, offset: usize, count: usize) -> Option<&[T]> {
-        let table = Table::<T>::new(offset, count, self.len)?;
-        Some(self.table(&table))
     }
 
     /// Checks, once, that `count` records lie inside the mapping, for [`table`](Self::table) to lend them at no cost.
@@ -113,6 +112,34 @@ impl Region {
         // touched nowhere but through atomics.
         let cells = unsafe { Cells::new(first, cell_stride, cells, cell_words) };
         SlotView { header, cells }
+    }
+}
+
+/// One slot, kept within reach: lends its view without looking up where it is.
+#[derive(Clone)]
+pub(crate) struct SlotLease {
+    /// Lent only for as long as the lease is borrowed, and with it the region.
+    view: SlotView<'static>,
+    _region: Arc<Region>,
+}
+
+// SAFETY: a view gives access to nothing but atomics, which any thread may touch.
+unsafe impl Send for SlotLease {}
+// SAFETY: a view gives access to nothing but atomics, which any thread may touch.
+unsafe impl Sync for SlotLease {}
+
+impl SlotLease {
+    /// The slot at `index`, which is below the number of slots.
+    pub(crate) fn new(region: &Arc<Region>, table: &SlotTable, index: u32) -> Self {
+        let view = region.slot(table, index);
+        // SAFETY: only the lifetime changes. The mapping stays where it is while the region lives, which the lease sees to.
+        let view = unsafe { std::mem::transmute::<SlotView<'_>, SlotView<'static>>(view) };
+        Self { view, _region: Arc::clone(region) }
+    }
+
+    #[inline]
+    pub(crate) fn view(&self) -> SlotView<'_> {
+        self.view
     }
 }
 

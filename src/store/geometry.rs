@@ -95,7 +95,6 @@ impl Layout {
     /// Finds everything in a mapping; `None` when it is too short.
     pub(crate) fn tables(&self, geometry: Geometry, region: &Region) -> Option<Tables> {
         Some(Tables {
-            header: region.check(0, 1)?,
             participants: region.check(self.participants, PARTICIPANTS)?,
             schemas: region.check(self.schemas, SCHEMAS)?,
             indexes: [region.check(self.indexes[0], self.index_len)?, region.check(self.indexes[1], self.index_len)?],
@@ -114,7 +113,6 @@ impl Layout {
 /// Where everything was found to lie in a mapping.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    pub(crate) header: Table<StoreHeader>,
     pub(crate) participants: Table<ParticipantEntry>,
     pub(crate) schemas: Table<SchemaEntry>,
     pub(crate) indexes: [IndexTable; 2],

@@ -17,6 +17,7 @@ use super::ring::{Reaper, Ring};
 use super::slot::Slot;
 use crate::os::{clock, futex};
 use crate::region::records::PARTICIPANTS;
+use crate::region::view::SlotView;
 use crate::sync::Ordering;
 
 /// A key-value store in shared memory: bytes in, bytes out, among any number of processes.
@@ -299,10 +300,14 @@ impl fmt::Debug for Store {
 }
 
 impl Inner {
-    #[inline]
     pub(crate) fn ring(&self, slot: u32) -> Ring<'_> {
+        self.ring_of(self.mapped.slot(slot))
+    }
+
+    #[inline]
+    pub(crate) fn ring_of<'a>(&'a self, slot: SlotView<'a>) -> Ring<'a> {
         let flags = &self.mapped.header().switches.flags;
-        Ring::new(self.mapped.slot(slot), self.mapped.geometry.history, self.me.id, flags)
+        Ring::new(slot, self.mapped.geometry.history, self.me.id, flags)
     }
 
     /// Wakes whoever sleeps until something happens to the slot, which has happened.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use super::geometry::{Geometry, Tables};
 use crate::region::Region;
@@ -47,7 +48,7 @@ impl LockByte {
 pub(crate) struct Mapped {
     pub(crate) name: String,
     pub(crate) geometry: Geometry,
-    pub(crate) region: Region,
+    pub(crate) region: Arc<Region>,
     pub(crate) tables: Tables,
     /// Owns the locks. Every handle opens the file anew: locks belong to the open file description.
     pub(crate) file: File,
@@ -56,7 +57,7 @@ pub(crate) struct Mapped {
 impl Mapped {
     #[inline]
     pub(crate) fn header(&self) -> &StoreHeader {
-        &self.region.table(&self.tables.header)[0]
+        self.region.header()
     }
 
     pub(crate) fn books(&self) -> &Books {

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use shared_memory::ShmemError;
@@ -126,8 +127,8 @@ pub(super) fn open(name: &str) -> Result<Store, OpenError> {
         };
         // The mapping came by name, the locks come by `file`: they must be of the same store.
         let same = seen.as_ref().is_some_and(|seen| {
-            let mapped = region.record::<Identity>(0).map(|identity| identity.id.load(Ordering::Relaxed));
-            mapped == Some(seen.id.load(Ordering::Relaxed)) && region.len() as u64 == len
+            let id = region.header().identity.id.load(Ordering::Relaxed);
+            id == seen.id.load(Ordering::Relaxed) && region.len() as u64 == len
         });
         if same {
             let mapped = map(name, geometry, region, file)?;
@@ -161,7 +162,7 @@ fn map(name: &str, geometry: Geometry, region: Region, file: File) -> Result<Map
         name: name.to_owned(),
         reason: format!("its mapping of {} bytes is too short for its {} bytes", region.len(), layout.total_len),
     })?;
-    Ok(Mapped { name: name.to_owned(), geometry, region, tables, file })
+    Ok(Mapped { name: name.to_owned(), geometry, region: Arc::new(region), tables, file })
 }
 
 fn join(mapped: Mapped) -> Result<Store, OpenError> {

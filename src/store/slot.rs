@@ -10,6 +10,7 @@ use super::handle::Inner;
 use super::pin::Pinned;
 use super::ring::{CommitError, Exact, ReadError, Ring};
 use super::wait::{Deadline, Spin};
+use crate::region::mapping::SlotLease;
 
 /// A handle on one key, without looking it up again.
 ///
@@ -18,6 +19,7 @@ use super::wait::{Deadline, Spin};
 #[derive(Clone)]
 pub struct Slot {
     inner: Arc<Inner>,
+    lease: SlotLease,
     place: Place,
 }
 
@@ -48,12 +50,13 @@ pub struct CellCounts {
 
 impl Slot {
     pub(super) fn new(inner: Arc<Inner>, place: Place) -> Self {
-        Self { inner, place }
+        let lease = SlotLease::new(&inner.mapped.region, &inner.mapped.tables.slots, place.slot);
+        Self { inner, lease, place }
     }
 
     #[inline]
     fn ring(&self) -> Ring<'_> {
-        self.inner.ring(self.place.slot)
+        self.inner.ring_of(self.lease.view())
     }
 
     /// Sets the value and gives its version. Copies the bytes; lock-free; makes a system call only if somebody sleeps.

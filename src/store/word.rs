@@ -89,6 +89,13 @@ impl Seq {
         }
     }
 
+    /// Whether a cell with this word can be read as `version`.
+    #[inline]
+    pub(crate) fn bits_hold(bits: u64, version: u64) -> bool {
+        // Nearly always it is whole, and then it is the version.
+        bits == version || Self::from_bits(bits).readable() == Some(version)
+    }
+
     /// The version that can be read from the cell, if any.
     #[inline]
     pub(crate) fn readable(self) -> Option<u64> {

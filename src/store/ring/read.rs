@@ -97,7 +97,7 @@ impl<'a> Ring<'a> {
             let len = len(cell);
             // Acquire: `seq` is read again after the length.
             fence(Ordering::Acquire);
-            if readable(cell) == Some(head.version()) {
+            if holds(cell, head.version()) {
                 self.check_generation(generation)?;
                 return Ok(Some((len, head.version())));
             }
@@ -110,7 +110,7 @@ impl<'a> Ring<'a> {
     #[inline]
     fn copy_head(&self, head: Head, index: u32, out: &mut Vec<u8>) -> Result<bool, ReadError> {
         let cell = self.cell(index)?;
-        if readable(cell) == Some(head.version()) {
+        if holds(cell, head.version()) {
             return Ok(copy(cell, head.version(), out));
         }
         self.settle(head, cell)?;
@@ -150,14 +150,11 @@ impl<'a> Ring<'a> {
         let newest = head.cell().filter(|&index| index < count).unwrap_or(0);
         let back = u32::try_from(head.version() - version).ok().filter(|&back| back < count).unwrap_or(0);
         let guess = (newest + count - back) % count;
-        let holds = |index: u32| {
-            let cell = cells.get(index);
-            (readable(cell) == Some(version)).then_some(cell)
-        };
-        if let Some(cell) = holds(guess) {
+        let at = |index: u32| Some(cells.get(index)).filter(|&cell| holds(cell, version));
+        if let Some(cell) = at(guess) {
             return Some(cell);
         }
-        (1..=count / 2).find_map(|away| holds((guess + away) % count).or_else(|| holds((guess + count - away) % count)))
+        (1..=count / 2).find_map(|away| at((guess + away) % count).or_else(|| at((guess + count - away) % count)))
     }
 
     /// The last thing a reader with a cached slot does: what it copied belongs to its key only if the slot still does.
@@ -174,6 +171,13 @@ pub(super) fn readable(cell: CellView<'_>) -> Option<u64> {
     Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).readable()
 }
 
+/// Whether this version can be read from the cell now.
+#[inline]
+fn holds(cell: CellView<'_>, version: u64) -> bool {
+    // Acquire: see `readable`.
+    Seq::bits_hold(cell.header.seq.load(Ordering::Acquire), version)
+}
+
 /// The length of what the cell holds, never more than it has room for.
 #[inline]
 pub(super) fn len(cell: CellView<'_>) -> usize {
@@ -187,5 +191,5 @@ fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
     words::load(cell.words, out);
     // Acquire: pairs with the release fence in `try_claim`; if any word above was a later writer's, `seq` below is too.
     fence(Ordering::Acquire);
-    Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)).readable() == Some(version)
+    Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version)
 }
