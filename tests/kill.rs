@@ -1,0 +1,212 @@
+//! Writers that are killed or stopped at any moment: nothing committed is lost, nobody waits for them, no cell is lost.
+
+mod support;
+
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use splinter_bus::store::{Store, StoreOptions};
+use support::{Actor, Name, Random, proof};
+
+const KEYS: u32 = 3;
+const HISTORY: u32 = 4;
+const SPARE: u32 = 4;
+
+fn options() -> StoreOptions {
+    StoreOptions::new().slots(8).max_value_size(256).history(HISTORY).spare(SPARE)
+}
+
+fn key(number: u32) -> String {
+    format!("key:{number}")
+}
+
+#[test]
+fn actor() {
+    let Some((role, arguments)) = support::role() else { return };
+    let store = support::open_soon(&arguments[0]);
+    match role.as_str() {
+        "lone writer" => write_alone(&store),
+        "writers" => write_among_others(&store),
+        "directory" => churn(&store),
+        _ => panic!("no such role: {role}"),
+    }
+}
+
+/// Sets every key in turn, each time to a value that names the version it will have.
+fn write_alone(store: &Store) {
+    let slots = [0, 1, 2].map(|number| store.slot(&key(number)).unwrap());
+    let mut value = Vec::new();
+    loop {
+        for (number, slot) in (0..).zip(&slots) {
+            let next = slot.version() + 1;
+            proof::write(&mut value, number, next);
+            assert_eq!(slot.set(&value).unwrap(), next);
+        }
+    }
+}
+
+/// Two threads on the same keys.
+fn write_among_others(store: &Store) {
+    thread::scope(|scope| {
+        for writer in [1, 2] {
+            scope.spawn(move || {
+                let mut value = Vec::new();
+                for number in 0.. {
+                    proof::write(&mut value, writer, number);
+                    store.set(&key(number as u32 % KEYS), &value).unwrap();
+                }
+            });
+        }
+    });
+}
+
+/// Creates and removes keys as fast as it can.
+fn churn(store: &Store) {
+    for number in 0.. {
+        store.set(&key(100 + number % 4), b"come and go").unwrap();
+        store.unset(&key(100 + (number + 2) % 4)).unwrap();
+    }
+}
+
+/// Lets a writer run for a random moment: from before its first publish to some thousands later.
+fn let_it_run(store: &Store, random: &mut Random) {
+    let slot = store.slot(&key(0)).unwrap();
+    let start = slot.version();
+    if random.below(8) > 0 {
+        support::wait_until("the writer has begun", || slot.version() > start);
+    }
+    let pause = Duration::from_nanos(random.below(300_000));
+    let until = std::time::Instant::now() + pause;
+    while std::time::Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+/// How many cells are in a writer's hands, dead or alive.
+fn in_flight(store: &Store) -> u32 {
+    (0..KEYS).map(|number| store.slot(&key(number)).unwrap().cells().in_flight).sum()
+}
+
+/// After the dead were buried, every cell is readable or free again.
+fn assert_no_cell_is_lost(name: &Name) {
+    let store = Store::open(name).unwrap();
+    for number in 0..KEYS {
+        let cells = store.slot(&key(number)).unwrap().cells();
+        assert_eq!((cells.in_flight, cells.pinned), (0, 0), "{cells:?}");
+        assert_eq!(cells.readable + cells.free, HISTORY + SPARE, "{cells:?}");
+    }
+}
+
+#[test]
+fn a_writer_killed_250_times_leaves_every_last_value_readable_and_every_cell_usable() {
+    let (name, mut random) = (Name::new(), Random::new(1));
+    let store = name.create(&options());
+    let mut value = Vec::new();
+    let mut killed_in_flight = 0;
+    for round in 0..250 {
+        let mut writer = Actor::spawn("lone writer", &[&name]);
+        let_it_run(&store, &mut random);
+        writer.kill();
+        killed_in_flight += in_flight(&store);
+        for number in 0..KEYS {
+            let slot = store.slot(&key(number)).unwrap();
+            if let Some(version) = slot.get_into(&mut value).unwrap() {
+                assert_eq!(proof::read(&value), (number, version), "round {round}: not the last committed value");
+                assert_eq!(slot.version(), version);
+            }
+            // The next writer goes on at once, with the next version.
+            let next = slot.version() + 1;
+            proof::write(&mut value, number, next);
+            assert_eq!(slot.set(&value).unwrap(), next, "round {round}");
+        }
+        assert_no_cell_is_lost(&name);
+    }
+    println!("killed in the middle of a publish: {killed_in_flight} of 250");
+    assert!(killed_in_flight > 10, "nearly no kill hit the middle of a publish: {killed_in_flight} of 250");
+}
+
+#[test]
+fn a_writer_stopped_250_times_holds_nobody_up() {
+    let (name, mut random) = (Name::new(), Random::new(2));
+    let store = name.create(&options());
+    let mut value = Vec::new();
+    let mut stopped_in_flight = 0;
+    for round in 0..250u64 {
+        let mut writers = Actor::spawn("writers", &[&name]);
+        let_it_run(&store, &mut random);
+        writers.stop();
+        stopped_in_flight += in_flight(&store);
+        for number in 0..KEYS {
+            let slot = store.slot(&key(number)).unwrap();
+            // Once around the ring and more: what the stopped one holds is met, and passed.
+            for publish in 0..u64::from(3 * (HISTORY + SPARE)) {
+                proof::write(&mut value, 9, publish);
+                let version = slot.set(&value).unwrap();
+                assert!(slot.get_into(&mut value).unwrap().is_some_and(|newest| newest >= version), "round {round}");
+                proof::read(&value);
+            }
+        }
+        if round % 2 == 0 {
+            // Back among the living, where others have gone on, and killed in whatever it does then.
+            writers.signal(Signal::CONT);
+        }
+        writers.kill();
+        for number in 0..KEYS {
+            if store.get_into(&key(number), &mut value).unwrap().is_some() {
+                proof::read(&value);
+            }
+        }
+        assert_no_cell_is_lost(&name);
+    }
+    println!("stopped in the middle of a publish: {stopped_in_flight} of 250");
+    assert!(stopped_in_flight > 10, "nearly no stop hit the middle of a publish: {stopped_in_flight} of 250");
+}
+
+#[test]
+fn dead_writers_are_reaped_by_those_whose_way_they_block() {
+    let name = Name::new();
+    let store = name.create(&options().history(1).spare(2));
+    let slot = store.slot(&key(0)).unwrap();
+    let mut random = Random::new(3);
+    // Without reaping, three deaths in the middle of a publish would block the key for good.
+    let mut value = Vec::new();
+    for _ in 0..50 {
+        let mut writers = Actor::spawn("writers", &[&name]);
+        let_it_run(&store, &mut random);
+        writers.kill();
+        for publish in 0..20 {
+            proof::write(&mut value, 9, publish);
+            slot.set(&value).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_key_churner_killed_at_any_moment_leaves_a_directory_that_works() {
+    let (name, mut random) = (Name::new(), Random::new(4));
+    let store = name.create(&options());
+    store.set(&key(0), b"stays").unwrap();
+    for round in 0..100 {
+        let mut churner = Actor::spawn("directory", &[&name]);
+        support::wait_until("the churner has opened the store", || store.participants().unwrap().len() == 2);
+        let until = std::time::Instant::now() + Duration::from_nanos(random.below(400_000));
+        while std::time::Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        churner.kill();
+        assert_eq!(store.get(&key(0)).unwrap().as_deref(), Some(&b"stays"[..]), "round {round}");
+        for number in 0..4 {
+            store.unset(&key(100 + number)).unwrap();
+        }
+        assert_eq!(store.keys(), [key(0)], "round {round}: a key twice, or one that cannot be removed");
+        // Every slot can be used: none was lost.
+        for number in 0..7 {
+            store.set(&key(200 + number), b"fill").unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
+        assert!(store.set("one too many", b"").is_err());
+        for number in 0..7 {
+            assert!(store.unset(&key(200 + number)).unwrap());
+        }
+    }
+}

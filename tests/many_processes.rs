@@ -1,0 +1,94 @@
+//! Several processes, several writers each, on one key.
+
+mod support;
+
+use std::collections::HashMap;
+use std::thread;
+
+use splinter_bus::store::{Store, StoreOptions, Version};
+use support::{Actor, Name, proof};
+
+const WRITERS: u32 = 4;
+
+#[test]
+fn actor() {
+    let Some((_, arguments)) = support::role() else { return };
+    let [name, first, count] = &arguments[..] else { panic!("three arguments") };
+    let (first, count): (u32, u64) = (first.parse().unwrap(), count.parse().unwrap());
+    let store = support::open_soon(name);
+    thread::scope(|scope| {
+        for writer in first..first + WRITERS {
+            let slot = store.slot("key").unwrap();
+            scope.spawn(move || {
+                let mut value = Vec::new();
+                let mut last = 0;
+                for number in 0..count {
+                    proof::write(&mut value, writer, number);
+                    let version = slot.set(&value).unwrap();
+                    assert!(version > last, "a writer's versions went backwards");
+                    last = version;
+                }
+            });
+        }
+    });
+}
+
+/// How many publishes in all: enough for a test run, or what `SPLINTER_TEST_PUBLISHES` says.
+fn publishes() -> u64 {
+    std::env::var("SPLINTER_TEST_PUBLISHES").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000_000)
+}
+
+#[test]
+fn every_version_of_eight_writers_in_two_processes_is_seen_once_or_counted_as_lagged() {
+    let name = Name::new();
+    let store: Store = name.create(&StoreOptions::new().slots(1).max_value_size(256).history(64));
+    let slot = store.slot("key").unwrap();
+    let each = publishes() / u64::from(2 * WRITERS);
+    let total = each * u64::from(2 * WRITERS);
+    let actors = [0, WRITERS].map(|first| Actor::spawn("writers", &[&name, &first.to_string(), &each.to_string()]));
+
+    let (mut seen, mut lagged, mut next) = (0, 0, 1);
+    let mut last_of: HashMap<u32, u64> = HashMap::new();
+    let mut value = Vec::new();
+    while next <= total {
+        match slot.get_version_into(next, &mut value).unwrap() {
+            Version::Copied => {
+                let (writer, number) = proof::read(&value);
+                if let Some(last) = last_of.insert(writer, number) {
+                    assert!(number > last, "writer {writer}: {number} after {last}");
+                }
+                seen += 1;
+                next += 1;
+            }
+            Version::NotYet => {
+                assert!(slot.poll(next - 1, Some(support::DEADLINE)).unwrap().is_some(), "the writers went silent");
+            }
+            Version::Gone => {
+                let oldest = slot.oldest_from(next).unwrap().expect("the newest is always kept");
+                assert!(oldest > next, "version {next} was gone, and is there");
+                lagged += oldest - next;
+                next = oldest;
+            }
+        }
+    }
+    actors.into_iter().for_each(Actor::finish);
+    println!("{total} publishes: {seen} seen, {lagged} lagged");
+    assert_eq!(seen + lagged, total);
+    assert_eq!(slot.version(), total);
+    assert!(seen > 0);
+    let cells = slot.cells();
+    assert_eq!((cells.in_flight, cells.readable + cells.free), (0, 72), "{cells:?}");
+}
+
+#[test]
+fn a_hundred_processes_may_start_at_once_in_any_order() {
+    let name = Name::new();
+    let actors: Vec<_> =
+        (0..100).map(|number| Actor::spawn("writers", &[&name, &(number * WRITERS).to_string(), "10"])).collect();
+    // Created last: the others wait for it.
+    let store = name.create(&StoreOptions::new().slots(4).max_value_size(256));
+    actors.into_iter().for_each(Actor::finish);
+    assert_eq!(store.slot("key").unwrap().version(), 100 * 10 * u64::from(WRITERS));
+    assert_eq!(store.keys(), ["key"]);
+    assert_eq!(store.participants().unwrap(), [store.participant()]);
+}

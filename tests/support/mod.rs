@@ -1,0 +1,174 @@
+//! What the tests share: stores that remove themselves, and processes that can really be killed.
+
+#![allow(unreachable_pub, reason = "a module of several test binaries")]
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
+
+use std::env;
+use std::ops::Deref;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use splinter_bus::store::{OpenError, Store, StoreOptions};
+
+/// Longer than anything here takes on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A name for a store of this test alone; the store, if there is one, is removed at the end.
+pub struct Name(String);
+
+impl Name {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(format!("splinter-test-{}-{number}", std::process::id()))
+    }
+
+    pub fn create(&self, options: &StoreOptions) -> Store {
+        options.create(self).expect("a new store")
+    }
+
+    /// Where the segment lies, for tests that do to it what no program should.
+    pub fn path(&self) -> String {
+        format!("/dev/shm/{}", self.0)
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        match std::fs::remove_file(self.path()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => eprintln!("{}: {error}", self.path()),
+            _ => {}
+        }
+    }
+}
+
+const ROLE: &str = "SPLINTER_TEST_ROLE";
+const ARGUMENTS: &str = "SPLINTER_TEST_ARGUMENTS";
+
+/// This test binary once more, as another process: it runs only the test `actor`, which plays `role`.
+pub struct Actor(pub Child);
+
+impl Actor {
+    pub fn spawn(role: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env::current_exe().expect("a test binary"));
+        command.args(["--exact", "actor", "--nocapture", "--quiet"]).stdout(Stdio::null());
+        Self(command.env(ROLE, role).env(ARGUMENTS, arguments.join("\n")).spawn().expect("an actor"))
+    }
+
+    /// Sends a signal to the process, which is ours and not reaped yet.
+    pub fn signal(&self, signal: Signal) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, signal).expect("our own child");
+    }
+
+    /// Stops the process, and waits until it stands still.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        let pid = rustix::process::Pid::from_child(&self.0);
+        let stopped = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::UNTRACED);
+        assert!(stopped.expect("our own child").is_some_and(|(_, status)| status.stopped()));
+    }
+
+    pub fn kill(&mut self) {
+        self.0.kill().expect("our own child");
+        self.0.wait().expect("our own child");
+    }
+
+    /// Waits until the process ends by itself, which must be in success.
+    pub fn finish(mut self) {
+        assert!(self.0.wait().expect("our own child").success(), "an actor failed");
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The role and arguments of this process if it is an actor.
+pub fn role() -> Option<(String, Vec<String>)> {
+    let role = env::var(ROLE).ok()?;
+    let arguments = env::var(ARGUMENTS).unwrap_or_default();
+    Some((role, arguments.split('\n').map(str::to_owned).collect()))
+}
+
+/// Opens a store that another process may be about to create.
+pub fn open_soon(name: &str) -> Store {
+    let start = Instant::now();
+    loop {
+        match Store::open(name) {
+            Err(OpenError::NotFound { .. }) if start.elapsed() < DEADLINE => std::thread::yield_now(),
+            store => return store.expect("a store that opens"),
+        }
+    }
+}
+
+/// Waits until `condition` holds, however slow the machine.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < DEADLINE, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A small generator of numbers that look random; the seed is printed by whoever uses it.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+/// Values that prove of themselves that they are whole: who wrote them, his how-many-th, then bytes that follow from both.
+pub mod proof {
+    /// Lengths vary, so that older, longer values would show behind shorter ones.
+    pub fn write(value: &mut Vec<u8>, writer: u32, number: u64) {
+        value.clear();
+        value.extend(writer.to_le_bytes());
+        value.extend(number.to_le_bytes());
+        let len = 12 + (number.wrapping_mul(31).wrapping_add(u64::from(writer)) % 244) as usize;
+        while value.len() < len {
+            value.push(byte(writer, number, value.len()));
+        }
+    }
+
+    /// Who wrote it, and his how-many-th it is. Panics unless every byte is as it was written.
+    pub fn read(value: &[u8]) -> (u32, u64) {
+        assert!(value.len() >= 12, "a value of {} bytes was never written", value.len());
+        let writer = u32::from_le_bytes(value[..4].try_into().unwrap());
+        let number = u64::from_le_bytes(value[4..12].try_into().unwrap());
+        let mut expected = Vec::new();
+        write(&mut expected, writer, number);
+        assert!(value == expected, "a torn value: writer {writer}, number {number}, {value:?}");
+        (writer, number)
+    }
+
+    fn byte(writer: u32, number: u64, at: usize) -> u8 {
+        (number.wrapping_mul(0x9e37_79b9) >> 7) as u8 ^ writer as u8 ^ at as u8
+    }
+}
