@@ -138,8 +138,8 @@ impl SlotLease {
     }
 
     #[inline]
-    pub(crate) fn view(&self) -> SlotView<'_> {
-        self.view
+    pub(crate) fn view(&self) -> &SlotView<'_> {
+        &self.view
     }
 }
 

@@ -53,14 +53,16 @@ mod shared {
         }
 
         #[inline]
-        pub(crate) fn count(self) -> u32 {
+        pub(crate) fn count(&self) -> u32 {
             self.count
         }
 
         /// The cell at `index`, which is below [`count`](Self::count).
         #[inline]
-        pub(crate) fn get(self, index: u32) -> CellView<'a> {
-            assert!(index < self.count, "cell {index} of {}", self.count);
+        pub(crate) fn get(&self, index: u32) -> CellView<'a> {
+            // Without a message of its own: one that names numbers has the compiler keep them in memory, at twice the cost
+            // of a small read.
+            assert!(index < self.count);
             // SAFETY: `index` is below `count`, so by the contract of `new` the result is inside the mapping.
             let cell = unsafe { self.first.byte_add(index as usize * self.stride) };
             // SAFETY: mapped for `'a`, aligned to 8 (`first` and `stride` are), and all atomics (`Shared`).
@@ -79,37 +81,36 @@ pub(crate) use heap::{Cells, HeapSlot};
 
 #[cfg(loom)]
 mod heap {
-    use super::{AtomicU64, CellHeader, CellView, SlotHeader, SlotView};
+    use super::{AtomicU64, CellHeader, CellView, SlotView};
 
     /// The cells of one slot.
     #[derive(Clone, Copy)]
     pub(crate) struct Cells<'a>(&'a [(CellHeader, Vec<AtomicU64>)]);
 
     impl<'a> Cells<'a> {
-        pub(crate) fn count(self) -> u32 {
+        pub(crate) fn count(&self) -> u32 {
             self.0.len() as u32
         }
 
-        pub(crate) fn get(self, index: u32) -> CellView<'a> {
+        pub(crate) fn get(&self, index: u32) -> CellView<'a> {
             let (header, words) = &self.0[index as usize];
             CellView { header, words }
         }
     }
 
     /// A slot of loom's atomics.
-    pub(crate) struct HeapSlot {
-        header: SlotHeader,
-        cells: Vec<(CellHeader, Vec<AtomicU64>)>,
-    }
+    pub(crate) struct HeapSlot(SlotView<'static>);
 
     impl HeapSlot {
+        /// loom drops what it made when a run ends, so the little that is leaked here is the memory around it.
         pub(crate) fn new(cells: usize, words: usize) -> Self {
             let cell = || (CellHeader::default(), (0..words).map(|_| AtomicU64::new(0)).collect());
-            Self { header: SlotHeader::default(), cells: (0..cells).map(|_| cell()).collect() }
+            let cells: Vec<_> = (0..cells).map(|_| cell()).collect();
+            Self(SlotView { header: Box::leak(Box::default()), cells: Cells(cells.leak()) })
         }
 
-        pub(crate) fn view(&self) -> SlotView<'_> {
-            SlotView { header: &self.header, cells: Cells(&self.cells) }
+        pub(crate) fn view(&self) -> &SlotView<'_> {
+            &self.0
         }
     }
 }

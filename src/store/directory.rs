@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::key::Key;
 use super::mapped::{LockByte, Mapped};
-use super::ring::Ring;
+use super::ring::{Ring, Terms};
 use crate::os::lock;
 use crate::region::records::SlotHeader;
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -79,18 +79,18 @@ pub(crate) fn keys(mapped: &Mapped) -> Vec<String> {
 /// The directory, locked against every other process and thread that would change it.
 pub(crate) struct Locked<'a> {
     mapped: &'a Mapped,
-    me: u32,
+    terms: &'a Terms,
     _thread: MutexGuard<'a, ()>,
 }
 
 /// Locks the directory, waiting for whoever changes it, and puts right what a dead holder left half done.
 ///
-/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart. `me` is the participant on
-/// whose behalf cells are claimed.
-pub(crate) fn lock<'a>(mapped: &'a Mapped, me: u32, mutex: &'a Mutex<()>) -> io::Result<Locked<'a>> {
+/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart. `terms` are those of the participant
+/// on whose behalf cells are claimed.
+pub(crate) fn lock<'a>(mapped: &'a Mapped, terms: &'a Terms, mutex: &'a Mutex<()>) -> io::Result<Locked<'a>> {
     let thread = mutex.lock().unwrap_or_else(PoisonError::into_inner);
     lock::lock(mapped.fd(), LockByte::Directory.offset())?;
-    let locked = Locked { mapped, me, _thread: thread };
+    let locked = Locked { mapped, terms, _thread: thread };
     locked.finish_what_a_dead_holder_began();
     Ok(locked)
 }
@@ -113,7 +113,7 @@ impl Locked<'_> {
         // Release: the generation that made this slot nobody's is seen by whoever reads a word of the new key.
         fence(Ordering::Release);
         key.store(&header.key);
-        header.born.store(self.ring(slot).head().version(), Ordering::Relaxed);
+        header.born.store(self.on_ring(slot, |ring| ring.head().version()), Ordering::Relaxed);
         let generation = header.generation.load(Ordering::Relaxed).wrapping_add(1);
         // Release: pairs with the acquire in `Ring::generation` and `place_of`; key and `born` are in place.
         header.generation.store(generation, Ordering::Release);
@@ -131,7 +131,7 @@ impl Locked<'_> {
         let header = self.header(slot);
         // Release: pairs with the acquire in `Ring::generation`. Must come before the move of `head` in `clear`.
         header.generation.store(generation.wrapping_add(1), Ordering::Release);
-        self.ring(slot).clear();
+        self.on_ring(slot, |ring| ring.clear());
         self.drop_from_index(key.hash(), slot);
         let books = self.mapped.books();
         books.live.store(books.live.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
@@ -174,7 +174,7 @@ impl Locked<'_> {
             return;
         };
         if slot < self.mapped.geometry.slots && !has_key(self.header(slot).generation.load(Ordering::Acquire)) {
-            self.ring(slot).clear();
+            self.on_ring(slot, |ring| ring.clear());
         }
         self.rebuild();
         self.close_journal();
@@ -261,9 +261,8 @@ impl Locked<'_> {
         self.mapped.slot(slot).header
     }
 
-    fn ring(&self, slot: u32) -> Ring<'_> {
-        let flags = &self.mapped.header().switches.flags;
-        Ring::new(self.mapped.slot(slot), self.mapped.geometry.history, self.me, flags)
+    fn on_ring<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
+        act(Ring::new(&self.mapped.slot(slot), self.terms))
     }
 }
 

@@ -13,11 +13,11 @@ use super::open;
 use super::options::StoreOptions;
 use super::participant::{self, Participant};
 use super::pin::LocalPins;
-use super::ring::{Reaper, Ring};
+use super::ring::{Reaper, Ring, Terms};
 use super::slot::Slot;
 use crate::os::{clock, futex};
+use crate::region::mapping::SlotLease;
 use crate::region::records::PARTICIPANTS;
-use crate::region::view::SlotView;
 use crate::sync::Ordering;
 
 /// A key-value store in shared memory: bytes in, bytes out, among any number of processes.
@@ -49,6 +49,7 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) mapped: Mapped,
     pub(crate) me: Participant,
+    terms: Terms,
     /// Keeps threads apart that would take the lock of the same dead participant: locks belong to the open file.
     reaping: Mutex<()>,
     changing_directory: Mutex<()>,
@@ -113,6 +114,7 @@ impl Store {
 
     pub(super) fn new(mapped: Mapped, me: Participant) -> Self {
         let inner = Inner {
+            terms: mapped.terms(me.id),
             mapped,
             me,
             reaping: Mutex::default(),
@@ -209,8 +211,7 @@ impl Store {
         if let Some(place) = directory::find(&self.inner.mapped, &key) {
             return Ok(self.at(place));
         }
-        let directory = directory::lock(&self.inner.mapped, self.inner.me.id, &self.inner.changing_directory)?;
-        match directory.insert(&key) {
+        match self.inner.directory()?.insert(&key) {
             Ok(place) => Ok(self.at(place)),
             Err(Full) => Err(SlotError::Full { slots: self.geometry().slots }),
         }
@@ -225,10 +226,9 @@ impl Store {
     /// [`UnsetError`]: no key, or the directory could not be locked.
     pub fn unset(&self, key: &str) -> Result<bool, UnsetError> {
         let key = Key::new(key)?;
-        let removed =
-            directory::lock(&self.inner.mapped, self.inner.me.id, &self.inner.changing_directory)?.remove(&key);
+        let removed = self.inner.directory()?.remove(&key);
         if let Some(slot) = removed {
-            self.inner.wake(self.inner.ring(slot));
+            self.inner.wake(self.inner.ring(&self.inner.lease(slot)));
         }
         Ok(removed.is_some())
     }
@@ -300,14 +300,17 @@ impl fmt::Debug for Store {
 }
 
 impl Inner {
-    pub(crate) fn ring(&self, slot: u32) -> Ring<'_> {
-        self.ring_of(self.mapped.slot(slot))
+    pub(crate) fn lease(&self, slot: u32) -> SlotLease {
+        SlotLease::new(&self.mapped.region, &self.mapped.tables.slots, slot)
     }
 
     #[inline]
-    pub(crate) fn ring_of<'a>(&'a self, slot: SlotView<'a>) -> Ring<'a> {
-        let flags = &self.mapped.header().switches.flags;
-        Ring::new(slot, self.mapped.geometry.history, self.me.id, flags)
+    pub(crate) fn ring<'a>(&'a self, lease: &'a SlotLease) -> Ring<'a> {
+        Ring::new(lease.view(), &self.terms)
+    }
+
+    fn directory(&self) -> io::Result<directory::Locked<'_>> {
+        directory::lock(&self.mapped, &self.terms, &self.changing_directory)
     }
 
     /// Wakes whoever sleeps until something happens to the slot, which has happened.

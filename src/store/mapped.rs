@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::geometry::{Geometry, Tables};
+use super::ring::Terms;
 use crate::region::Region;
 use crate::region::records::{Books, ParticipantEntry, SchemaEntry, StoreHeader};
 use crate::region::view::SlotView;
@@ -82,6 +83,11 @@ impl Mapped {
     #[inline]
     pub(crate) fn slot(&self, index: u32) -> SlotView<'_> {
         self.region.slot(&self.tables.slots, index)
+    }
+
+    /// What the participant `me` goes by in every slot.
+    pub(crate) fn terms(&self, me: u32) -> Terms {
+        Terms { me, history: self.geometry.history, region: Arc::clone(&self.region) }
     }
 
     /// How many slots were ever used, at most; the rest are as they were created.

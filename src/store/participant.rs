@@ -113,9 +113,11 @@ fn bury_the_dead(mapped: &Mapped) -> io::Result<()> {
 
 /// Takes the marks of participants whose locks we hold off all slots.
 fn reap(mapped: &Mapped, dead: &[u32]) {
-    let flags = &mapped.header().switches.flags;
+    // Nobody's: reaping claims nothing.
+    let terms = mapped.terms(PARTICIPANTS as u32);
     for slot in 0..mapped.used_slots() {
-        let ring = Ring::new(mapped.slot(slot), mapped.geometry.history, PARTICIPANTS as u32, flags);
+        let view = mapped.slot(slot);
+        let ring = Ring::new(&view, &terms);
         for &id in dead {
             ring.reap(id);
         }

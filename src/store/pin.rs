@@ -8,11 +8,13 @@ use super::directory::Place;
 use super::error::GetError;
 use super::handle::Inner;
 use super::ring::Pin;
+use crate::region::mapping::SlotLease;
 
 /// A value that no writer overwrites while this exists.
 #[must_use = "a pin that is dropped at once pins nothing"]
 pub struct Pinned {
     inner: Arc<Inner>,
+    lease: SlotLease,
     slot: u32,
     pin: Pin,
 }
@@ -27,11 +29,12 @@ impl Pinned {
     pub(super) fn newest(inner: &Arc<Inner>, place: Place) -> Result<Option<Self>, GetError> {
         let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(place.slot, cell));
-        let Some(pin) = inner.ring(place.slot).pin_newest(place.generation, held)? else {
+        let lease = inner.lease(place.slot);
+        let Some(pin) = inner.ring(&lease).pin_newest(place.generation, held)? else {
             return Ok(None);
         };
         *counts.entry((place.slot, pin.cell)).or_default() += 1;
-        Ok(Some(Self { inner: Arc::clone(inner), slot: place.slot, pin }))
+        Ok(Some(Self { inner: Arc::clone(inner), lease, slot: place.slot, pin }))
     }
 
     /// The version of the value.
@@ -42,7 +45,7 @@ impl Pinned {
 
     /// Copies the value into `value`, replacing what it held. The same bytes, however often.
     pub fn copy_into(&self, value: &mut Vec<u8>) {
-        self.inner.ring(self.slot).copy_pinned(self.pin, value);
+        self.inner.ring(&self.lease).copy_pinned(self.pin, value);
     }
 }
 
@@ -54,7 +57,7 @@ impl Drop for Pinned {
             *count -= 1;
             if *count == 0 {
                 counts.remove(&place);
-                self.inner.ring(self.slot).unpin(self.pin.cell);
+                self.inner.ring(&self.lease).unpin(self.pin.cell);
             }
         }
     }

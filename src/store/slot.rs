@@ -50,13 +50,13 @@ pub struct CellCounts {
 
 impl Slot {
     pub(super) fn new(inner: Arc<Inner>, place: Place) -> Self {
-        let lease = SlotLease::new(&inner.mapped.region, &inner.mapped.tables.slots, place.slot);
+        let lease = inner.lease(place.slot);
         Self { inner, lease, place }
     }
 
     #[inline]
     fn ring(&self) -> Ring<'_> {
-        self.inner.ring_of(self.lease.view())
+        self.inner.ring(&self.lease)
     }
 
     /// Sets the value and gives its version. Copies the bytes; lock-free; makes a system call only if somebody sleeps.

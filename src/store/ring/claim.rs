@@ -38,7 +38,14 @@ const FIRST_SLEEP: u32 = 64;
 impl<'a> Ring<'a> {
     /// Takes a cell: one that is not needed if there is one; else one that the dead left behind; else the oldest value.
     #[inline]
-    pub(crate) fn claim(&self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
+    pub(crate) fn claim(self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
+        // The cell that is next in turn is nearly always free to take.
+        let (index, ticket) = self.next_ticket();
+        self.try_claim(index, ticket, Keep::History).map_or_else(|| self.claim_another(reaper), Ok)
+    }
+
+    #[cold]
+    fn claim_another(self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
         for _ in 0..2 * self.slot.cells.count() {
             let (index, ticket) = self.next_ticket();
             if let Some(claim) = self.try_claim(index, ticket, Keep::History) {
@@ -49,7 +56,7 @@ impl<'a> Ring<'a> {
     }
 
     #[cold]
-    fn claim_under_pressure(&self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
+    fn claim_under_pressure(self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
         for round in 0..PATIENCE {
             for (_, cell) in self.cells() {
                 self.reap_whoever_holds(cell, reaper);
@@ -76,7 +83,7 @@ impl<'a> Ring<'a> {
 
     /// The next number of this slot, which makes a mark unique, and the cell it leads to.
     #[inline]
-    pub(super) fn next_ticket(&self) -> (u32, u64) {
+    pub(super) fn next_ticket(self) -> (u32, u64) {
         // Relaxed: a ticket only has to be taken once.
         let ticket = self.slot.header.tickets.fetch_add(1, Ordering::Relaxed) & MAX_VERSION;
         // The low half is enough to go round the ring, and divides faster.
@@ -84,7 +91,7 @@ impl<'a> Ring<'a> {
     }
 
     /// The oldest value that a writer in need may overwrite: not the newest, not pinned.
-    fn oldest_unpinned(&self) -> Option<u32> {
+    fn oldest_unpinned(self) -> Option<u32> {
         let oldest = self.cells().filter_map(|(index, cell)| {
             let Seq::Whole { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
                 return None;
@@ -95,7 +102,7 @@ impl<'a> Ring<'a> {
     }
 
     #[inline]
-    fn try_claim(&self, index: u32, ticket: u64, keep: Keep) -> Option<Claim> {
+    fn try_claim(self, index: u32, ticket: u64, keep: Keep) -> Option<Claim> {
         let cell = self.slot.cells.get(index).header;
         // Acquire, so that `head` is read after it: a cell that is whole by now was published before, and a `head` read
         // later cannot be older than that.
@@ -106,7 +113,7 @@ impl<'a> Ring<'a> {
         if self.is_kept(index, version, self.head(), keep) || pinned(cell) {
             return None;
         }
-        let claiming = Seq::Claiming { version, participant: self.me };
+        let claiming = Seq::Claiming { version, participant: self.terms.me };
         // SeqCst: pairs with the pins in `pin_newest`. We change `seq`, then read the pins; the pinner sets its bit, then
         // reads `seq`: in their one total order, whoever comes second sees the other.
         cell.seq.compare_exchange(seen, claiming.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;
@@ -116,7 +123,7 @@ impl<'a> Ring<'a> {
             cell.seq.store(seen, Ordering::Release);
             return None;
         }
-        let mark = Seq::Private { ticket, participant: self.me }.bits();
+        let mark = Seq::Private { ticket, participant: self.terms.me }.bits();
         cell.seq.store(mark, Ordering::Relaxed);
         // Release: pairs with the acquire fence in `copy`; a reader that meets a byte written after this one finds
         // the mark when it looks at `seq` again.
@@ -126,17 +133,17 @@ impl<'a> Ring<'a> {
 
     /// Whether writers must leave this cell alone.
     #[inline]
-    fn is_kept(&self, index: u32, version: u64, head: Head, keep: Keep) -> bool {
+    fn is_kept(self, index: u32, version: u64, head: Head, keep: Keep) -> bool {
         if version == 0 {
             return false;
         }
-        let in_history = version.saturating_add(u64::from(self.history)) > head.version();
+        let in_history = version.saturating_add(u64::from(self.terms.history)) > head.version();
         head.cell() == Some(index) || (keep == Keep::History && in_history)
     }
 
     /// Gives a claimed cell back, empty.
     #[cold]
-    pub(crate) fn release(&self, claim: Claim) {
+    pub(crate) fn release(self, claim: Claim) {
         let cell = self.slot.cells.get(claim.cell);
         self.empty(cell);
         // Release: whoever claims the cell next finds it as we left it. Nobody but us changes a private word of ours.
@@ -146,7 +153,7 @@ impl<'a> Ring<'a> {
     /// Empties the slot after its key was removed: no value, and no byte of an old one, but where a reader has it pinned.
     ///
     /// The caller has the directory's lock and has changed the slot's generation.
-    pub(crate) fn clear(&self) {
+    pub(crate) fn clear(self) {
         let head = &self.slot.header.head;
         let mut seen = self.head();
         loop {
@@ -169,9 +176,9 @@ impl<'a> Ring<'a> {
     }
 
     /// Takes what was written out of a cell that nobody else can touch.
-    pub(super) fn empty(&self, cell: CellView<'_>) {
+    pub(super) fn empty(self, cell: CellView<'_>) {
         cell.header.len.store(0, Ordering::Relaxed);
-        if self.vacuum() {
+        if self.terms.vacuum() {
             words::zero(cell.words, 0, cell.header.dirty.load(Ordering::Relaxed) as usize);
             // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
             cell.header.dirty.store(0, Ordering::Release);

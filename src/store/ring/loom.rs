@@ -6,7 +6,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::claim::{Backpressure, Claim};
-use super::{AUTO_VACUUM, CommitError, Exact, ReadError, Reaper, Ring};
+use super::{AUTO_VACUUM, CommitError, Exact, ReadError, Reaper, Ring, Terms};
 use crate::region::view::HeapSlot;
 use crate::store::word::{Head, Seq};
 use crate::sync::{AtomicU32, Ordering};
@@ -16,19 +16,20 @@ const GENERATION: u64 = 1;
 
 struct Slot {
     slot: HeapSlot,
-    flags: AtomicU32,
-    history: u32,
+    /// Of the participants 0 to 3.
+    terms: [Terms; 4],
 }
 
 impl Slot {
     fn new(history: u32, cells: usize) -> Arc<Self> {
         let slot = HeapSlot::new(cells, 2);
         slot.view().header.generation.store(GENERATION, Ordering::Relaxed);
-        Arc::new(Self { slot, flags: AtomicU32::new(AUTO_VACUUM), history })
+        let terms = [0, 1, 2, 3].map(|me| Terms { me, history, flags: AtomicU32::new(AUTO_VACUUM) });
+        Arc::new(Self { slot, terms })
     }
 
     fn ring(&self, me: u32) -> Ring<'_> {
-        Ring::new(self.slot.view(), self.history, me, &self.flags)
+        Ring::new(self.slot.view(), &self.terms[me as usize])
     }
 }
 

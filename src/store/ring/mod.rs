@@ -6,6 +6,9 @@
 //! Who may touch a cell is said by its `seq` word ([`Seq`]); which cell holds the newest value is said by the slot's
 //! `head` ([`Head`]). `docs/design.md` has the table of orderings that pair.
 
+#[cfg(not(loom))]
+use std::sync::Arc;
+
 mod claim;
 mod pin;
 mod publish;
@@ -24,63 +27,80 @@ pub(crate) use reap::Reaper;
 #[cfg(not(loom))]
 use super::slot::CellCounts;
 use super::word::{Head, Seq};
+#[cfg(not(loom))]
+use crate::region::Region;
 use crate::region::view::{CellView, SlotView};
-use crate::sync::{AtomicU32, Ordering};
+#[cfg(loom)]
+use crate::sync::AtomicU32;
+use crate::sync::Ordering;
 
 /// The bit of the store's switches that keeps old bytes out of cells.
 pub(crate) const AUTO_VACUUM: u32 = 1;
 
-/// One slot, as the participant `me` sees it.
+/// What a participant goes by in every slot of a store.
+pub(crate) struct Terms {
+    pub(crate) me: u32,
+    /// How many of the newest values writers leave alone while there is any other cell.
+    pub(crate) history: u32,
+    /// Has the store's switches.
+    #[cfg(not(loom))]
+    pub(crate) region: Arc<Region>,
+    #[cfg(loom)]
+    pub(crate) flags: AtomicU32,
+}
+
+impl Terms {
+    /// Whether bytes of older values must not be left in cells.
+    fn vacuum(&self) -> bool {
+        #[cfg(not(loom))]
+        let flags = &self.region.header().switches.flags;
+        #[cfg(loom)]
+        let flags = &self.flags;
+        // Relaxed: a switch, with nothing behind it.
+        flags.load(Ordering::Relaxed) & AUTO_VACUUM != 0
+    }
+}
+
+/// One slot, as a participant sees it. Two references, so that passing it on costs nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
-    slot: SlotView<'a>,
-    /// How many of the newest values writers leave alone while there is any other cell.
-    history: u32,
-    me: u32,
-    /// The store's switches.
-    flags: &'a AtomicU32,
+    slot: &'a SlotView<'a>,
+    terms: &'a Terms,
 }
 
 impl<'a> Ring<'a> {
     #[inline]
-    pub(crate) fn new(slot: SlotView<'a>, history: u32, me: u32, flags: &'a AtomicU32) -> Self {
-        Self { slot, history, me, flags }
-    }
-
-    /// Whether bytes of older values must not be left in cells.
-    #[inline]
-    fn vacuum(&self) -> bool {
-        // Relaxed: a switch, with nothing behind it.
-        self.flags.load(Ordering::Relaxed) & AUTO_VACUUM != 0
+    pub(crate) fn new(slot: &'a SlotView<'a>, terms: &'a Terms) -> Self {
+        Self { slot, terms }
     }
 
     /// The newest version and where it is.
     #[inline]
-    pub(crate) fn head(&self) -> Head {
+    pub(crate) fn head(self) -> Head {
         // Acquire: pairs with the release of `head` in `commit`; whoever sees a version sees its cell's bytes.
         Head::from_bits(self.slot.header.head.load(Ordering::Acquire))
     }
 
     /// The slot's present generation; odd while it has a key.
     #[inline]
-    pub(crate) fn generation(&self) -> u64 {
+    pub(crate) fn generation(self) -> u64 {
         // Acquire: pairs with the release in `Directory::insert`; whoever sees the generation sees the key and `born`.
         self.slot.header.generation.load(Ordering::Acquire)
     }
 
     /// The version after which the present key's values begin.
-    pub(crate) fn born(&self) -> u64 {
+    pub(crate) fn born(self) -> u64 {
         self.slot.header.born.load(Ordering::Relaxed)
     }
 
-    fn cells(&self) -> impl Iterator<Item = (u32, CellView<'a>)> + use<'a> {
-        let cells = self.slot.cells;
+    fn cells(self) -> impl Iterator<Item = (u32, CellView<'a>)> + use<'a> {
+        let cells = &self.slot.cells;
         (0..cells.count()).map(move |index| (index, cells.get(index)))
     }
 
     /// How the cells are used now.
     #[cfg(not(loom))]
-    pub(crate) fn count_cells(&self) -> CellCounts {
+    pub(crate) fn count_cells(self) -> CellCounts {
         let mut counts = CellCounts::default();
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {
@@ -97,7 +117,7 @@ impl<'a> Ring<'a> {
     ///
     /// Must happen before `head` moves on, so that every published cell is whole or was overwritten.
     #[inline]
-    fn stamp(&self, head: Head) {
+    fn stamp(self, head: Head) {
         let Some(index) = head.cell().filter(|&index| index < self.slot.cells.count()) else {
             return;
         };

@@ -20,7 +20,7 @@ impl<'a> Ring<'a> {
     ///
     /// The participant's bit must not be set on the cell that is pinned: `held` says on which cells it is, and one of
     /// those is pinned once more by doing nothing.
-    pub(crate) fn pin_newest(&self, generation: u64, held: impl Fn(u32) -> bool) -> Result<Option<Pin>, ReadError> {
+    pub(crate) fn pin_newest(self, generation: u64, held: impl Fn(u32) -> bool) -> Result<Option<Pin>, ReadError> {
         for _ in 0..ATTEMPTS {
             let head = self.head();
             let Some(index) = head.cell() else {
@@ -54,24 +54,24 @@ impl<'a> Ring<'a> {
     }
 
     /// Clears the participant's bit.
-    pub(crate) fn unpin(&self, index: u32) {
+    pub(crate) fn unpin(self, index: u32) {
         let cell = self.slot.cells.get(index);
         // Release: pairs with the look at the pins in `try_claim`; the next writer comes after our last read.
         self.bits(cell).fetch_and(!self.bit(), Ordering::Release);
     }
 
     /// Copies a pinned value into `out`, replacing what it held.
-    pub(crate) fn copy_pinned(&self, pin: Pin, out: &mut Vec<u8>) {
+    pub(crate) fn copy_pinned(self, pin: Pin, out: &mut Vec<u8>) {
         let cell = self.slot.cells.get(pin.cell);
-        out.resize(read::len(cell), 0);
+        read::set_len(out, read::len(cell));
         crate::region::words::load(cell.words, out);
     }
 
-    fn bits(&self, cell: CellView<'a>) -> &'a AtomicU64 {
-        &cell.header.pins[self.me as usize / 64]
+    fn bits(self, cell: CellView<'a>) -> &'a AtomicU64 {
+        &cell.header.pins[self.terms.me as usize / 64]
     }
 
-    fn bit(&self) -> u64 {
-        1 << (self.me % 64)
+    fn bit(self) -> u64 {
+        1 << (self.terms.me % 64)
     }
 }

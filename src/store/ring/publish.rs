@@ -27,7 +27,7 @@ impl From<Backpressure> for CommitError {
 impl Ring<'_> {
     /// Publishes `bytes`, which fit into a cell, and gives their version. Waiters are not woken yet.
     #[inline]
-    pub(crate) fn publish(&self, bytes: &[u8], generation: u64, reaper: &impl Reaper) -> Result<u64, CommitError> {
+    pub(crate) fn publish(self, bytes: &[u8], generation: u64, reaper: &impl Reaper) -> Result<u64, CommitError> {
         let claim = self.claim(reaper)?;
         self.fill(&claim, bytes);
         self.commit(claim, generation)
@@ -35,7 +35,7 @@ impl Ring<'_> {
 
     /// Writes the value into a claimed cell. With auto-vacuum, nothing of what was in the cell before is left behind it.
     #[inline]
-    pub(crate) fn fill(&self, claim: &Claim, bytes: &[u8]) {
+    pub(crate) fn fill(self, claim: &Claim, bytes: &[u8]) {
         let cell = self.slot.cells.get(claim.cell);
         let len = bytes.len() as u32;
         let dirty = cell.header.dirty.load(Ordering::Relaxed);
@@ -46,7 +46,7 @@ impl Ring<'_> {
         }
         words::store(cell.words, bytes);
         cell.header.len.store(len, Ordering::Relaxed);
-        if dirty > len && self.vacuum() {
+        if dirty > len && self.terms.vacuum() {
             words::zero(cell.words, len as usize, dirty as usize);
             // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
             cell.header.dirty.store(len, Ordering::Release);
@@ -55,7 +55,7 @@ impl Ring<'_> {
 
     /// Makes a filled cell the newest value and gives its version.
     #[inline]
-    pub(crate) fn commit(&self, claim: Claim, generation: u64) -> Result<u64, CommitError> {
+    pub(crate) fn commit(self, claim: Claim, generation: u64) -> Result<u64, CommitError> {
         let version = match self.advance(&claim, generation) {
             Ok(version) => version,
             Err(error) => {
@@ -73,7 +73,7 @@ impl Ring<'_> {
 
     /// Moves `head` to the claimed cell.
     #[inline]
-    pub(super) fn advance(&self, claim: &Claim, generation: u64) -> Result<u64, CommitError> {
+    pub(super) fn advance(self, claim: &Claim, generation: u64) -> Result<u64, CommitError> {
         let head = &self.slot.header.head;
         let mut seen = self.head();
         loop {

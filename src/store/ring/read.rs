@@ -35,7 +35,24 @@ const ATTEMPTS: u32 = 1 << 20;
 impl<'a> Ring<'a> {
     /// Copies the newest value into `out`, replacing what it held, and gives the version; `None` when there is none.
     #[inline]
-    pub(crate) fn copy_newest(&self, generation: u64, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn copy_newest(self, generation: u64, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
+        // All that a read is when nothing special happens.
+        let head = self.head();
+        if let Some(index) = head.cell()
+            && index < self.slot.cells.count()
+        {
+            let cell = self.slot.cells.get(index);
+            // Acquire: see `readable`.
+            let whole = cell.header.seq.load(Ordering::Acquire) == head.version();
+            if whole && copy(cell, head.version(), out) && self.generation() == generation {
+                return Ok(Some(head.version()));
+            }
+        }
+        self.copy_newest_again(generation, out)
+    }
+
+    #[cold]
+    fn copy_newest_again(self, generation: u64, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
         for _ in 0..ATTEMPTS {
             let head = self.head();
             let newest = match head.cell() {
@@ -52,7 +69,7 @@ impl<'a> Ring<'a> {
 
     /// Copies this one version into `out`, replacing what it held. Versions up to `born` belong to other keys: gone.
     #[inline]
-    pub(crate) fn copy_version(&self, version: u64, generation: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
+    pub(crate) fn copy_version(self, version: u64, generation: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
         for _ in 0..ATTEMPTS {
             let head = self.head();
             let outcome = if head.version() < version {
@@ -78,7 +95,7 @@ impl<'a> Ring<'a> {
     }
 
     /// The oldest version from `from` on that is still whole; `None` when there is none.
-    pub(crate) fn oldest_from(&self, from: u64) -> Option<u64> {
+    pub(crate) fn oldest_from(self, from: u64) -> Option<u64> {
         let from = from.max(self.born() + 1);
         self.stamp(self.head());
         let kept = self.cells().filter_map(|(_, cell)| readable(cell)).filter(|&version| version >= from);
@@ -86,7 +103,7 @@ impl<'a> Ring<'a> {
     }
 
     /// The length of the newest value in bytes, and its version.
-    pub(crate) fn newest_len(&self, generation: u64) -> Result<Option<(usize, u64)>, ReadError> {
+    pub(crate) fn newest_len(self, generation: u64) -> Result<Option<(usize, u64)>, ReadError> {
         for _ in 0..ATTEMPTS {
             let head = self.head();
             let Some(index) = head.cell() else {
@@ -108,7 +125,7 @@ impl<'a> Ring<'a> {
 
     /// Copies the value that `head` names; `false` when it was overwritten meanwhile.
     #[inline]
-    fn copy_head(&self, head: Head, index: u32, out: &mut Vec<u8>) -> Result<bool, ReadError> {
+    fn copy_head(self, head: Head, index: u32, out: &mut Vec<u8>) -> Result<bool, ReadError> {
         let cell = self.cell(index)?;
         if holds(cell, head.version()) {
             return Ok(copy(cell, head.version(), out));
@@ -119,7 +136,7 @@ impl<'a> Ring<'a> {
 
     /// Called when `head` names a cell that did not hold its version: marks it whole if only that is missing.
     #[cold]
-    pub(super) fn settle(&self, head: Head, cell: CellView<'a>) -> Result<(), ReadError> {
+    pub(super) fn settle(self, head: Head, cell: CellView<'a>) -> Result<(), ReadError> {
         let seq = Seq::from_bits(cell.header.seq.load(Ordering::Acquire));
         if self.head() != head || seq.readable() == Some(head.version()) {
             return Ok(());
@@ -136,30 +153,35 @@ impl<'a> Ring<'a> {
 
     /// The cell that `head` names; an index beyond the ring is not one of ours.
     #[inline]
-    pub(super) fn cell(&self, index: u32) -> Result<CellView<'a>, ReadError> {
-        let cells = self.slot.cells;
+    pub(super) fn cell(self, index: u32) -> Result<CellView<'a>, ReadError> {
+        let cells = &self.slot.cells;
         if index < cells.count() { Ok(cells.get(index)) } else { Err(ReadError::Corrupt) }
     }
 
     /// Where an older version is. One writer alone fills the ring in order, which makes the first guess right; several
     /// mix up the order of neighbours, so the search goes outwards from there.
     #[inline]
-    fn find(&self, head: Head, version: u64) -> Option<CellView<'a>> {
-        let cells = self.slot.cells;
+    fn find(self, head: Head, version: u64) -> Option<CellView<'a>> {
+        let cells = &self.slot.cells;
         let count = cells.count();
         let newest = head.cell().filter(|&index| index < count).unwrap_or(0);
         let back = u32::try_from(head.version() - version).ok().filter(|&back| back < count).unwrap_or(0);
-        let guess = (newest + count - back) % count;
+        let guess = if newest >= back { newest - back } else { newest + count - back };
         let at = |index: u32| Some(cells.get(index)).filter(|&cell| holds(cell, version));
-        if let Some(cell) = at(guess) {
-            return Some(cell);
-        }
+        at(guess).or_else(|| self.find_near(guess, version))
+    }
+
+    #[cold]
+    fn find_near(self, guess: u32, version: u64) -> Option<CellView<'a>> {
+        let cells = &self.slot.cells;
+        let count = cells.count();
+        let at = |index: u32| Some(cells.get(index)).filter(|&cell| holds(cell, version));
         (1..=count / 2).find_map(|away| at((guess + away) % count).or_else(|| at((guess + count - away) % count)))
     }
 
     /// The last thing a reader with a cached slot does: what it copied belongs to its key only if the slot still does.
     #[inline]
-    fn check_generation(&self, generation: u64) -> Result<(), ReadError> {
+    fn check_generation(self, generation: u64) -> Result<(), ReadError> {
         if self.generation() == generation { Ok(()) } else { Err(ReadError::Removed) }
     }
 }
@@ -187,9 +209,23 @@ pub(super) fn len(cell: CellView<'_>) -> usize {
 /// Copies a cell that held `version` when the caller looked; `false` when it no longer did afterwards.
 #[inline]
 fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
-    out.resize(len(cell), 0);
+    set_len(out, len(cell));
     words::load(cell.words, out);
     // Acquire: pairs with the release fence in `try_claim`; if any word above was a later writer's, `seq` below is too.
     fence(Ordering::Acquire);
     Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version)
+}
+
+/// Makes room for exactly `len` bytes, which the caller overwrites.
+#[inline]
+pub(super) fn set_len(out: &mut Vec<u8>, len: usize) {
+    // Values of one key tend to have one length.
+    if out.len() != len {
+        resize(out, len);
+    }
+}
+
+#[cold]
+fn resize(out: &mut Vec<u8>, len: usize) {
+    out.resize(len, 0);
 }

@@ -13,16 +13,16 @@ pub(crate) trait Reaper {
 
 impl Ring<'_> {
     /// Frees the cell from a participant that is dead; leaves alone what the living hold.
-    pub(super) fn reap_whoever_holds(&self, cell: CellView<'_>, reaper: &impl Reaper) {
+    pub(super) fn reap_whoever_holds(self, cell: CellView<'_>, reaper: &impl Reaper) {
         let owner = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).owner();
-        for participant in owner.into_iter().chain(pinners(cell)).filter(|&other| other != self.me) {
+        for participant in owner.into_iter().chain(pinners(cell)).filter(|&other| other != self.terms.me) {
             // All of its marks in this slot, while we have the proof in hand.
             reaper.if_dead(participant, &mut || self.reap(participant));
         }
     }
 
     /// Takes all marks of a participant that is dead, and stays so during the call, off this slot.
-    pub(crate) fn reap(&self, dead: u32) {
+    pub(crate) fn reap(self, dead: u32) {
         for (index, cell) in self.cells() {
             self.reap_mark(index, cell, dead);
             if let Some(pins) = cell.header.pins.get(dead as usize / 64) {
@@ -35,7 +35,7 @@ impl Ring<'_> {
         }
     }
 
-    fn reap_mark(&self, index: u32, cell: CellView<'_>, dead: u32) {
+    fn reap_mark(self, index: u32, cell: CellView<'_>, dead: u32) {
         let seq = &cell.header.seq;
         // Acquire: `head` is read after it.
         let seen = seq.load(Ordering::Acquire);

@@ -3,11 +3,11 @@
 use super::Ring;
 use crate::sync::{Ordering, total_order};
 
-impl Ring<'_> {
+impl<'a> Ring<'a> {
     /// Announces a sleeper, then looks once more whether there is anything newer than `seen`.
     ///
     /// `Some(word)` is what the wake word held: sleep on it with that value. `None`: do not sleep, something happened.
-    pub(crate) fn prepare_to_sleep(&self, seen: u64, generation: u64) -> Option<u32> {
+    pub(crate) fn prepare_to_sleep(self, seen: u64, generation: u64) -> Option<u32> {
         let header = self.slot.header;
         // SeqCst throughout: pairs with `advance` and `wake`. We read `wake`, set the flag, then read `head`; a publisher moves
         // `head`, reads the flag, clears it, bumps `wake`. Either we see its `head`, or it sees our flag and changes `wake`.
@@ -21,7 +21,7 @@ impl Ring<'_> {
 
     /// Called after `head` moved: whether somebody may sleep, who must then be woken through the wake word.
     #[inline]
-    pub(crate) fn must_wake(&self) -> bool {
+    pub(crate) fn must_wake(self) -> bool {
         let header = self.slot.header;
         total_order();
         // SeqCst: see `prepare_to_sleep`.
@@ -33,7 +33,7 @@ impl Ring<'_> {
     }
 
     #[cold]
-    fn clear_flag(&self) {
+    fn clear_flag(self) {
         let header = self.slot.header;
         header.wake_flag.store(0, Ordering::SeqCst);
         header.wake.fetch_add(1, Ordering::SeqCst);
@@ -41,7 +41,7 @@ impl Ring<'_> {
 
     /// The word that sleepers sleep on.
     #[cfg(not(loom))]
-    pub(crate) fn wake_word(&self) -> &crate::sync::AtomicU32 {
+    pub(crate) fn wake_word(self) -> &'a crate::sync::AtomicU32 {
         &self.slot.header.wake
     }
 }
