@@ -1,0 +1,60 @@
+//! The first 64 bytes of a frame.
+
+use zerocopy::byteorder::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// The length of a header in bytes; the names follow.
+pub const HEADER_LEN: usize = 64;
+/// The longest name in bytes.
+pub const MAX_NAME_LEN: usize = 255;
+/// The version of the frame that this crate writes, and the newest that it reads.
+pub const VERSION: u8 = 1;
+
+/// "SB".
+pub(super) const MAGIC: u16 = u16::from_le_bytes(*b"SB");
+/// The payload begins at a multiple of this, so that plain messages can be read in place.
+pub(super) const PAYLOAD_ALIGN: usize = 16;
+/// The last chunk of its stream.
+pub(super) const FLAG_EOF: u8 = 1;
+/// The ttl counts.
+pub(super) const FLAG_TTL: u8 = 2;
+/// Where the checksum is.
+pub(super) const CRC_AT: usize = 52;
+
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct Header {
+    pub(super) magic: U16,
+    pub(super) version: u8,
+    pub(super) kind: u8,
+    pub(super) encoding: u8,
+    pub(super) flags: u8,
+    pub(super) payload_offset: U16,
+    pub(super) fingerprint: U64,
+    pub(super) id: [u8; 16],
+    pub(super) ts: U64,
+    pub(super) ttl: U32,
+    pub(super) seq: U32,
+    pub(super) payload_len: U32,
+    pub(super) crc: U32,
+    pub(super) from_len: u8,
+    pub(super) to_len: u8,
+    pub(super) trace_len: u8,
+    pub(super) zero: [u8; 5],
+}
+
+const _: () = {
+    assert!(size_of::<Header>() == HEADER_LEN);
+    assert!(std::mem::offset_of!(Header, crc) == CRC_AT);
+};
+
+/// The checksum of a frame whose checksum field is taken for zero.
+#[inline]
+pub(super) fn checksum(frame: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    let (before, after) = frame.split_at(CRC_AT);
+    hasher.update(before);
+    hasher.update(&[0; 4]);
+    hasher.update(after.get(4..).unwrap_or_default());
+    hasher.finalize()
+}

@@ -1,0 +1,152 @@
+//! From bytes to a frame, trusting none of them.
+
+use uuid::Uuid;
+use zerocopy::FromBytes;
+
+use super::error::{FrameError, NameField};
+use super::header::{FLAG_EOF, FLAG_TTL, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum};
+use super::kind::{Encoding, Kind};
+
+/// A frame whose every field was checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    header: &'a Header,
+    kind: Kind,
+    encoding: Encoding,
+    from: &'a str,
+    to: &'a str,
+    trace: &'a str,
+    payload: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// Reads a frame, which must be all of `bytes`. Never panics, whatever they are.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`]: what is wrong with the bytes.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
+        let Ok((header, rest)) = Header::ref_from_prefix(bytes) else {
+            return Err(FrameError::TooShort { len: bytes.len() });
+        };
+        if header.magic.get() != MAGIC {
+            return Err(FrameError::Magic { found: header.magic.get() });
+        }
+        // Another version may be laid out in another way, so nothing else is looked at before it.
+        match header.version {
+            VERSION => {}
+            0 => return Err(FrameError::NoVersion),
+            found => return Err(FrameError::NewerVersion { found }),
+        }
+        let (expected, found) = (header.crc.get(), checksum(bytes));
+        if expected != found {
+            return Err(FrameError::Checksum { expected, found });
+        }
+        let offset = header.payload_offset.get();
+        let names = usize::from(header.from_len) + usize::from(header.to_len) + usize::from(header.trace_len);
+        let expected = u64::from(offset) + u64::from(header.payload_len.get());
+        if expected != bytes.len() as u64 {
+            return Err(FrameError::Length { expected, found: bytes.len() });
+        }
+        if usize::from(offset) < HEADER_LEN + names || !usize::from(offset).is_multiple_of(PAYLOAD_ALIGN) {
+            return Err(FrameError::PayloadOffset { offset, names });
+        }
+        let kind = Kind::from_byte(header.kind).ok_or(FrameError::UnknownKind { found: header.kind })?;
+        let encoding =
+            Encoding::from_byte(header.encoding).ok_or(FrameError::UnknownEncoding { found: header.encoding })?;
+        let (names, payload) = rest.split_at(usize::from(offset) - HEADER_LEN);
+        if payload.is_empty() != (kind == Kind::Heartbeat) {
+            return Err(FrameError::Payload { kind, len: payload.len() });
+        }
+        let (from, names) = names.split_at(header.from_len.into());
+        let (to, names) = names.split_at(header.to_len.into());
+        let trace = &names[..header.trace_len.into()];
+        Ok(Self {
+            header,
+            kind,
+            encoding,
+            from: name(NameField::From, from)?,
+            to: name(NameField::To, to)?,
+            trace: name(NameField::Trace, trace)?,
+            payload,
+        })
+    }
+
+    /// What the message is for.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How its payload is encoded.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The fingerprint of its type.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.header.fingerprint.get()
+    }
+
+    /// Its id, or that of the query that it answers.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        Uuid::from_bytes(self.header.id)
+    }
+
+    /// When it was sent: nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn ts(&self) -> u64 {
+        self.header.ts.get()
+    }
+
+    /// Milliseconds after which it is to be discarded.
+    #[must_use]
+    pub fn ttl(&self) -> Option<u32> {
+        (self.header.flags & FLAG_TTL != 0).then(|| self.header.ttl.get())
+    }
+
+    /// Its number among the chunks of a stream, from 0.
+    #[must_use]
+    pub fn seq(&self) -> u32 {
+        self.header.seq.get()
+    }
+
+    /// Whether it is the last chunk.
+    #[must_use]
+    pub fn eof(&self) -> bool {
+        self.header.flags & FLAG_EOF != 0
+    }
+
+    /// The sender.
+    #[must_use]
+    pub fn from(&self) -> &'a str {
+        self.from
+    }
+
+    /// The recipient; `*` for all.
+    #[must_use]
+    pub fn to(&self) -> &'a str {
+        if self.to.is_empty() { "*" } else { self.to }
+    }
+
+    /// A trace or span; may be empty.
+    #[must_use]
+    pub fn trace(&self) -> &'a str {
+        self.trace
+    }
+
+    /// The encoded message.
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        self.payload
+    }
+}
+
+#[inline]
+fn name(field: NameField, bytes: &[u8]) -> Result<&str, FrameError> {
+    str::from_utf8(bytes).map_err(|_| FrameError::Name { field })
+}
