@@ -1,1 +1,18 @@
-//! Messages.
+//! Messages: types that travel in frames, and what makes one type the same as another.
+//!
+//! A type becomes a [`Message`] by `#[derive(Message)]`; types inside of it need a [`Schema`], by `#[derive(Schema)]`. Both
+//! ends compare [fingerprints](MessageType::fingerprint), which cover the type's name and version, its encoding and,
+//! all the way down, the names, order and types of fields.
+
+mod encoding;
+mod error;
+mod fault;
+mod schema;
+mod schema_impls;
+mod traits;
+
+pub(crate) use encoding::private;
+pub use error::{DecodeError, EncodeError};
+pub use fault::Fault;
+pub use schema::{Schema, SchemaWriter};
+pub use traits::{Decode, DecodeOwned, Message, MessageType};

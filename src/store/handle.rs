@@ -14,6 +14,7 @@ use super::options::StoreOptions;
 use super::participant::{self, Participant};
 use super::pin::LocalPins;
 use super::ring::{Reaper, Ring, Terms};
+use super::schema;
 use super::slot::Slot;
 use crate::os::{clock, futex};
 use crate::region::mapping::SlotLease;
@@ -282,6 +283,16 @@ impl Store {
         let diagnostics = &self.inner.mapped.header().diagnostics;
         diagnostics.parse_failures.fetch_add(1, Ordering::Relaxed);
         diagnostics.last_failure_epoch.fetch_max(clock::unix_nanos(), Ordering::Relaxed);
+    }
+
+    /// Remembers what a fingerprint stands for, as far as there is room.
+    pub(crate) fn remember_schema(&self, fingerprint: u64, text: &str) {
+        schema::remember(&self.inner.mapped, fingerprint, text);
+    }
+
+    /// What a fingerprint stands for, if anybody remembered it here.
+    pub(crate) fn recall_schema(&self, fingerprint: u64) -> Option<String> {
+        schema::recall(&self.inner.mapped, fingerprint)
     }
 
     fn at(&self, place: Place) -> Slot {

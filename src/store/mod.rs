@@ -29,7 +29,7 @@ mod participant;
 mod pin;
 mod ring;
 #[cfg(not(loom))]
-pub(crate) mod schema;
+mod schema;
 #[cfg(not(loom))]
 mod slot;
 #[cfg(not(loom))]

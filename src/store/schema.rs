@@ -10,7 +10,7 @@ const MAX_LEN: usize = SCHEMA_WORDS * WORD;
 
 /// Remembers what a fingerprint stands for. A store has room for 64; beyond that, and beyond 112 bytes of a text, nothing is
 /// kept, and errors show the number alone.
-pub(crate) fn remember(mapped: &Mapped, fingerprint: u64, text: &str) {
+pub(super) fn remember(mapped: &Mapped, fingerprint: u64, text: &str) {
     let Some(entry) = mapped.schemas().iter().find(|entry| is_or_becomes(entry, fingerprint)) else {
         return;
     };
@@ -24,7 +24,7 @@ pub(crate) fn remember(mapped: &Mapped, fingerprint: u64, text: &str) {
 }
 
 /// What a fingerprint stands for, if anybody remembered it here.
-pub(crate) fn recall(mapped: &Mapped, fingerprint: u64) -> Option<String> {
+pub(super) fn recall(mapped: &Mapped, fingerprint: u64) -> Option<String> {
     let is = |entry: &&SchemaEntry| entry.fingerprint.load(Ordering::Relaxed) == fingerprint;
     let entry = mapped.schemas().iter().find(is)?;
     // Acquire: pairs with the release in `remember`; the text is there.

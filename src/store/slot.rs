@@ -117,6 +117,12 @@ impl Slot {
         self.ring().head().version()
     }
 
+    /// The first version that can be this key's.
+    #[must_use]
+    pub fn first_version(&self) -> u64 {
+        self.ring().born() + 1
+    }
+
     /// The oldest version from `from` on that is kept; `None` if there is none.
     ///
     /// # Errors

@@ -1,0 +1,204 @@
+//! What was written, as far as we care.
+
+use proc_macro2::{Span, TokenStream};
+use syn::meta::ParseNestedMeta;
+use syn::spanned::Spanned;
+use syn::{Attribute, Data, DeriveInput, Error, Expr, Generics, Ident, Lit, LitInt, LitStr, Path, Result, Type};
+
+/// The type that a derive stands on.
+pub(crate) struct Input {
+    pub(crate) ident: Ident,
+    pub(crate) generics: Generics,
+    pub(crate) shape: Shape,
+    pub(crate) attributes: Attributes,
+}
+
+/// What `#[message(...)]` on the type says.
+#[derive(Default)]
+pub(crate) struct Attributes {
+    pub(crate) encoding: Option<LitStr>,
+    pub(crate) kind: Option<LitStr>,
+    pub(crate) topic: Option<LitStr>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) version: Option<LitInt>,
+    pub(crate) krate: Option<Path>,
+}
+
+pub(crate) enum Shape {
+    Struct(Fields),
+    Enum(Vec<Variant>),
+}
+
+pub(crate) struct Variant {
+    pub(crate) ident: Ident,
+    pub(crate) discriminant: Option<TokenStream>,
+    pub(crate) fields: Fields,
+}
+
+pub(crate) struct Fields {
+    pub(crate) style: Style,
+    pub(crate) fields: Vec<Field>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Named,
+    Tuple,
+    Unit,
+}
+
+pub(crate) struct Field {
+    pub(crate) name: Option<Ident>,
+    pub(crate) ty: Type,
+    pub(crate) span: Span,
+    /// What `#[message(schema = "...")]` on the field says.
+    pub(crate) schema: Option<LitStr>,
+}
+
+impl Input {
+    pub(crate) fn new(input: DeriveInput) -> Result<Self> {
+        let attributes = Attributes::new(&input.attrs)?;
+        let shape = match input.data {
+            Data::Struct(data) => Shape::Struct(Fields::new(data.fields)?),
+            Data::Enum(data) => Shape::Enum(collect(data.variants.into_iter().map(|variant| {
+                refuse_attributes(
+                    &variant.attrs,
+                    "a variant takes no `message` attribute: put it on the type or on a field",
+                )?;
+                Ok(Variant {
+                    ident: variant.ident,
+                    discriminant: variant.discriminant.map(|(_, value)| quote::quote!(#value)),
+                    fields: Fields::new(variant.fields)?,
+                })
+            }))?),
+            Data::Union(data) => {
+                let reason = "a union cannot be a message: nothing says which of its fields holds";
+                return Err(Error::new(data.union_token.span(), reason));
+            }
+        };
+        Ok(Self { ident: input.ident, generics: input.generics, shape, attributes })
+    }
+
+    /// The path of the crate that the emitted code calls.
+    pub(crate) fn krate(&self) -> TokenStream {
+        match &self.attributes.krate {
+            Some(path) => quote::quote!(#path),
+            None => quote::quote!(::splinter_bus),
+        }
+    }
+}
+
+impl Attributes {
+    fn new(attributes: &[Attribute]) -> Result<Self> {
+        const KNOWN: &str = "known are `encoding`, `kind`, `topic`, `name`, `version` and `crate`";
+        let mut this = Self::default();
+        each(attributes, |meta| {
+            if meta.path.is_ident("encoding") {
+                put(&mut this.encoding, &meta, string(&meta)?)
+            } else if meta.path.is_ident("kind") {
+                put(&mut this.kind, &meta, string(&meta)?)
+            } else if meta.path.is_ident("topic") {
+                put(&mut this.topic, &meta, string(&meta)?)
+            } else if meta.path.is_ident("name") {
+                put(&mut this.name, &meta, string(&meta)?)
+            } else if meta.path.is_ident("version") {
+                put(&mut this.version, &meta, integer(&meta)?)
+            } else if meta.path.is_ident("crate") {
+                put(&mut this.krate, &meta, string(&meta)?.parse()?)
+            } else if meta.path.is_ident("schema") {
+                Err(meta.error("`schema` belongs on a field"))
+            } else {
+                Err(meta.error(format!("unknown attribute `{}`: {KNOWN}", path_text(&meta.path))))
+            }
+        })?;
+        Ok(this)
+    }
+}
+
+impl Fields {
+    fn new(fields: syn::Fields) -> Result<Self> {
+        let style = match fields {
+            syn::Fields::Named(_) => Style::Named,
+            syn::Fields::Unnamed(_) => Style::Tuple,
+            syn::Fields::Unit => Style::Unit,
+        };
+        let fields = collect(fields.into_iter().map(|field| {
+            let mut schema = None;
+            each(&field.attrs, |meta| {
+                if meta.path.is_ident("schema") {
+                    put(&mut schema, &meta, string(&meta)?)
+                } else {
+                    let reason = format!("unknown attribute `{}` on a field: known is `schema`", path_text(&meta.path));
+                    Err(meta.error(reason))
+                }
+            })?;
+            Ok(Field { span: field.ty.span(), name: field.ident, ty: field.ty, schema })
+        }))?;
+        Ok(Self { style, fields })
+    }
+}
+
+/// Reads every `#[message(...)]`, item by item.
+fn each(attributes: &[Attribute], mut item: impl FnMut(ParseNestedMeta<'_>) -> Result<()>) -> Result<()> {
+    attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("message"))
+        .try_for_each(|attribute| attribute.parse_nested_meta(&mut item))
+}
+
+fn refuse_attributes(attributes: &[Attribute], reason: &str) -> Result<()> {
+    match attributes.iter().find(|attribute| attribute.path().is_ident("message")) {
+        Some(attribute) => Err(Error::new(attribute.span(), reason)),
+        None => Ok(()),
+    }
+}
+
+fn put<T>(place: &mut Option<T>, meta: &ParseNestedMeta<'_>, value: T) -> Result<()> {
+    if place.is_some() {
+        return Err(meta.error(format!("`{}` is given twice", path_text(&meta.path))));
+    }
+    *place = Some(value);
+    Ok(())
+}
+
+fn string(meta: &ParseNestedMeta<'_>) -> Result<LitStr> {
+    match literal(meta)? {
+        Lit::Str(text) => Ok(text),
+        other => Err(Error::new(other.span(), format!("`{}` takes a string in quotes", path_text(&meta.path)))),
+    }
+}
+
+fn integer(meta: &ParseNestedMeta<'_>) -> Result<LitInt> {
+    match literal(meta)? {
+        Lit::Int(number) => Ok(number),
+        other => Err(Error::new(other.span(), format!("`{}` takes a whole number", path_text(&meta.path)))),
+    }
+}
+
+fn literal(meta: &ParseNestedMeta<'_>) -> Result<Lit> {
+    match meta.value()?.parse::<Expr>()? {
+        Expr::Lit(literal) => Ok(literal.lit),
+        other => Err(Error::new(other.span(), format!("`{}` takes a literal", path_text(&meta.path)))),
+    }
+}
+
+fn path_text(path: &Path) -> String {
+    let names: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+    names.join("::")
+}
+
+/// All results, or all errors.
+fn collect<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    let mut errors: Option<Error> = None;
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(error) => match &mut errors {
+                Some(errors) => errors.combine(error),
+                None => errors = Some(error),
+            },
+        }
+    }
+    errors.map_or(Ok(values), Err)
+}

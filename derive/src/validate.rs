@@ -1,0 +1,98 @@
+//! What cannot be a message, and why.
+
+use syn::{Error, LitStr, Result};
+
+use crate::model::{Input, Shape};
+
+/// The longest key, and so the longest topic, in bytes.
+const MAX_TOPIC_LEN: usize = 63;
+const ENCODINGS: [&str; 3] = ["postcard", "zerocopy", "bytemuck"];
+const KINDS: [&str; 5] = ["query", "response", "event", "error", "heartbeat"];
+
+/// Finds everything that is wrong with a message at once.
+pub(crate) fn message(input: &Input) -> Result<()> {
+    let attributes = &input.attributes;
+    let mut errors = Vec::new();
+    errors.extend(one_of(attributes.encoding.as_ref(), "encoding", &ENCODINGS));
+    errors.extend(one_of(attributes.kind.as_ref(), "kind", &KINDS));
+    errors.extend(attributes.topic.as_ref().and_then(topic));
+    errors.extend(attributes.name.as_ref().and_then(name));
+    if let Some(version) = &attributes.version
+        && !version.base10_parse::<u32>().is_ok_and(|version| version > 0)
+    {
+        errors.push(Error::new(version.span(), format!("a version is a number from 1 to {}", u32::MAX)));
+    }
+    errors.extend(emptiness(input));
+    all(errors)
+}
+
+/// Finds everything that is wrong with a type inside of a message at once.
+pub(crate) fn schema(input: &Input) -> Result<()> {
+    let attributes = &input.attributes;
+    let mut errors = Vec::new();
+    let strings = [("encoding", &attributes.encoding), ("kind", &attributes.kind), ("topic", &attributes.topic)];
+    for (name, value) in strings {
+        errors.extend(value.as_ref().map(|value| only_for_messages(name, value.span())));
+    }
+    errors.extend(attributes.version.as_ref().map(|version| only_for_messages("version", version.span())));
+    errors.extend(attributes.name.as_ref().and_then(name));
+    all(errors)
+}
+
+fn only_for_messages(name: &str, span: proc_macro2::Span) -> Error {
+    Error::new(span, format!("`{name}` is for messages: this derives only the schema of a part of one"))
+}
+
+fn one_of(value: Option<&LitStr>, what: &str, known: &[&str]) -> Option<Error> {
+    let value = value.filter(|value| !known.contains(&value.value().as_str()))?;
+    let known: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
+    Some(Error::new(value.span(), format!("unknown {what} `{}`: known are {}", value.value(), known.join(", "))))
+}
+
+fn topic(topic: &LitStr) -> Option<Error> {
+    let text = topic.value();
+    let reason = if text.is_empty() {
+        "a topic must not be empty".to_owned()
+    } else if text.len() > MAX_TOPIC_LEN {
+        format!("the topic has {} bytes: {MAX_TOPIC_LEN} is the most", text.len())
+    } else if text.contains('\0') {
+        "a topic must not have a NUL byte".to_owned()
+    } else {
+        return None;
+    };
+    Some(Error::new(topic.span(), reason))
+}
+
+fn name(name: &LitStr) -> Option<Error> {
+    name.value().is_empty().then(|| Error::new(name.span(), "a name must not be empty"))
+}
+
+/// Heartbeats, and only they, encode to nothing.
+fn emptiness(input: &Input) -> Option<Error> {
+    let heartbeat = input.attributes.kind.as_ref().filter(|kind| kind.value() == "heartbeat");
+    let empty = match &input.shape {
+        Shape::Struct(fields) => fields.fields.is_empty(),
+        Shape::Enum(variants) => variants.is_empty(),
+    };
+    match heartbeat {
+        Some(kind) if !empty => {
+            Some(Error::new(kind.span(), "a heartbeat says nothing but that its sender is alive: it has no fields"))
+        }
+        None if empty => {
+            let reason = format!(
+                "`{}` encodes to nothing, which only a heartbeat may: give it a field, or add `#[message(kind = \"heartbeat\")]`",
+                input.ident
+            );
+            Some(Error::new(input.ident.span(), reason))
+        }
+        _ => None,
+    }
+}
+
+fn all(errors: Vec<Error>) -> Result<()> {
+    let combined = errors.into_iter().reduce(|mut errors, error| {
+        errors.combine(error);
+        errors
+    });
+    combined.map_or(Ok(()), Err)
+}

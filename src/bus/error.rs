@@ -1,0 +1,207 @@
+//! What can go wrong on the bus, one enum for each kind of operation.
+
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::received::Received;
+use crate::frame::{FaultCode, FrameError, WriteError};
+use crate::message::{DecodeError, EncodeError, Fault};
+use crate::store::{GetError, KeyError, SetError, SlotError};
+
+/// Why a message was not published. The message is still the caller's.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Not a key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The message cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The envelope or the payload does not fit into a frame.
+    #[error(transparent)]
+    Frame(#[from] WriteError),
+    /// The frame is larger than the store's cells.
+    #[error(
+        "the message does not fit: with its envelope it has {len} bytes, and this store's max_value_size is {max}; \
+         send less, or create the store with a larger max_value_size"
+    )]
+    TooLarge {
+        /// The length of the frame in bytes: envelope and payload.
+        len: usize,
+        /// The largest value of this store in bytes.
+        max: usize,
+    },
+    /// Every slot has a key.
+    #[error("all {slots} slots of the store have keys: unset one, or create a store with more slots")]
+    Full {
+        /// The number of slots.
+        slots: u32,
+    },
+    /// Every cell that might be overwritten is pinned by a reader or in the hands of a stopped writer.
+    #[error("no cell of this key may be overwritten: readers have pinned them; try again later, and ever later")]
+    Backpressure,
+    /// The key's slot has published as many versions as it can count.
+    #[error("the slot of this key has used up its 2^48 versions: create a new store")]
+    Exhausted,
+    /// The kernel refused to lock the directory.
+    #[error("the operating system refused to lock the directory of keys")]
+    Io(#[from] io::Error),
+}
+
+/// Why a subscriber could not be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// Not a key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Every slot has a key.
+    #[error("all {slots} slots of the store have keys: unset one, or create a store with more slots")]
+    Full {
+        /// The number of slots.
+        slots: u32,
+    },
+    /// The key's words contradict each other.
+    #[error("the slot of this key is damaged: something other than splinter-bus wrote into the store; create it anew")]
+    Damaged,
+    /// The kernel refused to lock the directory.
+    #[error("the operating system refused to lock the directory of keys")]
+    Io(#[from] io::Error),
+}
+
+/// Why there is no valid message. Each stands for messages that were passed: the next call goes on after them.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// Publishers were faster, and this many messages were overwritten before they were received.
+    #[error(
+        "{0} messages were overwritten before they were received: receive faster, or create the store with more history"
+    )]
+    Lagged(u64),
+    /// The message's ttl ran out before it was received.
+    #[error("message {id} from {from} was received {age:?} after it was sent, and was to be discarded after {ttl:?}")]
+    Expired {
+        /// Its id.
+        id: Uuid,
+        /// Its sender.
+        from: String,
+        /// How old it is.
+        age: Duration,
+        /// How old it might have been.
+        ttl: Duration,
+    },
+    /// What was published is not a frame, or is a damaged one. Counted in the store's `parse_failures`.
+    #[error("version {version} of {key:?} is not a valid message")]
+    Frame {
+        /// The key.
+        key: String,
+        /// Its version.
+        version: u64,
+        /// What is wrong with it.
+        source: FrameError,
+    },
+    /// A message of another type. Counted in the store's `parse_failures`.
+    #[error(
+        "version {version} of {key:?} is of another type than expected\n  expected: {expected}\n  found:    {found}"
+    )]
+    OtherType {
+        /// The key.
+        key: String,
+        /// Its version.
+        version: u64,
+        /// The type that was to be received.
+        expected: String,
+        /// The type that was published, as far as the store knows it.
+        found: String,
+    },
+    /// The payload is not what its fingerprint promises. Counted in the store's `parse_failures`.
+    #[error("version {version} of {key:?} cannot be decoded")]
+    Decode {
+        /// The key.
+        key: String,
+        /// Its version.
+        version: u64,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// Somebody says that something went wrong with the message of this id.
+    #[error("{} reports of message {}: {}", .0.from(), .0.id(), ***.0)]
+    Fault(Box<Received<Fault>>),
+    /// The key was removed, and with it what had not been received. The next call waits for the key's next life.
+    #[error("the key {key:?} was removed from the store, and with it any message that had not been received")]
+    Removed {
+        /// The key.
+        key: String,
+    },
+    /// Not a key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The slot of this key is damaged.
+    #[error("the slot of {key:?} is damaged: something other than splinter-bus wrote into the store; create it anew")]
+    Damaged {
+        /// The key.
+        key: String,
+    },
+    /// The key, which was removed, could not be declared again.
+    #[error("the key was removed and cannot be declared again")]
+    Declare(#[source] SubscribeError),
+}
+
+impl RecvError {
+    /// The number under which others on the bus are told, if it concerns them.
+    #[must_use]
+    pub fn fault(&self) -> Option<FaultCode> {
+        match self {
+            Self::Expired { .. } => Some(FaultCode::TtlExpired),
+            Self::Frame { source, .. } => Some(source.fault()),
+            Self::OtherType { .. } | Self::Decode { .. } => Some(FaultCode::BadSchema),
+            Self::Fault(fault) => FaultCode::from_code(fault.code),
+            _ => None,
+        }
+    }
+}
+
+impl PublishError {
+    pub(super) fn of(error: SetError) -> Self {
+        match error {
+            SetError::Key(error) => Self::Key(error),
+            SetError::TooLarge { len, max } => Self::TooLarge { len, max },
+            SetError::Full { slots } => Self::Full { slots },
+            // A publisher declares a removed key again, so this is for as long as others remove it.
+            SetError::Backpressure | SetError::Removed => Self::Backpressure,
+            SetError::Exhausted => Self::Exhausted,
+            SetError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+impl From<SlotError> for PublishError {
+    fn from(error: SlotError) -> Self {
+        Self::of(error.into())
+    }
+}
+
+impl From<SlotError> for SubscribeError {
+    fn from(error: SlotError) -> Self {
+        match error {
+            SlotError::Key(error) => Self::Key(error),
+            SlotError::Full { slots } => Self::Full { slots },
+            SlotError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+impl RecvError {
+    pub(super) fn of(error: GetError, key: &str) -> Self {
+        let key = key.to_owned();
+        match error {
+            GetError::Key(error) => Self::Key(error),
+            GetError::Removed => Self::Removed { key },
+            GetError::Damaged => Self::Damaged { key },
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The three encodings, as the derive calls them.
+
+/// What derived code calls. Not part of the public interface.
+pub mod private {
+    use bytemuck::{CheckedBitPattern, NoUninit};
+    use postcard::ser_flavors::Flavor;
+    use serde::{Deserialize, Serialize};
+    use zerocopy::{Immutable, IntoBytes, TryFromBytes};
+
+    use crate::message::{DecodeError, EncodeError};
+
+    /// Lets `postcard` append to a vector, a slice at a time.
+    struct Append<'a>(&'a mut Vec<u8>);
+
+    impl Flavor for Append<'_> {
+        type Output = ();
+
+        fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+            self.0.push(byte);
+            Ok(())
+        }
+
+        fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+
+        fn finalize(self) -> postcard::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// # Errors
+    ///
+    /// The value contains something that postcard cannot encode, such as a sequence of unknown length.
+    #[inline]
+    pub fn postcard_encode<T: Serialize + ?Sized>(value: &T, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
+        postcard::serialize_with_flavor(value, Append(payload)).map_err(EncodeError::Postcard)
+    }
+
+    /// # Errors
+    ///
+    /// The payload is not one value and no more.
+    #[inline]
+    pub fn postcard_decode<'de, T: Deserialize<'de>>(payload: &'de [u8]) -> Result<T, DecodeError> {
+        let (value, rest) = postcard::take_from_bytes(payload).map_err(DecodeError::Postcard)?;
+        if rest.is_empty() { Ok(value) } else { Err(DecodeError::TrailingBytes { left: rest.len() }) }
+    }
+
+    /// # Errors
+    ///
+    /// None: every value has bytes.
+    #[inline]
+    pub fn zerocopy_encode<T: IntoBytes + Immutable + ?Sized>(
+        value: &T,
+        payload: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        payload.extend_from_slice(value.as_bytes());
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// The payload is not as long as the value, or not a valid one.
+    #[inline]
+    pub fn zerocopy_decode<T: TryFromBytes>(payload: &[u8]) -> Result<T, DecodeError> {
+        check_len::<T>(payload)?;
+        T::try_read_from_bytes(payload).map_err(|_| DecodeError::Invalid)
+    }
+
+    /// # Errors
+    ///
+    /// None: every value has bytes.
+    #[inline]
+    pub fn bytemuck_encode<T: NoUninit>(value: &T, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
+        payload.extend_from_slice(bytemuck::bytes_of(value));
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// The payload is not as long as the value, or not a valid one.
+    #[inline]
+    pub fn bytemuck_decode<T: CheckedBitPattern>(payload: &[u8]) -> Result<T, DecodeError> {
+        check_len::<T>(payload)?;
+        bytemuck::checked::try_pod_read_unaligned(payload).map_err(|_| DecodeError::Invalid)
+    }
+
+    #[inline]
+    fn check_len<T>(payload: &[u8]) -> Result<(), DecodeError> {
+        let (expected, found) = (size_of::<T>(), payload.len());
+        if expected == found { Ok(()) } else { Err(DecodeError::Length { expected, found }) }
+    }
+}

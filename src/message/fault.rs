@@ -1,0 +1,61 @@
+//! What went wrong with a message, told to others on the bus.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::encoding::private;
+use super::{Decode, DecodeError, EncodeError, Message, Schema, SchemaWriter};
+use crate::frame::{Encoding, FaultCode, Kind};
+
+/// A message of kind `error`: what went wrong with the message whose id its frame carries.
+///
+/// A subscriber of any type receives it as an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The number of the fault: see [`FaultCode`].
+    pub code: u16,
+    /// Its name, for those who do not know the number.
+    pub symbol: String,
+    /// What happened, for people.
+    pub detail: String,
+}
+
+impl Fault {
+    /// A fault of a known kind.
+    #[must_use]
+    pub fn new(code: FaultCode, detail: impl Into<String>) -> Self {
+        Self { code: code.code(), symbol: code.symbol().to_owned(), detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.code, self.symbol, self.detail)
+    }
+}
+
+// By hand: the derive's paths lead to this crate from outside.
+impl Schema for Fault {
+    fn describe(schema: &mut SchemaWriter) {
+        schema.named::<Self>("Fault", |schema| schema.text("{code:u16,symbol:String,detail:String}"));
+    }
+}
+
+impl Message for Fault {
+    const NAME: &'static str = "Fault";
+    const VERSION: u32 = 1;
+    const KIND: Kind = Kind::Error;
+    const TOPIC: Option<&'static str> = None;
+    const ENCODING: Encoding = Encoding::Postcard;
+
+    fn encode(&self, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
+        private::postcard_encode(self, payload)
+    }
+}
+
+impl<'de> Decode<'de> for Fault {
+    fn decode(payload: &'de [u8]) -> Result<Self, DecodeError> {
+        private::postcard_decode(payload)
+    }
+}

@@ -1,0 +1,142 @@
+//! What a type must do to travel.
+
+use std::fmt;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::error::{DecodeError, EncodeError};
+use super::schema::{Schema, SchemaWriter};
+use crate::frame::{Encoding, Kind};
+
+/// A type that can be published. Derive it.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::{Message, frame::Kind};
+///
+/// #[derive(Message, serde::Serialize, serde::Deserialize)]
+/// #[message(kind = "query", version = 2)]
+/// struct Prompt {
+///     text: String,
+///     max_tokens: u32,
+/// }
+///
+/// assert_eq!(Prompt::KIND, Kind::Query);
+/// let prompt = Prompt::message_type();
+/// assert_eq!(prompt.description(), "Prompt{text:String,max_tokens:u32}");
+/// assert_eq!((prompt.name(), prompt.version()), ("Prompt", 2));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    note = "add `#[derive(splinter_bus::Message)]` to `{Self}`"
+)]
+pub trait Message: Schema {
+    /// The type's name on the bus.
+    const NAME: &'static str;
+    /// The version of the type, to be raised when it changes its meaning; 1 at first.
+    const VERSION: u32;
+    /// What its messages are for, unless their publisher says otherwise.
+    const KIND: Kind;
+    /// The key that it is published under by those who name none.
+    const TOPIC: Option<&'static str>;
+    /// How its payload is encoded.
+    const ENCODING: Encoding;
+
+    /// Appends the encoded message to `payload`.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`]: the encoding cannot express the value. `payload` may hold a part of it then.
+    fn encode(&self, payload: &mut Vec<u8>) -> Result<(), EncodeError>;
+
+    /// What the type is to others. Computed anew by each call.
+    #[must_use]
+    fn message_type() -> MessageType {
+        let description = SchemaWriter::describe::<Self>();
+        MessageType::new(Self::NAME, Self::VERSION, Self::ENCODING, description)
+    }
+}
+
+/// A message that can be had from a payload that lives for `'de`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message that can be received",
+    note = "add `#[derive(splinter_bus::Message)]` to `{Self}`; a type that borrows from its payload cannot be received by copy"
+)]
+pub trait Decode<'de>: Message + Sized {
+    /// The message that is all of `payload`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]: the payload is no such message.
+    fn decode(payload: &'de [u8]) -> Result<Self, DecodeError>;
+}
+
+/// A message that borrows nothing from its payload.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message that can be received by copy",
+    note = "add `#[derive(splinter_bus::Message)]` to `{Self}`, and let it own what it contains"
+)]
+pub trait DecodeOwned: for<'de> Decode<'de> {}
+
+impl<T: for<'de> Decode<'de>> DecodeOwned for T {}
+
+/// What a message's type is to others: two types with one fingerprint are the same.
+///
+/// Displays as the name, version, encoding and fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MessageType {
+    name: &'static str,
+    version: u32,
+    encoding: Encoding,
+    description: String,
+    fingerprint: u64,
+}
+
+impl MessageType {
+    fn new(name: &'static str, version: u32, encoding: Encoding, description: String) -> Self {
+        let fingerprint = xxh3_64(format!("{name}/{version}/{encoding}/{description}").as_bytes());
+        Self { name, version, encoding, description, fingerprint }
+    }
+
+    /// The type's name on the bus.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The type's version.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// How its payload is encoded.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The number that stands for all of this in a frame.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// What a store remembers of the type, for those who meet a message of it and expect another.
+    pub(crate) fn summary(&self) -> String {
+        format!("{} v{} ({}) {}", self.name, self.version, self.encoding, self.description)
+    }
+}
+
+impl fmt::Display for MessageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} v{} ({}, fingerprint {:016x})", self.name, self.version, self.encoding, self.fingerprint)
+    }
+}
