@@ -151,7 +151,7 @@ impl<T: DecodeOwned> Bus<T> {
         loop {
             match self.store.get_into(key, &mut frame) {
                 Ok(None) => return Ok(None),
-                Ok(Some(version)) => return self.shared.receive(&self.store, key, version, &frame).map(Some),
+                Ok(Some(version)) => return self.shared.receive(&self.store, key, version, &mut frame).map(Some),
                 // Removed in between: look again.
                 Err(GetError::Removed) => {}
                 Err(error) => return Err(RecvError::of(error, key)),
@@ -186,14 +186,14 @@ impl Shared {
         store: &Store,
         key: &str,
         version: u64,
-        bytes: &[u8],
+        bytes: &mut [u8],
     ) -> Result<Received<T>, RecvError> {
         let rejected = |error| {
             store.report_parse_failure();
             error
         };
         let key = || key.to_owned();
-        let frame = match Frame::parse(bytes) {
+        let frame = match Frame::parse_mut(bytes) {
             Ok(frame) => frame,
             Err(source) => return Err(rejected(RecvError::Frame { key: key(), version, source })),
         };

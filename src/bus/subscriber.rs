@@ -141,7 +141,7 @@ impl<T: DecodeOwned> Subscriber<T> {
             Ok(Version::Copied) => {
                 let version = self.next;
                 self.next += 1;
-                self.shared.receive(&self.store, &self.key, version, &self.frame).map(Some)
+                self.shared.receive(&self.store, &self.key, version, &mut self.frame).map(Some)
             }
             Ok(Version::Gone) => self.skip_what_is_gone(),
             Err(error) => Err(self.lost(error)),

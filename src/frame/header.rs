@@ -48,13 +48,22 @@ const _: () = {
     assert!(std::mem::offset_of!(Header, crc) == CRC_AT);
 };
 
-/// The checksum of a frame whose checksum field is taken for zero.
-#[inline]
+/// The checksum of a frame whose checksum field is taken for zero. The frame has a header at least.
 pub(super) fn checksum(frame: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    let (before, after) = frame.split_at(CRC_AT);
-    hasher.update(before);
+    hasher.update(&frame[..CRC_AT]);
     hasher.update(&[0; 4]);
-    hasher.update(after.get(4..).unwrap_or_default());
+    hasher.update(&frame[CRC_AT + 4..]);
     hasher.finalize()
+}
+
+/// The same, of a frame whose checksum field can be zero for a moment.
+#[inline]
+pub(super) fn checksum_mut(frame: &mut [u8]) -> u32 {
+    let field = CRC_AT..CRC_AT + 4;
+    let mut crc = [0; 4];
+    frame[field.clone()].swap_with_slice(&mut crc);
+    let sum = crc32fast::hash(frame);
+    frame[field].copy_from_slice(&crc);
+    sum
 }
