@@ -75,14 +75,14 @@ pub(crate) fn schema(input: &Input) -> TokenStream {
     let body = match &input.shape {
         Shape::Struct(fields) => fields_schema(&krate, fields),
         Shape::Enum(variants) => {
-            let mut body = text(&krate, "enum{");
-            for variant in variants {
-                body.extend(text(&krate, &variant.ident.unraw().to_string()));
+            let mut body = text(&krate, " enum{");
+            for (index, variant) in variants.iter().enumerate() {
+                let comma = if index == 0 { "" } else { "," };
+                body.extend(text(&krate, &format!("{comma}{}", variant.ident.unraw())));
                 body.extend(fields_schema(&krate, &variant.fields));
                 if let Some(discriminant) = &variant.discriminant {
                     body.extend(text(&krate, &format!("={discriminant}")));
                 }
-                body.extend(text(&krate, ","));
             }
             body.extend(text(&krate, "}"));
             body

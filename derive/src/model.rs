@@ -148,7 +148,7 @@ fn each(attributes: &[Attribute], mut item: impl FnMut(ParseNestedMeta<'_>) -> R
 
 fn refuse_attributes(attributes: &[Attribute], reason: &str) -> Result<()> {
     match attributes.iter().find(|attribute| attribute.path().is_ident("message")) {
-        Some(attribute) => Err(Error::new(attribute.span(), reason)),
+        Some(attribute) => Err(Error::new(attribute.path().span(), reason)),
         None => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! The three encodings, as the derive calls them.
 
 /// What derived code calls. Not part of the public interface.
+#[allow(unreachable_pub, reason = "reached by derived code, under another name")]
 pub mod private {
     use bytemuck::{CheckedBitPattern, NoUninit};
     use postcard::ser_flavors::Flavor;

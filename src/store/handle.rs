@@ -163,6 +163,8 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set(&self, key: &str, value: &[u8]) -> Result<u64, SetError> {
+        // Before a key is created for what cannot be its value.
+        self.inner.check_len(value)?;
         loop {
             match self.slot(key)?.set(value) {
                 // Somebody removed the key in between, as if before us: it is created anew.
@@ -311,6 +313,12 @@ impl fmt::Debug for Store {
 }
 
 impl Inner {
+    #[inline]
+    pub(crate) fn check_len(&self, value: &[u8]) -> Result<(), SetError> {
+        let (len, max) = (value.len(), self.mapped.geometry.max_value_size as usize);
+        if len > max { Err(SetError::TooLarge { len, max }) } else { Ok(()) }
+    }
+
     pub(crate) fn lease(&self, slot: u32) -> SlotLease {
         SlotLease::new(&self.mapped.region, &self.mapped.tables.slots, slot)
     }

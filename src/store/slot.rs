@@ -66,10 +66,7 @@ impl Slot {
     /// [`SetError`]: too large, no cell to write to, or the key was removed. The old value stays.
     #[inline]
     pub fn set(&self, value: &[u8]) -> Result<u64, SetError> {
-        let max = self.inner.mapped.geometry.max_value_size as usize;
-        if value.len() > max {
-            return Err(SetError::TooLarge { len: value.len(), max });
-        }
+        self.inner.check_len(value)?;
         let ring = self.ring();
         let version = ring.publish(value, self.place.generation, &*self.inner)?;
         self.inner.wake(ring);

@@ -1,0 +1,263 @@
+//! Typed messages between publishers and subscribers: what arrives, in which order, and what is refused.
+
+mod support;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use splinter_bus::frame::{FaultCode, FrameError};
+use splinter_bus::message::Fault;
+use splinter_bus::{Bus, Message, PublishError, RecvError, Start, Store, StoreOptions, SubscribeError};
+use support::Name;
+
+#[derive(Message, Serialize, Deserialize, PartialEq, Debug, Clone)]
+#[message(kind = "query")]
+struct Prompt {
+    text: String,
+    max_tokens: u32,
+}
+
+fn prompt(text: &str) -> Prompt {
+    Prompt { text: text.to_owned(), max_tokens: 64 }
+}
+
+fn bus<T: Message>(name: &Name) -> Bus<T> {
+    Bus::on(name.create(&StoreOptions::new().slots(8).max_value_size(512).history(4).spare(2)))
+}
+
+#[test]
+fn a_message_arrives_with_its_envelope() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let mut prompts = bus.subscribe("llm:prompt").unwrap();
+    let mut publisher = bus.publisher("llm:prompt").unwrap().from("client").to("worker").trace("t-1");
+    let sent = publisher.publish(&prompt("Why is the sky blue?")).unwrap();
+    let received = prompts.recv().unwrap();
+    assert_eq!(*received, prompt("Why is the sky blue?"));
+    assert_eq!((received.id(), received.version()), (sent.id, sent.version));
+    assert_eq!((received.from(), received.to(), received.envelope().trace()), ("client", "worker", "t-1"));
+    assert_eq!((received.seq(), received.eof()), (0, true));
+    assert_eq!(received.envelope().kind(), splinter_bus::frame::Kind::Query);
+    assert!(received.envelope().sent_at().elapsed().unwrap() < support::DEADLINE);
+}
+
+#[test]
+fn a_sender_without_a_name_is_called_by_its_program_and_process() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    bus.publish("k", &prompt("")).unwrap();
+    let received = bus.get("k").unwrap().unwrap();
+    assert!(received.from().starts_with("bus-"), "{}", received.from());
+    assert!(received.from().ends_with(&format!("-{}", std::process::id())), "{}", received.from());
+    assert_eq!(received.to(), "*");
+}
+
+#[test]
+fn subscribers_begin_where_they_want_to() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    // A subscriber may come before the first message.
+    let mut early = [Start::Next, Start::Newest, Start::Oldest].map(|start| bus.subscribe_from("k", start).unwrap());
+    for text in ["1", "2", "3", "4", "5", "6", "7"] {
+        bus.publish("k", &prompt(text)).unwrap();
+        for subscriber in &mut early {
+            assert_eq!(subscriber.recv().unwrap().text, text);
+        }
+    }
+    let first = |start| bus.subscribe_from("k", start).unwrap().try_recv().unwrap().map(|prompt| prompt.text.clone());
+    assert_eq!(first(Start::Next), None);
+    assert_eq!(first(Start::Newest).as_deref(), Some("7"));
+    // Six cells: history and spare are full of what was published last.
+    assert_eq!(first(Start::Oldest).as_deref(), Some("2"));
+    assert_eq!(bus.get("k").unwrap().unwrap().text, "7");
+    assert_eq!(bus.get("nothing").unwrap(), None);
+}
+
+#[test]
+fn who_is_too_slow_is_told_how_much_was_missed_and_goes_on() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let mut prompts = bus.subscribe("k").unwrap();
+    for number in 1..=20 {
+        bus.publish("k", &prompt(&number.to_string())).unwrap();
+    }
+    assert!(matches!(prompts.recv(), Err(RecvError::Lagged(14))));
+    let rest: Vec<_> = std::iter::from_fn(|| prompts.try_recv().unwrap().map(|prompt| prompt.text.clone())).collect();
+    assert_eq!(rest, ["15", "16", "17", "18", "19", "20"]);
+}
+
+#[test]
+fn waiting_ends_in_time() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let mut prompts = bus.subscribe("k").unwrap();
+    assert_eq!(prompts.try_recv().unwrap(), None);
+    assert_eq!(prompts.recv_timeout(Duration::from_millis(5)).unwrap(), None);
+    let waiting = std::thread::spawn(move || prompts.recv().unwrap().text.clone());
+    bus.publish("k", &prompt("wake up")).unwrap();
+    assert_eq!(waiting.join().unwrap(), "wake up");
+}
+
+#[test]
+fn an_expired_message_is_not_delivered_as_valid() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let mut prompts = bus.subscribe("k").unwrap();
+    let mut brief = bus.publisher("k").unwrap().from("hurry").ttl(Duration::ZERO);
+    brief.publish(&prompt("too late")).unwrap();
+    let sent_at = std::time::Instant::now();
+    support::wait_until("the clock moves on", || sent_at.elapsed() > Duration::from_millis(2));
+    let error = prompts.recv().unwrap_err();
+    assert!(matches!(&error, RecvError::Expired { from, .. } if from == "hurry"), "{error}");
+    assert_eq!(error.fault(), Some(FaultCode::TtlExpired));
+    assert!(matches!(bus.get("k"), Err(RecvError::Expired { .. })));
+    // Nothing is wrong with the frame.
+    assert_eq!(bus.store().diagnostics().parse_failures, 0);
+    let mut patient = bus.publisher("k").unwrap().ttl(Duration::from_secs(3600));
+    patient.publish(&prompt("in time")).unwrap();
+    assert_eq!(prompts.recv().unwrap().envelope().ttl(), Some(Duration::from_secs(3600)));
+}
+
+#[test]
+fn what_is_no_frame_is_an_error_and_is_counted() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let mut prompts = bus.subscribe("k").unwrap();
+    bus.store().set("k", b"not a frame").unwrap();
+    bus.publish("k", &prompt("good")).unwrap();
+    let mut damaged = bus.store().get("k").unwrap().unwrap();
+    *damaged.last_mut().unwrap() ^= 1;
+    bus.store().set("k", &damaged).unwrap();
+    bus.store().set("k", b"").unwrap();
+
+    assert!(matches!(
+        prompts.recv(),
+        Err(RecvError::Frame { version: 1, source: FrameError::TooShort { len: 11 }, .. })
+    ));
+    assert_eq!(prompts.recv().unwrap().text, "good");
+    let error = prompts.recv().unwrap_err();
+    assert!(matches!(&error, RecvError::Frame { version: 3, source: FrameError::Checksum { .. }, .. }), "{error}");
+    assert_eq!(error.fault(), Some(FaultCode::BadSchema));
+    assert!(matches!(prompts.recv(), Err(RecvError::Frame { version: 4, .. })));
+    let diagnostics = bus.store().diagnostics();
+    assert_eq!(diagnostics.parse_failures, 3);
+    assert!(diagnostics.last_failure_epoch > 1_700_000_000_000_000_000);
+}
+
+mod elsewhere {
+    use splinter_bus::Message;
+
+    /// The fields of the original, the other way round.
+    #[derive(Message, serde::Serialize, serde::Deserialize)]
+    #[message(kind = "query")]
+    pub(crate) struct Prompt {
+        pub(crate) max_tokens: u32,
+        pub(crate) text: String,
+    }
+}
+
+#[test]
+fn a_message_of_another_type_is_an_error_that_names_both() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let other: Bus<elsewhere::Prompt> = Bus::on(bus.store().clone());
+    let mut prompts = bus.subscribe("k").unwrap();
+    other.publish("k", &elsewhere::Prompt { max_tokens: 1, text: "x".into() }).unwrap();
+    let error = prompts.recv().unwrap_err().to_string();
+    assert!(error.contains("Prompt{text:String,max_tokens:u32}"), "{error}");
+    assert!(error.contains("Prompt{max_tokens:u32,text:String}"), "{error}");
+    assert_eq!(bus.store().diagnostics().parse_failures, 1);
+}
+
+#[test]
+fn a_stream_is_numbered_and_ends_and_a_fault_is_an_error_to_its_receivers() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let mut received = bus.subscribe("k").unwrap();
+    let mut publisher = bus.publisher("k").unwrap();
+    let query = publisher.publish(&prompt("question")).unwrap();
+    let mut stream = publisher.stream(query.id);
+    stream.send(&prompt("a")).unwrap();
+    stream.finish(&prompt("b")).unwrap();
+    publisher.fault(query.id, &Fault::new(FaultCode::InternalError, "the model has gone")).unwrap();
+    let chunks: Vec<_> = received.by_ref().take(3).map(Result::unwrap).collect();
+    assert!(chunks.iter().all(|chunk| chunk.id() == query.id));
+    let places: Vec<_> = chunks.iter().map(|chunk| (chunk.seq(), chunk.eof())).collect();
+    assert_eq!(places, [(0, true), (0, false), (1, true)]);
+    let error = received.recv().unwrap_err();
+    assert!(error.to_string().ends_with("5000 INTERNAL_ERROR: the model has gone"), "{error}");
+    assert_eq!(error.fault(), Some(FaultCode::InternalError));
+    assert_eq!(bus.store().diagnostics().parse_failures, 0);
+}
+
+#[test]
+fn a_removed_key_is_told_and_lives_again() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let mut prompts = bus.subscribe("k").unwrap();
+    let mut publisher = bus.publisher("k").unwrap();
+    publisher.publish(&prompt("lost")).unwrap();
+    assert!(bus.store().unset("k").unwrap());
+    // Another key takes the slot: nothing of it may reach the subscriber.
+    bus.publish("other", &prompt("foreign")).unwrap();
+    assert!(matches!(prompts.recv(), Err(RecvError::Removed { .. })));
+    assert_eq!(prompts.try_recv().unwrap(), None);
+    publisher.publish(&prompt("again")).unwrap();
+    assert_eq!(prompts.recv().unwrap().text, "again");
+}
+
+#[test]
+fn a_sleeping_subscriber_hears_of_the_removal() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let mut prompts = bus.subscribe("k").unwrap();
+    let waiting = std::thread::spawn(move || prompts.recv().map(|_| ()));
+    bus.store().unset("k").unwrap();
+    assert!(matches!(waiting.join().unwrap(), Err(RecvError::Removed { .. })));
+}
+
+#[test]
+fn what_cannot_be_published_is_refused_with_the_numbers() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let error = bus.publish("k", &prompt(&"x".repeat(600))).unwrap_err();
+    assert!(matches!(error, PublishError::TooLarge { len: 601..800, max: 512 }), "{error}");
+    assert!(error.to_string().contains("max_value_size is 512"), "{error}");
+    assert_eq!(bus.get("k").unwrap(), None, "nothing was published");
+    assert!(matches!(bus.publish("", &prompt("x")), Err(PublishError::Key(_))));
+    assert!(matches!(bus.subscribe(&"k".repeat(64)), Err(SubscribeError::Key(_))));
+    let long = bus.publisher("k").unwrap().from("n".repeat(256)).publish(&prompt("x"));
+    assert!(matches!(long, Err(PublishError::Frame(_))));
+    for number in 0..7 {
+        bus.subscribe(&format!("key {number}")).unwrap();
+    }
+    assert!(matches!(bus.publish("one too many", &prompt("x")), Err(PublishError::Full { slots: 8 })));
+}
+
+#[test]
+fn a_received_message_renders_as_the_json_of_its_frame() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let sent = bus.publish("k", &prompt("hi")).unwrap();
+    let received = bus.get("k").unwrap().unwrap();
+    let json = serde_json::to_value(&received).unwrap();
+    assert_eq!(json["id"], sent.id.to_string());
+    assert_eq!(json["type"], "query");
+    assert_eq!(json["payload"], serde_json::json!({ "text": "hi", "max_tokens": 64 }));
+    assert_eq!((&json["to"], &json["seq"], &json["eof"]), (&"*".into(), &0.into(), &true.into()));
+    let ts = json["ts"].as_str().unwrap();
+    assert!(ts.len() == 24 && ts.ends_with('Z') && ts.as_bytes()[19] == b'.', "{ts}");
+    assert!(json.get("ttl_ms").is_none() && json.get("trace").is_none());
+}
+
+#[test]
+fn one_store_carries_many_types() {
+    let name = Name::new();
+    let prompts = bus::<Prompt>(&name);
+    let store: Store = prompts.store().clone();
+    let faults: Bus<Fault> = Bus::on(store);
+    prompts.publish("prompts", &prompt("x")).unwrap();
+    faults.publish("faults", &Fault::new(FaultCode::Backpressure, "slow down")).unwrap();
+    assert_eq!(prompts.get("prompts").unwrap().unwrap().text, "x");
+    assert_eq!(faults.get("faults").unwrap().unwrap().symbol, "BACKPRESSURE");
+}

@@ -1,0 +1,188 @@
+//! The format of frames, byte for byte: what is written here is what other versions and languages rely on.
+
+mod support;
+
+use splinter_bus::frame::{self, Encoding, Frame, FrameError, Kind, Outgoing, WriteError};
+use support::Random;
+use uuid::Uuid;
+
+/// A query with everything that an envelope can have, and one with as little as it can.
+const FULL: &str = "
+    5342 01 01 01 03 6000  efcdab8967452301  01890a5d ac96774bbcce b302099a8057
+    80d7d4aa 7fee9d17  88130000 02000000  05000000  CRC_____ 06 06 05 0000000000
+    636c69656e74 776f726b6572 74726163 65 000000 00000000 00000000 00000000
+    68656c6c6f";
+const SMALL: &str = "
+    5342 01 05 00 01 4000  0000000000000000  00000000 000000000000 000000000000
+    00000000 00000000  00000000 00000000  00000000  CRC_____ 00 00 00 0000000000";
+
+/// The checksum of `FULL`, as zlib takes it.
+const FULL_CRC: u32 = 0x2fe3_653d;
+
+/// The checksum of `SMALL`, as zlib takes it.
+const SMALL_CRC: u32 = 0xb1f4_3e5c;
+
+fn full() -> Outgoing<'static> {
+    Outgoing {
+        kind: Kind::Query,
+        encoding: Encoding::Postcard,
+        fingerprint: 0x0123_4567_89ab_cdef,
+        id: Uuid::from_u128(0x01890a5d_ac96_774b_bcce_b302099a8057),
+        ts: 0x179d_ee7f_aad4_d780,
+        ttl: Some(5000),
+        seq: 2,
+        eof: true,
+        from: "client",
+        to: "worker",
+        trace: "trace",
+    }
+}
+
+fn small() -> Outgoing<'static> {
+    Outgoing {
+        kind: Kind::Heartbeat,
+        encoding: Encoding::Raw,
+        fingerprint: 0,
+        id: Uuid::nil(),
+        ts: 0,
+        ttl: None,
+        seq: 0,
+        eof: true,
+        from: "",
+        to: "*",
+        trace: "",
+    }
+}
+
+/// The bytes of a golden frame, its checksum as given.
+fn bytes(golden: &str, crc: u32) -> Vec<u8> {
+    let crc: String = crc.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = golden.replace("CRC_____", &crc).split_whitespace().collect();
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+fn written(envelope: &Outgoing<'_>, payload: &[u8]) -> Result<Vec<u8>, WriteError> {
+    let mut frame = vec![0xee; 7];
+    frame::write::<WriteError>(&mut frame, envelope, |bytes| {
+        bytes.extend_from_slice(payload);
+        Ok(())
+    })?;
+    Ok(frame)
+}
+
+/// The checksum of these bytes, put where it belongs, so that what follows is looked at.
+fn sealed(mut frame: Vec<u8>) -> Vec<u8> {
+    frame[52..56].fill(0);
+    let crc = crc32fast::hash(&frame);
+    frame[52..56].copy_from_slice(&crc.to_le_bytes());
+    frame
+}
+
+#[test]
+fn frames_are_written_as_they_always_were() {
+    assert_eq!(written(&full(), b"hello").unwrap(), bytes(FULL, FULL_CRC));
+    assert_eq!(written(&small(), b"").unwrap(), bytes(SMALL, SMALL_CRC));
+}
+
+#[test]
+fn frames_are_read_as_they_always_were() {
+    let bytes = bytes(FULL, FULL_CRC);
+    let frame = Frame::parse(&bytes).unwrap();
+    let expected = full();
+    assert_eq!((frame.kind(), frame.encoding()), (Kind::Query, Encoding::Postcard));
+    assert_eq!((frame.fingerprint(), frame.id(), frame.ts()), (expected.fingerprint, expected.id, expected.ts));
+    assert_eq!((frame.ttl(), frame.seq(), frame.eof()), (Some(5000), 2, true));
+    assert_eq!((frame.from(), frame.to(), frame.trace()), ("client", "worker", "trace"));
+    assert_eq!(frame.payload(), b"hello");
+}
+
+#[test]
+fn a_frame_to_nobody_in_particular_is_to_all() {
+    let bytes = bytes(SMALL, SMALL_CRC);
+    let frame = Frame::parse(&bytes).unwrap();
+    assert_eq!((frame.kind(), frame.to(), frame.ttl(), frame.payload()), (Kind::Heartbeat, "*", None, &b""[..]));
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let good = bytes(FULL, FULL_CRC);
+    for bit in 0..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        assert!(Frame::parse(&bad).is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn every_cut_and_every_appendix_is_noticed() {
+    let good = bytes(FULL, FULL_CRC);
+    for len in 0..good.len() {
+        assert!(Frame::parse(&good[..len]).is_err(), "{len} bytes");
+        assert!(len < 64 || Frame::parse(&sealed(good[..len].to_vec())).is_err(), "{len} bytes, sealed");
+    }
+    let longer = sealed([&good[..], &[0]].concat());
+    assert_eq!(Frame::parse(&longer).err(), Some(FrameError::Length { expected: 101, found: 102 }));
+}
+
+#[test]
+fn what_is_not_understood_is_named() {
+    let good = bytes(FULL, FULL_CRC);
+    let with = |at: usize, byte: u8| {
+        let mut frame = good.clone();
+        frame[at] = byte;
+        Frame::parse(&sealed(frame)).map(|frame| frame.eof())
+    };
+    assert_eq!(with(0, 0), Err(FrameError::Magic { found: 0x4200 }));
+    assert_eq!(with(2, 2), Err(FrameError::NewerVersion { found: 2 }));
+    assert_eq!(with(2, 0), Err(FrameError::NoVersion));
+    assert_eq!(with(3, 9), Err(FrameError::UnknownKind { found: 9 }));
+    assert_eq!(with(4, 9), Err(FrameError::UnknownEncoding { found: 9 }));
+    assert_eq!(with(5, 0xff), Ok(true), "unknown flags are ignored");
+    assert_eq!(with(5, 0), Ok(false));
+    assert!(matches!(with(64, 0xff), Err(FrameError::Name { .. })));
+    // Names longer than the place before the payload.
+    assert!(matches!(with(56, 255), Err(FrameError::PayloadOffset { offset: 96, .. })));
+    assert!(matches!(with(3, 5), Err(FrameError::Payload { kind: Kind::Heartbeat, len: 5 })));
+    assert_eq!(Frame::parse(&[]).err(), Some(FrameError::TooShort { len: 0 }));
+    // A newer version is named whatever else changed in it.
+    let mut newer = good.clone();
+    newer[2] = 3;
+    assert_eq!(Frame::parse(&newer).err(), Some(FrameError::NewerVersion { found: 3 }));
+}
+
+#[test]
+fn what_cannot_be_a_frame_is_not_written() {
+    let long = "n".repeat(256);
+    assert!(matches!(
+        written(&Outgoing { from: &long, ..full() }, b"x"),
+        Err(WriteError::NameTooLong { len: 256, .. })
+    ));
+    assert!(matches!(written(&full(), b""), Err(WriteError::Payload { kind: Kind::Query, len: 0 })));
+    assert!(matches!(written(&small(), b"x"), Err(WriteError::Payload { kind: Kind::Heartbeat, len: 1 })));
+    let longest = "n".repeat(255);
+    let frame = written(&Outgoing { from: &longest, to: &longest, trace: &longest, ..full() }, b"x").unwrap();
+    assert_eq!(Frame::parse(&frame).unwrap().trace(), longest);
+}
+
+#[test]
+fn garbage_is_never_more_than_an_error() {
+    let mut random = Random::new(5);
+    let good = bytes(FULL, FULL_CRC);
+    for _ in 0..200_000 {
+        // Half of them random throughout, half of them damaged in a few places; all with a checksum that is right.
+        let mut frame = if random.below(2) == 0 {
+            let len = 64 + random.below(100) as usize;
+            (0..len).map(|_| random.next() as u8).collect()
+        } else {
+            good.clone()
+        };
+        for _ in 0..=random.below(4) {
+            let at = random.below(frame.len() as u64) as usize;
+            frame[at] = random.next() as u8;
+        }
+        frame[..3].copy_from_slice(&good[..3]);
+        if let Ok(frame) = Frame::parse(&sealed(frame)) {
+            assert!(frame.payload().len() < 200);
+        }
+    }
+}

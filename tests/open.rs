@@ -1,0 +1,237 @@
+//! Creating, opening and removing stores: names, room, permissions, and what is not a store.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::thread;
+
+use splinter_bus::store::{KeyError, OpenError, SetError, Store, StoreOptions};
+use support::Name;
+
+fn small() -> StoreOptions {
+    StoreOptions::new().slots(4).max_value_size(64)
+}
+
+#[test]
+fn the_four_ways_to_open_do_what_they_say() {
+    let name = Name::new();
+    assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })));
+    let first = small().open_or_create(&name).unwrap();
+    first.set("k", b"v").unwrap();
+    assert!(matches!(small().create(&name), Err(OpenError::AlreadyExists { .. })));
+    for store in [Store::open(&name), small().open_or_create(&name), small().create_or_open(&name)] {
+        let store = store.unwrap();
+        assert_eq!(store.get("k").unwrap().as_deref(), Some(&b"v"[..]));
+        assert_eq!(store.geometry(), first.geometry());
+    }
+    drop(first);
+    assert_eq!(Store::open(&name).unwrap().get("k").unwrap().as_deref(), Some(&b"v"[..]), "it outlives its creator");
+    Store::remove(&name).unwrap();
+    assert!(matches!(Store::remove(&name), Err(OpenError::NotFound { .. })));
+}
+
+#[test]
+fn a_removed_store_stays_with_those_who_have_it() {
+    let name = Name::new();
+    let old = name.create(&small());
+    old.set("k", b"old").unwrap();
+    Store::remove(&name).unwrap();
+    let new = name.create(&small());
+    assert_eq!(new.get("k").unwrap(), None);
+    assert_eq!(old.get("k").unwrap().as_deref(), Some(&b"old"[..]));
+}
+
+#[test]
+fn many_who_open_or_create_at_once_share_one_store() {
+    for _ in 0..20 {
+        let name = Name::new();
+        let stores: Vec<_> = thread::scope(|scope| {
+            let openers: Vec<_> = (0..8)
+                .map(|number| {
+                    let name = &name;
+                    let open = move || {
+                        if number % 2 == 0 { small().open_or_create(name) } else { small().create_or_open(name) }
+                    };
+                    scope.spawn(open)
+                })
+                .collect();
+            openers.into_iter().map(|opener| opener.join().unwrap().unwrap()).collect()
+        });
+        for (number, store) in stores.iter().enumerate() {
+            assert_eq!(store.set("k", b"v").unwrap(), number as u64 + 1);
+        }
+        let mut ids: Vec<_> = stores.iter().map(|store| store.participant().id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 8, "two participants in one place");
+    }
+}
+
+#[test]
+fn names_that_cannot_be_are_refused() {
+    for name in ["", "/", "a/b", "/abs", "nul\0", ".", "..", &"n".repeat(256), ".splinter-draft-x"] {
+        for result in [Store::create(name), Store::open(name), Store::open_or_create(name)] {
+            assert!(matches!(result, Err(OpenError::Name { .. })), "{name:?}");
+        }
+        assert!(matches!(Store::remove(name), Err(OpenError::Name { .. })), "{name:?}");
+    }
+    let error = Store::create("dir/store").unwrap_err().to_string();
+    assert!(error.contains("'/'"), "{error}");
+}
+
+#[test]
+fn impossible_geometry_is_refused() {
+    let name = Name::new();
+    for options in [
+        small().slots(0),
+        small().slots(u32::MAX),
+        small().max_value_size(0),
+        small().max_value_size(u64::MAX),
+        small().history(0),
+        small().history(4097),
+        small().spare(0),
+        StoreOptions::new().slots(1 << 24).max_value_size(1 << 30).history(4096).spare(4096),
+    ] {
+        assert!(matches!(options.create(&name), Err(OpenError::Geometry(_))), "{options:?}");
+    }
+    assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })), "something was left behind");
+}
+
+#[test]
+fn too_little_room_is_told_in_bytes_and_nothing_is_left_behind() {
+    let name = Name::new();
+    let error = StoreOptions::new().slots(1 << 20).max_value_size(1 << 20).create(&name).unwrap_err();
+    let OpenError::NoSpace { needed, available, .. } = error else { panic!("{error}") };
+    assert!(needed > 1 << 40 && available < needed && available > 0, "{needed} {available}");
+    assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })));
+    let drafts = fs::read_dir("/dev/shm").unwrap().filter_map(|entry| {
+        let entry = entry.ok()?;
+        let large = entry.metadata().is_ok_and(|metadata| metadata.len() == needed);
+        (large && entry.file_name().to_string_lossy().starts_with(".splinter-draft-")).then_some(())
+    });
+    assert_eq!(drafts.count(), 0);
+}
+
+#[test]
+fn the_space_is_reserved_and_the_mode_is_what_was_asked_for() {
+    use std::os::unix::fs::MetadataExt;
+    let (private, shared) = (Name::new(), Name::new());
+    let _private = private.create(&small());
+    let _shared = shared.create(&small().mode(0o664));
+    let metadata = fs::metadata(private.path()).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    assert!(metadata.blocks() * 512 >= metadata.len(), "{} blocks for {} bytes", metadata.blocks(), metadata.len());
+    assert_eq!(fs::metadata(shared.path()).unwrap().permissions().mode() & 0o777, 0o664);
+}
+
+#[test]
+fn what_is_not_a_store_is_told_apart_and_left_alone() {
+    let name = Name::new();
+    let refused = |what: &str, bytes: &[u8], words: &str| {
+        fs::write(name.path(), bytes).unwrap();
+        let error = Store::open(&name).unwrap_err().to_string();
+        assert!(error.contains(words), "{what}: {error}");
+        assert!(small().open_or_create(&name).is_err(), "{what}");
+        assert!(matches!(small().create(&name), Err(OpenError::AlreadyExists { .. })), "{what}");
+        assert_eq!(fs::read(name.path()).unwrap(), bytes, "{what} was touched");
+    };
+    refused("an empty file", b"", "has 0 bytes");
+    refused("a short file", b"hello", "has 5 bytes");
+    refused("a text", &b"# a file of somebody's notes\n".repeat(100), "begins with 0x");
+    refused("zeros", &[0; 8192], "begins with 0x00000000");
+    assert!(matches!(Store::remove(&name), Err(OpenError::NotAStore { .. })), "somebody's file was removed");
+
+    let header = |layout: u32| {
+        let mut bytes = vec![0; 8192];
+        bytes[..4].copy_from_slice(&0x534C_4E54_u32.to_le_bytes());
+        bytes[4..8].copy_from_slice(&layout.to_le_bytes());
+        bytes
+    };
+    refused("a store of the C library", &header(2), "the C library libsplinter (layout 2)");
+    refused("a store of another version", &header(0x5242_0002), "another version of splinter-bus (layout 0x52420002");
+    refused("a header without geometry", &header(0x5242_0001), "its geometry is impossible");
+}
+
+#[test]
+fn a_store_that_was_cut_or_whose_header_lies_is_damaged() {
+    let (name, copy) = (Name::new(), Name::new());
+    drop(name.create(&small()));
+    let good = fs::read(name.path()).unwrap();
+    let refused = |what: &str, bytes: &[u8]| {
+        fs::write(copy.path(), bytes).unwrap();
+        let error = Store::open(&copy).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{what}: {error}");
+    };
+    fs::write(copy.path(), &good).unwrap();
+    Store::open(&copy).unwrap();
+    refused("the cells are missing", &good[..good.len() / 2]);
+    refused("one byte is missing", &good[..good.len() - 1]);
+    refused("a byte too many", &[&good[..], &[0]].concat());
+    for (what, at, value) in [("slots", 8, 5), ("history", 12, 17), ("spare", 16, 0), ("value size", 24, u32::MAX)] {
+        let mut bytes = good.clone();
+        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        refused(what, &bytes);
+    }
+}
+
+#[test]
+fn links_and_directories_are_not_stores() {
+    let (store, link, directory) = (Name::new(), Name::new(), Name::new());
+    drop(store.create(&small()));
+    symlink(store.path(), link.path()).unwrap();
+    assert!(matches!(Store::open(&link), Err(OpenError::NotAStore { .. })));
+    assert!(matches!(small().create(&link), Err(OpenError::AlreadyExists { .. })));
+    fs::create_dir(directory.path()).unwrap();
+    assert!(matches!(Store::open(&directory), Err(OpenError::NotAStore { .. })));
+    fs::remove_dir(directory.path()).unwrap();
+}
+
+#[test]
+fn a_draft_that_a_dead_creator_left_is_removed_by_the_next() {
+    let draft = format!(".splinter-draft-test-{}", std::process::id());
+    let path = format!("/dev/shm/{draft}");
+    fs::write(&path, b"half a store").unwrap();
+    let name = Name::new();
+    let _store = name.create(&small());
+    assert!(!fs::exists(&path).unwrap());
+}
+
+#[test]
+fn a_store_has_room_for_128_participants_and_says_so() {
+    let name = Name::new();
+    let mut stores = vec![name.create(&small())];
+    for _ in 1..128 {
+        stores.push(Store::open(&name).unwrap());
+    }
+    assert!(matches!(Store::open(&name), Err(OpenError::TooManyParticipants { .. })));
+    assert_eq!(stores[0].participants().unwrap().len(), 128);
+    // All of them at work.
+    for (number, store) in stores.iter().enumerate() {
+        assert_eq!(store.set("k", b"v").unwrap(), number as u64 + 1);
+    }
+    let gone = stores.pop().unwrap().participant();
+    assert!(!stores[0].is_alive(gone).unwrap());
+    stores.push(Store::open(&name).unwrap());
+    let newcomer = stores.last().unwrap().participant();
+    assert_eq!((newcomer.id, newcomer == gone), (gone.id, false));
+}
+
+#[test]
+fn keys_and_values_that_cannot_be_are_refused() {
+    let name = Name::new();
+    let store = name.create(&small());
+    assert!(matches!(store.set("", b"v"), Err(SetError::Key(KeyError::Empty))));
+    assert!(matches!(store.set(&"k".repeat(64), b"v"), Err(SetError::Key(KeyError::TooLong { len: 64 }))));
+    assert!(matches!(store.set("a\0b", b"v"), Err(SetError::Key(KeyError::Nul { position: 1 }))));
+    let error = store.set("k", &[0; 65]).unwrap_err();
+    assert!(matches!(error, SetError::TooLarge { len: 65, max: 64 }), "{error}");
+    assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "the key has 64 bytes: 63 is the most");
+    // None of these took a slot.
+    for number in 0..3 {
+        store.set(&format!("{number}"), b"").unwrap();
+    }
+    store.set(&"k".repeat(63), &[7; 64]).unwrap();
+    assert!(matches!(store.set("five", b""), Err(SetError::Full { slots: 4 })));
+    assert_eq!(store.get("0").unwrap().as_deref(), Some(&b""[..]), "an empty value is a value");
+}

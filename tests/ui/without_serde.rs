@@ -1,0 +1,8 @@
+use splinter_bus::Message;
+
+#[derive(Message)]
+struct Prompt {
+    text: String,
+}
+
+fn main() {}
