@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -26,6 +28,10 @@ struct Options {
     /// The server's model; the first that it lists if not given
     #[arg(long, value_name = "NAME", requires = "openai")]
     model: Option<String>,
+    /// How long the server may be silent, such as 90s or 5m
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "openai")]
+    #[arg(value_parser = humantime::parse_duration)]
+    idle_timeout: Duration,
     /// The longest answer
     #[arg(long, value_name = "N", default_value_t = 64)]
     max_tokens: u32,
@@ -34,11 +40,20 @@ struct Options {
     prompts: Option<PathBuf>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match answer_all(Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chat: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn answer_all(options: Options) -> Result<(), Box<dyn Error>> {
     let mut model: Box<dyn Model> = match (&options.openai, &options.corpus) {
         (Some(url), _) => {
-            let mut server = OpenAiOptions::new();
+            let mut server = OpenAiOptions::new().idle_timeout(options.idle_timeout);
             if let Some(name) = options.model {
                 server = server.model(name);
             }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 mod error;
 mod ngram;
 mod openai;
+mod random;
 #[cfg(test)]
 mod test_server;
 mod words;
