@@ -1,6 +1,7 @@
 //! Streams answers from a server that speaks the OpenAI protocol over plain
 //! HTTP: llama.cpp, Ollama, vLLM and others.
 
+use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -24,7 +25,7 @@ const EXCERPT: usize = 200;
 #[derive(Debug, Clone)]
 pub(crate) struct OpenAiOptions {
     model: Option<String>,
-    api_key: Option<String>,
+    api_key: Option<ApiKey>,
     connect_timeout: Duration,
     idle_timeout: Duration,
 }
@@ -48,7 +49,7 @@ impl OpenAiOptions {
     /// Sent as a bearer token. An empty key counts as none.
     pub(crate) fn api_key(mut self, key: impl Into<String>) -> Self {
         let key = key.into();
-        self.api_key = (!key.trim().is_empty()).then(|| key.trim().to_owned());
+        self.api_key = (!key.trim().is_empty()).then(|| ApiKey(key.trim().to_owned()));
         self
     }
 
@@ -87,6 +88,16 @@ impl OpenAiOptions {
             None => server.first_model()?,
         };
         Ok(OpenAiModel { server, name })
+    }
+}
+
+/// Keeps the key out of what `{:?}` prints.
+#[derive(Clone)]
+struct ApiKey(String);
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(..)")
     }
 }
 
@@ -199,7 +210,7 @@ impl Server {
             .options
             .api_key
             .as_ref()
-            .map(|key| format!("Bearer {key}"));
+            .map(|key| format!("Bearer {}", key.0));
         let sent = match request {
             Some(request) => {
                 let mut builder = self

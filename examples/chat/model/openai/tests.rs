@@ -87,6 +87,23 @@ fn the_request_says_what_is_asked() {
 }
 
 #[test]
+fn the_key_is_not_printed() {
+    let options = OpenAiOptions::new().model("tiny").api_key("secret");
+    let model = options.connect(&address_without_server()).unwrap();
+    assert!(!format!("{model:?}").contains("secret"));
+}
+
+#[test]
+fn a_key_that_no_header_can_carry_is_an_error() {
+    let options = OpenAiOptions::new().model("tiny").api_key("sec\nret");
+    let error = ask(&mut options.connect(&address_without_server()).unwrap())
+        .1
+        .unwrap_err();
+    assert!(matches!(error, ModelError::Exchange { .. }), "{error}");
+    assert!(!error.to_string().contains("ret"), "{error}");
+}
+
+#[test]
 fn without_a_key_none_is_sent() {
     let server = TestServer::start([Script::stream([DONE])]);
     let mut model = OpenAiOptions::new()
