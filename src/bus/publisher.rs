@@ -123,6 +123,12 @@ impl<T: Message> Publisher<T> {
         self
     }
 
+    /// Another recipient from now on.
+    pub fn set_to(&mut self, component: &str) {
+        self.writer.to.clear();
+        self.writer.to.push_str(component);
+    }
+
     /// The key that it publishes under.
     #[must_use]
     pub fn key(&self) -> &str {

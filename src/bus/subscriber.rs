@@ -103,6 +103,12 @@ impl<T: DecodeOwned> Subscriber<T> {
         &self.key
     }
 
+    /// Whether there is anything that was published and not received yet.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.slot.version() >= self.next
+    }
+
     /// The next message; waits for it, for ever if need be. Spins briefly, then sleeps.
     ///
     /// # Errors
