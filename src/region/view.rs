@@ -22,6 +22,31 @@ pub(crate) struct CellView<'a> {
     pub(crate) words: &'a [AtomicU64],
 }
 
+impl CellView<'_> {
+    /// Asks for the cell's lines, up to `len` bytes of its value, to be made this core's own: a hint, without effect on
+    /// what anybody sees.
+    #[inline]
+    pub(crate) fn expect_to_write(&self, len: usize) {
+        #[cfg(all(not(loom), target_arch = "x86_64"))]
+        {
+            use super::records::CACHE_LINE;
+
+            let first = std::ptr::from_ref(self.header).cast::<u8>();
+            for line in 0..(size_of::<CellHeader>() + len).div_ceil(CACHE_LINE) {
+                let line = first.wrapping_byte_add(line * CACHE_LINE);
+                // The intrinsic becomes a prefetch for reading unless the whole program is built for newer processors.
+                // SAFETY: a prefetch changes nothing and does not fault, wherever it points; processors without this one
+                // take it for a no-op.
+                unsafe {
+                    std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+                }
+            }
+        }
+        #[cfg(not(all(not(loom), target_arch = "x86_64")))]
+        let _ = len;
+    }
+}
+
 #[cfg(not(loom))]
 pub(crate) use shared::Cells;
 

@@ -70,6 +70,7 @@ impl Slot {
         let ring = self.ring();
         let version = ring.publish(value, self.place.generation, &*self.inner)?;
         self.inner.wake(ring);
+        ring.expect_to_publish(value.len());
         Ok(version)
     }
 

@@ -7,6 +7,9 @@ use crate::region::words;
 use crate::store::word::MAX_VERSION;
 use crate::sync::{Ordering, fence};
 
+/// How much of the next value is expected to be about as long as the last: more than this is streamed anyway.
+const EXPECTED: usize = 512;
+
 /// Why a filled cell could not become the newest. The claim was released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommitError {
@@ -51,6 +54,14 @@ impl Ring<'_> {
             // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
             cell.header.dirty.store(len, Ordering::Release);
         }
+    }
+
+    /// Has the cell that is next in turn brought here, while nobody waits for it: readers still have its lines from the
+    /// last time around, and taking them back is most of what a publish costs between cores.
+    #[inline]
+    pub(crate) fn expect_to_publish(self, len: usize) {
+        let next = self.slot.header.tickets.load(Ordering::Relaxed) as u32 % self.slot.cells.count();
+        self.slot.cells.get(next).expect_to_write(len.min(EXPECTED));
     }
 
     /// Makes a filled cell the newest value and gives its version.
