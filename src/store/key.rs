@@ -44,7 +44,8 @@ impl Key {
         for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.words) {
             *bytes = word.to_ne_bytes();
         }
-        xxh3_64(&bytes[..=usize::from(bytes[0])])
+        // What was read from a damaged slot may say that it is longer than it can be.
+        xxh3_64(bytes.get(..=usize::from(bytes[0])).unwrap_or(&bytes))
     }
 
     pub(crate) fn store(&self, words: &[AtomicU64; KEY_WORDS]) {
