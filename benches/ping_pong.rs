@@ -40,7 +40,7 @@ fn partner(name: &str, game: Game) {
 
 enum Player {
     Raw { from: Slot, to: Slot, next: u64, value: Vec<u8> },
-    Typed { from: Subscriber<Ball>, to: splinter_bus::Publisher<Ball> },
+    Typed { from: Box<Subscriber<Ball>>, to: Box<splinter_bus::Publisher<Ball>> },
 }
 
 impl Player {
@@ -53,7 +53,7 @@ impl Player {
             Game::Typed => {
                 let bus = Bus::on(store.clone());
                 let from = bus.subscribe_from(from, splinter_bus::Start::Oldest).unwrap();
-                Self::Typed { from, to: bus.publisher(to).unwrap() }
+                Self::Typed { from: Box::new(from), to: Box::new(bus.publisher(to).unwrap()) }
             }
         }
     }

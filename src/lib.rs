@@ -1,17 +1,62 @@
-//! A typed message bus in shared memory.
+//! A typed message bus in shared memory, for services on one machine. No daemon, no sockets, no kernel call on the way of
+//! a message: a publisher fills a cell that nobody else looks at and makes it the newest with one compare-and-swap; a
+//! subscriber copies it and checks that it got all of it.
+//!
+//! ```
+//! use splinter_bus::{Bus, Message};
+//!
+//! #[derive(Message, serde::Serialize, serde::Deserialize)]
+//! #[message(kind = "query")]
+//! struct Prompt {
+//!     text: String,
+//!     max_tokens: u32,
+//! }
+//!
+//! # let name = format!("splinter-doc-lib-{}", std::process::id());
+//! // In one process:
+//! let bus: Bus<Prompt> = Bus::open_or_create(&name)?;
+//! let mut prompts = bus.subscribe("llm:prompt")?;
+//!
+//! // In another:
+//! let bus: Bus<Prompt> = Bus::open_or_create(&name)?;
+//! bus.publish("llm:prompt", &Prompt { text: "Why is the sky blue?".into(), max_tokens: 64 })?;
+//!
+//! // And in the first:
+//! let prompt = prompts.recv()?;
+//! assert_eq!(prompt.text, "Why is the sky blue?");
+//! println!("{} from {}: {}", prompt.id(), prompt.from(), prompt.text);
+//! # splinter_bus::Store::remove(&name)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The layers
+//!
+//! - [`bus`]: publishers and subscribers of one message type. Start here.
+//! - [`message`]: what makes a type a message: the derive, its encodings, its fingerprint.
+//! - [`frame`]: a message and its envelope as bytes.
+//! - [`store`]: the key-value store below, for those who bring their own protocol.
+//!
+//! # What is promised
+//!
+//! - Whoever receives a message receives all of it, as it was published, of the type that was asked for; or an error.
+//! - A subscriber receives each message once and in order, or is told how many it missed.
+//! - A process may be killed or stopped at any instruction: what it had published stays, what it had not is never seen, and
+//!   every other process goes on.
+//! - Bytes of older messages do not stay behind in a store whose auto-vacuum is on, as it is unless it is turned off.
+//!
+//! Linux on 64-bit machines. `docs/design.md` in the repository tells how it works.
 
 #![deny(unsafe_code)]
-
-#[cfg(not(loom))]
-mod os;
-mod region;
-mod sync;
 
 #[cfg(not(loom))]
 pub mod bus;
 pub mod frame;
 pub mod message;
+#[cfg(not(loom))]
+mod os;
+mod region;
 pub mod store;
+mod sync;
 
 #[cfg(not(loom))]
 pub use bus::{
@@ -36,3 +81,7 @@ pub mod __private {
 
     pub use crate::message::private::*;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
