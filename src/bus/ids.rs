@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 /// The counting part of an id has 62 bits.
 const COUNTER_MASK: u64 = (1 << 62) - 1;
@@ -11,23 +11,22 @@ const COUNTER_MASK: u64 = (1 << 62) - 1;
 /// which keeps the ids of one source in order within a millisecond. Two sources share 74 random bits by no more than chance.
 #[derive(Debug)]
 pub(crate) struct Ids {
-    first: [u8; 2],
+    /// 12 bits.
+    random: u64,
     counter: AtomicU64,
 }
 
 impl Ids {
     pub(crate) fn new() -> Self {
-        let random = Uuid::now_v7().into_bytes();
-        let [.., a, b, c, d, e, f, g, h] = random;
+        let (high, low) = Uuid::now_v7().as_u64_pair();
         // Half of the range is left to count through.
-        let counter = u64::from_be_bytes([a, b, c, d, e, f, g, h]) & COUNTER_MASK >> 1;
-        Self { first: [random[6], random[7]], counter: AtomicU64::new(counter) }
+        Self { random: high & 0xfff, counter: AtomicU64::new(low & COUNTER_MASK >> 1) }
     }
 
     /// The next id, for a message sent at `ts`, in nanoseconds since the Unix epoch.
     #[inline]
     pub(crate) fn next(&self, ts: u64) -> Uuid {
-        Self::id(self.first, self.counter.fetch_add(1, Ordering::Relaxed), ts)
+        Self::id(self.random, self.counter.fetch_add(1, Ordering::Relaxed), ts)
     }
 
     /// As [`next`](Self::next), for the only one who counts.
@@ -35,13 +34,15 @@ impl Ids {
     pub(crate) fn next_mut(&mut self, ts: u64) -> Uuid {
         let counter = self.counter.get_mut();
         *counter = counter.wrapping_add(1);
-        Self::id(self.first, *counter, ts)
+        Self::id(self.random, *counter, ts)
     }
 
     #[inline]
-    fn id([first, second]: [u8; 2], counter: u64, ts: u64) -> Uuid {
-        let [a, b, c, d, e, f, g, h] = (counter & COUNTER_MASK).to_be_bytes();
-        Builder::from_unix_timestamp_millis(ts / 1_000_000, &[first, second, a, b, c, d, e, f, g, h]).into_uuid()
+    fn id(random: u64, counter: u64, ts: u64) -> Uuid {
+        // Time : 48 | version : 4 | random : 12, then variant : 2 | counter : 62. As whole words: put together from bytes, it
+        // costs several times as much.
+        let time = ts / 1_000_000;
+        Uuid::from_u64_pair(time << 16 | 7 << 12 | random, 2 << 62 | counter & COUNTER_MASK)
     }
 }
 

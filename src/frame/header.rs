@@ -1,5 +1,6 @@
 //! The first 64 bytes of a frame.
 
+use zerocopy::byteorder::big_endian;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -18,6 +19,8 @@ pub(super) const PAYLOAD_ALIGN: usize = 16;
 pub(super) const FLAG_EOF: u8 = 1;
 /// The ttl counts.
 pub(super) const FLAG_TTL: u8 = 2;
+/// Where the length of the payload is.
+pub(super) const PAYLOAD_LEN_AT: usize = 48;
 /// Where the checksum is.
 pub(super) const CRC_AT: usize = 52;
 
@@ -31,7 +34,8 @@ pub(super) struct Header {
     pub(super) flags: u8,
     pub(super) payload_offset: U16,
     pub(super) fingerprint: U64,
-    pub(super) id: [u8; 16],
+    /// The id's bytes in their order, as two words.
+    pub(super) id: [big_endian::U64; 2],
     pub(super) ts: U64,
     pub(super) ttl: U32,
     pub(super) seq: U32,
@@ -45,6 +49,7 @@ pub(super) struct Header {
 
 const _: () = {
     assert!(size_of::<Header>() == HEADER_LEN);
+    assert!(std::mem::offset_of!(Header, payload_len) == PAYLOAD_LEN_AT);
     assert!(std::mem::offset_of!(Header, crc) == CRC_AT);
 };
 

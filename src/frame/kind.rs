@@ -20,9 +20,14 @@ pub enum Kind {
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Query, Self::Response, Self::Event, Self::Error, Self::Heartbeat]
-            .into_iter()
-            .find(|&kind| kind as u8 == byte)
+        Some(match byte {
+            1 => Self::Query,
+            2 => Self::Response,
+            3 => Self::Event,
+            4 => Self::Error,
+            5 => Self::Heartbeat,
+            _ => return None,
+        })
     }
 
     /// The name, as in the envelope's `type` field.
@@ -60,7 +65,13 @@ pub enum Encoding {
 
 impl Encoding {
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Raw, Self::Postcard, Self::Zerocopy, Self::Bytemuck].into_iter().find(|&it| it as u8 == byte)
+        Some(match byte {
+            0 => Self::Raw,
+            1 => Self::Postcard,
+            2 => Self::Zerocopy,
+            3 => Self::Bytemuck,
+            _ => return None,
+        })
     }
 
     /// The name, as in `#[message(encoding = "...")]`.

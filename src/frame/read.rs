@@ -116,7 +116,8 @@ impl<'a> Frame<'a> {
     /// Its id, or that of the query that it answers.
     #[must_use]
     pub fn id(&self) -> Uuid {
-        Uuid::from_bytes(self.header.id)
+        let [high, low] = self.header.id;
+        Uuid::from_u64_pair(high.get(), low.get())
     }
 
     /// When it was sent: nanoseconds since the Unix epoch.

@@ -4,7 +4,9 @@ use uuid::Uuid;
 use zerocopy::IntoBytes;
 
 use super::error::{NameField, WriteError};
-use super::header::{CRC_AT, FLAG_EOF, FLAG_TTL, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN, PAYLOAD_ALIGN, VERSION};
+use super::header::{
+    CRC_AT, FLAG_EOF, FLAG_TTL, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN, PAYLOAD_ALIGN, PAYLOAD_LEN_AT, VERSION,
+};
 use super::kind::{Encoding, Kind};
 
 /// The envelope of a frame that is to be written.
@@ -51,7 +53,8 @@ pub fn write<E: From<WriteError>>(
     let trace_len = name_len(NameField::Trace, envelope.trace)?;
     let names = usize::from(from_len) + usize::from(to_len) + usize::from(trace_len);
     let payload_offset = (HEADER_LEN + names).next_multiple_of(PAYLOAD_ALIGN);
-    let mut header = Header {
+    let (id_high, id_low) = envelope.id.as_u64_pair();
+    let header = Header {
         magic: MAGIC.into(),
         version: VERSION,
         kind: envelope.kind as u8,
@@ -60,7 +63,7 @@ pub fn write<E: From<WriteError>>(
         // At most 64 + 3 * 255, rounded up.
         payload_offset: (payload_offset as u16).into(),
         fingerprint: envelope.fingerprint.into(),
-        id: envelope.id.into_bytes(),
+        id: [id_high.into(), id_low.into()],
         ts: envelope.ts.into(),
         ttl: envelope.ttl.unwrap_or(0).into(),
         seq: envelope.seq.into(),
@@ -71,19 +74,23 @@ pub fn write<E: From<WriteError>>(
         trace_len,
         zero: [0; 5],
     };
+    // The header first: by the time the checksum reads it, it has long been written.
     frame.clear();
     frame.extend_from_slice(header.as_bytes());
-    frame.extend_from_slice(envelope.from.as_bytes());
-    frame.extend_from_slice(to.as_bytes());
-    frame.extend_from_slice(envelope.trace.as_bytes());
     frame.resize(payload_offset, 0);
+    let mut at = HEADER_LEN;
+    for name in [envelope.from, to, envelope.trace] {
+        frame[at..at + name.len()].copy_from_slice(name.as_bytes());
+        at += name.len();
+    }
     payload(frame)?;
+    // The payload was appended, unless its writer took away what was there.
     let len = frame.len().saturating_sub(payload_offset);
-    if (len == 0) != (envelope.kind == Kind::Heartbeat) {
+    if (len == 0) != (envelope.kind == Kind::Heartbeat) || frame.len() < payload_offset {
         return Err(WriteError::Payload { kind: envelope.kind, len }.into());
     }
-    header.payload_len = u32::try_from(len).map_err(|_| WriteError::PayloadTooLong { len })?.into();
-    frame[..HEADER_LEN].copy_from_slice(header.as_bytes());
+    let payload_len = u32::try_from(len).map_err(|_| WriteError::PayloadTooLong { len })?;
+    frame[PAYLOAD_LEN_AT..PAYLOAD_LEN_AT + 4].copy_from_slice(&payload_len.to_le_bytes());
     // Its own field is still zero.
     let crc = crc32fast::hash(frame);
     frame[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
