@@ -2,11 +2,12 @@
 
 mod support;
 
+use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::store::{OpenError, Store, StoreOptions};
 use support::{Actor, Name, Random, proof};
 
 const KEYS: u32 = 3;
@@ -24,6 +25,9 @@ fn key(number: u32) -> String {
 #[test]
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
+    if role == "creator" {
+        create_and_remove(&arguments[0]);
+    }
     let store = support::open_soon(&arguments[0]);
     match role.as_str() {
         "lone writer" => write_alone(&store),
@@ -61,6 +65,16 @@ fn write_among_others(store: &Store) {
     });
 }
 
+/// Creates a store and removes it, again and again.
+fn create_and_remove(name: &str) -> ! {
+    loop {
+        if let Err(error) = options().slots(64).create(name) {
+            assert!(matches!(error, OpenError::AlreadyExists { .. }), "{error}");
+        }
+        Store::remove(name).unwrap();
+    }
+}
+
 /// Creates and removes keys as fast as it can.
 fn churn(store: &Store) {
     for number in 0.. {
@@ -77,8 +91,8 @@ fn let_it_run(store: &Store, random: &mut Random) {
         support::wait_until("the writer has begun", || slot.version() > start);
     }
     let pause = Duration::from_nanos(random.below(300_000));
-    let until = std::time::Instant::now() + pause;
-    while std::time::Instant::now() < until {
+    let until = Instant::now() + pause;
+    while Instant::now() < until {
         std::hint::spin_loop();
     }
 }
@@ -190,8 +204,8 @@ fn a_key_churner_killed_at_any_moment_leaves_a_directory_that_works() {
     for round in 0..100 {
         let mut churner = Actor::spawn("directory", &[&name]);
         support::wait_until("the churner has opened the store", || store.participants().unwrap().len() == 2);
-        let until = std::time::Instant::now() + Duration::from_nanos(random.below(400_000));
-        while std::time::Instant::now() < until {
+        let until = Instant::now() + Duration::from_nanos(random.below(400_000));
+        while Instant::now() < until {
             std::hint::spin_loop();
         }
         churner.kill();
@@ -209,4 +223,33 @@ fn a_key_churner_killed_at_any_moment_leaves_a_directory_that_works() {
             assert!(store.unset(&key(200 + number)).unwrap());
         }
     }
+}
+
+/// The names of stores that are not complete, of whoever makes one now.
+fn drafts() -> Vec<String> {
+    let names = fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with(".splinter-draft-")).collect()
+}
+
+#[test]
+fn a_creator_killed_at_any_moment_leaves_a_name_that_can_be_used() {
+    let (name, mut random) = (Name::new(), Random::new(5));
+    let mut killed_half_way = 0;
+    for round in 0..100 {
+        let mut creator = Actor::spawn("creator", &[&name]);
+        support::wait_until("the creator is at work", || Store::open(&name).is_ok());
+        let until = Instant::now() + Duration::from_nanos(random.below(2_000_000));
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        let before = drafts();
+        creator.kill();
+        killed_half_way += u32::from(before.iter().any(|draft| drafts().contains(draft)));
+        let store = options().open_or_create(&name).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        store.set("k", b"v").unwrap();
+        Store::remove(&name).unwrap();
+    }
+    println!("killed with a store half made: {killed_half_way} of 100");
+    // Whoever creates a store removes what dead creators left.
+    drop(options().create(&name).unwrap());
 }
