@@ -8,25 +8,13 @@ use crate::sync::{AtomicU64, Ordering};
 /// Bytes in a word.
 pub(crate) const WORD: usize = 8;
 
-/// Words that are copied in one go.
-const LINE: usize = 8;
-
 /// Writes `bytes` to the front of `words`, zeroing the rest of the last word touched. What does not fit is left out.
 #[inline]
 pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<WORD>();
-    let put = |words: &[AtomicU64], whole: &[[u8; WORD]]| {
-        for (word, bytes) in words.iter().zip(whole) {
-            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
-        }
-    };
-    // A line at a time: loops over atomics are not unrolled for us.
-    let (lines, last) = whole.as_chunks::<LINE>();
-    let (target_lines, _) = words.as_chunks::<LINE>();
-    for (words, line) in target_lines.iter().zip(lines) {
-        put(words, line);
+    for (word, bytes) in words.iter().zip(whole) {
+        word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
     }
-    put(words.get(lines.len() * LINE..).unwrap_or_default(), last);
     if !rest.is_empty()
         && let Some(word) = words.get(whole.len())
     {
@@ -41,18 +29,9 @@ pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
 pub(crate) fn load(words: &[AtomicU64], bytes: &mut [u8]) {
     let (whole, rest) = bytes.as_chunks_mut::<WORD>();
     let after = whole.len();
-    let get = |words: &[AtomicU64], whole: &mut [[u8; WORD]]| {
-        for (word, bytes) in words.iter().zip(whole) {
-            *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
-        }
-    };
-    let (lines, last) = whole.as_chunks_mut::<LINE>();
-    let (source_lines, _) = words.as_chunks::<LINE>();
-    let lines_len = lines.len() * LINE;
-    for (words, line) in source_lines.iter().zip(lines) {
-        get(words, line);
+    for (word, bytes) in words.iter().zip(whole) {
+        *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
     }
-    get(words.get(lines_len..).unwrap_or_default(), last);
     if !rest.is_empty()
         && let Some(word) = words.get(after)
     {
