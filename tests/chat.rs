@@ -20,7 +20,7 @@ fn program() -> PathBuf {
     path.pop();
     path.pop();
     path.push("examples/chat");
-    assert!(path.exists(), "{} is not there: run the whole of `cargo test`, which builds it", path.display());
+    assert!(path.exists(), "{} is not there: `cargo test` builds it, `cargo build --examples` too", path.display());
     path
 }
 
