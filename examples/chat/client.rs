@@ -86,7 +86,8 @@ struct Client<'a> {
     answers: Subscriber<Token>,
     /// Counts the prompts, so that several workers take turns.
     turn: usize,
-    has_seen_a_worker: bool,
+    /// How long to look for a worker when there is none.
+    patience: Duration,
 }
 
 /// What became of a prompt.
@@ -112,7 +113,7 @@ impl<'a> Client<'a> {
         let prompts = Bus::<Prompt>::on(store.clone()).publisher(PROMPTS)?.from(&component);
         let presences = Bus::on(store.clone());
         let turn = me.id as usize;
-        Ok(Self { store, manner, log, me, component, presences, prompts, answers, turn, has_seen_a_worker: false })
+        Ok(Self { store, manner, log, me, component, presences, prompts, answers, turn, patience: manner.timeout })
     }
 
     /// Asks until the prompt is answered, or there is nobody left to ask.
@@ -199,19 +200,20 @@ impl<'a> Client<'a> {
 
     /// A worker that is alive; waits for the first one, if there was none yet.
     fn find_worker(&mut self) -> Result<Option<Presence>, Box<dyn Error>> {
-        let patience = if self.has_seen_a_worker { PATIENCE_FOR_ANOTHER } else { self.manner.timeout };
         let since = Instant::now();
         loop {
             let mut workers = self.living_workers()?;
             if !workers.is_empty() {
-                self.has_seen_a_worker = true;
+                self.patience = PATIENCE_FOR_ANOTHER;
                 self.turn += 1;
                 return Ok(Some(workers.swap_remove(self.turn % workers.len())));
             }
-            if since.elapsed() > patience {
+            if since.elapsed() >= self.patience {
+                // Nobody came: the next prompt does not wait for that again.
+                self.patience = Duration::ZERO;
                 return Ok(None);
             }
-            std::thread::sleep(LOOK_AROUND.min(patience));
+            std::thread::sleep(LOOK_AROUND.min(self.patience));
         }
     }
 
