@@ -61,7 +61,10 @@ fn every_version_of_eight_writers_in_two_processes_is_seen_once_or_counted_as_la
                 next += 1;
             }
             Version::NotYet => {
-                assert!(slot.poll(next - 1, Some(support::DEADLINE)).unwrap().is_some(), "the writers went silent");
+                assert!(
+                    slot.poll_after(next - 1, Some(support::DEADLINE)).unwrap().is_some(),
+                    "the writers went silent"
+                );
             }
             Version::Gone => {
                 let oldest = slot.oldest_from(next).unwrap().expect("the newest is always kept");

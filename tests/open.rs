@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::thread;
 
-use splinter_bus::store::{KeyError, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{KeyError, Location, OpenError, SetError, Store, StoreOptions};
 use support::Name;
 
 fn small() -> StoreOptions {
@@ -70,14 +70,23 @@ fn many_who_open_or_create_at_once_share_one_store() {
 
 #[test]
 fn names_that_cannot_be_are_refused() {
-    for name in ["", "/", "a/b", "/abs", "nul\0", ".", "..", &"n".repeat(256), ".splinter-draft-x"] {
+    let long = "n".repeat(256);
+    let drafts = ".splinter-draft-x";
+    for name in ["", "/", "nul\0", "/tmp/nul\0", ".", "..", "./..", "/tmp/..", &long, drafts] {
         for result in [Store::create(name), Store::open(name), Store::open_or_create(name)] {
             assert!(matches!(result, Err(OpenError::Name { .. })), "{name:?}");
         }
         assert!(matches!(Store::remove(name), Err(OpenError::Name { .. })), "{name:?}");
     }
-    let error = Store::create("dir/store").unwrap_err().to_string();
+    for location in
+        [Location::Memory("a/b".to_owned()), Location::File("".into()), Location::File(format!("/tmp/{long}").into())]
+    {
+        assert!(matches!(Store::create(&location), Err(OpenError::Name { .. })), "{location:?}");
+    }
+    let error = Store::create(Location::Memory("dir/store".to_owned())).unwrap_err().to_string();
     assert!(error.contains("'/'"), "{error}");
+    let error = Store::create("/nowhere/store").unwrap_err().to_string();
+    assert!(error.contains("there is no directory \"/nowhere\""), "{error}");
 }
 
 #[test]
@@ -156,7 +165,8 @@ fn what_is_not_a_store_is_told_apart_and_left_alone() {
 #[test]
 fn a_store_that_was_cut_or_whose_header_lies_is_damaged() {
     let (name, copy) = (Name::new(), Name::new());
-    drop(name.create(&small()));
+    // By its path, so that it can be copied.
+    drop(small().create(name.path()).unwrap());
     let good = fs::read(name.path()).unwrap();
     let refused = |what: &str, bytes: &[u8]| {
         fs::write(copy.path(), bytes).unwrap();
@@ -168,7 +178,9 @@ fn a_store_that_was_cut_or_whose_header_lies_is_damaged() {
     refused("the cells are missing", &good[..good.len() / 2]);
     refused("one byte is missing", &good[..good.len() - 1]);
     refused("a byte too many", &[&good[..], &[0]].concat());
-    for (what, at, value) in [("slots", 8, 5), ("history", 12, 17), ("spare", 16, 0), ("value size", 24, u32::MAX)] {
+    for (what, at, value) in
+        [("slots", 8, 5), ("history", 12, 17), ("spare", 16, 0), ("traits", 20, 2), ("value size", 24, u32::MAX)]
+    {
         let mut bytes = good.clone();
         bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
         refused(what, &bytes);

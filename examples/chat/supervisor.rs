@@ -62,7 +62,7 @@ impl Unnamed<'_> {
     }
 
     fn remove(store: &Store) -> Result<(), OpenError> {
-        Store::remove(store.name())
+        Store::remove(store.location())
     }
 }
 
@@ -84,7 +84,7 @@ impl Process {
         let program = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
         let mut command = Command::new(program);
         // What we were told, and then what we add.
-        command.args(env::args_os().skip(1)).args(["--role", role, "--store", store.name()]);
+        command.args(env::args_os().skip(1)).args(["--role", role, "--store", &store.location().to_string()]);
         if role == "worker" {
             command.arg("--end-with-stdin");
         }

@@ -1,6 +1,5 @@
 //! What can go wrong on the bus, one enum for each kind of operation.
 
-use std::io;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -9,7 +8,7 @@ use uuid::Uuid;
 use super::received::Received;
 use crate::frame::{FaultCode, FrameError, WriteError};
 use crate::message::{DecodeError, EncodeError, Fault};
-use crate::store::{GetError, KeyError, SetError, SlotError};
+use crate::store::{DirectoryError, GetError, KeyError, SetError, SlotError};
 
 /// Why a message was not published. The message is still the caller's.
 #[derive(Debug, Error)]
@@ -47,9 +46,9 @@ pub enum PublishError {
     /// The key's slot has published as many versions as it can count.
     #[error("the slot of this key has used up its 2^48 versions: create a new store")]
     Exhausted,
-    /// The kernel refused to lock the directory.
-    #[error("the operating system refused to lock the directory of keys")]
-    Io(#[from] io::Error),
+    /// The directory of keys could not be locked.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
 }
 
 /// Why a subscriber could not be made.
@@ -68,9 +67,9 @@ pub enum SubscribeError {
     /// The key's words contradict each other.
     #[error("the slot of this key is damaged: something other than splinter-bus wrote into the store; create it anew")]
     Damaged,
-    /// The kernel refused to lock the directory.
-    #[error("the operating system refused to lock the directory of keys")]
-    Io(#[from] io::Error),
+    /// The directory of keys could not be locked.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
 }
 
 /// Why there is no valid message. Each stands for messages that were passed: the next call goes on after them.
@@ -140,6 +139,12 @@ pub enum RecvError {
     /// Not a key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The newest message was lost when the machine stopped, and no older one is whole.
+    #[error("the newest message of {key:?} was lost when the machine stopped, or while its file was copied")]
+    Lost {
+        /// The key.
+        key: String,
+    },
     /// The slot of this key is damaged.
     #[error("the slot of {key:?} is damaged: something other than splinter-bus wrote into the store; create it anew")]
     Damaged {
@@ -174,7 +179,7 @@ impl PublishError {
             // A publisher declares a removed key again, so this is for as long as others remove it.
             SetError::Backpressure | SetError::Removed => Self::Backpressure,
             SetError::Exhausted => Self::Exhausted,
-            SetError::Io(error) => Self::Io(error),
+            SetError::Directory(error) => Self::Directory(error),
         }
     }
 }
@@ -190,7 +195,7 @@ impl From<SlotError> for SubscribeError {
         match error {
             SlotError::Key(error) => Self::Key(error),
             SlotError::Full { slots } => Self::Full { slots },
-            SlotError::Io(error) => Self::Io(error),
+            SlotError::Directory(error) => Self::Directory(error),
         }
     }
 }
@@ -201,6 +206,7 @@ impl RecvError {
         match error {
             GetError::Key(error) => Self::Key(error),
             GetError::Removed => Self::Removed { key },
+            GetError::Lost => Self::Lost { key },
             GetError::Damaged => Self::Damaged { key },
         }
     }

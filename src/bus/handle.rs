@@ -12,7 +12,7 @@ use super::subscriber::{Start, Subscriber};
 use crate::frame::{Frame, Kind};
 use crate::message::{DecodeOwned, Fault, Message, MessageType};
 use crate::os::clock;
-use crate::store::{GetError, OpenError, Store};
+use crate::store::{GetError, Location, OpenError, Store};
 
 /// A bus of messages of type `T`, on a store that any number of processes have open.
 ///
@@ -56,8 +56,8 @@ impl<T: Message> Bus<T> {
     /// # Errors
     ///
     /// As [`Store::create`].
-    pub fn create(name: &str) -> Result<Self, OpenError> {
-        Store::create(name).map(Self::on)
+    pub fn create(location: impl Into<Location>) -> Result<Self, OpenError> {
+        Store::create(location).map(Self::on)
     }
 
     /// Opens a store as a bus.
@@ -65,8 +65,8 @@ impl<T: Message> Bus<T> {
     /// # Errors
     ///
     /// As [`Store::open`].
-    pub fn open(name: &str) -> Result<Self, OpenError> {
-        Store::open(name).map(Self::on)
+    pub fn open(location: impl Into<Location>) -> Result<Self, OpenError> {
+        Store::open(location).map(Self::on)
     }
 
     /// Creates a store with the default options, or opens it if it exists, as a bus.
@@ -74,8 +74,8 @@ impl<T: Message> Bus<T> {
     /// # Errors
     ///
     /// As [`Store::create_or_open`].
-    pub fn create_or_open(name: &str) -> Result<Self, OpenError> {
-        Store::create_or_open(name).map(Self::on)
+    pub fn create_or_open(location: impl Into<Location>) -> Result<Self, OpenError> {
+        Store::create_or_open(location).map(Self::on)
     }
 
     /// Opens a store, or creates it with the default options if it does not exist, as a bus.
@@ -83,8 +83,8 @@ impl<T: Message> Bus<T> {
     /// # Errors
     ///
     /// As [`Store::open_or_create`].
-    pub fn open_or_create(name: &str) -> Result<Self, OpenError> {
-        Store::open_or_create(name).map(Self::on)
+    pub fn open_or_create(location: impl Into<Location>) -> Result<Self, OpenError> {
+        Store::open_or_create(location).map(Self::on)
     }
 
     /// A bus on a store that is open already; with it, any number of types share one opening.

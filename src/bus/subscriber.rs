@@ -9,8 +9,9 @@ use super::error::{RecvError, SubscribeError};
 use super::handle::Shared;
 use super::received::Received;
 use crate::message::DecodeOwned;
+use crate::store::directory::LONGEST_WAIT;
 use crate::store::wait::{Deadline, Spin};
-use crate::store::{GetError, Slot, Store, Version};
+use crate::store::{DirectoryError, GetError, Slot, SlotError, Store, Version};
 
 /// Where a subscriber begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -139,8 +140,8 @@ impl<T: DecodeOwned> Subscriber<T> {
     /// [`RecvError`]; the next call goes on behind what it tells of.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Received<T>>, RecvError> {
-        if self.removed {
-            self.declare_again()?;
+        if self.removed && !self.declare_again(Duration::ZERO)? {
+            return Ok(None);
         }
         match self.slot.get_version_into(self.next, &mut self.frame) {
             Ok(Version::NotYet) => Ok(None),
@@ -157,6 +158,9 @@ impl<T: DecodeOwned> Subscriber<T> {
     #[inline]
     fn recv_until(&mut self, deadline: Deadline) -> Result<Option<Received<T>>, RecvError> {
         loop {
+            if self.removed && !self.declare_again(deadline.left().unwrap_or_default().min(LONGEST_WAIT))? {
+                return Ok(None);
+            }
             if let Some(received) = self.try_recv()? {
                 return Ok(Some(received));
             }
@@ -182,16 +186,25 @@ impl<T: DecodeOwned> Subscriber<T> {
 
     #[cold]
     fn lost(&mut self, error: GetError) -> RecvError {
-        self.removed = error == GetError::Removed;
+        match error {
+            GetError::Removed => self.removed = true,
+            GetError::Lost => self.next = self.slot.version() + 1,
+            _ => {}
+        }
         RecvError::of(error, &self.key)
     }
 
+    /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
     #[cold]
-    fn declare_again(&mut self) -> Result<(), RecvError> {
-        self.slot = self.store.slot(&self.key).map_err(|error| RecvError::Declare(error.into()))?;
+    fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
+        self.slot = match self.store.slot_within(&self.key, patience) {
+            Ok(slot) => slot,
+            Err(SlotError::Directory(DirectoryError::Busy { .. })) => return Ok(false),
+            Err(error) => return Err(RecvError::Declare(error.into())),
+        };
         self.next = self.slot.first_version();
         self.removed = false;
-        Ok(())
+        Ok(true)
     }
 }
 

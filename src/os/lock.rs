@@ -1,4 +1,4 @@
-//! Exclusive locks on single bytes of a file, owned by the open file description.
+//! Locks on single bytes of a file, owned by the open file description.
 //!
 //! The kernel drops such a lock when the last descriptor of the description closes, which it does however the process
 //! ends: a lock that can be taken is the proof that its owner is gone. The bytes lie far beyond any data; a lock needs
@@ -8,42 +8,67 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 /// Tries to take the lock on `byte`; `false` when another open file description holds it.
 ///
 /// A lock that this description already holds is granted again, so threads that share one keep a mutex beside it.
 pub(crate) fn try_lock(file: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
-    match set(file, byte, libc::F_OFD_SETLK, libc::F_WRLCK) {
+    granted(set(file, byte, libc::F_WRLCK))
+}
+
+/// Tries to take the lock on `byte` together with others who do this; `false` when somebody holds it alone.
+pub(crate) fn try_lock_shared(file: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
+    granted(set(file, byte, libc::F_RDLCK))
+}
+
+fn granted(answer: io::Result<()>) -> io::Result<bool> {
+    match answer {
         Ok(()) => Ok(true),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Takes the lock on `byte`, sleeping until its owner lets go or dies.
-pub(crate) fn lock(file: BorrowedFd<'_>, byte: u64) -> io::Result<()> {
-    loop {
-        match set(file, byte, libc::F_OFD_SETLKW, libc::F_WRLCK) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
+/// Takes the lock on `byte`, waiting for its owner to let go or die, at most for `limit`; `false` when that was too short.
+///
+/// Looks again and again instead of sleeping in the kernel, which cannot be told how long: what these locks guard takes
+/// microseconds, so that is the quicker way, too.
+pub(crate) fn lock_within(file: BorrowedFd<'_>, byte: u64, limit: Duration) -> io::Result<bool> {
+    const YIELDS: u32 = 64;
+    const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+    let start = Instant::now();
+    let mut pause = Duration::from_micros(20);
+    for round in 0.. {
+        if try_lock(file, byte)? {
+            return Ok(true);
+        }
+        if start.elapsed() >= limit {
+            break;
+        } else if round < YIELDS {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+    Ok(false)
 }
 
 /// Lets go of the lock on `byte`.
 pub(crate) fn unlock(file: BorrowedFd<'_>, byte: u64) -> io::Result<()> {
-    set(file, byte, libc::F_OFD_SETLK, libc::F_UNLCK)
+    set(file, byte, libc::F_UNLCK)
 }
 
-/// Whether another open file description holds the lock on `byte`.
+/// Whether another open file description holds the lock on `byte` alone.
 pub(crate) fn is_locked(file: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
-    let mut request = request(byte, libc::F_WRLCK);
+    let mut request = request(byte, libc::F_RDLCK);
     call(file, libc::F_OFD_GETLK, &mut request)?;
     Ok(request.l_type != libc::F_UNLCK as libc::c_short)
 }
 
-fn set(file: BorrowedFd<'_>, byte: u64, command: libc::c_int, kind: libc::c_int) -> io::Result<()> {
-    call(file, command, &mut request(byte, kind))
+fn set(file: BorrowedFd<'_>, byte: u64, kind: libc::c_int) -> io::Result<()> {
+    call(file, libc::F_OFD_SETLK, &mut request(byte, kind))
 }
 
 fn request(byte: u64, kind: libc::c_int) -> libc::flock {
@@ -58,7 +83,7 @@ fn request(byte: u64, kind: libc::c_int) -> libc::flock {
 }
 
 fn call(file: BorrowedFd<'_>, command: libc::c_int, request: &mut libc::flock) -> io::Result<()> {
-    // SAFETY: `file` is open for the whole call; the three OFD commands take a pointer to one `flock`, which `request` is,
+    // SAFETY: `file` is open for the whole call; both OFD commands take a pointer to one `flock`, which `request` is,
     // exclusively ours, and the kernel keeps no pointer to it after the call.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(request)) };
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -80,10 +105,14 @@ mod tests {
         assert!(!try_lock(second.as_fd(), 7).unwrap());
         assert!(is_locked(second.as_fd(), 7).unwrap());
         assert!(try_lock(second.as_fd(), 8).unwrap());
+        assert!(!try_lock_shared(second.as_fd(), 7).unwrap());
+        assert!(try_lock_shared(second.as_fd(), 9).unwrap() && try_lock_shared(first.as_fd(), 9).unwrap());
+        assert!(!is_locked(second.as_fd(), 9).unwrap() && !try_lock(second.as_fd(), 9).unwrap());
         drop(first);
         assert!(!is_locked(second.as_fd(), 7).unwrap());
         assert!(try_lock(second.as_fd(), 7).unwrap());
         unlock(second.as_fd(), 7).unwrap();
-        lock(second.as_fd(), 7).unwrap();
+        assert!(lock_within(second.as_fd(), 7, Duration::ZERO).unwrap());
+        assert!(!lock_within(open().as_fd(), 7, Duration::from_millis(5)).unwrap());
     }
 }

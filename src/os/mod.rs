@@ -1,8 +1,8 @@
-//! What the kernel does for a store: segments under `/dev/shm`, locks on single bytes, sleeping and waking, clocks.
+//! What the kernel does for a store: files, locks on single bytes, sleeping and waking, clocks.
 //!
 //! Everything here is a thin, safe wrapper; what the calls are used for is told where they are used.
 
 pub(crate) mod clock;
+pub(crate) mod file;
 pub(crate) mod futex;
 pub(crate) mod lock;
-pub(crate) mod segment;

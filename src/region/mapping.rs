@@ -3,10 +3,13 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::fs::File;
+use std::io;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use memmap2::{MmapOptions, MmapRaw};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use super::records::{CellHeader, Shared, SlotHeader, StoreHeader};
@@ -14,17 +17,22 @@ use super::view::{Cells, SlotView};
 use super::words::WORD;
 use crate::sync::AtomicU64;
 
-/// One mapping of shared memory, unmapped when dropped.
+/// One mapping of a store, unmapped when dropped.
 ///
-/// The segment's name belongs to whoever made it: dropping a region never removes it.
+/// The name of what is mapped belongs to whoever made it: dropping a region never removes it.
 pub(crate) struct Region {
     // Keeps the mapping alive; everything goes through `base`.
-    _segment: Shmem,
+    source: Source,
     base: NonNull<u8>,
     len: usize,
 }
 
-// SAFETY: the mapping is not tied to a thread, and `Shmem` has no other state that is.
+enum Source {
+    Segment { _keeps_it_mapped: Shmem },
+    File(MmapRaw),
+}
+
+// SAFETY: the mapping is not tied to a thread, and neither `Shmem` nor `MmapRaw` has other state that is.
 unsafe impl Send for Region {}
 // SAFETY: a shared region lends references to atomics only.
 unsafe impl Sync for Region {}
@@ -52,17 +60,38 @@ impl Region {
     }
 
     fn of(segment: Shmem) -> Result<Self, ShmemError> {
-        let base = NonNull::new(segment.as_ptr()).ok_or(ShmemError::MapSizeZero)?;
-        if segment.len() < size_of::<StoreHeader>() {
-            return Err(ShmemError::MapSizeZero);
+        let (base, len) = (segment.as_ptr(), segment.len());
+        Self::new(base, len, Source::Segment { _keeps_it_mapped: segment }).ok_or(ShmemError::MapSizeZero)
+    }
+
+    /// Maps the first `len` bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said; `InvalidInput` when that is less than a header.
+    pub(crate) fn map(file: &File, len: usize) -> io::Result<Self> {
+        let mapping = MmapOptions::new().len(len).map_raw(file)?;
+        let base = mapping.as_mut_ptr();
+        Self::new(base, len, Source::File(mapping)).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+
+    fn new(base: *mut u8, len: usize, source: Source) -> Option<Self> {
+        let base = NonNull::new(base)?;
+        (len >= size_of::<StoreHeader>()).then_some(Self { source, base, len })
+    }
+
+    /// Has everything written to the disk that is behind the mapping, if there is one. Blocks until it is there.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        match &self.source {
+            Source::Segment { .. } => Ok(()),
+            Source::File(mapping) => mapping.flush(),
         }
-        Ok(Self { base, len: segment.len(), _segment: segment })
     }
 
     /// The first record of every store.
     #[inline]
     pub(crate) fn header(&self) -> &StoreHeader {
-        // SAFETY: a mapping starts on a page, `of` found it long enough, it lives as long as `self`, and the header is made
+        // SAFETY: a mapping starts on a page, `new` found it long enough, it lives as long as `self`, and the header is made
         // of atomics for which all bytes are valid (`Shared`).
         unsafe { self.base.cast::<StoreHeader>().as_ref() }
     }

@@ -79,7 +79,8 @@ records! {
         history: AtomicU32,
         /// Cells of a slot beyond `history`.
         spare: AtomicU32,
-        reserved: AtomicU32,
+        /// Bit 0: cells carry checksums, as they do in files.
+        traits: AtomicU32,
         /// The largest value, in bytes.
         max_value_size: AtomicU64,
         /// The length of the whole store in bytes.
@@ -119,14 +120,30 @@ records! {
         live: AtomicU32,
         /// Entries of the active table that are tombstones.
         tombstones: AtomicU32,
+        /// The process that has the lock, as it sees itself. For people; nothing is decided by it.
+        holder: AtomicU32,
+        /// No key that was ever removed had a version larger than this.
+        highest: AtomicU64,
+        /// Which file in which boot of the machine this store was last found sound in.
+        home: AtomicU64,
+    }
+
+    /// What those sleep on who wait for something, and how whoever makes it happen knows of them.
+    Bell, align 8, size 8 {
+        /// Sleepers sleep on this word.
+        word: AtomicU32,
+        /// Not 0 when somebody may sleep on `word`.
+        flag: AtomicU32,
     }
 
     /// The first bytes of every store.
-    StoreHeader, align 64, size 256 {
+    StoreHeader, align 64, size 320 {
         identity: Identity,
         switches: Switches,
         diagnostics: Diagnostics,
         books: Books,
+        /// For those who wait for any key. On a line of its own: every publisher looks at its flag.
+        bell: Bell,
     }
 
     /// One open handle of one process. Its owner holds the kernel's lock on this entry's byte.
@@ -147,8 +164,9 @@ records! {
         text: [AtomicU64; SCHEMA_WORDS],
     }
 
-    /// One key's home. Readers poll the first line; writers fight over the last.
-    SlotHeader, align 64, size 192 {
+    /// One key's home. Readers poll the first line; writers fight over the third. Never in two pages, so that whatever a
+    /// machine that stops has written of it, it has written all of it.
+    SlotHeader, align 256, size 256 {
         /// The newest value: (cell + 1 : 16 | version : 48). Moving it is publishing.
         head: AtomicU64,
         /// Counts creations and removals of the key: odd while the slot has one.
@@ -157,15 +175,16 @@ records! {
         born: AtomicU64,
         /// The next slot in the list of given-back slots, plus one.
         next_free: AtomicU32,
-        line_end: [AtomicU64; 4],
+        /// The hash of the present key: what the checksums of its values are bound to.
+        key_hash: AtomicU64,
+        line_end: [AtomicU64; 3],
         /// One byte of length, then the key.
         key: [AtomicU64; KEY_WORDS],
         /// Where writers look for a cell: each takes the next number.
         tickets: AtomicU64,
-        /// Waiters sleep on this word.
-        wake: AtomicU32,
-        /// Not 0 when somebody may sleep on `wake`.
-        wake_flag: AtomicU32,
+        /// For those who wait for the next version.
+        bell: Bell,
+        reserved: [AtomicU64; 14],
     }
 
     /// One value of one key; its bytes follow.
@@ -180,7 +199,8 @@ records! {
         len: AtomicU32,
         /// How far bytes were written since they were last zeroed.
         dirty: AtomicU32,
-        /// Room for the checksum of a store in a file.
-        reserved_checksum: AtomicU64,
+        /// Over value, key, version and length; in a store whose cells carry checksums.
+        crc: AtomicU32,
+        reserved_end: AtomicU32,
     }
 }

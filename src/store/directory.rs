@@ -3,19 +3,22 @@
 //! Looking up takes no lock: an open-addressed index of (hash tag : 32 | slot + 1 : 32) leads to slots whose keys are then
 //! compared. A hit and a miss both look at a few entries, whatever the size of the store.
 //!
-//! Creating and removing keys is done under a lock that the kernel drops when its holder dies. The books say which slot is
+//! Creating and removing keys is done under a lock that the kernel drops when its holder dies. A holder that is stopped holds
+//! up others who create or remove keys; they wait for it, but not for ever. The books say which slot is
 //! being changed; who finds such a mark under the lock knows that its writer died, and rebuilds everything from the slots,
 //! which alone are the truth. A rebuild fills the other of two tables and then switches, so that those who look up at that
 //! moment never see it half done.
 
-use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::error::DirectoryError;
 use super::key::Key;
 use super::mapped::{LockByte, Mapped};
-use super::ring::{Ring, Terms};
+use super::ring::{Reaper, Ring, Terms};
+use super::word::MAX_VERSION;
 use crate::os::lock;
-use crate::region::records::SlotHeader;
+use crate::region::records::{Books, SlotHeader};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// An entry that was never used: the end of every search.
@@ -25,6 +28,9 @@ const TOMBSTONE: u64 = u64::MAX;
 /// Searches start over when the index is rebuilt under them. A rebuild follows on many removals; as often as this in one
 /// search, it is no rebuild but damage.
 const ATTEMPTS: usize = 1000;
+
+/// How long whoever creates or removes a key waits for others who do. What they do takes microseconds.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Where a key lives, and the generation of the slot while it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,35 +68,52 @@ pub(crate) fn find(mapped: &Mapped, key: &Key) -> Option<Place> {
     None
 }
 
-/// All keys, in no order.
-pub(crate) fn keys(mapped: &Mapped) -> Vec<String> {
-    let keys = (0..mapped.used_slots()).filter_map(|slot| {
-        let header = mapped.slot(slot).header;
-        let generation = header.generation.load(Ordering::Acquire);
-        let key = Key::load(&header.key);
-        // Acquire: the generation is read again after the key.
-        fence(Ordering::Acquire);
-        let still = header.generation.load(Ordering::Relaxed) == generation;
-        (still && has_key(generation)).then(|| key.text()).flatten()
-    });
-    keys.collect()
+/// All keys, in no order. One that is created anew in another slot meanwhile may be there twice.
+pub(crate) fn keys(mapped: &Mapped) -> impl Iterator<Item = (u32, String)> {
+    (0..mapped.used_slots()).filter_map(|slot| Some((slot, key_of(mapped, slot)?)))
+}
+
+/// The key that a slot has now.
+pub(crate) fn key_of(mapped: &Mapped, slot: u32) -> Option<String> {
+    let header = mapped.slot(slot).header;
+    let generation = header.generation.load(Ordering::Acquire);
+    let key = Key::load(&header.key);
+    // Acquire: the generation is read again after the key.
+    fence(Ordering::Acquire);
+    let still = header.generation.load(Ordering::Relaxed) == generation;
+    (still && has_key(generation)).then(|| key.text()).flatten()
+}
+
+/// Who changes the directory, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct Author<'a> {
+    pub(crate) mapped: &'a Mapped,
+    /// On whose behalf cells are claimed.
+    pub(crate) terms: &'a Terms,
+    pub(crate) reaper: &'a dyn Reaper,
 }
 
 /// The directory, locked against every other process and thread that would change it.
 pub(crate) struct Locked<'a> {
-    mapped: &'a Mapped,
-    terms: &'a Terms,
+    author: Author<'a>,
     _thread: MutexGuard<'a, ()>,
 }
 
-/// Locks the directory, waiting for whoever changes it, and puts right what a dead holder left half done.
+/// Locks the directory, waiting for whoever changes it, at most for `limit`, and puts right what a dead holder left half done.
 ///
-/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart. `terms` are those of the participant
-/// on whose behalf cells are claimed.
-pub(crate) fn lock<'a>(mapped: &'a Mapped, terms: &'a Terms, mutex: &'a Mutex<()>) -> io::Result<Locked<'a>> {
+/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart.
+pub(crate) fn lock<'a>(
+    author: Author<'a>,
+    mutex: &'a Mutex<()>,
+    limit: Duration,
+) -> Result<Locked<'a>, DirectoryError> {
     let thread = mutex.lock().unwrap_or_else(PoisonError::into_inner);
-    lock::lock(mapped.fd(), LockByte::Directory.offset())?;
-    let locked = Locked { mapped, terms, _thread: thread };
+    let mapped = author.mapped;
+    if !lock::lock_within(mapped.fd(), LockByte::Directory.offset(), limit)? {
+        return Err(DirectoryError::Busy { pid: mapped.books().holder.load(Ordering::Relaxed), waited: limit });
+    }
+    mapped.books().holder.store(std::process::id(), Ordering::Relaxed);
+    let locked = Locked { author, _thread: thread };
     locked.finish_what_a_dead_holder_began();
     Ok(locked)
 }
@@ -98,27 +121,39 @@ pub(crate) fn lock<'a>(mapped: &'a Mapped, terms: &'a Terms, mutex: &'a Mutex<()
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         // If this fails, closing the file does it.
-        let _ = lock::unlock(self.mapped.fd(), LockByte::Directory.offset());
+        let _ = lock::unlock(self.author.mapped.fd(), LockByte::Directory.offset());
     }
 }
 
 impl Locked<'_> {
     /// Gives the key a slot, unless it has one.
     pub(crate) fn insert(&self, key: &Key) -> Result<Place, Full> {
-        if let Some(place) = find(self.mapped, key) {
+        if let Some(place) = find(self.author.mapped, key) {
             return Ok(place);
+        }
+        if !probe(self.active_table(), key.hash()).any(|position| self.entry(position) == EMPTY) {
+            // There are always more places than slots, so something else has written into the index.
+            self.rebuild();
+            if let Some(place) = find(self.author.mapped, key) {
+                return Ok(place);
+            }
         }
         let slot = self.take_free_slot()?;
         let header = self.header(slot);
+        // A version that a key ever had is not given to it again, whatever slots it has lived in.
+        let born = self.on_ring(slot, |ring| ring.skip_to(self.books().highest.load(Ordering::Relaxed)));
         // Release: the generation that made this slot nobody's is seen by whoever reads a word of the new key.
         fence(Ordering::Release);
         key.store(&header.key);
-        header.born.store(self.on_ring(slot, |ring| ring.head().version()), Ordering::Relaxed);
+        header.key_hash.store(key.hash(), Ordering::Relaxed);
+        header.born.store(born, Ordering::Relaxed);
         let generation = header.generation.load(Ordering::Relaxed).wrapping_add(1);
         // Release: pairs with the acquire in `Ring::generation` and `place_of`; key and `born` are in place.
         header.generation.store(generation, Ordering::Release);
-        self.add_to_index(key.hash(), slot);
-        let books = self.mapped.books();
+        if put(self.active_table(), key.hash(), slot) == TOMBSTONE {
+            self.count_tombstones(|tombstones| tombstones.saturating_sub(1));
+        }
+        let books = self.books();
         books.live.store(books.live.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.close_journal();
         Ok(Place { slot, generation })
@@ -126,16 +161,13 @@ impl Locked<'_> {
 
     /// Takes the key's slot away and empties it; the slot that it was, if there was one. Waiters are not woken yet.
     pub(crate) fn remove(&self, key: &Key) -> Option<u32> {
-        let Place { slot, generation } = find(self.mapped, key)?;
+        let Place { slot, .. } = find(self.author.mapped, key)?;
         self.open_journal(slot);
-        let header = self.header(slot);
-        // Release: pairs with the acquire in `Ring::generation`. Must come before the move of `head` in `clear`.
-        header.generation.store(generation.wrapping_add(1), Ordering::Release);
-        self.on_ring(slot, |ring| ring.clear());
+        self.empty(slot);
         self.drop_from_index(key.hash(), slot);
-        let books = self.mapped.books();
+        let books = self.books();
         books.live.store(books.live.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
-        header.next_free.store(books.free.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.header(slot).next_free.store(books.free.load(Ordering::Relaxed), Ordering::Relaxed);
         books.free.store(slot + 1, Ordering::Relaxed);
         if books.tombstones.load(Ordering::Relaxed) as usize > self.active_table().len() / 4 {
             self.rebuild();
@@ -144,129 +176,187 @@ impl Locked<'_> {
         Some(slot)
     }
 
+    /// All slots that were ever used.
+    pub(crate) fn slots(&self) -> std::ops::Range<u32> {
+        0..self.author.mapped.used_slots()
+    }
+
+    /// Takes key and values out of a slot.
+    fn empty(&self, slot: u32) {
+        let header = self.header(slot);
+        disown(header);
+        // Release: who reads a word of the key that is gone sees that the generation is another.
+        fence(Ordering::Release);
+        if self.author.terms.vacuum() {
+            Key::erase(&header.key);
+        }
+        let version = self.on_ring(slot, |ring| {
+            ring.clear(self.author.reaper);
+            ring.head().version()
+        });
+        let highest = &self.books().highest;
+        highest.store(highest.load(Ordering::Relaxed).max(version).min(MAX_VERSION), Ordering::Relaxed);
+    }
+
     /// Takes a slot off the list of given-back ones, or a fresh one, and opens the journal for it.
     fn take_free_slot(&self) -> Result<u32, Full> {
-        let books = self.mapped.books();
+        let (books, slots) = (self.books(), self.author.mapped.geometry.slots);
+        if let Some(slot) = books.free.load(Ordering::Relaxed).checked_sub(1) {
+            if slot >= slots || has_key(self.generation(slot)) {
+                // The list leads astray: the books are damaged. The slots are not.
+                self.rebuild();
+                return self.take_listed_slot().or_else(|Full| self.take_fresh_slot());
+            }
+            return self.take_listed_slot();
+        }
+        self.take_fresh_slot()
+    }
+
+    fn take_listed_slot(&self) -> Result<u32, Full> {
+        let books = self.books();
+        let slot = books.free.load(Ordering::Relaxed).checked_sub(1).ok_or(Full)?;
+        self.open_journal(slot);
+        books.free.store(self.header(slot).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
+        Ok(slot)
+    }
+
+    fn take_fresh_slot(&self) -> Result<u32, Full> {
+        let books = self.books();
         let fresh = books.fresh.load(Ordering::Relaxed);
-        let candidate = books.free.load(Ordering::Relaxed).checked_sub(1).unwrap_or(fresh);
-        if candidate >= self.mapped.geometry.slots {
+        if fresh >= self.author.mapped.geometry.slots {
             return Err(Full);
         }
-        self.open_journal(candidate);
-        if candidate == fresh {
-            books.fresh.store(fresh + 1, Ordering::Relaxed);
-        } else {
-            books.free.store(self.header(candidate).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
+        if has_key(self.generation(fresh)) {
+            // As above.
+            self.rebuild();
+            return self.take_listed_slot();
         }
-        if !has_key(self.header(candidate).generation.load(Ordering::Relaxed)) {
-            return Ok(candidate);
+        self.open_journal(fresh);
+        books.fresh.store(fresh + 1, Ordering::Relaxed);
+        if self.author.mapped.checksums {
+            // Cells of a slot that nobody knows may be older than their headers, in a file whose machine stopped.
+            self.on_ring(fresh, |ring| ring.wipe());
         }
-        // The list leads to a slot in use: the books are damaged. The slots are not.
-        self.rebuild();
-        let free = books.free.load(Ordering::Relaxed).checked_sub(1).ok_or(Full)?;
-        books.free.store(self.header(free).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.open_journal(free);
-        Ok(free)
+        Ok(fresh)
     }
 
     fn finish_what_a_dead_holder_began(&self) {
-        let Some(slot) = self.mapped.books().journal.load(Ordering::Acquire).checked_sub(1) else {
+        let Some(slot) = self.books().journal.load(Ordering::Acquire).checked_sub(1) else {
             return;
         };
-        if slot < self.mapped.geometry.slots && !has_key(self.header(slot).generation.load(Ordering::Acquire)) {
-            self.on_ring(slot, |ring| ring.clear());
+        if slot < self.author.mapped.geometry.slots && !has_key(self.generation(slot)) {
+            self.empty(slot);
         }
         self.rebuild();
         self.close_journal();
     }
 
-    /// Makes index, list of free slots and counts anew from the slots.
     fn rebuild(&self) {
-        let books = self.mapped.books();
-        let next = books.active.load(Ordering::Relaxed).wrapping_add(1);
-        // Release: pairs with the acquire fence in `find`; who reads an entry written below sees that the table it
-        // belongs to has not been in use for a while.
-        fence(Ordering::Release);
-        let table = self.mapped.index(next);
-        for entry in table {
-            entry.store(EMPTY, Ordering::Relaxed);
-        }
-        let used = self.mapped.used_slots();
-        let (mut live, mut free) = (0, 0);
-        for slot in (0..used).rev() {
-            let header = self.header(slot);
-            if has_key(header.generation.load(Ordering::Relaxed)) {
-                live += 1;
-                put(table, Key::load(&header.key).hash(), slot);
-            } else {
-                header.next_free.store(free, Ordering::Relaxed);
-                free = slot + 1;
-            }
-        }
-        books.free.store(free, Ordering::Relaxed);
-        books.fresh.store(used, Ordering::Relaxed);
-        books.live.store(live, Ordering::Relaxed);
-        books.tombstones.store(0, Ordering::Relaxed);
-        // Release: pairs with the acquire in `find`.
-        books.active.store(next, Ordering::Release);
-    }
-
-    fn add_to_index(&self, hash: u64, slot: u32) {
-        if put(self.active_table(), hash, slot) == TOMBSTONE {
-            let tombstones = &self.mapped.books().tombstones;
-            tombstones.store(tombstones.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
-        }
+        make_anew(self.author.mapped, self.author.mapped.used_slots());
     }
 
     /// Buries the slot's entry. Tombstones right before a free entry end no search that it would not end: they go too.
     fn drop_from_index(&self, hash: u64, slot: u32) {
         let table = self.active_table();
-        let entry = |position: usize| table[position].load(Ordering::Relaxed);
         let Some(position) = probe(table, hash)
-            .take_while(|&position| entry(position) != EMPTY)
-            .find(|&position| entry(position) != TOMBSTONE && slot_of(entry(position)) == Some(slot))
+            .take_while(|&position| self.entry(position) != EMPTY)
+            .find(|&position| self.entry(position) != TOMBSTONE && slot_of(self.entry(position)) == Some(slot))
         else {
             return;
         };
         table[position].store(TOMBSTONE, Ordering::Release);
         let before = |position: usize| (position + table.len() - 1) % table.len();
-        let mut tombstones = self.mapped.books().tombstones.load(Ordering::Relaxed).saturating_add(1);
-        if entry((position + 1) % table.len()) == EMPTY {
+        let mut cleared = 0;
+        if self.entry((position + 1) % table.len()) == EMPTY {
             let mut last = position;
-            while entry(last) == TOMBSTONE {
+            while self.entry(last) == TOMBSTONE {
                 table[last].store(EMPTY, Ordering::Release);
-                tombstones = tombstones.saturating_sub(1);
+                cleared += 1;
                 last = before(last);
             }
         }
-        self.mapped.books().tombstones.store(tombstones, Ordering::Relaxed);
+        self.count_tombstones(|tombstones| tombstones.saturating_add(1).saturating_sub(cleared));
+    }
+
+    fn count_tombstones(&self, change: impl FnOnce(u32) -> u32) {
+        let tombstones = &self.books().tombstones;
+        tombstones.store(change(tombstones.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 
     fn open_journal(&self, slot: u32) {
-        self.mapped.books().journal.store(slot + 1, Ordering::Relaxed);
+        self.books().journal.store(slot + 1, Ordering::Relaxed);
         // Release: nothing of the change is written before its mark, so that a kill in the middle is always seen.
         fence(Ordering::Release);
     }
 
     fn close_journal(&self) {
         // Release: not before all of the change is written.
-        self.mapped.books().journal.store(0, Ordering::Release);
+        self.books().journal.store(0, Ordering::Release);
     }
 
     fn active_table(&self) -> &[AtomicU64] {
-        self.mapped.index(self.mapped.books().active.load(Ordering::Relaxed))
+        self.author.mapped.index(self.books().active.load(Ordering::Relaxed))
+    }
+
+    fn entry(&self, position: usize) -> u64 {
+        self.active_table()[position].load(Ordering::Relaxed)
+    }
+
+    fn books(&self) -> &Books {
+        self.author.mapped.books()
     }
 
     fn header(&self, slot: u32) -> &SlotHeader {
-        self.mapped.slot(slot).header
+        self.author.mapped.slot(slot).header
+    }
+
+    fn generation(&self, slot: u32) -> u64 {
+        self.header(slot).generation.load(Ordering::Acquire)
     }
 
     fn on_ring<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
-        act(Ring::new(&self.mapped.slot(slot), self.terms))
+        act(Ring::new(&self.author.mapped.slot(slot), self.author.terms))
     }
 }
 
-fn has_key(generation: u64) -> bool {
+/// Makes index, list of free slots and counts anew from the first `used` slots. The caller has the lock.
+pub(super) fn make_anew(mapped: &Mapped, used: u32) {
+    let books = mapped.books();
+    let next = books.active.load(Ordering::Relaxed).wrapping_add(1);
+    // Release: pairs with the acquire fence in `find`; who reads an entry written below sees that the table it
+    // belongs to has not been in use for a while.
+    fence(Ordering::Release);
+    let table = mapped.index(next);
+    for entry in table {
+        entry.store(EMPTY, Ordering::Relaxed);
+    }
+    let (mut live, mut free) = (0, 0);
+    for slot in (0..used).rev() {
+        let header = mapped.slot(slot).header;
+        if has_key(header.generation.load(Ordering::Relaxed)) {
+            live += 1;
+            put(table, Key::load(&header.key).hash(), slot);
+        } else {
+            header.next_free.store(free, Ordering::Relaxed);
+            free = slot + 1;
+        }
+    }
+    books.free.store(free, Ordering::Relaxed);
+    books.fresh.store(used, Ordering::Relaxed);
+    books.live.store(live, Ordering::Relaxed);
+    books.tombstones.store(0, Ordering::Relaxed);
+    // Release: pairs with the acquire in `find`.
+    books.active.store(next, Ordering::Release);
+}
+
+/// Takes the key away from a slot that has one. Its words stay, and mean nothing.
+pub(super) fn disown(header: &SlotHeader) {
+    let generation = header.generation.load(Ordering::Relaxed);
+    // SeqCst: pairs with the acquire in `Ring::generation`, and with `Ring::is_obsolete`. Before the move of `head` in `clear`.
+    header.generation.store(generation.wrapping_add(generation % 2), Ordering::SeqCst);
+}
+
+pub(super) fn has_key(generation: u64) -> bool {
     generation % 2 == 1
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with a store, one enum for each kind of operation.
 
 use std::io;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -12,10 +13,10 @@ use crate::region::records::PARTICIPANTS;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The name cannot be a file name under `/dev/shm`.
-    #[error("{name:?} cannot name a store in shared memory: {reason}")]
+    /// The name cannot be a file name under `/dev/shm`, or the path that of a file.
+    #[error("{name:?} cannot name a store: {reason}")]
     Name {
-        /// The name as it was given.
+        /// The name or path as it was given.
         name: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -35,20 +36,44 @@ pub enum OpenError {
         /// The name that was to be created.
         name: String,
     },
-    /// The store belongs to somebody who did not share it.
-    #[error("no permission to open {name:?} for reading and writing: its owner decides who may, by its mode")]
+    /// The store, or the directory in which it should be, belongs to somebody who did not share it.
+    #[error(
+        "no permission to {action} {name:?}: whoever owns it decides who may read and write it, by its mode and that of its directory"
+    )]
     PermissionDenied {
-        /// The name that was to be opened.
+        /// What was to be done.
+        action: &'static str,
+        /// The name or path it was to be done to.
         name: String,
     },
-    /// Shared memory has not as much room as the store needs.
+    /// The file system takes no changes.
     #[error(
-        "not enough shared memory: {name:?} needs {needed} bytes and /dev/shm has {available} left; \
-         ask for fewer slots, smaller values or less history, or make /dev/shm larger"
+        "cannot {action} {name:?}: its file system is read-only; a store must be writable, by those who read it too"
+    )]
+    ReadOnly {
+        /// What was to be done.
+        action: &'static str,
+        /// The path it was to be done to.
+        name: String,
+    },
+    /// The file should be in a directory that is not there.
+    #[error("there is no directory {directory:?} for {name:?} to be in: create it first")]
+    NoDirectory {
+        /// The path of the store.
+        name: String,
+        /// The directory that is missing, or is none.
+        directory: String,
+    },
+    /// There is not as much room as the store needs.
+    #[error(
+        "not enough room: {name:?} needs {needed} bytes and {directory} has {available} left; \
+         ask for fewer slots, smaller values or less history, make room, or create it sparse"
     )]
     NoSpace {
-        /// The name that was to be created.
+        /// The name or path that was to be created.
         name: String,
+        /// Where the room is missing.
+        directory: String,
         /// Bytes that the store needs.
         needed: u64,
         /// Bytes that were available.
@@ -98,6 +123,31 @@ pub enum OpenError {
     #[error("{name:?} is open {PARTICIPANTS} times already, which is all a store has room for: close one first")]
     TooManyParticipants {
         /// The name that was to be opened.
+        name: String,
+    },
+    /// Something that is no splinter-bus holds locks on the whole file.
+    #[error(
+        "another program holds locks on {name:?} that a store needs for itself: end that program, or let it unlock the file"
+    )]
+    LockedOut {
+        /// The name that was to be opened.
+        name: String,
+    },
+    /// Somebody else is making the store sound, and does not come to an end.
+    #[error("process {pid} has been checking or changing {name:?} for long: let it go on if it is stopped, or end it")]
+    Busy {
+        /// The path that was to be opened.
+        name: String,
+        /// The process as it sees itself; 0 if it is none of splinter-bus.
+        pid: u32,
+    },
+    /// A copy of a store in shared memory. Without checksums nobody can tell what in it is whole.
+    #[error(
+        "{name:?} is a copy of a store in shared memory, which carries no checksums, so nobody can tell what in it is whole; \
+         open the original, or create stores that are to be copied in a file"
+    )]
+    Copied {
+        /// The path that was to be opened.
         name: String,
     },
     /// The name changed hands while we opened it, again and again.
@@ -185,6 +235,26 @@ pub enum KeyError {
     },
 }
 
+/// Why keys could not be created or removed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// Somebody else is creating or removing a key, and does not come to an end. Keys that exist are not affected.
+    #[error(
+        "process {pid} has been creating or removing a key for more than {}: let it go on if it is stopped, or end it",
+        humantime::format_duration(*waited)
+    )]
+    Busy {
+        /// The process as it sees itself; 0 if it is none of splinter-bus.
+        pid: u32,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The kernel refused to lock the directory.
+    #[error("the operating system refused to lock the directory of keys")]
+    Io(#[from] io::Error),
+}
+
 /// Why a value was not set.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -215,9 +285,9 @@ pub enum SetError {
     /// The key's slot has published as many versions as it can count.
     #[error("the slot of this key has used up its 2^48 versions: create a new store")]
     Exhausted,
-    /// The kernel refused to lock the directory.
-    #[error("the operating system refused to lock the directory of keys")]
-    Io(#[from] io::Error),
+    /// The directory of keys could not be locked.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
 }
 
 /// Why a value was not read.
@@ -230,9 +300,54 @@ pub enum GetError {
     /// The key was removed since this handle was made.
     #[error("the key was removed from the store: get a handle on it again")]
     Removed,
+    /// The key had a value, of which no version was whole after the machine stopped or in the copy.
+    #[error("the value of this key was lost when the machine stopped, or while its file was copied: set it anew")]
+    Lost,
     /// The key's words contradict each other.
     #[error("the slot of this key is damaged: something other than splinter-bus wrote into the store; create it anew")]
     Damaged,
+}
+
+/// Why a value was not appended to.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// As when the value is set.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// As when the value is read.
+    #[error(transparent)]
+    Get(#[from] GetError),
+}
+
+/// Why an integer was not read or changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum IntegerError {
+    /// The key's value is not one of 8 bytes.
+    #[error(
+        "the value of this key has {len} bytes, which is no integer: integers have 8; use another key, or set it to one"
+    )]
+    NotAnInteger {
+        /// The value's length in bytes.
+        len: usize,
+    },
+    /// As when the value is set.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// As when the value is read.
+    #[error(transparent)]
+    Get(#[from] GetError),
+}
+
+/// Why keys were not matched with a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{pattern:?} is not a pattern of keys: {reason}")]
+pub struct PatternError {
+    /// The pattern as it was given.
+    pub pattern: String,
+    /// What is wrong with it, and where.
+    pub reason: String,
 }
 
 /// Why a key was not removed.
@@ -242,9 +357,9 @@ pub enum UnsetError {
     /// Not a key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The kernel refused to lock the directory.
-    #[error("the operating system refused to lock the directory of keys")]
-    Io(#[from] io::Error),
+    /// The directory of keys could not be locked.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
 }
 
 /// Why a key could not be declared.
@@ -260,9 +375,9 @@ pub enum SlotError {
         /// The number of slots.
         slots: u32,
     },
-    /// The kernel refused to lock the directory.
-    #[error("the operating system refused to lock the directory of keys")]
-    Io(#[from] io::Error),
+    /// The directory of keys could not be locked.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
 }
 
 impl From<SlotError> for SetError {
@@ -270,7 +385,7 @@ impl From<SlotError> for SetError {
         match error {
             SlotError::Key(error) => Self::Key(error),
             SlotError::Full { slots } => Self::Full { slots },
-            SlotError::Io(error) => Self::Io(error),
+            SlotError::Directory(error) => Self::Directory(error),
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::region::records::{
     CACHE_LINE, CellHeader, PARTICIPANTS, ParticipantEntry, SCHEMAS, SchemaEntry, SlotHeader, StoreHeader,
 };
 
+/// Every part of a store begins at a multiple of this.
+const ALIGNMENT: usize = align_of::<SlotHeader>();
+
 /// The largest number of slots.
 pub const MAX_SLOTS: u32 = 1 << 24;
 /// The largest value in bytes: 1 GiB.
@@ -75,10 +78,10 @@ impl Layout {
     fn of(geometry: Geometry) -> Option<Self> {
         let slots = geometry.slots as usize;
         let index_len = (2 * slots).next_power_of_two();
-        let mut end = size_of::<StoreHeader>();
+        let mut end = size_of::<StoreHeader>().next_multiple_of(ALIGNMENT);
         let mut place = |len: usize| {
             let start = end;
-            end = end.checked_add(len)?.checked_next_multiple_of(CACHE_LINE)?;
+            end = end.checked_add(len)?.checked_next_multiple_of(ALIGNMENT)?;
             Some(start)
         };
         let participants = place(PARTICIPANTS * size_of::<ParticipantEntry>())?;
@@ -148,14 +151,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_overlaps_and_everything_starts_on_a_cache_line() {
+    fn nothing_overlaps_and_everything_is_aligned() {
         for (slots, max_value_size, history) in [(1, 1, 1), (3, 100, 7), (128, 4096, 16), (65_536, 64, 1)] {
             let layout = Geometry { slots, max_value_size, history, spare: 2 }.layout().unwrap();
             let mut starts = vec![0, layout.participants, layout.schemas];
             starts.extend(layout.indexes);
             starts.extend([layout.slots, layout.cells, layout.total_len]);
             assert!(starts.is_sorted_by(|a, b| a < b), "{starts:?}");
-            assert!(starts.iter().all(|start| start.is_multiple_of(CACHE_LINE)));
+            assert!(starts.iter().all(|start| start.is_multiple_of(ALIGNMENT)));
             assert!(layout.cell_stride >= 48 + max_value_size as usize);
         }
     }

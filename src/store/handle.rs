@@ -1,25 +1,25 @@
-//! An open store.
+//! An open store: coming by one, and what can be done with single keys. The store as a whole is `administration.rs`.
 
 use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::directory::{self, Full, Place};
-use super::error::{GetError, OpenError, SetError, SlotError, UnsetError};
+use super::directory::{self, Full, LONGEST_WAIT, Place};
+use super::error::{AppendError, GetError, OpenError, PatternError, SetError, SlotError, UnsetError};
 use super::geometry::Geometry;
+use super::inner::Inner;
+use super::integer::Integer;
 use super::key::Key;
+use super::location::Location;
 use super::mapped::Mapped;
 use super::open;
 use super::options::StoreOptions;
-use super::participant::{self, Participant};
-use super::pin::LocalPins;
-use super::ring::{Reaper, Ring, Terms};
+use super::participant::Participant;
+use super::recover::Recovery;
 use super::schema;
 use super::slot::Slot;
-use crate::os::{clock, futex};
-use crate::region::mapping::SlotLease;
-use crate::region::records::PARTICIPANTS;
-use crate::sync::Ordering;
+use super::snapshot::SlotSnapshot;
+use super::wait::{Deadline, Spin};
 
 /// A key-value store in shared memory: bytes in, bytes out, among any number of processes.
 ///
@@ -43,28 +43,7 @@ use crate::sync::Ordering;
 /// ```
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
-}
-
-/// What all handles of one opening share.
-pub(crate) struct Inner {
-    pub(crate) mapped: Mapped,
-    pub(crate) me: Participant,
-    terms: Terms,
-    /// Keeps threads apart that would take the lock of the same dead participant: locks belong to the open file.
-    reaping: Mutex<()>,
-    changing_directory: Mutex<()>,
-    pub(crate) pins: LocalPins,
-}
-
-/// What readers rejected in a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Diagnostics {
-    /// Frames that were damaged, or of another type than the reader's.
-    pub parse_failures: u64,
-    /// When the last of them was rejected, in nanoseconds since the Unix epoch; 0 if none was.
-    pub last_failure_epoch: u64,
+    pub(super) inner: Arc<Inner>,
 }
 
 impl Store {
@@ -73,17 +52,45 @@ impl Store {
     /// # Errors
     ///
     /// As [`StoreOptions::create`].
-    pub fn create(name: &str) -> Result<Self, OpenError> {
-        StoreOptions::new().create(name)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{OpenError, Store};
+    ///
+    /// # let name = format!("splinter-doc-store-create-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert!(matches!(Store::create(&name), Err(OpenError::AlreadyExists { .. })));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create(location: impl Into<Location>) -> Result<Self, OpenError> {
+        StoreOptions::new().create(location)
     }
 
-    /// Opens the store `name`. Does not block.
+    /// Opens a store.
+    ///
+    /// Does not block, unless the store is in a file and the machine has stopped since it was last used, or the file is a copy:
+    /// then whoever opens it first makes sure of every value, and others wait. See [`recovery`](Self::recovery).
     ///
     /// # Errors
     ///
     /// [`OpenError`]: no such store, no permission, not a store of this version, damaged, or open 128 times already.
-    pub fn open(name: &str) -> Result<Self, OpenError> {
-        open::open(name)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{OpenError, Store};
+    ///
+    /// # let name = format!("splinter-doc-store-open-{}", std::process::id());
+    /// assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })));
+    /// Store::create(&name)?.set("k", b"v")?;
+    /// assert_eq!(Store::open(&name)?.get("k")?.as_deref(), Some(&b"v"[..]));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(location: impl Into<Location>) -> Result<Self, OpenError> {
+        open::open(&location.into())
     }
 
     /// Creates a store with the default [options](StoreOptions), or opens it if it exists.
@@ -91,51 +98,99 @@ impl Store {
     /// # Errors
     ///
     /// As [`StoreOptions::create_or_open`].
-    pub fn create_or_open(name: &str) -> Result<Self, OpenError> {
-        StoreOptions::new().create_or_open(name)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-create-or-open-{}", std::process::id());
+    /// let (first, second) = (Store::create_or_open(&name)?, Store::create_or_open(&name)?);
+    /// assert_ne!(first.participant(), second.participant());
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create_or_open(location: impl Into<Location>) -> Result<Self, OpenError> {
+        StoreOptions::new().create_or_open(location)
     }
 
-    /// Opens the store `name`, or creates it with the default [options](StoreOptions) if it does not exist.
+    /// Opens a store, or creates it with the default [options](StoreOptions) if it does not exist.
     ///
     /// # Errors
     ///
     /// As [`StoreOptions::open_or_create`].
-    pub fn open_or_create(name: &str) -> Result<Self, OpenError> {
-        StoreOptions::new().open_or_create(name)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-open-or-create-{}", std::process::id());
+    /// let store = Store::open_or_create(&name)?;
+    /// assert_eq!(store.geometry().slots, 128);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_or_create(location: impl Into<Location>) -> Result<Self, OpenError> {
+        StoreOptions::new().open_or_create(location)
     }
 
-    /// Removes the name. Whoever has the store open keeps it, nameless, until they close it; its memory is freed then.
+    /// Removes a store's name. Whoever has the store open keeps it, nameless, until they close it; its space is freed then.
     ///
     /// # Errors
     ///
     /// [`OpenError`]: no such store, no permission, or not a splinter store, which is then left alone.
-    pub fn remove(name: &str) -> Result<(), OpenError> {
-        open::remove(name)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-remove-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// Store::remove(&name)?;
+    /// assert!(Store::open(&name).is_err());
+    /// store.set("k", b"v")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn remove(location: impl Into<Location>) -> Result<(), OpenError> {
+        open::remove(&location.into())
     }
 
-    pub(super) fn new(mapped: Mapped, me: Participant) -> Self {
-        let inner = Inner {
-            terms: mapped.terms(me.id),
-            mapped,
-            me,
-            reaping: Mutex::default(),
-            changing_directory: Mutex::default(),
-            pins: LocalPins::default(),
-        };
-        Self { inner: Arc::new(inner) }
+    pub(super) fn new(mapped: Mapped, me: Participant, recovery: Option<Recovery>) -> Self {
+        Self { inner: Arc::new(Inner::new(mapped, me, recovery)) }
     }
 
     pub(super) fn mapped(&self) -> &Mapped {
         &self.inner.mapped
     }
 
-    /// The name under which the store was opened.
+    /// Where the store was opened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-location-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert_eq!(store.location().to_string(), name);
+    /// # Store::remove(store.location())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.inner.mapped.name
+    pub fn location(&self) -> &Location {
+        &self.inner.mapped.location
     }
 
     /// The store's shape.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-geometry-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert_eq!((store.geometry().max_value_size, store.geometry().history), (4096, 16));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn geometry(&self) -> Geometry {
         self.inner.mapped.geometry
@@ -143,7 +198,7 @@ impl Store {
 
     /// Sets the key's value, creating the key if there is none, and gives the version. Copies the bytes.
     ///
-    /// Lock-free for a key that exists. Creating one waits for whoever is creating or removing another.
+    /// Lock-free for a key that exists. Creating one waits for whoever is creating or removing another, ten seconds at most.
     ///
     /// # Errors
     ///
@@ -164,7 +219,7 @@ impl Store {
     /// ```
     pub fn set(&self, key: &str, value: &[u8]) -> Result<u64, SetError> {
         // Before a key is created for what cannot be its value.
-        self.inner.check_len(value)?;
+        self.inner.check_len(value.len())?;
         loop {
             match self.slot(key)?.set(value) {
                 // Somebody removed the key in between, as if before us: it is created anew.
@@ -174,117 +229,334 @@ impl Store {
         }
     }
 
+    /// Puts bytes behind the key's value, as one update, and gives the version. A key without a value is set to them.
+    ///
+    /// Of several who append at once, each finds the others' bytes, whole, before or behind its own. Blocks as
+    /// [`set`](Self::set) does.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]: as when setting the whole, too large among it; or a value that cannot be read. The old value stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-append-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.append("log", b"one,")?;
+    /// assert_eq!(store.append("log", b"two")?, 2);
+    /// assert_eq!(store.get("log")?.as_deref(), Some(&b"one,two"[..]));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, AppendError> {
+        self.inner.check_len(bytes.len())?;
+        loop {
+            match self.slot(key).map_err(SetError::from)?.append(bytes) {
+                Err(AppendError::Set(SetError::Removed)) => {}
+                done => return done,
+            }
+        }
+    }
+
     /// The key's newest value, copied; `None` if there is no such key, or nothing was set under it yet. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`GetError`]: no key, or a damaged store.
+    /// [`GetError`]: no key, or a value that was lost or damaged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-get-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert_eq!(store.get("k")?, None);
+    /// store.set("k", b"")?;
+    /// assert_eq!(store.get("k")?, Some(vec![]));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, GetError> {
         let mut value = Vec::new();
         Ok(self.get_into(key, &mut value)?.map(|_| value))
     }
 
     /// Copies the key's newest value into `value`, replacing what it held, and gives the version; `None`, and `value` as
-    /// good as empty, if there is none. Never blocks.
+    /// good as empty, if there is none. Allocates only if `value` is too small. Never blocks.
     ///
     /// # Errors
     ///
     /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-get-into-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.set("k", b"v")?;
+    /// let mut value = Vec::with_capacity(4096);
+    /// assert_eq!(store.get_into("k", &mut value)?, Some(1));
+    /// assert_eq!(value, b"v");
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn get_into(&self, key: &str, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
-        let key = Key::new(key)?;
-        loop {
-            let Some(place) = directory::find(&self.inner.mapped, &key) else {
-                return Ok(None);
-            };
-            match self.at(place).get_into(value) {
-                // Somebody removed the key in between: look for it again.
-                Err(GetError::Removed) => {}
-                done => return done,
-            }
-        }
+        Ok(self.on_existing(key, |slot| slot.get_into(value))?.flatten())
     }
 
-    /// A handle on the key's slot, creating the key, without a value, if there is none.
+    /// The length of the key's newest value in bytes; `None` if there is no such key, or nothing was set under it yet. Never
+    /// blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-size-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.set("k", b"value")?;
+    /// assert_eq!((store.size("k")?, store.size("other")?), (Some(5), None));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn size(&self, key: &str) -> Result<Option<usize>, GetError> {
+        Ok(self.on_existing(key, Slot::size)?.flatten())
+    }
+
+    /// What there is to know of a key at one moment, without its value; `None` if there is no such key. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-snapshot-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.set("k", b"value")?;
+    /// let snapshot = store.slot_snapshot("k")?.unwrap();
+    /// assert_eq!((snapshot.version, snapshot.len), (1, Some(5)));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn slot_snapshot(&self, key: &str) -> Result<Option<SlotSnapshot>, GetError> {
+        self.on_existing(key, Slot::snapshot)
+    }
+
+    /// A handle on the key's slot, creating the key, without a value, if there is none. Blocks as [`set`](Self::set) does.
     ///
     /// # Errors
     ///
     /// [`SlotError`]: no key, or every slot has one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// let slot = store.slot("k")?;
+    /// slot.set(b"v")?;
+    /// assert_eq!(store.get("k")?.as_deref(), Some(&b"v"[..]));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn slot(&self, key: &str) -> Result<Slot, SlotError> {
+        self.slot_within(key, LONGEST_WAIT)
+    }
+
+    /// As [`slot`](Self::slot), waiting no longer than `limit`.
+    pub(crate) fn slot_within(&self, key: &str, limit: Duration) -> Result<Slot, SlotError> {
         let key = Key::new(key)?;
         if let Some(place) = directory::find(&self.inner.mapped, &key) {
             return Ok(self.at(place));
         }
-        match self.inner.directory()?.insert(&key) {
+        match self.inner.directory(limit)?.insert(&key) {
             Ok(place) => Ok(self.at(place)),
             Err(Full) => Err(SlotError::Full { slots: self.geometry().slots }),
         }
     }
 
-    /// Removes the key and its values; whether there was one. Waits for whoever is creating or removing a key.
+    /// A handle on a key whose value is an integer, creating the key if there is none. Blocks as [`set`](Self::set) does.
     ///
-    /// With auto-vacuum on, no byte of its values is left in the store, but where a reader has one pinned.
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-integer-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert_eq!(store.integer("tokens")?.fetch_add(7)?, 0);
+    /// assert_eq!(store.integer("tokens")?.get()?, Some(7));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn integer(&self, key: &str) -> Result<Integer, SlotError> {
+        Ok(Integer::new(self.slot(key)?))
+    }
+
+    /// Removes the key and its values; whether there was one. Waits for whoever is creating or removing a key, ten seconds at
+    /// most.
+    ///
+    /// With auto-vacuum on, no byte of its name and values is left in its slot. Where a reader has a value pinned, or a writer is
+    /// stopped in the middle of a publish, that is so once they let go.
     ///
     /// # Errors
     ///
     /// [`UnsetError`]: no key, or the directory could not be locked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-unset-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.set("k", b"v")?;
+    /// assert!(store.unset("k")?);
+    /// assert!(!store.unset("k")?);
+    /// assert_eq!(store.get("k")?, None);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unset(&self, key: &str) -> Result<bool, UnsetError> {
         let key = Key::new(key)?;
-        let removed = self.inner.directory()?.remove(&key);
+        let removed = self.inner.directory(LONGEST_WAIT)?.remove(&key);
         if let Some(slot) = removed {
             self.inner.wake(self.inner.ring(&self.inner.lease(slot)));
         }
         Ok(removed.is_some())
     }
 
-    /// All keys, sorted. A key that is created or removed meanwhile may or may not be among them.
+    /// All keys, sorted, each once. A key that is created or removed meanwhile may or may not be among them. Never blocks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-keys-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.set("b", b"")?;
+    /// store.set("a", b"")?;
+    /// assert_eq!(store.keys(), ["a", "b"]);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        let mut keys = directory::keys(&self.inner.mapped);
+        let mut keys: Vec<_> = directory::keys(&self.inner.mapped).map(|(_, key)| key).collect();
         keys.sort_unstable();
+        keys.dedup();
         keys
     }
 
-    /// This open handle, as others see it.
-    #[must_use]
-    pub fn participant(&self) -> Participant {
-        self.inner.me
-    }
-
-    /// Everyone who has the store open now.
+    /// The keys that match a pattern, sorted, each once: `?` is any character, `*` any number of them, `[abc]`, `[a-z]` and
+    /// `[!a-z]` one of those or none of them. Never blocks.
     ///
     /// # Errors
     ///
-    /// What the kernel said when it was asked for the locks.
-    pub fn participants(&self) -> io::Result<Vec<Participant>> {
-        participant::living(&self.inner.mapped, self.inner.me)
+    /// [`PatternError`]: not a pattern.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-keys-matching-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// for key in ["llm:prompt", "llm:reply:1", "llm:reply:2", "log"] {
+    ///     store.set(key, b"")?;
+    /// }
+    /// assert_eq!(store.keys_matching("llm:reply:*")?, ["llm:reply:1", "llm:reply:2"]);
+    /// assert!(store.keys_matching("[").is_err());
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keys_matching(&self, pattern: &str) -> Result<Vec<String>, PatternError> {
+        let matches = glob::Pattern::new(pattern)
+            .map_err(|error| PatternError { pattern: pattern.to_owned(), reason: error.to_string() })?;
+        let mut keys = self.keys();
+        keys.retain(|key| matches.matches(key));
+        Ok(keys)
     }
 
-    /// Whether a participant still has the store open. Known from the kernel at once, however it ended.
+    /// Waits until the key is set from now on, and gives the version; `None` if that did not happen in time. Without a
+    /// `timeout`, waits for ever.
     ///
-    /// A stopped process is alive.
+    /// The key is created, without a value, if there is none, so whoever waits may come before whoever sets. To miss no update
+    /// between two calls, use [`poll_after`](Self::poll_after).
     ///
     /// # Errors
     ///
-    /// What the kernel said when it was asked for the lock.
-    pub fn is_alive(&self, participant: Participant) -> io::Result<bool> {
-        participant::is_alive(&self.inner.mapped, participant, self.inner.me)
+    /// As [`slot`](Self::slot).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    ///
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-poll-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert_eq!(store.poll("k", Some(Duration::from_millis(1)))?, None);
+    /// let version = thread::scope(|scope| {
+    ///     let waiter = scope.spawn(|| store.poll("k", None));
+    ///     while !waiter.is_finished() {
+    ///         store.set("k", b"v").unwrap();
+    ///     }
+    ///     waiter.join().unwrap()
+    /// })?;
+    /// assert!(version >= Some(1));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll(&self, key: &str, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+        let seen = self.slot(key)?.version();
+        self.poll_after(key, seen, timeout)
     }
 
-    /// What readers of this store rejected so far.
-    #[must_use]
-    pub fn diagnostics(&self) -> Diagnostics {
-        let diagnostics = &self.inner.mapped.header().diagnostics;
-        Diagnostics {
-            parse_failures: diagnostics.parse_failures.load(Ordering::Relaxed),
-            last_failure_epoch: diagnostics.last_failure_epoch.load(Ordering::Relaxed),
+    /// Waits until the key has a version larger than `seen`, and gives the newest; `None` if that did not happen in time.
+    /// Without a `timeout`, waits for ever.
+    ///
+    /// No update between two calls is missed: pass the version that the last one gave. That holds across removals of the key,
+    /// too: no later key of the same name has a version that this one had. While it is waited for, a key that is removed is
+    /// created anew, without a value. Spins briefly, then sleeps. A writer that dies in the instant between publishing and
+    /// waking delays those who sleep by a tenth of a second at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-poll-after-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.set("k", b"first")?;
+    /// assert_eq!(store.poll_after("k", 0, None)?, Some(1));
+    /// store.set("k", b"second")?;
+    /// assert_eq!(store.poll_after("k", 1, None)?, Some(2));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll_after(&self, key: &str, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+        let (deadline, mut spin) = (Deadline::after(timeout), Spin::default());
+        loop {
+            // If not, somebody removed the key in between.
+            if let Ok(version) = self.slot(key)?.wait(seen, deadline, &mut spin) {
+                return Ok(version);
+            }
         }
-    }
-
-    /// Counts a value that its reader could make no sense of. The typed bus does this by itself.
-    pub fn report_parse_failure(&self) {
-        let diagnostics = &self.inner.mapped.header().diagnostics;
-        diagnostics.parse_failures.fetch_add(1, Ordering::Relaxed);
-        diagnostics.last_failure_epoch.fetch_max(clock::unix_nanos(), Ordering::Relaxed);
     }
 
     /// Remembers what a fingerprint stands for, as far as there is room.
@@ -297,69 +569,36 @@ impl Store {
         schema::recall(&self.inner.mapped, fingerprint)
     }
 
-    fn at(&self, place: Place) -> Slot {
+    pub(super) fn at(&self, place: Place) -> Slot {
         Slot::new(Arc::clone(&self.inner), place)
+    }
+
+    /// Reads from a key if there is one.
+    fn on_existing<T>(
+        &self,
+        key: &str,
+        mut read: impl FnMut(&Slot) -> Result<T, GetError>,
+    ) -> Result<Option<T>, GetError> {
+        let key = Key::new(key)?;
+        loop {
+            let Some(place) = directory::find(&self.inner.mapped, &key) else {
+                return Ok(None);
+            };
+            match read(&self.at(place)) {
+                // Somebody removed the key in between: look for it again.
+                Err(GetError::Removed) => {}
+                done => return done.map(Some),
+            }
+        }
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
-            .field("name", &self.name())
+            .field("location", &self.location())
             .field("geometry", &self.geometry())
             .field("participant", &self.inner.me)
             .finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    #[inline]
-    pub(crate) fn check_len(&self, value: &[u8]) -> Result<(), SetError> {
-        let (len, max) = (value.len(), self.mapped.geometry.max_value_size as usize);
-        if len > max { Err(SetError::TooLarge { len, max }) } else { Ok(()) }
-    }
-
-    pub(crate) fn lease(&self, slot: u32) -> SlotLease {
-        SlotLease::new(&self.mapped.region, &self.mapped.tables.slots, slot)
-    }
-
-    #[inline]
-    pub(crate) fn ring<'a>(&'a self, lease: &'a SlotLease) -> Ring<'a> {
-        Ring::new(lease.view(), &self.terms)
-    }
-
-    fn directory(&self) -> io::Result<directory::Locked<'_>> {
-        directory::lock(&self.mapped, &self.terms, &self.changing_directory)
-    }
-
-    /// Wakes whoever sleeps until something happens to the slot, which has happened.
-    #[inline]
-    pub(crate) fn wake(&self, ring: Ring<'_>) {
-        if ring.must_wake() {
-            futex::wake_all(ring.wake_word());
-        }
-    }
-}
-
-impl Reaper for Inner {
-    fn if_dead(&self, participant: u32, clean: &mut dyn FnMut()) {
-        if participant == self.me.id {
-            return;
-        }
-        let _one_at_a_time = self.reaping.lock().unwrap_or_else(PoisonError::into_inner);
-        if participant >= PARTICIPANTS as u32 {
-            // Nobody can be this one: the mark is damage.
-            clean();
-        } else if participant::try_lock(&self.mapped, participant).unwrap_or(false) {
-            clean();
-            // If this fails, closing the file does it; until then the place is not used again, no more.
-            let _ = participant::unlock(&self.mapped, participant);
-        }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        participant::leave(&self.mapped, self.me);
     }
 }

@@ -11,7 +11,7 @@ use crate::sync::{AtomicU64, Ordering};
 pub const MAX_KEY_LEN: usize = KEY_WORDS * WORD - 1;
 
 /// A key that was found to be one, in the form in which slots hold it: one byte of length, then the text.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     words: [u64; KEY_WORDS],
 }
@@ -52,6 +52,11 @@ impl Key {
         for (word, value) in words.iter().zip(self.words) {
             word.store(value, Ordering::Relaxed);
         }
+    }
+
+    /// Leaves no key in the words.
+    pub(crate) fn erase(words: &[AtomicU64; KEY_WORDS]) {
+        Self { words: [0; KEY_WORDS] }.store(words);
     }
 
     /// Whatever the words hold, which may be no key at all.

@@ -5,20 +5,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::geometry::{Geometry, Tables};
+use super::location::Location;
 use super::ring::Terms;
 use crate::region::Region;
 use crate::region::records::{Books, ParticipantEntry, SchemaEntry, StoreHeader};
 use crate::region::view::SlotView;
 use crate::sync::AtomicU64;
-
-/// "SLNT".
-pub(crate) const MAGIC: u32 = 0x534C_4E54;
-
-/// The version of the layout: "RB", 1. The C library counts its own from 1, and never got this far.
-pub(crate) const LAYOUT: u32 = 0x5242_0001;
-
-/// Layout numbers below this are the C library's.
-pub(crate) const FIRST_OWN_LAYOUT: u32 = 0x1_0000;
 
 /// Where locks begin: beyond any store's data.
 const LOCKS: u64 = 1 << 62;
@@ -47,8 +39,10 @@ impl LockByte {
 /// One mapping of a store whose geometry was checked against its real length.
 #[derive(Debug)]
 pub(crate) struct Mapped {
-    pub(crate) name: String,
+    pub(crate) location: Location,
     pub(crate) geometry: Geometry,
+    /// Whether cells carry checksums.
+    pub(crate) checksums: bool,
     pub(crate) region: Arc<Region>,
     pub(crate) tables: Tables,
     /// Owns the locks. Every handle opens the file anew: locks belong to the open file description.
@@ -87,7 +81,7 @@ impl Mapped {
 
     /// What the participant `me` goes by in every slot.
     pub(crate) fn terms(&self, me: u32) -> Terms {
-        Terms { me, history: self.geometry.history, region: Arc::clone(&self.region) }
+        Terms { me, history: self.geometry.history, checksums: self.checksums, region: Arc::clone(&self.region) }
     }
 
     /// How many slots were ever used, at most; the rest are as they were created.

@@ -8,15 +8,31 @@
 //! values, but no panic, no access out of bounds and no endless loop.
 
 #[cfg(not(loom))]
-mod directory;
+mod administration;
+mod bell;
+mod checksum;
+#[cfg(not(loom))]
+mod create;
+#[cfg(not(loom))]
+pub(crate) mod directory;
 #[cfg(not(loom))]
 mod error;
+#[cfg(not(loom))]
+mod flags;
 #[cfg(not(loom))]
 mod geometry;
 #[cfg(not(loom))]
 mod handle;
 #[cfg(not(loom))]
+mod identity;
+#[cfg(not(loom))]
+mod inner;
+#[cfg(not(loom))]
+mod integer;
+#[cfg(not(loom))]
 mod key;
+#[cfg(not(loom))]
+mod location;
 #[cfg(not(loom))]
 mod mapped;
 #[cfg(not(loom))]
@@ -27,13 +43,19 @@ mod options;
 mod participant;
 #[cfg(not(loom))]
 mod pin;
+#[cfg(not(loom))]
+mod recover;
 mod ring;
 #[cfg(not(loom))]
 mod schema;
 #[cfg(not(loom))]
 mod slot;
 #[cfg(not(loom))]
+mod snapshot;
+#[cfg(not(loom))]
 pub(crate) mod wait;
+#[cfg(not(loom))]
+mod watch;
 mod word;
 
 #[cfg(not(loom))]
@@ -41,12 +63,21 @@ pub use public::*;
 
 #[cfg(not(loom))]
 mod public {
-    pub use super::error::{GeometryError, GetError, KeyError, OpenError, SetError, SlotError, UnsetError};
+    pub use super::error::{
+        AppendError, DirectoryError, GeometryError, GetError, IntegerError, KeyError, OpenError, PatternError,
+        SetError, SlotError, UnsetError,
+    };
+    pub use super::flags::Flags;
     pub use super::geometry::{Geometry, MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE};
-    pub use super::handle::{Diagnostics, Store};
+    pub use super::handle::Store;
+    pub use super::integer::Integer;
     pub use super::key::MAX_KEY_LEN;
+    pub use super::location::Location;
     pub use super::options::StoreOptions;
     pub use super::participant::Participant;
     pub use super::pin::Pinned;
-    pub use super::slot::{CellCounts, Slot, Version};
+    pub use super::recover::Recovery;
+    pub use super::slot::{Slot, Version};
+    pub use super::snapshot::{CellCounts, Diagnostics, SlotSnapshot, StoreSnapshot};
+    pub use super::watch::{Change, Watch};
 }

@@ -3,7 +3,8 @@
 use super::error::OpenError;
 use super::geometry::Geometry;
 use super::handle::Store;
-use super::open;
+use super::location::Location;
+use super::{create, open};
 
 /// What a new store looks like. Without a word more: 128 slots, values to 4,096 bytes, the newest 16 of each key kept,
 /// 8 spare cells, mode 0600, auto-vacuum on; 13 MB.
@@ -27,13 +28,14 @@ pub struct StoreOptions {
     pub(super) geometry: Geometry,
     pub(super) mode: u32,
     pub(super) auto_vacuum: bool,
+    pub(super) sparse: bool,
 }
 
 impl StoreOptions {
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { geometry: Geometry::DEFAULT, mode: 0o600, auto_vacuum: true }
+        Self { geometry: Geometry::DEFAULT, mode: 0o600, auto_vacuum: true, sparse: false }
     }
 
     /// How many keys the store has room for: 1 to 2^24.
@@ -79,40 +81,82 @@ impl StoreOptions {
         self
     }
 
-    /// Creates the store `name` under `/dev/shm`, with all its space reserved. Does not block.
+    /// Whether space is taken only as it is written to, instead of being reserved at creation.
+    ///
+    /// For stores that are meant to stay nearly empty, such as in tests. Should the space run out, whoever writes to the store
+    /// next is ended by the kernel, with SIGBUS: there is no way to be told of it.
+    #[must_use]
+    pub fn sparse(mut self, on: bool) -> Self {
+        self.sparse = on;
+        self
+    }
+
+    /// Creates a store, in shared memory or in a file, with all its space reserved. Blocks for as long as that takes.
     ///
     /// The name appears when the store is complete: whoever opens it finds it whole, and a creator that dies on the way
-    /// leaves no store behind.
+    /// leaves no store behind. Nothing that has the name already is overwritten, and symbolic links are not followed.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: the name is taken or no name, the geometry impossible, the space not there.
-    pub fn create(&self, name: &str) -> Result<Store, OpenError> {
-        open::create(name, self)
+    /// [`OpenError`]: the name is taken or no name, the geometry impossible, the space not there, no permission.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{OpenError, StoreOptions};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("a.store");
+    /// let store = StoreOptions::new().slots(16).mode(0o660).create(&path)?;
+    /// store.set("k", b"v")?;
+    /// assert!(matches!(StoreOptions::new().create(&path), Err(OpenError::AlreadyExists { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
+        create::create(&location.into(), self)
     }
 
-    /// Creates the store `name`, or opens it if it exists.
+    /// Creates a store, or opens it if it exists.
     ///
     /// # Errors
     ///
     /// Those of [`create`](Self::create) and [`Store::open`], except that the name is taken or missing.
-    pub fn create_or_open(&self, name: &str) -> Result<Store, OpenError> {
-        open::until_settled(name, || match open::create(name, self) {
-            Err(OpenError::AlreadyExists { .. }) => open::open(name),
-            done => done,
-        })
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{Store, StoreOptions};
+    ///
+    /// # let name = format!("splinter-doc-create-or-open-{}", std::process::id());
+    /// let first = StoreOptions::new().slots(16).create_or_open(&name)?;
+    /// let second = StoreOptions::new().slots(99).create_or_open(&name)?;
+    /// assert_eq!(second.geometry().slots, 16);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create_or_open(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
+        open::create_or_open(&location.into(), self)
     }
 
-    /// Opens the store `name`, or creates it if it does not exist.
+    /// Opens a store, or creates it if it does not exist.
     ///
     /// # Errors
     ///
     /// Those of [`create`](Self::create) and [`Store::open`], except that the name is taken or missing.
-    pub fn open_or_create(&self, name: &str) -> Result<Store, OpenError> {
-        open::until_settled(name, || match open::open(name) {
-            Err(OpenError::NotFound { .. }) => open::create(name, self),
-            done => done,
-        })
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{Store, StoreOptions};
+    ///
+    /// # let name = format!("splinter-doc-open-or-create-{}", std::process::id());
+    /// let store = StoreOptions::new().slots(16).open_or_create(&name)?;
+    /// assert_eq!(store.geometry().slots, 16);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_or_create(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
+        open::open_or_create(&location.into(), self)
     }
 }
 

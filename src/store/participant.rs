@@ -1,15 +1,15 @@
 //! Who has the store open, and what becomes of what the dead leave behind.
 //!
-//! Entry *i* of the table belongs to whoever holds the kernel's lock on byte *i* of the participants' range. The kernel
-//! takes the lock back however its owner ends, so a lock that can be taken is the proof of a death, whatever has become of
-//! the process id; and while it is held, nobody can take the dead one's place.
+//! Entry *i* of the table belongs to whoever alone holds the kernel's lock on byte *i* of the participants' range. The kernel
+//! takes the lock back however its owner ends, so a lock that can be shared is the proof of a death, whatever has become of
+//! the process id; and while it is shared, nobody can take the dead one's place.
 
 use std::io;
 
 use super::mapped::{LockByte, Mapped};
 use super::ring::Ring;
 use crate::os::lock;
-use crate::region::records::PARTICIPANTS;
+use crate::region::records::{PARTICIPANTS, ParticipantEntry};
 use crate::sync::Ordering;
 
 /// One open handle of one process on a store.
@@ -24,27 +24,45 @@ pub struct Participant {
     pub pid: u32,
 }
 
-/// Takes a free place in the table, after giving back what the dead hold. `None` when every place is taken.
-pub(crate) fn join(mapped: &Mapped) -> io::Result<Option<Participant>> {
-    bury_the_dead(mapped)?;
-    for (id, entry) in (0..).zip(mapped.participants()) {
-        let owned = |incarnation: u64| incarnation % 2 == 1;
-        if owned(entry.incarnation.load(Ordering::Acquire)) || !try_lock(mapped, id)? {
-            continue;
+/// What came of the attempt to join.
+pub(crate) enum Joined {
+    As(Participant),
+    /// Every place is taken.
+    Full,
+    /// Nobody is there, but something that is no participant holds locks on all places.
+    LockedOut,
+}
+
+/// Takes a place in the table, a dead participant's if need be, and gives back what all the dead hold.
+pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
+    let is_owned = |entry: &ParticipantEntry| entry.incarnation.load(Ordering::Acquire) % 2 == 1;
+    // Places that nobody left in a hurry first.
+    for owned in [false, true] {
+        for (id, entry) in (0..).zip(mapped.participants()) {
+            if is_owned(entry) == owned && lock::try_lock(mapped.fd(), LockByte::Participant(id).offset())? {
+                let me = take(mapped, id, entry);
+                bury_the_dead(mapped, me)?;
+                return Ok(Joined::As(me));
+            }
         }
-        let incarnation = entry.incarnation.load(Ordering::Acquire);
-        if owned(incarnation) {
-            // It had an owner who died since we looked at the dead.
-            reap(mapped, &[id]);
-        }
-        let incarnation = incarnation.wrapping_add(if owned(incarnation) { 2 } else { 1 });
-        let pid = std::process::id();
-        entry.pid.store(pid, Ordering::Relaxed);
-        // Release: whoever sees the incarnation sees the process id.
-        entry.incarnation.store(incarnation, Ordering::Release);
-        return Ok(Some(Participant { id, incarnation, pid }));
     }
-    Ok(None)
+    let anybody = mapped.participants().iter().any(is_owned);
+    Ok(if anybody { Joined::Full } else { Joined::LockedOut })
+}
+
+/// Makes a place ours whose lock we hold.
+fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> Participant {
+    let incarnation = entry.incarnation.load(Ordering::Acquire);
+    let inherited = incarnation % 2 == 1;
+    let (incarnation, pid) = (incarnation.wrapping_add(if inherited { 2 } else { 1 }), std::process::id());
+    entry.pid.store(pid, Ordering::Relaxed);
+    // Release: whoever sees the incarnation sees the process id.
+    entry.incarnation.store(incarnation, Ordering::Release);
+    if inherited {
+        // Its owner died. The marks that it left are ours now; if we die over them, they are the next one's.
+        reap(mapped, id, id);
+    }
+    Participant { id, incarnation, pid }
 }
 
 /// Gives the place back. Its owner has no mark left in any slot.
@@ -80,46 +98,50 @@ pub(crate) fn living(mapped: &Mapped, observer: Participant) -> io::Result<Vec<P
     Ok(living)
 }
 
-/// Tries to take the lock of a participant; whoever gets it knows that its owner is gone.
-pub(crate) fn try_lock(mapped: &Mapped, id: u32) -> io::Result<bool> {
-    lock::try_lock(mapped.fd(), LockByte::Participant(id).offset())
-}
-
-/// Lets go of the lock of a participant that was found dead.
-pub(crate) fn unlock(mapped: &Mapped, id: u32) -> io::Result<()> {
-    lock::unlock(mapped.fd(), LockByte::Participant(id).offset())
-}
-
-/// Finds every owner that died without closing, takes all its marks off all slots, and frees its place.
-fn bury_the_dead(mapped: &Mapped) -> io::Result<()> {
-    let mut dead = Vec::new();
-    for (id, entry) in (0..).zip(mapped.participants()) {
-        if entry.incarnation.load(Ordering::Acquire) % 2 == 1 && try_lock(mapped, id)? {
-            dead.push(id);
-        }
+/// Runs `clean` if the participant is dead. Nobody takes its place meanwhile, but others may do the same.
+///
+/// Threads of one handle share its locks and must not do this at the same time.
+pub(crate) fn if_dead(mapped: &Mapped, id: u32, clean: impl FnOnce()) -> io::Result<()> {
+    let lock = LockByte::Participant(id).offset();
+    // Shared: whoever gets it knows that the owner is gone; and whoever is stopped with it in hand is in nobody's way but
+    // newcomers', who take another place.
+    if lock::try_lock_shared(mapped.fd(), lock)? {
+        clean();
+        lock::unlock(mapped.fd(), lock)?;
     }
-    if !dead.is_empty() {
-        reap(mapped, &dead);
-        for id in dead {
-            // Unless it has closed properly between our look and our lock.
-            let entry = &mapped.participants()[id as usize];
-            let incarnation = entry.incarnation.load(Ordering::Acquire);
-            entry.incarnation.store(incarnation.wrapping_add(incarnation % 2), Ordering::Release);
-            unlock(mapped, id)?;
+    Ok(())
+}
+
+/// Finds every owner that died without closing, takes its marks off all slots, and frees its place.
+fn bury_the_dead(mapped: &Mapped, me: Participant) -> io::Result<()> {
+    for (id, entry) in (0..).zip(mapped.participants()) {
+        let incarnation = entry.incarnation.load(Ordering::Acquire);
+        if incarnation % 2 == 1 && id != me.id {
+            if_dead(mapped, id, || {
+                reap(mapped, me.id, id);
+                // Unless it has closed properly between our look and our lock, or another has buried it.
+                let next = incarnation.wrapping_add(1);
+                let _ = entry.incarnation.compare_exchange(incarnation, next, Ordering::Release, Ordering::Relaxed);
+            })?;
         }
     }
     Ok(())
 }
 
-/// Takes the marks of participants whose locks we hold off all slots.
-fn reap(mapped: &Mapped, dead: &[u32]) {
-    // Nobody's: reaping claims nothing.
-    let terms = mapped.terms(PARTICIPANTS as u32);
-    for slot in 0..mapped.used_slots() {
-        let view = mapped.slot(slot);
-        let ring = Ring::new(&view, &terms);
-        for &id in dead {
-            ring.reap(id);
+/// Whether nobody has the store open, as far as locks tell.
+pub(crate) fn nobody_is_there(mapped: &Mapped) -> io::Result<bool> {
+    for id in 0..PARTICIPANTS as u32 {
+        if lock::is_locked(mapped.fd(), LockByte::Participant(id).offset())? {
+            return Ok(false);
         }
+    }
+    Ok(true)
+}
+
+/// Takes the marks of a dead participant off all slots.
+fn reap(mapped: &Mapped, me: u32, dead: u32) {
+    let terms = mapped.terms(me);
+    for slot in 0..mapped.used_slots() {
+        Ring::new(&mapped.slot(slot), &terms).reap(dead);
     }
 }

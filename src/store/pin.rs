@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::directory::Place;
 use super::error::GetError;
-use super::handle::Inner;
-use super::ring::Pin;
+use super::inner::Inner;
+use super::ring::{Pin, Ring};
 use crate::region::mapping::SlotLease;
 
 /// A value that no writer overwrites while this exists.
@@ -23,6 +23,20 @@ pub struct Pinned {
 #[derive(Debug, Default)]
 pub(crate) struct LocalPins {
     counts: Mutex<HashMap<(u32, u32), u32>>,
+}
+
+impl LocalPins {
+    /// Zeroes what lies behind the newest value of a slot. The caller has the directory's lock.
+    pub(super) fn scrub_behind_newest(&self, slot: u32, ring: Ring<'_>) {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = |cell| counts.contains_key(&(slot, cell));
+        if let Ok(Some(pin)) = ring.pin_newest(ring.generation(), held) {
+            ring.scrub_behind(pin);
+            if !held(pin.cell) {
+                ring.unpin(pin.cell);
+            }
+        }
+    }
 }
 
 impl Pinned {

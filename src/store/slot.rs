@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::directory::Place;
-use super::error::{GetError, SetError};
-use super::handle::Inner;
+use super::error::{AppendError, GetError, SetError};
+use super::inner::Inner;
 use super::pin::Pinned;
-use super::ring::{CommitError, Exact, ReadError, Ring};
+use super::ring::{CommitError, Exact, ModifyError, ReadError, Ring, Unfit};
+use super::snapshot::{CellCounts, SlotSnapshot};
 use super::wait::{Deadline, Spin};
 use crate::region::mapping::SlotLease;
 
@@ -16,6 +17,21 @@ use crate::region::mapping::SlotLease;
 ///
 /// Stays good while the key exists: after [`Store::unset`](super::Store::unset), by anyone, every operation says that the
 /// key was removed, also if it was created anew since.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{SetError, Store};
+///
+/// # let name = format!("splinter-doc-slot-type-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let slot = store.slot("k")?;
+/// slot.set(b"v")?;
+/// store.unset("k")?;
+/// assert!(matches!(slot.set(b"w"), Err(SetError::Removed)));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Slot {
     inner: Arc<Inner>,
@@ -34,20 +50,6 @@ pub enum Version {
     Gone,
 }
 
-/// How the cells of a slot are used at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct CellCounts {
-    /// Cells that hold a value that can be read.
-    pub readable: u32,
-    /// Cells that hold nothing.
-    pub free: u32,
-    /// Cells that a writer is filling, or was when it died or stopped.
-    pub in_flight: u32,
-    /// Cells that a participant has pinned; they are readable as well.
-    pub pinned: u32,
-}
-
 impl Slot {
     pub(super) fn new(inner: Arc<Inner>, place: Place) -> Self {
         let lease = inner.lease(place.slot);
@@ -59,19 +61,75 @@ impl Slot {
         self.inner.ring(&self.lease)
     }
 
-    /// Sets the value and gives its version. Copies the bytes; lock-free; makes a system call only if somebody sleeps.
+    /// Sets the value and gives its version. Copies the bytes.
+    ///
+    /// Lock-free. Makes system calls only if somebody sleeps who must be woken, or if every cell is in somebody's hands: then it
+    /// looks for the dead among them, and waits for the living for some tens of milliseconds.
     ///
     /// # Errors
     ///
     /// [`SetError`]: too large, no cell to write to, or the key was removed. The old value stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-set-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// assert_eq!(slot.set(b"first")?, 1);
+    /// assert_eq!(slot.set(b"second")?, 2);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn set(&self, value: &[u8]) -> Result<u64, SetError> {
-        self.inner.check_len(value)?;
+        self.inner.check_len(value.len())?;
         let ring = self.ring();
         let version = ring.publish(value, self.place.generation, &*self.inner)?;
         self.inner.wake(ring);
         ring.expect_to_publish(value.len());
         Ok(version)
+    }
+
+    /// Puts bytes behind the value, as one update, and gives the version. Without a value, sets it to them.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]: as when setting the whole, or a value that cannot be read. The old value stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-append-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// let slot = store.slot("k")?;
+    /// slot.append(b"one,")?;
+    /// slot.append(b"two")?;
+    /// assert_eq!(store.get("k")?.as_deref(), Some(&b"one,two"[..]));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn append(&self, bytes: &[u8]) -> Result<u64, AppendError> {
+        self.inner.check_len(bytes.len())?;
+        let (ring, max) = (self.ring(), self.inner.max_len());
+        let version = ring.append(self.place.generation, &*self.inner, bytes, max).map_err(|error| match error {
+            ModifyError::Commit(error) => AppendError::Set(error.into()),
+            ModifyError::Read(error) => AppendError::Get(error.into()),
+            ModifyError::Unfit(len) => AppendError::Set(SetError::TooLarge { len, max }),
+        })?;
+        self.inner.wake(ring);
+        Ok(version)
+    }
+
+    /// Makes the next integer of the newest one, as one update, and gives what that was.
+    pub(super) fn modify_integer(&self, next: impl Fn(u64) -> Option<u64>) -> Result<u64, ModifyError<Unfit>> {
+        let too_large = |_| ModifyError::Unfit(Unfit::Len(self.inner.max_len()));
+        self.inner.check_len(size_of::<u64>()).map_err(too_large)?;
+        let ring = self.ring();
+        let before = ring.modify_integer(self.place.generation, &*self.inner, next)?;
+        self.inner.wake(ring);
+        Ok(before)
     }
 
     /// Copies the newest value into `value`, replacing what it held, and gives the version; `None` if nothing was set yet.
@@ -80,6 +138,20 @@ impl Slot {
     /// # Errors
     ///
     /// [`GetError`]: the key was removed, or the store is damaged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-get-into-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// slot.set(b"v")?;
+    /// let mut value = Vec::new();
+    /// assert_eq!(slot.get_into(&mut value)?, Some(1));
+    /// assert_eq!(value, b"v");
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn get_into(&self, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
         Ok(self.ring().copy_newest(self.place.generation, value)?)
@@ -90,6 +162,22 @@ impl Slot {
     /// # Errors
     ///
     /// [`GetError`]: the key was removed, or the store is damaged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, Version};
+    /// # let name = format!("splinter-doc-slot-get-version-into-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// slot.set(b"first")?;
+    /// slot.set(b"second")?;
+    /// let mut value = Vec::new();
+    /// assert_eq!(slot.get_version_into(1, &mut value)?, Version::Copied);
+    /// assert_eq!(value, b"first");
+    /// assert_eq!(slot.get_version_into(3, &mut value)?, Version::NotYet);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn get_version_into(&self, version: u64, value: &mut Vec<u8>) -> Result<Version, GetError> {
         Ok(match self.ring().copy_version(version, self.place.generation, value)? {
@@ -99,23 +187,76 @@ impl Slot {
         })
     }
 
-    /// The length of the newest value in bytes and its version; `None` if nothing was set yet.
+    /// The length of the newest value in bytes; `None` if nothing was set yet. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, or the store is damaged.
-    pub fn len(&self) -> Result<Option<(usize, u64)>, GetError> {
-        Ok(self.ring().newest_len(self.place.generation)?)
+    /// [`GetError`]: the key was removed, or its value lost or damaged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-size-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// slot.set(b"value")?;
+    /// assert_eq!(slot.size()?, Some(5));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn size(&self) -> Result<Option<usize>, GetError> {
+        Ok(self.ring().newest_len(self.place.generation)?.1)
     }
 
-    /// The version of the newest value; before the first, the version after which this key's begin. Versions of a slot
-    /// count on when it is given to another key, so a key's first version need not be 1.
+    /// What there is to know of the key at one moment, without its value. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError`]: the key was removed, or its value lost or damaged.
+    ///
+    /// # Examples
+    ///
+    /// See [`SlotSnapshot`].
+    pub fn snapshot(&self) -> Result<SlotSnapshot, GetError> {
+        // Before the version, which it never passes.
+        let first_version = self.first_version();
+        let (version, len) = self.ring().newest_len(self.place.generation)?;
+        Ok(SlotSnapshot { slot: self.place.slot, version, len, first_version })
+    }
+
+    /// The version of the newest value; before the first, the version after which this key's begin.
+    ///
+    /// A key that is removed and created again goes on above all versions that any removed key of the store had, so that none
+    /// means two values: a key's first version need not be 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-version-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// slot.set(b"v")?;
+    /// assert_eq!(slot.version(), 1);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn version(&self) -> u64 {
         self.ring().head().version()
     }
 
-    /// The first version that can be this key's.
+    /// The first version that can be read, if it is still kept: the key's first, or the newest at the last purge.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-first-version-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// assert_eq!(slot.first_version(), 1);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn first_version(&self) -> u64 {
         self.ring().born() + 1
@@ -126,21 +267,71 @@ impl Slot {
     /// # Errors
     ///
     /// [`GetError`]: the key was removed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-oldest-from-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// slot.set(b"first")?;
+    /// slot.set(b"second")?;
+    /// assert_eq!(slot.oldest_from(0)?, Some(1));
+    /// assert_eq!(slot.oldest_from(3)?, None);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn oldest_from(&self, from: u64) -> Result<Option<u64>, GetError> {
         let oldest = self.ring().oldest_from(from);
         if self.ring().generation() == self.place.generation { Ok(oldest) } else { Err(GetError::Removed) }
     }
 
-    /// Waits until the newest version is larger than `seen`, and gives it; `None` if that did not happen in time.
-    ///
-    /// No update between two calls is missed: pass the version that the last one gave. Spins briefly, then sleeps.
-    /// Without a `timeout`, waits for ever. A writer that dies in the instant between publishing and waking delays those
-    /// who sleep by a tenth of a second at most.
+    /// Waits until the key is set from now on, and gives the version; `None` if that did not happen in time. Without a
+    /// `timeout`, waits for ever.
     ///
     /// # Errors
     ///
     /// [`GetError`]: the key was removed.
-    pub fn poll(&self, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, GetError> {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-poll-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// slot.set(b"v")?;
+    /// assert_eq!(slot.poll(Some(Duration::from_millis(1)))?, None);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll(&self, timeout: Option<Duration>) -> Result<Option<u64>, GetError> {
+        self.poll_after(self.version(), timeout)
+    }
+
+    /// Waits until the newest version is larger than `seen`, and gives it; `None` if that did not happen in time. Without a
+    /// `timeout`, waits for ever.
+    ///
+    /// No update between two calls is missed: pass the version that the last one gave. Spins briefly, then sleeps. A writer
+    /// that dies in the instant between publishing and waking delays those who sleep by a tenth of a second at most.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError`]: the key was removed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-poll-after-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// slot.set(b"first")?;
+    /// assert_eq!(slot.poll_after(0, None)?, Some(1));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll_after(&self, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, GetError> {
         self.wait(seen, Deadline::after(timeout), &mut Spin::default())
     }
 
@@ -158,11 +349,38 @@ impl Slot {
     /// # Errors
     ///
     /// [`GetError`]: the key was removed, or the store is damaged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-pin-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// slot.set(b"v")?;
+    /// let pinned = slot.pin()?.unwrap();
+    /// let mut value = Vec::new();
+    /// pinned.copy_into(&mut value);
+    /// assert_eq!(value, b"v");
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pin(&self) -> Result<Option<Pinned>, GetError> {
         Pinned::newest(&self.inner, self.place)
     }
 
     /// How the slot's cells are used now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-cells-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// slot.set(b"v")?;
+    /// assert_eq!(slot.cells().readable, 1);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn cells(&self) -> CellCounts {
         self.ring().count_cells()
@@ -190,6 +408,7 @@ impl From<ReadError> for GetError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Removed => Self::Removed,
+            ReadError::Lost => Self::Lost,
             ReadError::Corrupt => Self::Damaged,
         }
     }

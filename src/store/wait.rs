@@ -7,7 +7,7 @@ use crate::os::futex;
 
 /// The longest sleep without another look. Whoever publishes wakes those who sleep, unless it dies or is stopped in the
 /// instant between the two; then this is the delay.
-const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+pub(super) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// Until when to wait.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ impl Deadline {
     }
 
     /// The time left; `None` when it has run out.
-    fn left(self) -> Option<Duration> {
+    pub(crate) fn left(self) -> Option<Duration> {
         match self {
             Self::At(instant) => Some(instant.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero()),
             Self::Never => Some(Duration::MAX),
@@ -44,6 +44,21 @@ impl Spin {
     const MAX: u32 = 1024;
 }
 
+impl Spin {
+    /// Spins until `happened` says so; `false` when it did not for long enough.
+    pub(super) fn until(&mut self, mut happened: impl FnMut() -> bool) -> bool {
+        for _ in 0..self.rounds {
+            if happened() {
+                self.rounds = (self.rounds * 2).min(Self::MAX);
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        self.rounds = (self.rounds / 2).max(Self::MIN);
+        false
+    }
+}
+
 impl Default for Spin {
     fn default() -> Self {
         Self { rounds: Self::MAX }
@@ -58,15 +73,14 @@ pub(crate) fn for_newer(
     deadline: Deadline,
     spin: &mut Spin,
 ) -> Option<u64> {
+    // Versions up to this one are no values of the key.
+    let seen = seen.max(ring.born());
     let newer = || Some(ring.head().version()).filter(|&version| version > seen);
-    for _ in 0..spin.rounds {
-        if let Some(version) = newer() {
-            spin.rounds = (spin.rounds * 2).min(Spin::MAX);
-            return Some(version);
-        }
-        std::hint::spin_loop();
+    if spin.until(|| newer().is_some())
+        && let Some(version) = newer()
+    {
+        return Some(version);
     }
-    spin.rounds = (spin.rounds / 2).max(Spin::MIN);
     loop {
         let word = ring.prepare_to_sleep(seen, generation);
         if let Some(version) = newer() {
@@ -77,7 +91,7 @@ pub(crate) fn for_newer(
         }
         let left = deadline.left()?;
         if let Some(word) = word {
-            futex::wait(ring.wake_word(), word, left.min(LONGEST_SLEEP));
+            futex::wait(&ring.bell().word, word, left.min(LONGEST_SLEEP));
         }
     }
 }

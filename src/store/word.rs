@@ -7,6 +7,9 @@ pub(crate) const NUMBER_BITS: u32 = 48;
 /// The largest version.
 pub(crate) const MAX_VERSION: u64 = (1 << NUMBER_BITS) - 1;
 
+/// Stands for the cell in the `head` of a key whose value was lost. No ring has as many cells.
+pub(crate) const LOST: u32 = 0xfffe;
+
 const PARTICIPANT_BITS: u32 = 8;
 const TAG_SHIFT: u32 = NUMBER_BITS + PARTICIPANT_BITS;
 
@@ -22,6 +25,12 @@ impl Head {
     /// No value: the state before the first publish, and after the key was removed.
     pub(crate) fn empty(version: u64) -> Self {
         Self(version)
+    }
+
+    /// A value that was published and is gone, and no older one is left: what is found so after the machine stopped.
+    #[cfg(not(loom))]
+    pub(crate) fn lost(version: u64) -> Self {
+        Self::of(LOST, version)
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use splinter_bus::store::{OpenError, Store, StoreOptions};
+use splinter_bus::store::{Location, OpenError, Store, StoreOptions};
 
 /// Longer than anything here takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -40,6 +40,12 @@ impl Deref for Name {
 
     fn deref(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<&Name> for Location {
+    fn from(name: &Name) -> Self {
+        Self::from(&**name)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Step one of publishing: to find a cell that may be overwritten, and make it ours alone.
 
 use super::reap::Reaper;
-use super::{Head, Ring, Seq};
+use super::{Head, Ring, Scrub, Seq, read};
 use crate::region::records::CellHeader;
 use crate::region::view::CellView;
 use crate::region::words;
@@ -14,6 +14,8 @@ pub(crate) struct Claim {
     pub(super) cell: u32,
     /// The word under which we hold it; no other claim ever has the same.
     pub(super) mark: u64,
+    /// The checksum of the bytes that were filled in, where cells carry one.
+    pub(super) sum: u32,
 }
 
 /// Every cell but the newest is pinned by a reader or held by a writer who does not go on.
@@ -27,6 +29,14 @@ enum Keep {
     History,
     /// The newest value only.
     Newest,
+}
+
+/// Why a cell was not taken.
+enum Refused {
+    /// It is kept, pinned, or in somebody's hands: nothing was changed.
+    AtFirstSight,
+    /// It was pinned after it was marked; the mark was taken off again.
+    Pinned,
 }
 
 /// How often a writer that found every cell in somebody's hands lets the others run before it gives up. Those who are
@@ -58,9 +68,7 @@ impl<'a> Ring<'a> {
     #[cold]
     fn claim_under_pressure(self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
         for round in 0..PATIENCE {
-            for (_, cell) in self.cells() {
-                self.reap_whoever_holds(cell, reaper);
-            }
+            self.reap_holders(reaper);
             let (_, ticket) = self.next_ticket();
             for (index, _) in self.cells() {
                 if let Some(claim) = self.try_claim(index, ticket, Keep::History) {
@@ -103,32 +111,50 @@ impl<'a> Ring<'a> {
 
     #[inline]
     fn try_claim(self, index: u32, ticket: u64, keep: Keep) -> Option<Claim> {
+        match self.take(index, ticket, keep) {
+            Ok(claim) => Some(claim),
+            Err(Refused::AtFirstSight) => None,
+            Err(Refused::Pinned) => {
+                // While we were at it, whoever pinned the cell may have let go, seen our mark, and left to us what it does then.
+                self.discard_if_obsolete(index);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn take(self, index: u32, ticket: u64, keep: Keep) -> Result<Claim, Refused> {
         let cell = self.slot.cells.get(index).header;
         // Acquire, so that `head` is read after it: a cell that is whole by now was published before, and a `head` read
         // later cannot be older than that.
         let seen = cell.seq.load(Ordering::Acquire);
         let Seq::Whole { version } = Seq::from_bits(seen) else {
-            return None;
+            return Err(Refused::AtFirstSight);
         };
         if self.is_kept(index, version, self.head(), keep) || pinned(cell) {
-            return None;
+            return Err(Refused::AtFirstSight);
         }
         let claiming = Seq::Claiming { version, participant: self.terms.me };
         // SeqCst: pairs with the pins in `pin_newest`. We change `seq`, then read the pins; the pinner sets its bit, then
         // reads `seq`: in their one total order, whoever comes second sees the other.
-        cell.seq.compare_exchange(seen, claiming.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;
+        if cell.seq.compare_exchange(seen, claiming.bits(), Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            return Err(Refused::AtFirstSight);
+        }
         total_order();
         if pinned(cell) {
-            // Release: the value is readable again as if nothing had happened, and nothing has.
-            cell.seq.store(seen, Ordering::Release);
-            return None;
+            // The value is readable again as if nothing had happened, and nothing has.
+            // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
+            cell.seq.store(seen, Ordering::SeqCst);
+            return Err(Refused::Pinned);
         }
         let mark = Seq::Private { ticket, participant: self.terms.me }.bits();
-        cell.seq.store(mark, Ordering::Relaxed);
+        // Release: pairs with the acquire in `stamp`; who sees this mark and then finds `head` at this cell sees the move of
+        // `head` that came after the mark, not one before.
+        cell.seq.store(mark, Ordering::Release);
         // Release: pairs with the acquire fence in `copy`; a reader that meets a byte written after this one finds
         // the mark when it looks at `seq` again.
         fence(Ordering::Release);
-        Some(Claim { cell: index, mark })
+        Ok(Claim { cell: index, mark, sum: 0 })
     }
 
     /// Whether writers must leave this cell alone.
@@ -144,16 +170,21 @@ impl<'a> Ring<'a> {
     /// Gives a claimed cell back, empty.
     #[cold]
     pub(crate) fn release(self, claim: Claim) {
+        self.release_scrubbed(claim, self.terms.scrub());
+    }
+
+    fn release_scrubbed(self, claim: Claim, scrub: Scrub) {
         let cell = self.slot.cells.get(claim.cell);
-        self.empty(cell);
+        empty(cell, scrub);
         // Release: whoever claims the cell next finds it as we left it. Nobody but us changes a private word of ours.
         cell.header.seq.store(Seq::Whole { version: 0 }.bits(), Ordering::Release);
     }
 
-    /// Empties the slot after its key was removed: no value, and no byte of an old one, but where a reader has it pinned.
+    /// Empties the slot after its key was removed: no value, and no byte of an old one. Where a reader has a value pinned
+    /// or a writer stands still with a cell in hand, that is left to them: they do it when they let go.
     ///
     /// The caller has the directory's lock and has changed the slot's generation.
-    pub(crate) fn clear(self) {
+    pub(crate) fn clear(self, reaper: &dyn Reaper) {
         let head = &self.slot.header.head;
         let mut seen = self.head();
         loop {
@@ -161,28 +192,109 @@ impl<'a> Ring<'a> {
             // The version moves on although nothing was published: a writer of the old key that has read `head` already,
             // even one that read "no value", fails its compare-and-swap.
             let empty = Head::empty((seen.version() + 1).min(MAX_VERSION));
-            // AcqRel: pairs with the acquire of `head` in `commit`; a writer that sees it sees the generation changed.
-            match head.compare_exchange(seen.bits(), empty.bits(), Ordering::AcqRel, Ordering::Acquire) {
+            // SeqCst: pairs with the acquire of `head` in `advance`, a writer that sees it sees the generation changed; and with
+            // those who wait for the slot.
+            match head.compare_exchange(seen.bits(), empty.bits(), Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => seen = Head::from_bits(now),
             }
         }
+        // SeqCst: the generation was changed before we look at the marks; see `discard_if_obsolete`.
+        fence(Ordering::SeqCst);
+        self.reap_holders(reaper);
         for (index, _) in self.cells() {
-            let (_, ticket) = self.next_ticket();
-            if let Some(claim) = self.try_claim(index, ticket, Keep::Newest) {
-                self.release(claim);
+            self.discard(index, self.terms.scrub());
+        }
+    }
+
+    /// Has the versions of a slot that has no key go on after this one, at least; what the last one is now.
+    #[cfg(not(loom))]
+    pub(crate) fn skip_to(self, version: u64) -> u64 {
+        let head = &self.slot.header.head;
+        let mut seen = self.head();
+        loop {
+            let next = Head::empty(seen.version().max(version).min(MAX_VERSION));
+            if seen == next {
+                return next.version();
+            }
+            match head.compare_exchange(seen.bits(), next.bits(), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return next.version(),
+                Err(now) => seen = Head::from_bits(now),
             }
         }
     }
 
-    /// Takes what was written out of a cell that nobody else can touch.
-    pub(super) fn empty(self, cell: CellView<'_>) {
-        cell.header.len.store(0, Ordering::Relaxed);
-        if self.terms.vacuum() {
-            words::zero(cell.words, 0, cell.header.dirty.load(Ordering::Relaxed) as usize);
-            // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
-            cell.header.dirty.store(0, Ordering::Release);
+    /// Makes the newest value the only one, none if the slot has no key, and leaves no byte of any other in the slot, whatever
+    /// the switches say. Gives the number of cells of which this cannot be said: readers have them pinned, or writers in hand.
+    ///
+    /// The caller has the directory's lock.
+    pub(crate) fn purge(self, reaper: &dyn Reaper) -> u32 {
+        let head = self.head();
+        self.stamp(head);
+        let last = if head.cell().is_some() { head.version().saturating_sub(1) } else { head.version() };
+        // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
+        self.slot.header.born.fetch_max(last, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.reap_holders(reaper);
+        let mut busy = 0;
+        for (index, cell) in self.cells() {
+            // Published since we looked.
+            let is_newer = || read::readable(cell).is_some_and(|version| version > last);
+            if !is_newer() && !self.discard(index, Scrub::Always) && !is_newer() {
+                busy += 1;
+            }
         }
+        busy
+    }
+
+    /// Whether a value of this version belongs to nobody: its key was removed, or all but the newest were purged.
+    pub(super) fn is_obsolete(self, version: u64) -> bool {
+        let header = self.slot.header;
+        // SeqCst: pairs with `clear` and `purge`; see `discard_if_obsolete`.
+        header.generation.load(Ordering::SeqCst).is_multiple_of(2) || version <= header.born.load(Ordering::SeqCst)
+    }
+
+    /// Done by whoever lets go of a cell that others could not empty because of it.
+    ///
+    /// Whoever makes values obsolete (`clear`, `purge`) changes the generation or `born`, then looks at the marks on the cells;
+    /// whoever lets go takes its mark off, then looks at generation and `born`. All of it is in one total order, so one of the
+    /// two sees the other.
+    #[cold]
+    pub(super) fn discard_if_obsolete(self, index: u32) {
+        total_order();
+        let seq = &self.slot.cells.get(index).header.seq;
+        if let Seq::Whole { version } = Seq::from_bits(seq.load(Ordering::SeqCst))
+            && version > 0
+            && self.is_obsolete(version)
+        {
+            self.discard(index, self.terms.scrub());
+        }
+    }
+
+    /// Empties a cell that is not the newest; `false` when somebody has it in hand, or it is the newest.
+    fn discard(self, index: u32, scrub: Scrub) -> bool {
+        loop {
+            let (_, ticket) = self.next_ticket();
+            match self.take(index, ticket, Keep::Newest) {
+                Ok(claim) => {
+                    self.release_scrubbed(claim, scrub);
+                    return true;
+                }
+                Err(Refused::AtFirstSight) => return false,
+                // Pinned when we looked. If it still is, whoever unpins it sees our mark gone; else it is ours to empty.
+                Err(Refused::Pinned) => total_order(),
+            }
+        }
+    }
+}
+
+/// Takes what was written out of a cell that nobody else can touch.
+pub(super) fn empty(cell: CellView<'_>, scrub: Scrub) {
+    cell.header.len.store(0, Ordering::Relaxed);
+    if scrub == Scrub::Always {
+        words::zero(cell.words, 0, cell.header.dirty.load(Ordering::Relaxed) as usize);
+        // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
+        cell.header.dirty.store(0, Ordering::Release);
     }
 }
 

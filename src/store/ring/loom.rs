@@ -6,8 +6,9 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::claim::{Backpressure, Claim};
-use super::{AUTO_VACUUM, CommitError, Exact, ReadError, Reaper, Ring, Terms};
-use crate::region::view::HeapSlot;
+use super::publish::Advance;
+use super::{AUTO_VACUUM, CommitError, Exact, ModifyError, ReadError, Reaper, Ring, Terms, Unfit};
+use crate::region::view::{CellView, HeapSlot};
 use crate::store::word::{Head, Seq};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -24,7 +25,7 @@ impl Slot {
     fn new(history: u32, cells: usize) -> Arc<Self> {
         let slot = HeapSlot::new(cells, 2);
         slot.view().header.generation.store(GENERATION, Ordering::Relaxed);
-        let terms = [0, 1, 2, 3].map(|me| Terms { me, history, flags: AtomicU32::new(AUTO_VACUUM) });
+        let terms = [0, 1, 2, 3].map(|me| Terms { me, history, checksums: false, flags: AtomicU32::new(AUTO_VACUUM) });
         Arc::new(Self { slot, terms })
     }
 
@@ -68,9 +69,30 @@ fn publish(ring: Ring<'_>, mark: u8) -> Result<u64, CommitError> {
 
 /// Steps one to four, and the compare-and-swap of step five: killed before it can mark its cell whole.
 fn publish_and_die(ring: Ring<'_>, mark: u8) {
-    let claim = ring.claim(&Alive).unwrap();
-    ring.fill(&claim, &value(mark));
-    ring.advance(&claim, GENERATION).unwrap();
+    let mut claim = ring.claim(&Alive).unwrap();
+    ring.fill(&mut claim, &value(mark));
+    let mut seen = ring.head();
+    loop {
+        match ring.advance(&claim, seen, GENERATION) {
+            Advance::Done(_) => return,
+            Advance::Overtaken(now) => seen = now,
+            Advance::Failed(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+/// What the directory does to remove the key.
+fn remove_key(ring: Ring<'_>) {
+    ring.slot.header.generation.store(GENERATION + 1, Ordering::SeqCst);
+    ring.clear(&Alive);
+}
+
+/// Not a byte of any value is left.
+fn assert_sterile(ring: Ring<'_>) {
+    for (_, cell) in ring.cells() {
+        assert_eq!(Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)), Seq::Whole { version: 0 });
+        assert!(cell.words.iter().all(|word| word.load(Ordering::Relaxed) == 0));
+    }
 }
 
 fn model(scenario: impl Fn() + Send + Sync + 'static) {
@@ -243,8 +265,8 @@ fn what_the_dead_hold_is_taken_back_once_and_nothing_published_is_lost() {
         let slot = Slot::new(1, 2);
         publish(slot.ring(2), 7).unwrap();
         // Killed with a filled cell in hand, the only one that was free.
-        let claim = slot.ring(1).claim(&Alive).unwrap();
-        slot.ring(1).fill(&claim, &value(9));
+        let mut claim = slot.ring(1).claim(&Alive).unwrap();
+        slot.ring(1).fill(&mut claim, &value(9));
         let reader = {
             let slot = slot.clone();
             thread::spawn(move || {
@@ -357,10 +379,9 @@ fn a_writer_of_a_removed_key_publishes_nothing_under_the_next_one() {
             thread::spawn(move || publish(slot.ring(1), 1))
         };
         // What the directory does: remove the key, then give the slot to another.
-        let header = slot.slot.view().header;
-        header.generation.store(GENERATION + 1, Ordering::Release);
         let ring = slot.ring(0);
-        ring.clear();
+        remove_key(ring);
+        let header = slot.slot.view().header;
         let removed_at = ring.head();
         header.born.store(removed_at.version(), Ordering::Relaxed);
         header.generation.store(GENERATION + 2, Ordering::Release);
@@ -373,11 +394,7 @@ fn a_writer_of_a_removed_key_publishes_nothing_under_the_next_one() {
         let mut bytes = Vec::new();
         assert_eq!(ring.copy_newest(GENERATION + 2, &mut bytes), Ok(None));
         assert_eq!(ring.oldest_from(1), None);
-        // Sterile: not a byte of the removed key is left.
-        for (_, cell) in ring.cells() {
-            assert_eq!(Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)), Seq::Whole { version: 0 });
-            assert!(cell.words.iter().all(|word| word.load(Ordering::Relaxed) == 0));
-        }
+        assert_sterile(ring);
     });
 }
 
@@ -390,9 +407,8 @@ fn a_reader_of_a_removed_key_gets_no_value_of_the_next_one() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let header = slot.slot.view().header;
-                header.generation.store(GENERATION + 1, Ordering::Release);
                 let ring = slot.ring(1);
-                ring.clear();
+                remove_key(ring);
                 header.born.store(ring.head().version(), Ordering::Relaxed);
                 header.generation.store(GENERATION + 2, Ordering::Release);
                 ring.publish(&value(9), GENERATION + 2, &Alive).unwrap();
@@ -417,14 +433,14 @@ fn a_sleeper_is_never_left_behind() {
             thread::spawn(move || {
                 let ring = slot.ring(1);
                 publish(ring, 1).unwrap();
-                ring.must_wake()
+                ring.bell().strike()
             })
         };
         let slept_on = slot.ring(0).prepare_to_sleep(0, GENERATION);
         let woken = writer.join().unwrap();
         if let Some(word) = slept_on {
             assert!(woken);
-            assert_ne!(slot.slot.view().header.wake.load(Ordering::Relaxed), word);
+            assert_ne!(slot.slot.view().header.bell.word.load(Ordering::Relaxed), word);
         }
     });
 }
@@ -441,5 +457,140 @@ fn only_pins_and_writers_in_flight_refuse_a_publisher() {
         let claim: Claim = slot.ring(1).claim(&Alive).unwrap();
         slot.ring(1).release(claim);
         assert_eq!(slot.ring(1).head(), Head::of(1, 2));
+    });
+}
+
+#[test]
+fn of_two_who_append_neither_loses_the_others_bytes() {
+    model(|| {
+        let slot = Slot::new(1, 3);
+        let append = |ring: Ring<'_>, tail: u8| ring.append(GENERATION, &Alive, &[tail; 8], 16).unwrap();
+        let other = {
+            let slot = slot.clone();
+            thread::spawn(move || append(slot.ring(1), 1))
+        };
+        append(slot.ring(2), 2);
+        other.join().unwrap();
+        let mut bytes = Vec::new();
+        assert_eq!(slot.ring(0).copy_newest(GENERATION, &mut bytes), Ok(Some(2)));
+        let mut marks: Vec<_> = bytes.chunks(8).map(|mark| mark[0]).collect();
+        marks.sort();
+        assert_eq!(marks, [1, 2]);
+    });
+}
+
+#[test]
+fn an_integer_that_two_count_up_while_one_sets_it_loses_nothing() {
+    model(|| {
+        let slot = Slot::new(1, 3);
+        let count = |ring: Ring<'_>| ring.modify_integer(GENERATION, &Alive, |n| Some(n + 1)).unwrap();
+        let other = {
+            let slot = slot.clone();
+            thread::spawn(move || count(slot.ring(1)))
+        };
+        let mut seen = [count(slot.ring(2)), other.join().unwrap()];
+        seen.sort();
+        assert_eq!(seen, [0, 1]);
+        let unwanted = slot.ring(0).modify_integer(GENERATION, &Alive, |_| None);
+        assert_eq!(unwanted, Err(ModifyError::Unfit(Unfit::Unwanted(2))));
+    });
+}
+
+#[test]
+fn what_was_pinned_while_its_key_was_removed_is_emptied_by_one_of_the_two() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let pin = slot.ring(2).pin_newest(GENERATION, |_| false).unwrap().unwrap();
+        let reader = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).unpin(pin.cell))
+        };
+        remove_key(slot.ring(0));
+        reader.join().unwrap();
+        assert_sterile(slot.ring(0));
+    });
+}
+
+#[test]
+fn what_a_dead_claimer_held_while_its_key_was_removed_is_emptied_when_it_is_reaped() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let (_, cell) = slot.ring(0).cells().find(|(_, cell)| super::read::readable(*cell) == Some(1)).unwrap();
+        cell.header.seq.store(Seq::Claiming { version: 1, participant: 1 }.bits(), Ordering::Relaxed);
+        let reaper = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).reap(1))
+        };
+        remove_key(slot.ring(0));
+        reaper.join().unwrap();
+        assert_sterile(slot.ring(0));
+    });
+}
+
+#[test]
+fn two_who_reap_the_same_dead_writer_spare_what_is_written_after_it() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let mut claim = slot.ring(1).claim(&Alive).unwrap();
+        slot.ring(1).fill(&mut claim, &value(9));
+        let other = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).reap(1))
+        };
+        let ring = slot.ring(3);
+        ring.reap(1);
+        if let Ok(version) = publish(ring, 2) {
+            let mut bytes = Vec::new();
+            assert_eq!(slot.ring(0).copy_newest(GENERATION, &mut bytes), Ok(Some(version)));
+            assert_eq!(whole(&bytes), 2);
+        }
+        other.join().unwrap();
+        let mut bytes = Vec::new();
+        if slot.ring(0).copy_newest(GENERATION, &mut bytes) == Ok(Some(2)) {
+            assert_eq!(whole(&bytes), 2);
+        }
+    });
+}
+
+#[test]
+fn a_purge_leaves_the_newest_value_and_nothing_of_older_ones() {
+    model(|| {
+        let slot = Slot::new(2, 3);
+        publish(slot.ring(1), 1).unwrap();
+        publish(slot.ring(1), 2).unwrap();
+        let purger = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).purge(&Alive))
+        };
+        let mut bytes = Vec::new();
+        assert_eq!(slot.ring(0).copy_newest(GENERATION, &mut bytes), Ok(Some(2)));
+        assert_eq!(whole(&bytes), 2);
+        publish(slot.ring(1), 3).unwrap();
+        purger.join().unwrap();
+        assert_eq!(slot.ring(0).copy_newest(GENERATION, &mut bytes), Ok(Some(3)));
+        assert_eq!(whole(&bytes), 3);
+        let ones = |cell: CellView<'_>| {
+            cell.words.iter().any(|word| word.load(Ordering::Relaxed) == u64::from_ne_bytes([1; 8]))
+        };
+        assert!(!slot.ring(0).cells().any(|(_, cell)| ones(cell)), "purged, and still there");
+    });
+}
+
+#[test]
+fn a_writer_with_a_handle_on_a_removed_key_leaves_the_next_keys_history_alone() {
+    model(|| {
+        let slot = Slot::new(2, 2);
+        remove_key(slot.ring(0));
+        let header = slot.slot.view().header;
+        header.born.store(slot.ring(0).head().version(), Ordering::Relaxed);
+        header.generation.store(GENERATION + 2, Ordering::Release);
+        let next = slot.ring(1);
+        let versions = [3, 4].map(|mark| next.publish(&value(mark), GENERATION + 2, &Alive).unwrap());
+        assert_eq!(publish(slot.ring(2), 9), Err(CommitError::Removed));
+        let mut bytes = Vec::new();
+        assert_eq!(next.copy_version(versions[0], GENERATION + 2, &mut bytes), Ok(Exact::Copied));
     });
 }

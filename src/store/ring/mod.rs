@@ -10,23 +10,29 @@
 use std::sync::Arc;
 
 mod claim;
+mod modify;
 mod pin;
 mod publish;
 mod read;
 mod reap;
+#[cfg(not(loom))]
+mod recover;
 mod wait;
 
 #[cfg(all(loom, test))]
 mod loom;
 
+pub(crate) use modify::{ModifyError, Unfit};
 pub(crate) use pin::Pin;
 pub(crate) use publish::CommitError;
 pub(crate) use read::{Exact, ReadError};
 pub(crate) use reap::Reaper;
+#[cfg(not(loom))]
+pub(crate) use recover::Found;
 
 #[cfg(not(loom))]
-use super::slot::CellCounts;
-use super::word::{Head, Seq};
+use super::snapshot::CellCounts;
+use super::word::{Head, MAX_VERSION, Seq};
 #[cfg(not(loom))]
 use crate::region::Region;
 use crate::region::view::{CellView, SlotView};
@@ -42,6 +48,8 @@ pub(crate) struct Terms {
     pub(crate) me: u32,
     /// How many of the newest values writers leave alone while there is any other cell.
     pub(crate) history: u32,
+    /// Whether cells carry checksums.
+    pub(crate) checksums: bool,
     /// Has the store's switches.
     #[cfg(not(loom))]
     pub(crate) region: Arc<Region>,
@@ -50,8 +58,13 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// What auto-vacuum, switched on or off, asks for.
+    fn scrub(&self) -> Scrub {
+        if self.vacuum() { Scrub::Always } else { Scrub::Never }
+    }
+
     /// Whether bytes of older values must not be left in cells.
-    fn vacuum(&self) -> bool {
+    pub(crate) fn vacuum(&self) -> bool {
         #[cfg(not(loom))]
         let flags = &self.region.header().switches.flags;
         #[cfg(loom)]
@@ -59,6 +72,13 @@ impl Terms {
         // Relaxed: a switch, with nothing behind it.
         flags.load(Ordering::Relaxed) & AUTO_VACUUM != 0
     }
+}
+
+/// Whether what is no longer needed is zeroed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scrub {
+    Always,
+    Never,
 }
 
 /// One slot, as a participant sees it. Two references, so that passing it on costs nothing.
@@ -77,20 +97,21 @@ impl<'a> Ring<'a> {
     /// The newest version and where it is.
     #[inline]
     pub(crate) fn head(self) -> Head {
-        // Acquire: pairs with the release of `head` in `commit`; whoever sees a version sees its cell's bytes.
+        // Acquire: pairs with the release of `head` in `advance`; whoever sees a version sees its cell's bytes.
         Head::from_bits(self.slot.header.head.load(Ordering::Acquire))
     }
 
     /// The slot's present generation; odd while it has a key.
     #[inline]
     pub(crate) fn generation(self) -> u64 {
-        // Acquire: pairs with the release in `Directory::insert`; whoever sees the generation sees the key and `born`.
+        // Acquire: pairs with the release in `directory::Locked::insert`; whoever sees the generation sees the key and `born`.
         self.slot.header.generation.load(Ordering::Acquire)
     }
 
-    /// The version after which the present key's values begin.
+    /// The version after which the present key's values begin, or what is left of them after a purge.
     pub(crate) fn born(self) -> u64 {
-        self.slot.header.born.load(Ordering::Relaxed)
+        // Whatever is read there is one, so that the next one can be computed.
+        self.slot.header.born.load(Ordering::Relaxed).min(MAX_VERSION)
     }
 
     fn cells(self) -> impl Iterator<Item = (u32, CellView<'a>)> + use<'a> {

@@ -1,8 +1,9 @@
 //! Keeping a value from being overwritten for as long as somebody reads it.
 
-use super::Ring;
 use super::read::{self, ReadError};
+use super::{Ring, Seq};
 use crate::region::view::CellView;
+use crate::region::words;
 use crate::sync::{AtomicU64, Ordering, total_order};
 
 /// A cell that nobody overwrites while the participant's bit is set.
@@ -33,8 +34,8 @@ impl<'a> Ring<'a> {
                 self.bits(cell).fetch_or(self.bit(), Ordering::SeqCst);
                 total_order();
             }
-            let seq = super::Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
-            if seq == (super::Seq::Whole { version: head.version() }) {
+            let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
+            if seq == (Seq::Whole { version: head.version() }) {
                 if self.generation() == generation {
                     return Ok(Some(Pin { cell: index, version: head.version() }));
                 }
@@ -53,18 +54,33 @@ impl<'a> Ring<'a> {
         Err(ReadError::Corrupt)
     }
 
-    /// Clears the participant's bit.
+    /// Clears the participant's bit, and empties the cell if its value became nobody's meanwhile.
     pub(crate) fn unpin(self, index: u32) {
         let cell = self.slot.cells.get(index);
-        // Release: pairs with the look at the pins in `try_claim`; the next writer comes after our last read.
-        self.bits(cell).fetch_and(!self.bit(), Ordering::Release);
+        // SeqCst: pairs with the look at the pins in `try_claim`, the next writer comes after our last read; and with those
+        // who make values obsolete, see `discard_if_obsolete`.
+        self.bits(cell).fetch_and(!self.bit(), Ordering::SeqCst);
+        self.discard_if_obsolete(index);
+    }
+
+    /// Zeroes what lies behind a value that this participant has pinned, left there while auto-vacuum was off.
+    ///
+    /// Nobody else writes there: the pin keeps writers out, and the caller has the directory's lock.
+    pub(crate) fn scrub_behind(self, pin: Pin) {
+        let cell = self.slot.cells.get(pin.cell);
+        let (len, dirty) = (read::len(cell), cell.header.dirty.load(Ordering::Relaxed) as usize);
+        if dirty > len {
+            words::zero(cell.words, len, dirty);
+            // Release: not before the bytes are zeroed.
+            cell.header.dirty.store(len as u32, Ordering::Release);
+        }
     }
 
     /// Copies a pinned value into `out`, replacing what it held.
     pub(crate) fn copy_pinned(self, pin: Pin, out: &mut Vec<u8>) {
         let cell = self.slot.cells.get(pin.cell);
         read::set_len(out, read::len(cell));
-        crate::region::words::load(cell.words, out);
+        words::load(cell.words, out);
     }
 
     fn bits(self, cell: CellView<'a>) -> &'a AtomicU64 {

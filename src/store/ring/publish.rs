@@ -4,6 +4,7 @@ use super::claim::{Backpressure, Claim};
 use super::reap::Reaper;
 use super::{Head, Ring, Seq};
 use crate::region::words;
+use crate::store::checksum;
 use crate::store::word::MAX_VERSION;
 use crate::sync::{Ordering, fence};
 
@@ -21,24 +22,38 @@ pub(crate) enum CommitError {
     Exhausted,
 }
 
-impl From<Backpressure> for CommitError {
-    fn from(Backpressure: Backpressure) -> Self {
-        Self::Backpressure
-    }
+/// What became of one attempt to move `head`.
+pub(super) enum Advance {
+    /// It names our cell, as this version.
+    Done(u64),
+    /// Somebody else moved it, to this.
+    Overtaken(Head),
+    Failed(CommitError),
 }
 
 impl Ring<'_> {
     /// Publishes `bytes`, which fit into a cell, and gives their version. Waiters are not woken yet.
     #[inline]
     pub(crate) fn publish(self, bytes: &[u8], generation: u64, reaper: &impl Reaper) -> Result<u64, CommitError> {
-        let claim = self.claim(reaper)?;
-        self.fill(&claim, bytes);
+        let mut claim = self.claim_for(generation, reaper)?;
+        self.fill(&mut claim, bytes);
         self.commit(claim, generation)
+    }
+
+    /// Takes a cell on behalf of a key, as long as the slot has it: nothing of another key's is touched.
+    #[inline]
+    pub(super) fn claim_for(self, generation: u64, reaper: &impl Reaper) -> Result<Claim, CommitError> {
+        let is_still_there = || if self.generation() == generation { Ok(()) } else { Err(CommitError::Removed) };
+        is_still_there()?;
+        self.claim(reaper).map_err(|Backpressure| match is_still_there() {
+            Ok(()) => CommitError::Backpressure,
+            Err(removed) => removed,
+        })
     }
 
     /// Writes the value into a claimed cell. With auto-vacuum, nothing of what was in the cell before is left behind it.
     #[inline]
-    pub(crate) fn fill(self, claim: &Claim, bytes: &[u8]) {
+    pub(crate) fn fill(self, claim: &mut Claim, bytes: &[u8]) {
         let cell = self.slot.cells.get(claim.cell);
         let len = bytes.len() as u32;
         let dirty = cell.header.dirty.load(Ordering::Relaxed);
@@ -46,6 +61,9 @@ impl Ring<'_> {
             // Before the bytes, so that whoever takes the cell over from a killed writer knows how far it may have come.
             cell.header.dirty.store(len, Ordering::Relaxed);
             fence(Ordering::Release);
+        }
+        if self.terms.checksums {
+            claim.sum = checksum::of(bytes);
         }
         words::store(cell.words, bytes);
         cell.header.len.store(len, Ordering::Relaxed);
@@ -67,43 +85,63 @@ impl Ring<'_> {
     /// Makes a filled cell the newest value and gives its version.
     #[inline]
     pub(crate) fn commit(self, claim: Claim, generation: u64) -> Result<u64, CommitError> {
-        let version = match self.advance(&claim, generation) {
-            Ok(version) => version,
-            Err(error) => {
-                self.release(claim);
-                return Err(error);
+        let mut seen = self.head();
+        loop {
+            match self.advance(&claim, seen, generation) {
+                Advance::Done(version) => {
+                    self.mark_whole(claim, version);
+                    return Ok(version);
+                }
+                Advance::Overtaken(now) => seen = now,
+                Advance::Failed(error) => {
+                    self.release(claim);
+                    return Err(error);
+                }
             }
-        };
+        }
+    }
+
+    /// Moves `head` from what it was to the claimed cell.
+    #[inline]
+    pub(super) fn advance(self, claim: &Claim, seen: Head, generation: u64) -> Advance {
+        let head = &self.slot.header.head;
+        // Read after `head`: if the key was removed before we read `head`, we see that here; if it is removed later,
+        // that moves `head` and fails our compare-and-swap.
+        if self.generation() != generation {
+            return Advance::Failed(CommitError::Removed);
+        }
+        if seen.version() >= MAX_VERSION {
+            return Advance::Failed(CommitError::Exhausted);
+        }
+        self.stamp(seen);
+        let next = Head::of(claim.cell, seen.version() + 1);
+        if self.terms.checksums {
+            self.seal(claim, next.version());
+        }
+        // SeqCst: pairs with `Bell::listen` (we move `head`, then read the flag; the waiter sets the flag, then reads
+        // `head`). As a release it carries the value's bytes to whoever acquires `head`.
+        match head.compare_exchange(seen.bits(), next.bits(), Ordering::SeqCst, Ordering::Acquire) {
+            Ok(_) => Advance::Done(next.version()),
+            Err(now) => Advance::Overtaken(Head::from_bits(now)),
+        }
+    }
+
+    /// Says of a cell that was published that it is.
+    #[inline]
+    pub(super) fn mark_whole(self, claim: Claim, version: u64) {
         // Somebody may have stamped the cell for us, and it may even have been claimed again: then the mark is gone.
         // Release: pairs with the acquire of `seq` in the readers; a version read from `seq` is all there.
         let whole = Seq::Whole { version };
         let seq = &self.slot.cells.get(claim.cell).header.seq;
         let _ = seq.compare_exchange(claim.mark, whole.bits(), Ordering::Release, Ordering::Relaxed);
-        Ok(version)
     }
 
-    /// Moves `head` to the claimed cell.
-    #[inline]
-    pub(super) fn advance(self, claim: &Claim, generation: u64) -> Result<u64, CommitError> {
-        let head = &self.slot.header.head;
-        let mut seen = self.head();
-        loop {
-            // Read after `head`: if the key was removed before we read `head`, we see that here; if it is removed later,
-            // that moves `head` and fails our compare-and-swap.
-            if self.generation() != generation {
-                return Err(CommitError::Removed);
-            }
-            if seen.version() >= MAX_VERSION {
-                return Err(CommitError::Exhausted);
-            }
-            self.stamp(seen);
-            let next = Head::of(claim.cell, seen.version() + 1);
-            // SeqCst: pairs with `wake_flag` in `prepare_to_sleep` (we move `head`, then read the flag; the waiter sets
-            // the flag, then reads `head`). As a release it carries the value's bytes to whoever acquires `head`.
-            match head.compare_exchange(seen.bits(), next.bits(), Ordering::SeqCst, Ordering::Acquire) {
-                Ok(_) => return Ok(next.version()),
-                Err(now) => seen = Head::from_bits(now),
-            }
-        }
+    /// Binds a filled cell's checksum to the version that it is about to become.
+    #[cold]
+    fn seal(self, claim: &Claim, version: u64) {
+        let cell = self.slot.cells.get(claim.cell).header;
+        let len = cell.len.load(Ordering::Relaxed);
+        let key_hash = self.slot.header.key_hash.load(Ordering::Relaxed);
+        cell.crc.store(checksum::seal(claim.sum, key_hash, version, len), Ordering::Relaxed);
     }
 }

@@ -6,6 +6,7 @@
 use super::{Head, Ring, Seq};
 use crate::region::view::CellView;
 use crate::region::words::{self, WORD};
+use crate::store::word::LOST;
 use crate::sync::{Ordering, fence};
 
 /// Why nothing could be read.
@@ -13,6 +14,8 @@ use crate::sync::{Ordering, fence};
 pub(crate) enum ReadError {
     /// The key was removed from the slot.
     Removed,
+    /// The value was lost when the machine stopped.
+    Lost,
     /// The slot's words contradict each other: something other than this protocol wrote there.
     Corrupt,
 }
@@ -102,13 +105,13 @@ impl<'a> Ring<'a> {
         kept.min()
     }
 
-    /// The length of the newest value in bytes, and its version.
-    pub(crate) fn newest_len(self, generation: u64) -> Result<Option<(usize, u64)>, ReadError> {
+    /// The newest version and the length of its value in bytes; no length when there is no value.
+    pub(crate) fn newest_len(self, generation: u64) -> Result<(u64, Option<usize>), ReadError> {
         for _ in 0..ATTEMPTS {
             let head = self.head();
             let Some(index) = head.cell() else {
                 self.check_generation(generation)?;
-                return Ok(None);
+                return Ok((head.version(), None));
             };
             let cell = self.cell(index)?;
             let len = len(cell);
@@ -116,7 +119,7 @@ impl<'a> Ring<'a> {
             fence(Ordering::Acquire);
             if holds(cell, head.version()) {
                 self.check_generation(generation)?;
-                return Ok(Some((len, head.version())));
+                return Ok((head.version(), Some(len)));
             }
             self.settle(head, cell)?;
         }
@@ -151,11 +154,15 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// The cell that `head` names; an index beyond the ring is not one of ours.
+    /// The cell that `head` names; of those beyond the ring, one is ours.
     #[inline]
     pub(super) fn cell(self, index: u32) -> Result<CellView<'a>, ReadError> {
         let cells = &self.slot.cells;
-        if index < cells.count() { Ok(cells.get(index)) } else { Err(ReadError::Corrupt) }
+        if index < cells.count() {
+            Ok(cells.get(index))
+        } else {
+            Err(if index == LOST { ReadError::Lost } else { ReadError::Corrupt })
+        }
     }
 
     /// Where an older version is. One writer alone fills the ring in order, which makes the first guess right; several

@@ -1,41 +1,55 @@
 //! Taking a dead participant's marks off the cells of a slot.
 
+use super::claim::Claim;
 use super::{Ring, Seq};
 use crate::region::records::PARTICIPANTS;
 use crate::region::view::CellView;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 
 /// Knows who is dead.
 pub(crate) trait Reaper {
-    /// Runs `clean` if `participant` is dead, keeping anyone from taking its place meanwhile.
+    /// Runs `clean` if `participant` is dead, keeping anyone from taking its place meanwhile. Others may do the same at the
+    /// same time.
     fn if_dead(&self, participant: u32, clean: &mut dyn FnMut());
 }
 
 impl Ring<'_> {
-    /// Frees the cell from a participant that is dead; leaves alone what the living hold.
-    pub(super) fn reap_whoever_holds(self, cell: CellView<'_>, reaper: &impl Reaper) {
-        let owner = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).owner();
-        for participant in owner.into_iter().chain(pinners(cell)).filter(|&other| other != self.terms.me) {
-            // All of its marks in this slot, while we have the proof in hand.
-            reaper.if_dead(participant, &mut || self.reap(participant));
+    /// Frees the slot from all participants that are dead; leaves alone what the living hold.
+    pub(super) fn reap_holders(self, reaper: &(impl Reaper + ?Sized)) {
+        // Every participant once, however many cells it holds: asking is a system call.
+        let mut holders = [0u64; 4];
+        let mut note = |id: u32| holders[id as usize / 64] |= 1 << (id % 64);
+        for (_, cell) in self.cells() {
+            Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).owner().map(&mut note);
+            pinners(cell).for_each(&mut note);
+        }
+        for participant in (0..256).filter(|&id| holders[id as usize / 64] >> (id % 64) & 1 == 1) {
+            if participant != self.terms.me {
+                reaper.if_dead(participant, &mut || self.reap(participant));
+            }
         }
     }
 
     /// Takes all marks of a participant that is dead, and stays so during the call, off this slot.
     pub(crate) fn reap(self, dead: u32) {
         for (index, cell) in self.cells() {
-            self.reap_mark(index, cell, dead);
+            let mut freed = self.reap_mark(index, cell, dead);
             if let Some(pins) = cell.header.pins.get(dead as usize / 64) {
                 let bit = 1 << (dead % 64);
                 if pins.load(Ordering::Relaxed) & bit != 0 {
-                    // Release: as in `unpin`.
-                    pins.fetch_and(!bit, Ordering::Release);
+                    // SeqCst: as in `unpin`.
+                    pins.fetch_and(!bit, Ordering::SeqCst);
+                    freed = true;
                 }
+            }
+            if freed {
+                self.discard_if_obsolete(index);
             }
         }
     }
 
-    fn reap_mark(self, index: u32, cell: CellView<'_>, dead: u32) {
+    /// Whether a mark was taken off a value.
+    fn reap_mark(self, index: u32, cell: CellView<'_>, dead: u32) -> bool {
         let seq = &cell.header.seq;
         // Acquire: `head` is read after it.
         let seen = seq.load(Ordering::Acquire);
@@ -46,20 +60,27 @@ impl Ring<'_> {
                 let head = self.head();
                 if head.cell() == Some(index) {
                     self.stamp(head);
-                    return;
+                    return false;
                 }
                 if seq.load(Ordering::Acquire) != seen {
                     // It had been published, and somebody has marked it whole.
-                    return;
+                    return false;
                 }
-                // Never published, and now it never will be: only the dead one could have done that.
-                self.empty(cell);
-                Seq::Whole { version: 0 }
+                // Never published, and now it never will be: only the dead one could have done that. Others may be reaping it,
+                // too: the one that puts its own mark there empties the cell.
+                let (_, ticket) = self.next_ticket();
+                let mark = Seq::Private { ticket, participant: self.terms.me };
+                if seq.compare_exchange(seen, mark.bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                    // Release: as after a claim; nobody takes what is zeroed for a value.
+                    fence(Ordering::Release);
+                    self.release(Claim { cell: index, mark: mark.bits(), sum: 0 });
+                }
+                return false;
             }
-            _ => return,
+            _ => return false,
         };
-        // Release: whoever claims the cell finds it as we left it.
-        let _ = seq.compare_exchange(seen, free.bits(), Ordering::Release, Ordering::Relaxed);
+        // SeqCst: whoever claims the cell finds it as we left it, and see `discard_if_obsolete`.
+        seq.compare_exchange(seen, free.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 }
 

@@ -1,0 +1,313 @@
+//! What can be done with a store as a whole.
+
+use std::io;
+
+use super::directory::LONGEST_WAIT;
+use super::error::DirectoryError;
+use super::flags::Flags;
+use super::handle::Store;
+use super::identity::LAYOUT;
+use super::participant::{self, Participant};
+use super::recover::Recovery;
+use super::snapshot::{Diagnostics, StoreSnapshot};
+use super::watch::Watch;
+use crate::os::clock;
+use crate::region::records::Switches;
+use crate::sync::Ordering;
+
+impl Store {
+    /// What the store says of itself now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Flags, Store};
+    /// # let name = format!("splinter-doc-snapshot-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// let snapshot = store.snapshot();
+    /// assert_eq!((snapshot.keys, snapshot.flags, snapshot.persistent), (0, Flags::AUTO_VACUUM, false));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn snapshot(&self) -> StoreSnapshot {
+        let mapped = self.mapped();
+        let identity = &mapped.header().identity;
+        StoreSnapshot {
+            id: identity.id.load(Ordering::Relaxed),
+            layout: LAYOUT,
+            geometry: mapped.geometry,
+            total_len: mapped.region.len() as u64,
+            persistent: mapped.checksums,
+            created: identity.created.load(Ordering::Relaxed),
+            keys: mapped.books().live.load(Ordering::Relaxed).min(mapped.geometry.slots),
+            flags: self.flags(),
+            diagnostics: self.diagnostics(),
+        }
+    }
+
+    /// All switches, as they are at one moment.
+    ///
+    /// # Examples
+    ///
+    /// See [`Flags`].
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        Flags::from_bits_retain(self.switches().flags.load(Ordering::SeqCst))
+    }
+
+    /// Whether all of these switches are on, at one moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Flags, Store};
+    /// # let name = format!("splinter-doc-has-flags-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.set_flags(Flags::USR2);
+    /// assert!(store.has_flags(Flags::USR2));
+    /// assert!(!store.has_flags(Flags::USR2 | Flags::USR3));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn has_flags(&self, flags: Flags) -> bool {
+        self.flags().contains(flags)
+    }
+
+    /// Turns switches on, in one step; the others stay as they are. Bits that have no name are left alone.
+    ///
+    /// # Examples
+    ///
+    /// See [`Flags`].
+    pub fn set_flags(&self, flags: Flags) {
+        self.switches().flags.fetch_or((flags & Flags::all()).bits(), Ordering::SeqCst);
+    }
+
+    /// Turns switches off, in one step; the others stay as they are. Bits that have no name are left alone.
+    ///
+    /// # Examples
+    ///
+    /// See [`Flags`].
+    pub fn clear_flags(&self, flags: Flags) {
+        self.switches().flags.fetch_and(!(flags & Flags::all()).bits(), Ordering::SeqCst);
+    }
+
+    /// Whether older values are zeroed as they are overwritten and removed.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_auto_vacuum`](Self::set_auto_vacuum).
+    #[must_use]
+    pub fn auto_vacuum(&self) -> bool {
+        self.has_flags(Flags::AUTO_VACUUM)
+    }
+
+    /// Has older values zeroed as they are overwritten and removed, by all participants from now on, or not.
+    ///
+    /// What was left behind while it was off is zeroed when its cell is used next, or at once by [`purge`](Self::purge).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-auto-vacuum-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert!(store.auto_vacuum());
+    /// store.set_auto_vacuum(false);
+    /// assert!(!Store::open(&name)?.auto_vacuum());
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_auto_vacuum(&self, on: bool) {
+        if on {
+            self.set_flags(Flags::AUTO_VACUUM);
+        } else {
+            self.clear_flags(Flags::AUTO_VACUUM);
+        }
+    }
+
+    /// Leaves no byte in the store but those of newest values: history is gone for all readers, and zeroed. Gives the number of
+    /// cells that could not be zeroed, because readers have them pinned or writers are at work in them; 0 in a store that is
+    /// at rest.
+    ///
+    /// With auto-vacuum on, those who have such cells in hand zero them when they let go. Keeps keys from being created and
+    /// removed meanwhile; publishers and readers go on.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError`]: somebody else has been creating or removing a key for ten seconds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::Version;
+    ///
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-purge-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// let slot = store.slot("k")?;
+    /// slot.set(b"old")?;
+    /// slot.set(b"new")?;
+    /// assert_eq!(store.purge()?, 0);
+    /// assert_eq!(slot.get_version_into(1, &mut Vec::new())?, Version::Gone);
+    /// assert_eq!(store.get("k")?.as_deref(), Some(&b"new"[..]));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn purge(&self) -> Result<u32, DirectoryError> {
+        let directory = self.inner.directory(LONGEST_WAIT)?;
+        let mut busy = 0;
+        for slot in directory.slots() {
+            let lease = self.inner.lease(slot);
+            let ring = self.inner.ring(&lease);
+            busy += ring.purge(&*self.inner);
+            self.inner.pins.scrub_behind_newest(slot, ring);
+        }
+        Ok(busy)
+    }
+
+    /// Blocks until everything that was published so far is on the disk. Nothing to do for a store in shared memory.
+    ///
+    /// Without it, a store in a file survives whatever happens to processes, but of a machine that loses its power only what
+    /// the kernel has written by itself, within about half a minute.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said: the disk is full or broken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let directory = tempfile::tempdir()?;
+    /// let store = Store::create(directory.path().join("a.store"))?;
+    /// store.set("k", b"v")?;
+    /// store.flush()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn flush(&self) -> io::Result<()> {
+        self.mapped().region.flush()
+    }
+
+    /// What was found when this handle opened the store, if the machine had stopped since it was last used, or the file is a
+    /// copy; `None` if there was no reason to look.
+    ///
+    /// # Examples
+    ///
+    /// See [`Recovery`].
+    #[must_use]
+    pub fn recovery(&self) -> Option<&Recovery> {
+        self.inner.recovery.as_ref()
+    }
+
+    /// Watches all keys: see [`Watch`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-watch-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// let mut watch = store.watch();
+    /// store.set("k", b"v")?;
+    /// assert_eq!(watch.poll(None)[0].key, "k");
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.clone())
+    }
+
+    /// This open handle, as others see it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-participant-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert_eq!(store.participant().pid, std::process::id());
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn participant(&self) -> Participant {
+        self.inner.me
+    }
+
+    /// Everyone who has the store open now.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said when it was asked for the locks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-participants-{}", std::process::id());
+    /// let (store, other) = (Store::create(&name)?, Store::open(&name)?);
+    /// assert_eq!(store.participants()?, [store.participant(), other.participant()]);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn participants(&self) -> io::Result<Vec<Participant>> {
+        participant::living(self.mapped(), self.inner.me)
+    }
+
+    /// Whether a participant still has the store open. Known from the kernel at once, however it ended.
+    ///
+    /// A stopped process is alive.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said when it was asked for the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-is-alive-{}", std::process::id());
+    /// let (store, other) = (Store::create(&name)?, Store::open(&name)?);
+    /// let participant = other.participant();
+    /// assert!(store.is_alive(participant)?);
+    /// drop(other);
+    /// assert!(!store.is_alive(participant)?);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_alive(&self, participant: Participant) -> io::Result<bool> {
+        participant::is_alive(self.mapped(), participant, self.inner.me)
+    }
+
+    /// What readers of this store rejected so far.
+    ///
+    /// # Examples
+    ///
+    /// See [`Diagnostics`].
+    #[must_use]
+    pub fn diagnostics(&self) -> Diagnostics {
+        let diagnostics = &self.mapped().header().diagnostics;
+        Diagnostics {
+            parse_failures: diagnostics.parse_failures.load(Ordering::Relaxed),
+            last_failure_epoch: diagnostics.last_failure_epoch.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Counts a value that its reader could make no sense of. The typed bus does this by itself.
+    ///
+    /// # Examples
+    ///
+    /// See [`Diagnostics`].
+    pub fn report_parse_failure(&self) {
+        let diagnostics = &self.mapped().header().diagnostics;
+        diagnostics.parse_failures.fetch_add(1, Ordering::Relaxed);
+        diagnostics.last_failure_epoch.fetch_max(clock::unix_nanos(), Ordering::Relaxed);
+    }
+
+    fn switches(&self) -> &Switches {
+        &self.mapped().header().switches
+    }
+}

@@ -1,0 +1,48 @@
+//! Being woken when something happens, without missing it and without costing anything while nobody sleeps.
+//!
+//! A sleeper listens, looks whether it has happened already, then sleeps on the word while it is what listening gave. Whoever
+//! makes something happen strikes afterwards. Either the sleeper sees what happened, or the striker sees the flag and changes
+//! the word.
+
+use crate::region::records::Bell;
+use crate::sync::{Ordering, total_order};
+
+impl Bell {
+    /// Announces a sleeper, and gives what the word holds before anything that the next strike tells of.
+    ///
+    /// What the caller waits for must be read after this, with a `SeqCst` load.
+    #[inline]
+    pub(crate) fn listen(&self) -> u32 {
+        // SeqCst throughout: pairs with `strike`. We read the word, set the flag, then look; the other side makes it happen,
+        // reads the flag, clears it, changes the word.
+        let word = self.word.load(Ordering::SeqCst);
+        self.flag.store(1, Ordering::SeqCst);
+        total_order();
+        word
+    }
+
+    /// Called after a `SeqCst` change that somebody may wait for: whether sleepers must be woken through the word.
+    #[inline]
+    pub(crate) fn strike(&self) -> bool {
+        total_order();
+        // SeqCst: see `listen`.
+        if self.flag.load(Ordering::SeqCst) == 0 {
+            return false;
+        }
+        self.strike_for_real();
+        true
+    }
+
+    #[cold]
+    fn strike_for_real(&self) {
+        self.flag.store(0, Ordering::SeqCst);
+        self.word.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether nobody has struck since `listen` gave this word.
+    #[inline]
+    pub(crate) fn is_quiet(&self, word: u32) -> bool {
+        // SeqCst: what was made to happen before a strike that we see is seen by whoever looks for it next.
+        self.word.load(Ordering::SeqCst) == word
+    }
+}

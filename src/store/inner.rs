@@ -1,0 +1,109 @@
+//! What all handles of one opening of a store share.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::directory::{self, Author};
+use super::error::{DirectoryError, SetError};
+use super::mapped::Mapped;
+use super::participant::{self, Participant};
+use super::pin::LocalPins;
+use super::recover::Recovery;
+use super::ring::{Reaper, Ring, Terms};
+use crate::os::futex;
+use crate::region::mapping::SlotLease;
+use crate::region::records::{Bell, PARTICIPANTS};
+
+/// One opening of a store by one process: closed when the last handle on it is dropped.
+pub(crate) struct Inner {
+    pub(crate) mapped: Mapped,
+    pub(crate) me: Participant,
+    /// What was found when it was opened, if there was anything to look for.
+    pub(crate) recovery: Option<Recovery>,
+    terms: Terms,
+    /// Keeps threads apart that would take the lock of the same dead participant: locks belong to the open file.
+    reaping: Mutex<()>,
+    changing_directory: Mutex<()>,
+    pub(crate) pins: LocalPins,
+}
+
+impl Inner {
+    pub(super) fn new(mapped: Mapped, me: Participant, recovery: Option<Recovery>) -> Self {
+        Self {
+            terms: mapped.terms(me.id),
+            mapped,
+            me,
+            recovery,
+            reaping: Mutex::default(),
+            changing_directory: Mutex::default(),
+            pins: LocalPins::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn check_len(&self, len: usize) -> Result<(), SetError> {
+        let max = self.max_len();
+        if len > max { Err(SetError::TooLarge { len, max }) } else { Ok(()) }
+    }
+
+    #[inline]
+    pub(crate) fn max_len(&self) -> usize {
+        self.mapped.geometry.max_value_size as usize
+    }
+
+    pub(crate) fn lease(&self, slot: u32) -> SlotLease {
+        SlotLease::new(&self.mapped.region, &self.mapped.tables.slots, slot)
+    }
+
+    #[inline]
+    pub(crate) fn ring<'a>(&'a self, lease: &'a SlotLease) -> Ring<'a> {
+        Ring::new(lease.view(), &self.terms)
+    }
+
+    /// Locks the directory, waiting for whoever has it, at most for `limit`.
+    pub(super) fn directory(&self, limit: Duration) -> Result<directory::Locked<'_>, DirectoryError> {
+        let author = Author { mapped: &self.mapped, terms: &self.terms, reaper: self };
+        directory::lock(author, &self.changing_directory, limit)
+    }
+
+    /// What those sleep on who wait for any key.
+    #[inline]
+    pub(super) fn bell(&self) -> &Bell {
+        &self.mapped.header().bell
+    }
+
+    /// Wakes whoever sleeps until something happens to the slot, which has happened.
+    #[inline]
+    pub(crate) fn wake(&self, ring: Ring<'_>) {
+        for bell in [ring.bell(), self.bell()] {
+            if bell.strike() {
+                futex::wake_all(&bell.word);
+            }
+        }
+    }
+}
+
+impl Reaper for Inner {
+    fn if_dead(&self, participant: u32, clean: &mut dyn FnMut()) {
+        if participant == self.me.id {
+            return;
+        }
+        let _one_at_a_time = self.reaping.lock().unwrap_or_else(PoisonError::into_inner);
+        if participant >= PARTICIPANTS as u32 {
+            // Nobody can be this one: the mark is damage.
+            clean();
+        } else {
+            // Who cannot be asked about is left alone.
+            let _ = participant::if_dead(&self.mapped, participant, clean);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The child of a fork has the parent's handle, but the place is the parent's, and so is the lock.
+        if std::process::id() == self.me.pid {
+            participant::leave(&self.mapped, self.me);
+        }
+    }
+}

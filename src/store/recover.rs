@@ -1,0 +1,164 @@
+//! What is done with a store in a file before the first one uses it after the machine stopped, or in a copy.
+//!
+//! Pages of a file are written to the disk in any order, and copied one after the other while others write. So the pages that are
+//! found may be from different moments. In a slot's header and in a participant's entry this cannot mix anything up: each
+//! lies in one page. Of values, checksums tell. The directory is made anew from the slots.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::directory::{self, LONGEST_WAIT};
+use super::error::OpenError;
+use super::key::Key;
+use super::location::Location;
+use super::mapped::{LockByte, Mapped};
+use super::open::refused;
+use super::participant;
+use super::ring::{Found, Ring};
+use super::word::MAX_VERSION;
+use crate::os::{file, lock};
+use crate::region::records::PARTICIPANTS;
+use crate::sync::Ordering;
+
+/// What opening a store in a file found, when the machine had stopped since it was last used, or the file is a copy.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::Store;
+///
+/// # let directory = tempfile::tempdir()?;
+/// let original = directory.path().join("original");
+/// let store = Store::create(&original)?;
+/// store.set("k", b"v")?;
+/// assert!(store.recovery().is_none());
+///
+/// let copy = directory.path().join("copy");
+/// std::fs::copy(&original, &copy)?;
+/// let copy = Store::open(&copy)?;
+/// assert_eq!(copy.recovery().unwrap().keys, 1);
+/// assert_eq!(copy.get("k")?.as_deref(), Some(&b"v"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// The number of keys that are there.
+    pub keys: u32,
+    /// Keys whose newest value was not whole, and that have an older one now, as a version of its own. Sorted.
+    pub older: Vec<String>,
+    /// Keys of whose values none was whole: reading them is an error until they are set. Sorted.
+    pub lost: Vec<String>,
+}
+
+/// What tells this file, in this run of the machine, from any other; never 0.
+pub(super) fn home(file: &File) -> io::Result<u64> {
+    let mut hasher = Xxh3::new();
+    hasher.update(&file::boot_id());
+    for part in file::identity(file)? {
+        hasher.update(&part.to_ne_bytes());
+    }
+    Ok(hasher.digest().max(1))
+}
+
+/// Makes the store sound, if it has not been found so in this place and this run of the machine.
+pub(super) fn settle(mapped: &Mapped, location: &Location) -> Result<Option<Recovery>, OpenError> {
+    let home = home(&mapped.file).map_err(refused("examine", location))?;
+    let books = mapped.books();
+    // Acquire: pairs with the release below; who sees that the store is sound finds it so.
+    if books.home.load(Ordering::Acquire) == home {
+        return Ok(None);
+    }
+    let lock = LockByte::Directory.offset();
+    if !lock::lock_within(mapped.fd(), lock, LONGEST_WAIT).map_err(refused("lock", location))? {
+        return Err(OpenError::Busy { name: location.to_string(), pid: books.holder.load(Ordering::Relaxed) });
+    }
+    let outcome = settle_locked(mapped, location, home);
+    // If this fails, closing the file does it.
+    let _ = lock::unlock(mapped.file.as_fd(), lock);
+    outcome
+}
+
+fn settle_locked(mapped: &Mapped, location: &Location, home: u64) -> Result<Option<Recovery>, OpenError> {
+    let books = mapped.books();
+    // Where somebody has the store open, somebody has found it sound: what differs is how we see the file, in another
+    // container perhaps.
+    let settled = books.home.load(Ordering::Acquire) == home
+        || !participant::nobody_is_there(mapped).map_err(refused("examine the locks of", location))?;
+    if settled {
+        return Ok(None);
+    }
+    if !mapped.checksums {
+        return Err(OpenError::Copied { name: location.to_string() });
+    }
+    let recovery = recover(mapped);
+    // Release: pairs with the acquire in `settle`.
+    books.home.store(home, Ordering::Release);
+    Ok(Some(recovery))
+}
+
+fn recover(mapped: &Mapped) -> Recovery {
+    for entry in mapped.participants() {
+        let incarnation = entry.incarnation.load(Ordering::Relaxed);
+        entry.incarnation.store(incarnation.wrapping_add(incarnation % 2), Ordering::Relaxed);
+    }
+    for entry in mapped.schemas() {
+        // Whoever opens a bus remembers its own again.
+        entry.len.store(0, Ordering::Relaxed);
+        entry.fingerprint.store(0, Ordering::Relaxed);
+    }
+    // Nobody's: recovering claims nothing.
+    let terms = mapped.terms(PARTICIPANTS as u32);
+    let mut recovery = Recovery::default();
+    let homes = find_keys(mapped);
+    let (mut used, mut highest) = (0, 0);
+    for slot in 0..mapped.geometry.slots {
+        let view = mapped.slot(slot);
+        let ring = Ring::new(&view, &terms);
+        if ring.is_untouched() {
+            continue;
+        }
+        used = slot + 1;
+        let key = Key::load(&view.header.key);
+        if homes.get(&key) == Some(&slot) {
+            recovery.keys += 1;
+            let keys = match ring.recover() {
+                Found::Sound => None,
+                Found::Older => Some(&mut recovery.older),
+                Found::Nothing => Some(&mut recovery.lost),
+            };
+            keys.into_iter().for_each(|keys| keys.extend(key.text()));
+        } else {
+            directory::disown(view.header);
+            ring.wipe();
+        }
+        highest = highest.max(ring.highest_version());
+    }
+    recovery.older.sort_unstable();
+    recovery.lost.sort_unstable();
+    let books = mapped.books();
+    books.highest.store(books.highest.load(Ordering::Relaxed).max(highest).min(MAX_VERSION), Ordering::Relaxed);
+    directory::make_anew(mapped, used);
+    recovery
+}
+
+/// Which slot has which key. A key that moved from slot to slot between two moments may be in both: the later one has it.
+fn find_keys(mapped: &Mapped) -> HashMap<Key, u32> {
+    let mut homes: HashMap<Key, u32> = HashMap::new();
+    let born = |slot: u32| mapped.slot(slot).header.born.load(Ordering::Relaxed);
+    for slot in 0..mapped.geometry.slots {
+        let header = mapped.slot(slot).header;
+        let key = Key::load(&header.key);
+        let sound = directory::has_key(header.generation.load(Ordering::Relaxed))
+            && key.text().is_some()
+            && header.key_hash.load(Ordering::Relaxed) == key.hash();
+        if sound && homes.get(&key).is_none_or(|&other| born(other) < born(slot)) {
+            homes.insert(key, slot);
+        }
+    }
+    homes
+}
