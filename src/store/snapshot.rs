@@ -32,7 +32,8 @@ pub struct StoreSnapshot {
     pub persistent: bool,
     /// When it was created, in nanoseconds since the Unix epoch.
     pub created: u64,
-    /// The number of keys.
+    /// The number of keys. After somebody died in the middle of creating or removing one, it may be off by one until the next
+    /// is created or removed.
     pub keys: u32,
     /// The switches.
     pub flags: Flags,

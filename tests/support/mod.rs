@@ -66,9 +66,28 @@ pub struct Actor(pub Child);
 
 impl Actor {
     pub fn spawn(role: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env::current_exe().expect("a test binary"));
+        Self::spawn_by(Command::new(env::current_exe().expect("a test binary")), role, arguments)
+    }
+
+    /// Has a command that was prepared to run the test binary do so.
+    pub fn spawn_by(mut command: Command, role: &str, arguments: &[&str]) -> Self {
         command.args(["--exact", "actor", "--nocapture", "--quiet"]).stdout(Stdio::null());
         Self(command.env(ROLE, role).env(ARGUMENTS, arguments.join("\n")).spawn().expect("an actor"))
+    }
+
+    /// Runs the actor with a file system of its own, mounted with these options of `mount`; false where that is not allowed.
+    pub fn run_on_mount(mount: &str, role: &str, arguments: &[&str]) -> bool {
+        let mut allowed = Command::new("unshare");
+        allowed.args(["-r", "-m", "true"]).stderr(Stdio::null());
+        if !allowed.status().is_ok_and(|status| status.success()) {
+            println!("not run: this machine does not let us have file systems of our own");
+            return false;
+        }
+        let mut command = Command::new("unshare");
+        command.args(["-r", "-m", "sh", "-c", &format!("mount {mount} && exec \"$0\" \"$@\"")]);
+        command.arg(env::current_exe().expect("a test binary"));
+        Self::spawn_by(command, role, arguments).finish();
+        true
     }
 
     /// Sends a signal to the process, which is ours and not reaped yet.
@@ -111,10 +130,10 @@ pub fn role() -> Option<(String, Vec<String>)> {
 }
 
 /// Opens a store that another process may be about to create.
-pub fn open_soon(name: &str) -> Store {
-    let start = Instant::now();
+pub fn open_soon(location: impl Into<Location>) -> Store {
+    let (location, start) = (location.into(), Instant::now());
     loop {
-        match Store::open(name) {
+        match Store::open(&location) {
             Err(OpenError::NotFound { .. }) if start.elapsed() < DEADLINE => std::thread::yield_now(),
             store => return store.expect("a store that opens"),
         }

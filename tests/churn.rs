@@ -1,0 +1,125 @@
+//! Keys that come and go in many processes at once, some of them killed: none twice, none lost, no slot leaked.
+
+mod support;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use splinter_bus::store::{SetError, Store, StoreOptions};
+use support::{Actor, Name, Random, proof};
+
+const SLOTS: u32 = 24;
+/// Keys that every churner sets and unsets.
+const SHARED: u32 = 12;
+/// Keys that one process sets without end.
+const STEADY: u32 = 3;
+
+fn options() -> StoreOptions {
+    StoreOptions::new().slots(SLOTS).max_value_size(256).history(2).spare(4)
+}
+
+fn shared(number: u32) -> String {
+    format!("shared {number}")
+}
+
+fn steady(number: u32) -> String {
+    format!("steady {number}")
+}
+
+#[test]
+fn actor() {
+    let Some((role, arguments)) = support::role() else { return };
+    let store = support::open_soon(&arguments[0]);
+    match role.as_str() {
+        "churner" => churn(&store, arguments[1].parse().unwrap()),
+        "steady" => {
+            let mut value = Vec::new();
+            for number in 0.. {
+                proof::write(&mut value, number as u32 % STEADY, number);
+                store.set(&steady(number as u32 % STEADY), &value).unwrap();
+            }
+        }
+        _ => panic!("no such role: {role}"),
+    }
+}
+
+/// Sets and unsets shared keys, to values that name them, and one key of its own that it alone removes.
+fn churn(store: &Store, me: u32) {
+    let mut random = Random::new(std::process::id().into());
+    let mut value = Vec::new();
+    let own = format!("own {me}");
+    for number in 0.. {
+        let key = random.below(SHARED.into()) as u32;
+        proof::write(&mut value, key, number);
+        match random.below(4) {
+            0 => store.set(&shared(key), &value).map(drop).or_else(full_is_an_answer).unwrap(),
+            1 => drop(store.unset(&shared(key)).unwrap()),
+            2 => {
+                if store.get_into(&shared(key), &mut value).unwrap().is_some() {
+                    assert_eq!(proof::read(&value).0, key, "another key's value");
+                }
+            }
+            _ => {
+                if store
+                    .set(&own, &value)
+                    .map(|_| true)
+                    .or_else(|error| full_is_an_answer(error).map(|()| false))
+                    .unwrap()
+                {
+                    assert_eq!(store.get(&own).unwrap().as_deref(), Some(&value[..]), "a key was lost");
+                    assert!(store.unset(&own).unwrap(), "a key was lost");
+                    assert_eq!(store.get(&own).unwrap(), None, "a key came back");
+                }
+            }
+        }
+    }
+}
+
+fn full_is_an_answer(error: SetError) -> Result<(), SetError> {
+    if matches!(error, SetError::Full { slots: SLOTS }) { Ok(()) } else { Err(error) }
+}
+
+#[test]
+fn keys_come_and_go_in_four_processes_that_are_killed_again_and_again() {
+    let (name, mut random) = (Name::new(), Random::new(21));
+    let store = name.create(&options());
+    let _load = Actor::spawn("steady", &[&name]);
+    support::wait_until("the load is on", || (0..STEADY).all(|number| store.get(&steady(number)).unwrap().is_some()));
+    let mut churners: Vec<_> = (0..4).map(|me| Actor::spawn("churner", &[&name, &me.to_string()])).collect();
+    let mut value = Vec::new();
+    for round in 0..150 {
+        let victim = random.below(4) as usize;
+        let until = Instant::now() + Duration::from_micros(random.below(4000));
+        while Instant::now() < until {
+            for number in 0..STEADY {
+                let version = store.get_into(&steady(number), &mut value).unwrap();
+                assert!(version.is_some(), "round {round}: a key was lost that nobody removed");
+                assert_eq!(proof::read(&value).0, number);
+            }
+            let keys = store.keys();
+            assert!(keys.is_sorted_by(|a, b| a < b), "round {round}: a key twice: {keys:?}");
+        }
+        churners[victim].kill();
+        churners[victim] = Actor::spawn("churner", &[&name, &victim.to_string()]);
+    }
+    drop(churners);
+
+    // Nobody changes the directory any more. What it says holds together, once what a dead one began is finished.
+    assert!(!store.unset("not there").unwrap());
+    let keys = store.keys();
+    assert_eq!(store.snapshot().keys as usize, keys.len());
+    let mut slots = HashMap::new();
+    for key in &keys {
+        let slot = store.slot_snapshot(key).unwrap().expect("a key that is listed is found").slot;
+        assert_eq!(slots.insert(slot, key), None, "two keys in one slot");
+    }
+    for key in keys.iter().filter(|key| !key.starts_with("steady")) {
+        assert!(store.unset(key).unwrap());
+        assert_eq!(store.get(key).unwrap(), None, "{key} came back");
+    }
+    assert_eq!(store.keys().len(), STEADY as usize);
+    for number in STEADY..SLOTS {
+        store.set(&format!("fill {number}"), b"").unwrap_or_else(|error| panic!("a slot was lost: {error}"));
+    }
+    assert!(matches!(store.set("one too many", b""), Err(SetError::Full { .. })));
+}

@@ -1,0 +1,110 @@
+//! Stores that are shared with a group, and those that are not. Needs to be two users, which only root can be.
+
+mod support;
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use splinter_bus::store::{OpenError, Store, StoreOptions};
+use support::{Actor, Name};
+
+const OWNER: u32 = 61_001;
+const COLLEAGUE: u32 = 61_002;
+const STRANGER: u32 = 61_003;
+const GROUP: u32 = 62_000;
+const OTHERS: u32 = 62_001;
+
+fn options() -> StoreOptions {
+    StoreOptions::new().slots(4).max_value_size(64)
+}
+
+#[test]
+fn actor() {
+    let Some((role, arguments)) = support::role() else { return };
+    let location = arguments[0].as_str();
+    match role.as_str() {
+        "create private" => drop(options().create(location).unwrap().set("key", b"private").unwrap()),
+        "create shared" => {
+            // Whatever the umask says.
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+            options().mode(0o660).create(location).unwrap().set("key", b"shared").unwrap();
+        }
+        "work together" => {
+            let store = Store::open(location).unwrap();
+            assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"shared"[..]));
+            store.set("key", b"changed").unwrap();
+            store.set("new", b"v").unwrap();
+            assert!(store.unset("new").unwrap());
+        }
+        "see the change" => {
+            assert_eq!(Store::open(location).unwrap().get("key").unwrap().as_deref(), Some(&b"changed"[..]));
+        }
+        "be refused" => {
+            let error = Store::open(location).unwrap_err();
+            assert!(matches!(error, OpenError::PermissionDenied { .. }), "{error}");
+            assert!(error.to_string().starts_with("no permission to open"), "{error}");
+            assert!(options().open_or_create(location).is_err());
+            let error = Store::remove(location).unwrap_err();
+            assert!(matches!(error, OpenError::PermissionDenied { .. }), "{error}");
+        }
+        _ => panic!("no such role: {role}"),
+    }
+}
+
+/// A place where other users may run this binary and have files; none if we cannot be other users.
+struct Place {
+    directory: tempfile::TempDir,
+    binary: PathBuf,
+}
+
+impl Place {
+    fn new() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("not run: only root can be two users");
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        // As in /tmp: everybody may make files, nobody may remove another's.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let binary = directory.path().join("test");
+        fs::copy(env::current_exe().unwrap(), &binary).unwrap();
+        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+        Some(Self { directory, binary })
+    }
+
+    fn act(&self, user: u32, group: u32, role: &str, location: &str) {
+        let mut command = Command::new(&self.binary);
+        // Dropping to another user drops the groups of root as well.
+        command.uid(user).gid(group).current_dir("/");
+        Actor::spawn_by(command, role, &[location]).finish();
+    }
+}
+
+#[test]
+fn a_store_is_its_owners_alone_unless_it_was_created_otherwise() {
+    let Some(place) = Place::new() else { return };
+    let name = Name::new();
+    let path = place.directory.path().join("private");
+    for location in [&*name, path.to_str().unwrap()] {
+        place.act(OWNER, GROUP, "create private", location);
+        place.act(COLLEAGUE, GROUP, "be refused", location);
+        place.act(STRANGER, OTHERS, "be refused", location);
+    }
+}
+
+#[test]
+fn a_group_shares_a_store_and_others_are_refused() {
+    let Some(place) = Place::new() else { return };
+    let name = Name::new();
+    let path = place.directory.path().join("shared");
+    for location in [&*name, path.to_str().unwrap()] {
+        place.act(OWNER, GROUP, "create shared", location);
+        place.act(COLLEAGUE, GROUP, "work together", location);
+        place.act(OWNER, GROUP, "see the change", location);
+        place.act(STRANGER, OTHERS, "be refused", location);
+    }
+}
