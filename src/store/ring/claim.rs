@@ -293,6 +293,7 @@ pub(super) fn empty(cell: CellView<'_>, scrub: Scrub) {
     cell.header.len.store(0, Ordering::Relaxed);
     if scrub == Scrub::Always {
         words::zero(cell.words, 0, cell.header.dirty.load(Ordering::Relaxed) as usize);
+        cell.header.crc.store(0, Ordering::Relaxed);
         // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
         cell.header.dirty.store(0, Ordering::Release);
     }
