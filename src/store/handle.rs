@@ -16,6 +16,7 @@ use super::open;
 use super::options::StoreOptions;
 use super::participant::Participant;
 use super::recover::Recovery;
+use super::ring::{ReadError, Ring};
 use super::schema;
 use super::slot::Slot;
 use super::snapshot::SlotSnapshot;
@@ -220,8 +221,10 @@ impl Store {
     pub fn set(&self, key: &str, value: &[u8]) -> Result<u64, SetError> {
         // Before a key is created for what cannot be its value.
         self.inner.check_len(value.len())?;
+        let key = Key::new(key)?;
         loop {
-            match self.slot(key)?.set(value) {
+            let place = self.find_or_insert(&key, LONGEST_WAIT)?;
+            match self.on(place, |ring| self.inner.set(ring, place.generation, value)) {
                 // Somebody removed the key in between, as if before us: it is created anew.
                 Err(SetError::Removed) => {}
                 done => return done,
@@ -304,7 +307,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_into(&self, key: &str, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
-        Ok(self.on_existing(key, |slot| slot.get_into(value))?.flatten())
+        Ok(self.on_existing(key, |ring, place| ring.copy_newest(place.generation, value))?.flatten())
     }
 
     /// The length of the key's newest value in bytes; `None` if there is no such key, or nothing was set under it yet. Never
@@ -326,7 +329,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn size(&self, key: &str) -> Result<Option<usize>, GetError> {
-        Ok(self.on_existing(key, Slot::size)?.flatten())
+        Ok(self.on_existing(key, |ring, place| ring.newest_len(place.generation))?.and_then(|(_, len)| len))
     }
 
     /// What there is to know of a key at one moment, without its value; `None` if there is no such key. Never blocks.
@@ -348,7 +351,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn slot_snapshot(&self, key: &str) -> Result<Option<SlotSnapshot>, GetError> {
-        self.on_existing(key, Slot::snapshot)
+        self.on_existing(key, SlotSnapshot::take)
     }
 
     /// A handle on the key's slot, creating the key, without a value, if there is none. Blocks as [`set`](Self::set) does.
@@ -375,14 +378,16 @@ impl Store {
 
     /// As [`slot`](Self::slot), waiting no longer than `limit`.
     pub(crate) fn slot_within(&self, key: &str, limit: Duration) -> Result<Slot, SlotError> {
-        let key = Key::new(key)?;
-        if let Some(place) = directory::find(&self.inner.mapped, &key) {
-            return Ok(self.at(place));
+        let place = self.find_or_insert(&Key::new(key)?, limit)?;
+        Ok(Slot::new(Arc::clone(&self.inner), place))
+    }
+
+    fn find_or_insert(&self, key: &Key, limit: Duration) -> Result<Place, SlotError> {
+        if let Some(place) = directory::find(&self.inner.mapped, key) {
+            return Ok(place);
         }
-        match self.inner.directory(limit)?.insert(&key) {
-            Ok(place) => Ok(self.at(place)),
-            Err(Full) => Err(SlotError::Full { slots: self.geometry().slots }),
-        }
+        let inserted = self.inner.directory(limit)?.insert(key);
+        inserted.map_err(|Full| SlotError::Full { slots: self.geometry().slots })
     }
 
     /// A handle on a key whose value is an integer, creating the key if there is none. Blocks as [`set`](Self::set) does.
@@ -433,7 +438,7 @@ impl Store {
         let key = Key::new(key)?;
         let removed = self.inner.directory(LONGEST_WAIT)?.remove(&key);
         if let Some(slot) = removed {
-            self.inner.wake(self.inner.ring(&self.inner.lease(slot)));
+            self.inner.wake(Ring::new(&self.inner.mapped.slot(slot), &self.inner.terms));
         }
         Ok(removed.is_some())
     }
@@ -569,25 +574,28 @@ impl Store {
         schema::recall(&self.inner.mapped, fingerprint)
     }
 
-    pub(super) fn at(&self, place: Place) -> Slot {
-        Slot::new(Arc::clone(&self.inner), place)
+    /// Does something with a slot without making a handle on it.
+    #[inline]
+    fn on<R>(&self, place: Place, act: impl FnOnce(Ring<'_>) -> R) -> R {
+        act(Ring::new(&self.inner.mapped.slot(place.slot), &self.inner.terms))
     }
 
     /// Reads from a key if there is one.
+    #[inline]
     fn on_existing<T>(
         &self,
         key: &str,
-        mut read: impl FnMut(&Slot) -> Result<T, GetError>,
+        mut read: impl FnMut(Ring<'_>, Place) -> Result<T, ReadError>,
     ) -> Result<Option<T>, GetError> {
         let key = Key::new(key)?;
         loop {
             let Some(place) = directory::find(&self.inner.mapped, &key) else {
                 return Ok(None);
             };
-            match read(&self.at(place)) {
+            match self.on(place, |ring| read(ring, place)) {
                 // Somebody removed the key in between: look for it again.
-                Err(GetError::Removed) => {}
-                done => return done.map(Some),
+                Err(ReadError::Removed) => {}
+                done => return Ok(Some(done?)),
             }
         }
     }

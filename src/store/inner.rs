@@ -20,7 +20,7 @@ pub(crate) struct Inner {
     pub(crate) me: Participant,
     /// What was found when it was opened, if there was anything to look for.
     pub(crate) recovery: Option<Recovery>,
-    terms: Terms,
+    pub(super) terms: Terms,
     /// Keeps threads apart that would take the lock of the same dead participant: locks belong to the open file.
     reaping: Mutex<()>,
     changing_directory: Mutex<()>,
@@ -70,6 +70,15 @@ impl Inner {
     #[inline]
     pub(super) fn bell(&self) -> &Bell {
         &self.mapped.header().bell
+    }
+
+    /// Publishes a value that is not too long, and wakes who waits for it.
+    #[inline]
+    pub(super) fn set(&self, ring: Ring<'_>, generation: u64, value: &[u8]) -> Result<u64, SetError> {
+        let version = ring.publish(value, generation, self)?;
+        self.wake(ring);
+        ring.expect_to_publish(value.len());
+        Ok(version)
     }
 
     /// Wakes whoever sleeps until something happens to the slot, which has happened.

@@ -13,62 +13,61 @@ pub const MAX_KEY_LEN: usize = KEY_WORDS * WORD - 1;
 /// A key that was found to be one, in the form in which slots hold it: one byte of length, then the text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    words: [u64; KEY_WORDS],
+    bytes: [u8; KEY_WORDS * WORD],
 }
 
 impl Key {
+    #[inline]
     pub(crate) fn new(text: &str) -> Result<Self, KeyError> {
-        if text.is_empty() {
+        let (text, len) = (text.as_bytes(), text.len());
+        if len == 0 {
             return Err(KeyError::Empty);
         }
-        if text.len() > MAX_KEY_LEN {
-            return Err(KeyError::TooLong { len: text.len() });
+        if len > MAX_KEY_LEN {
+            return Err(KeyError::TooLong { len });
         }
-        if let Some(position) = text.find('\0') {
+        if let Some(position) = text.iter().position(|&byte| byte == 0) {
             return Err(KeyError::Nul { position });
         }
         let mut bytes = [0; KEY_WORDS * WORD];
-        bytes[0] = text.len() as u8;
-        bytes[1..=text.len()].copy_from_slice(text.as_bytes());
-        let (words, _) = bytes.as_chunks();
-        let mut key = Self { words: [0; KEY_WORDS] };
-        for (word, bytes) in key.words.iter_mut().zip(words) {
-            *word = u64::from_ne_bytes(*bytes);
-        }
-        Ok(key)
+        bytes[0] = len as u8;
+        bytes[1..=len].copy_from_slice(text);
+        Ok(Self { bytes })
     }
 
     /// Decides where the index looks first; the same in every process and every build.
+    #[inline]
     pub(crate) fn hash(&self) -> u64 {
-        let mut bytes = [0; KEY_WORDS * WORD];
-        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.words) {
-            *bytes = word.to_ne_bytes();
-        }
         // What was read from a damaged slot may say that it is longer than it can be.
-        xxh3_64(bytes.get(..=usize::from(bytes[0])).unwrap_or(&bytes))
+        xxh3_64(self.bytes.get(..=usize::from(self.bytes[0])).unwrap_or(&self.bytes))
     }
 
     pub(crate) fn store(&self, words: &[AtomicU64; KEY_WORDS]) {
-        for (word, value) in words.iter().zip(self.words) {
-            word.store(value, Ordering::Relaxed);
+        for (word, bytes) in words.iter().zip(self.bytes.as_chunks().0) {
+            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
         }
     }
 
     /// Leaves no key in the words.
     pub(crate) fn erase(words: &[AtomicU64; KEY_WORDS]) {
-        Self { words: [0; KEY_WORDS] }.store(words);
+        for word in words {
+            word.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Whatever the words hold, which may be no key at all.
+    #[inline]
     pub(crate) fn load(words: &[AtomicU64; KEY_WORDS]) -> Self {
-        Self { words: words.each_ref().map(|word| word.load(Ordering::Relaxed)) }
+        let mut bytes = [0; KEY_WORDS * WORD];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+            *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+        }
+        Self { bytes }
     }
 
     /// The key as text; `None` when words read from shared memory are not a key.
     pub(crate) fn text(&self) -> Option<String> {
-        let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let len = usize::from(bytes[0]);
-        let text = std::str::from_utf8(bytes.get(1..=len)?).ok()?;
+        let text = std::str::from_utf8(self.bytes.get(1..=self.bytes[0].into())?).ok()?;
         (Self::new(text).ok()? == *self).then(|| text.to_owned())
     }
 }
@@ -90,9 +89,9 @@ mod tests {
     #[test]
     fn words_that_are_no_key_have_no_text() {
         for first in [[64, 0], [1, 0], [2, 0xff], [0, b'a']] {
-            let mut words = [0; KEY_WORDS];
-            words[0] = u64::from_ne_bytes([first[0], first[1], 0, 0, 0, 0, 0, 0]);
-            assert_eq!(Key { words }.text(), None);
+            let mut bytes = [0; KEY_WORDS * WORD];
+            bytes[..2].copy_from_slice(&first);
+            assert_eq!(Key { bytes }.text(), None);
         }
     }
 }

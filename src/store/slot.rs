@@ -84,11 +84,7 @@ impl Slot {
     #[inline]
     pub fn set(&self, value: &[u8]) -> Result<u64, SetError> {
         self.inner.check_len(value.len())?;
-        let ring = self.ring();
-        let version = ring.publish(value, self.place.generation, &*self.inner)?;
-        self.inner.wake(ring);
-        ring.expect_to_publish(value.len());
-        Ok(version)
+        self.inner.set(self.ring(), self.place.generation, value)
     }
 
     /// Puts bytes behind the value, as one update, and gives the version. Without a value, sets it to them.
@@ -218,10 +214,7 @@ impl Slot {
     ///
     /// See [`SlotSnapshot`].
     pub fn snapshot(&self) -> Result<SlotSnapshot, GetError> {
-        // Before the version, which it never passes.
-        let first_version = self.first_version();
-        let (version, len) = self.ring().newest_len(self.place.generation)?;
-        Ok(SlotSnapshot { slot: self.place.slot, version, len, first_version })
+        Ok(SlotSnapshot::take(self.ring(), self.place)?)
     }
 
     /// The version of the newest value; before the first, the version after which this key's begin.

@@ -1,7 +1,9 @@
 //! What there is to know of a store, or of a key in it, at one moment.
 
+use super::directory::Place;
 use super::flags::Flags;
 use super::geometry::Geometry;
+use super::ring::{ReadError, Ring};
 
 /// What a store says of itself. Each field is true at some moment of the call; those that change do so independently.
 ///
@@ -88,6 +90,15 @@ pub struct SlotSnapshot {
     pub len: Option<usize>,
     /// The first version that can be read, if it is still kept.
     pub first_version: u64,
+}
+
+impl SlotSnapshot {
+    pub(super) fn take(ring: Ring<'_>, place: Place) -> Result<Self, ReadError> {
+        // Before the version, which it never passes.
+        let first_version = ring.born() + 1;
+        let (version, len) = ring.newest_len(place.generation)?;
+        Ok(Self { slot: place.slot, version, len, first_version })
+    }
 }
 
 /// How the cells of a slot are used at one moment.

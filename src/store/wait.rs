@@ -12,6 +12,8 @@ pub(super) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 /// Until when to wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Deadline {
+    /// Not to wait at all.
+    Now,
     At(Instant),
     Never,
 }
@@ -19,19 +21,23 @@ pub(crate) enum Deadline {
 impl Deadline {
     /// A timeout too long for the clock is none.
     pub(crate) fn after(timeout: Option<Duration>) -> Self {
-        timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map_or(Self::Never, Self::At)
+        match timeout {
+            Some(Duration::ZERO) => Self::Now,
+            timeout => timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map_or(Self::Never, Self::At),
+        }
     }
 
     /// The time left; `None` when it has run out.
     pub(crate) fn left(self) -> Option<Duration> {
         match self {
+            Self::Now => None,
             Self::At(instant) => Some(instant.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero()),
             Self::Never => Some(Duration::MAX),
         }
     }
 }
 
-/// How long to spin before sleeping: longer after a spin that paid, shorter after one that did not.
+/// How long to spin before sleeping: as long as it may be when waits are short, less and less when they are not.
 #[derive(Debug, Clone)]
 pub(crate) struct Spin {
     rounds: u32,
@@ -42,20 +48,24 @@ impl Spin {
     /// A round is one look and one pause of the processor, 10 to 50 ns: this many are a few tens of microseconds, about
     /// what sleeping and being woken costs.
     const MAX: u32 = 1024;
-}
+    /// Whoever slept no longer than this, most of it on being woken, had better have spun.
+    const SHORT: Duration = Duration::from_micros(60);
 
-impl Spin {
     /// Spins until `happened` says so; `false` when it did not for long enough.
+    #[inline]
     pub(super) fn until(&mut self, mut happened: impl FnMut() -> bool) -> bool {
         for _ in 0..self.rounds {
             if happened() {
-                self.rounds = (self.rounds * 2).min(Self::MAX);
                 return true;
             }
             std::hint::spin_loop();
         }
-        self.rounds = (self.rounds / 2).max(Self::MIN);
         false
+    }
+
+    /// Learns from a wait for which spinning was not long enough.
+    pub(super) fn slept(&mut self, time: Duration) {
+        self.rounds = if time < Self::SHORT { Self::MAX } else { (self.rounds / 2).max(Self::MIN) };
     }
 }
 
@@ -76,14 +86,28 @@ pub(crate) fn for_newer(
     // Versions up to this one are no values of the key.
     let seen = seen.max(ring.born());
     let newer = || Some(ring.head().version()).filter(|&version| version > seen);
+    if matches!(deadline, Deadline::Now) {
+        return newer();
+    }
     if spin.until(|| newer().is_some())
         && let Some(version) = newer()
     {
         return Some(version);
     }
+    let start = Instant::now();
+    let outcome = sleep_until_newer(ring, seen, generation, deadline);
+    if outcome.is_some() {
+        spin.slept(start.elapsed());
+    }
+    outcome
+}
+
+#[cold]
+fn sleep_until_newer(ring: Ring<'_>, seen: u64, generation: u64, deadline: Deadline) -> Option<u64> {
     loop {
         let word = ring.prepare_to_sleep(seen, generation);
-        if let Some(version) = newer() {
+        let version = ring.head().version();
+        if version > seen {
             return Some(version);
         }
         if ring.generation() != generation {

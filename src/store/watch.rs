@@ -1,7 +1,7 @@
 //! Waiting for any key of a store.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::directory;
 use super::handle::Store;
@@ -19,7 +19,7 @@ use crate::region::records::PARTICIPANTS;
 /// # Examples
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 ///
 /// # use splinter_bus::store::Store;
 /// # let name = format!("splinter-doc-watch-type-{}", std::process::id());
@@ -82,7 +82,9 @@ impl Watch {
                 return changes;
             };
             if !self.spin.until(|| !bell.is_quiet(word)) {
+                let start = Instant::now();
                 futex::wait(&bell.word, word, left.min(LONGEST_SLEEP));
+                self.spin.slept(start.elapsed());
             }
         }
     }
