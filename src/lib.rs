@@ -1,6 +1,6 @@
 //! A typed message bus in shared memory, for services on one machine. No daemon, no sockets, no kernel call on the way of
-//! a message: a publisher fills a cell that nobody else looks at and makes it the newest with one compare-and-swap; a
-//! subscriber copies it and checks that it got all of it.
+//! a message unless somebody sleeps who must be woken: a publisher fills a cell that nobody else looks at and makes it the
+//! newest with one compare-and-swap; a subscriber copies it and checks that it got all of it.
 //!
 //! ```
 //! use splinter_bus::{Bus, Message};
@@ -41,7 +41,10 @@
 //! - Whoever receives a message receives all of it, as it was published, of the type that was asked for; or an error.
 //! - A subscriber receives each message once and in order, or is told how many it missed.
 //! - A process may be killed or stopped at any instruction: what it had published stays, what it had not is never seen, and
-//!   every other process goes on.
+//!   every other process goes on. (Creating and removing keys takes a lock, which a stopped process may hold: others give up
+//!   waiting for it after ten seconds.)
+//! - A store in a file survives its processes. When the machine has stopped, or in a copy, each value is whole as it was
+//!   committed once, or its loss is an error.
 //! - Bytes of older messages do not stay behind in a store whose auto-vacuum is on, as it is unless it is turned off.
 //!
 //! Linux on 64-bit machines. `docs/design.md` in the repository tells how it works.

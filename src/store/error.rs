@@ -10,6 +10,16 @@ use super::key::MAX_KEY_LEN;
 use crate::region::records::PARTICIPANTS;
 
 /// Why a store could not be created, opened or removed.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{OpenError, Store};
+///
+/// let error = Store::open("no such store").unwrap_err();
+/// assert!(matches!(error, OpenError::NotFound { .. }));
+/// assert_eq!(error.to_string(), "there is no store named \"no such store\": create it first, or use open_or_create");
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -169,6 +179,15 @@ pub enum OpenError {
 }
 
 /// Why a store cannot have the shape that was asked for.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::StoreOptions;
+///
+/// let error = StoreOptions::new().slots(0).create("impossible").unwrap_err();
+/// assert_eq!(error.to_string(), "slots of 0 is out of range: it must be 1 to 16777216");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum GeometryError {
@@ -215,6 +234,18 @@ impl GeometryError {
 }
 
 /// Why a text cannot be a key.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-key-error-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// assert_eq!(store.get("").unwrap_err().to_string(), "a key must not be empty");
+/// assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "the key has 64 bytes: 63 is the most");
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -236,6 +267,16 @@ pub enum KeyError {
 }
 
 /// Why keys could not be created or removed.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use splinter_bus::store::DirectoryError;
+///
+/// let error = DirectoryError::Busy { pid: 4711, waited: Duration::from_secs(10) };
+/// assert!(error.to_string().starts_with("process 4711 has been creating or removing a key for more than 10s"));
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DirectoryError {
@@ -256,6 +297,19 @@ pub enum DirectoryError {
 }
 
 /// Why a value was not set.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{SetError, Store, StoreOptions};
+/// # let name = format!("splinter-doc-set-error-{}", std::process::id());
+/// let store = StoreOptions::new().slots(1).create(&name)?;
+/// store.set("first", b"")?;
+/// let error = store.set("second", b"").unwrap_err();
+/// assert!(matches!(error, SetError::Full { slots: 1 }));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SetError {
@@ -291,6 +345,19 @@ pub enum SetError {
 }
 
 /// Why a value was not read.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{GetError, Store};
+/// # let name = format!("splinter-doc-get-error-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let slot = store.slot("k")?;
+/// store.unset("k")?;
+/// assert_eq!(slot.size(), Err(GetError::Removed));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum GetError {
@@ -309,6 +376,19 @@ pub enum GetError {
 }
 
 /// Why a value was not appended to.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{AppendError, SetError, Store, StoreOptions};
+/// # let name = format!("splinter-doc-append-error-{}", std::process::id());
+/// let store = StoreOptions::new().max_value_size(8).create(&name)?;
+/// store.append("k", b"123456")?;
+/// let error = store.append("k", b"789").unwrap_err();
+/// assert!(matches!(error, AppendError::Set(SetError::TooLarge { len: 9, max: 8 })));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AppendError {
@@ -321,6 +401,19 @@ pub enum AppendError {
 }
 
 /// Why an integer was not read or changed.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{IntegerError, Store};
+/// # let name = format!("splinter-doc-integer-error-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// store.set("k", b"text")?;
+/// let error = store.integer("k")?.fetch_add(1).unwrap_err();
+/// assert!(matches!(error, IntegerError::NotAnInteger { len: 4 }));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum IntegerError {
@@ -341,6 +434,18 @@ pub enum IntegerError {
 }
 
 /// Why keys were not matched with a pattern.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-pattern-error-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let error = store.keys_matching("a[").unwrap_err();
+/// assert_eq!(error.pattern, "a[");
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{pattern:?} is not a pattern of keys: {reason}")]
 pub struct PatternError {
@@ -351,6 +456,18 @@ pub struct PatternError {
 }
 
 /// Why a key was not removed.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{Store, UnsetError};
+/// # let name = format!("splinter-doc-unset-error-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// assert!(matches!(store.unset(""), Err(UnsetError::Key(_))));
+/// assert!(!store.unset("not there")?, "that is no error");
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum UnsetError {
@@ -363,6 +480,18 @@ pub enum UnsetError {
 }
 
 /// Why a key could not be declared.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{SlotError, Store, StoreOptions};
+/// # let name = format!("splinter-doc-slot-error-{}", std::process::id());
+/// let store = StoreOptions::new().slots(1).create(&name)?;
+/// let first = store.slot("first")?;
+/// assert!(matches!(store.slot("second"), Err(SlotError::Full { slots: 1 })));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SlotError {

@@ -11,15 +11,51 @@ use crate::region::records::{
 const ALIGNMENT: usize = align_of::<SlotHeader>();
 
 /// The largest number of slots.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{MAX_SLOTS, StoreOptions};
+///
+/// assert!(StoreOptions::new().slots(MAX_SLOTS + 1).create("too large").is_err());
+/// ```
 pub const MAX_SLOTS: u32 = 1 << 24;
 /// The largest value in bytes: 1 GiB.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{MAX_VALUE_SIZE, StoreOptions};
+///
+/// assert!(StoreOptions::new().max_value_size(MAX_VALUE_SIZE + 1).create("too large").is_err());
+/// ```
 pub const MAX_VALUE_SIZE: u64 = 1 << 30;
 /// The longest history, and the largest spare.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{MAX_HISTORY, StoreOptions};
+///
+/// assert!(StoreOptions::new().history(MAX_HISTORY + 1).create("too large").is_err());
+/// ```
 pub const MAX_HISTORY: u32 = 4096;
 
 /// The shape of a store, fixed when it is created.
 ///
 /// Each of the `slots` has `history + spare` cells of `max_value_size` bytes, all reserved at creation.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-geometry-type-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let geometry = store.geometry();
+/// assert_eq!((geometry.slots, geometry.max_value_size, geometry.history, geometry.spare), (128, 4096, 16, 8));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Geometry {

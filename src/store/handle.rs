@@ -22,13 +22,22 @@ use super::slot::Slot;
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 
-/// A key-value store in shared memory: bytes in, bytes out, among any number of processes.
+/// A key-value store in shared memory or in a file: bytes in, bytes out, among any number of processes.
 ///
 /// Cloning gives another handle on the same open store, as cheap as an `Arc`. Handles may be used from any thread. The store
-/// itself stays under `/dev/shm` until it is [removed](Self::remove), whoever closes it.
+/// itself stays where it is until it is [removed](Self::remove), whoever closes it. One in shared memory is gone when the
+/// machine stops; one in a file is not: see [`recovery`](Self::recovery) and [`flush`](Self::flush).
 ///
 /// A process may die at any moment without harm to the others: what it had published stays, what it had not is never
 /// seen, and what it held is taken back by whoever comes next. A handle does not survive `fork`: open the store in the child.
+/// (A child that keeps its parent's handle keeps the parent's place in the store taken, should the parent die.)
+///
+/// # A file that is cut
+///
+/// Whoever may write to a store may also make its file shorter while others have it mapped, and nothing can keep them from it. The
+/// kernel then has nothing to give to those who touch what is gone, and ends them with SIGBUS. This crate installs no handler for
+/// that: signals belong to the program, and no handler could say which value is missing. The next to open the store is told
+/// that it is damaged. Share stores with those only whom you would let end your process.
 ///
 /// # Examples
 ///

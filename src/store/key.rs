@@ -8,6 +8,18 @@ use crate::region::words::WORD;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The longest key in bytes.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{MAX_KEY_LEN, Store};
+/// # let name = format!("splinter-doc-max-key-len-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// store.set(&"k".repeat(MAX_KEY_LEN), b"")?;
+/// assert!(store.set(&"k".repeat(MAX_KEY_LEN + 1), b"").is_err());
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub const MAX_KEY_LEN: usize = KEY_WORDS * WORD - 1;
 
 /// A key that was found to be one, in the form in which slots hold it: one byte of length, then the text.

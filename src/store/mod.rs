@@ -1,7 +1,7 @@
 //! The store under the bus: bytes in, bytes out, for those who bring their own protocol.
 //!
-//! A [`Store`] is a segment of shared memory with a fixed number of slots. Each slot is the home of one key and a ring of
-//! cells, one value each; publishing fills a cell that nobody else looks at, then makes it the newest with one
+//! A [`Store`] is a segment of shared memory, or a file, with a fixed number of slots. Each slot is the home of one key and
+//! a ring of cells, one value each; publishing fills a cell that nobody else looks at, then makes it the newest with one
 //! compare-and-swap. Readers copy and check; they never wait for writers, nor writers for them.
 //!
 //! Nothing read from shared memory is trusted: a store that something else has scribbled over gives errors, or other

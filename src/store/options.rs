@@ -33,12 +33,34 @@ pub struct StoreOptions {
 
 impl StoreOptions {
     /// The defaults.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # let name = format!("splinter-doc-options-new-{}", std::process::id());
+    /// let store = StoreOptions::new().create(&name)?;
+    /// assert!(store.auto_vacuum());
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self { geometry: Geometry::DEFAULT, mode: 0o600, auto_vacuum: true, sparse: false }
     }
 
     /// How many keys the store has room for: 1 to 2^24.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # let name = format!("splinter-doc-options-slots-{}", std::process::id());
+    /// let store = StoreOptions::new().slots(1000).create(&name)?;
+    /// assert_eq!(store.geometry().slots, 1000);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn slots(mut self, slots: u32) -> Self {
         self.geometry.slots = slots;
@@ -46,6 +68,17 @@ impl StoreOptions {
     }
 
     /// The largest value, in bytes: 1 to 2^30. On a bus, the envelope is part of the value: 64 bytes and the names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # let name = format!("splinter-doc-options-max-value-size-{}", std::process::id());
+    /// let store = StoreOptions::new().max_value_size(512).create(&name)?;
+    /// assert_eq!(store.geometry().max_value_size, 512);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn max_value_size(mut self, bytes: u64) -> Self {
         self.geometry.max_value_size = bytes;
@@ -53,6 +86,17 @@ impl StoreOptions {
     }
 
     /// How many of a key's newest values are kept for subscribers that fall behind: 1 to 4,096.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # let name = format!("splinter-doc-options-history-{}", std::process::id());
+    /// let store = StoreOptions::new().history(64).create(&name)?;
+    /// assert_eq!(store.geometry().history, 64);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn history(mut self, values: u32) -> Self {
         self.geometry.history = values;
@@ -61,6 +105,17 @@ impl StoreOptions {
 
     /// Cells beyond history, for writers at work: 1 to 4,096. Beyond this many writers of one key that are stopped in the
     /// middle of a publish, history gives way, and beyond `history + spare - 2` of them, publishers are refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # let name = format!("splinter-doc-options-spare-{}", std::process::id());
+    /// let store = StoreOptions::new().spare(16).create(&name)?;
+    /// assert_eq!(store.geometry().spare, 16);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn spare(mut self, cells: u32) -> Self {
         self.geometry.spare = cells;
@@ -68,6 +123,20 @@ impl StoreOptions {
     }
 
     /// The permissions of the store, such as `0o660` to share it with a group. Exactly these, whatever the umask.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # let name = format!("splinter-doc-options-mode-{}", std::process::id());
+    /// use std::os::unix::fs::PermissionsExt;
+    ///
+    /// let store = StoreOptions::new().mode(0o660).create(&name)?;
+    /// let metadata = std::fs::metadata(store.location().path())?;
+    /// assert_eq!(metadata.permissions().mode() & 0o777, 0o660);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode & 0o777;
@@ -75,6 +144,17 @@ impl StoreOptions {
     }
 
     /// Whether older values are zeroed as they are overwritten, so that no byte of them is left in the store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # let name = format!("splinter-doc-options-auto-vacuum-{}", std::process::id());
+    /// let store = StoreOptions::new().auto_vacuum(false).create(&name)?;
+    /// assert!(!store.auto_vacuum());
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn auto_vacuum(mut self, on: bool) -> Self {
         self.auto_vacuum = on;
@@ -85,6 +165,17 @@ impl StoreOptions {
     ///
     /// For stores that are meant to stay nearly empty, such as in tests. Should the space run out, whoever writes to the store
     /// next is ended by the kernel, with SIGBUS: there is no way to be told of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # let name = format!("splinter-doc-options-sparse-{}", std::process::id());
+    /// let store = StoreOptions::new().slots(1 << 20).max_value_size(1 << 20).sparse(true).create(&name)?;
+    /// store.set("k", b"costs no more than what is written")?;
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn sparse(mut self, on: bool) -> Self {
         self.sparse = on;

@@ -13,6 +13,18 @@ use crate::region::records::{PARTICIPANTS, ParticipantEntry};
 use crate::sync::Ordering;
 
 /// One open handle of one process on a store.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-participant-type-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let me = store.participant();
+/// assert_eq!((me.id, me.pid), (0, std::process::id()));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Participant {

@@ -11,6 +11,25 @@ use super::ring::{Pin, Ring};
 use crate::region::mapping::SlotLease;
 
 /// A value that no writer overwrites while this exists.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-pinned-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let slot = store.slot("k")?;
+/// slot.set(b"pinned")?;
+/// let pinned = slot.pin()?.unwrap();
+/// for _ in 0..1000 {
+///     slot.set(b"newer")?;
+/// }
+/// let mut value = Vec::new();
+/// pinned.copy_into(&mut value);
+/// assert_eq!(value, b"pinned");
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a pin that is dropped at once pins nothing"]
 pub struct Pinned {
     inner: Arc<Inner>,
@@ -52,12 +71,29 @@ impl Pinned {
     }
 
     /// The version of the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-pinned-version-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// let slot = store.slot("k")?;
+    /// slot.set(b"v")?;
+    /// assert_eq!(slot.pin()?.unwrap().version(), 1);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn version(&self) -> u64 {
         self.pin.version
     }
 
     /// Copies the value into `value`, replacing what it held. The same bytes, however often.
+    ///
+    /// # Examples
+    ///
+    /// See [`Pinned`].
     pub fn copy_into(&self, value: &mut Vec<u8>) {
         self.inner.ring(&self.lease).copy_pinned(self.pin, value);
     }

@@ -40,6 +40,24 @@ pub struct Slot {
 }
 
 /// What became of one version of a key.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{Store, Version};
+/// # let name = format!("splinter-doc-version-type-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let (slot, mut value) = (store.slot("k")?, Vec::new());
+/// assert_eq!(slot.get_version_into(1, &mut value)?, Version::NotYet);
+/// slot.set(b"v")?;
+/// assert_eq!(slot.get_version_into(1, &mut value)?, Version::Copied);
+/// store.purge()?;
+/// slot.set(b"w")?;
+/// store.purge()?;
+/// assert_eq!(slot.get_version_into(1, &mut value)?, Version::Gone);
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// It is in the caller's buffer.

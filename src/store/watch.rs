@@ -43,6 +43,10 @@ pub struct Watch {
 }
 
 /// A key that was set.
+///
+/// # Examples
+///
+/// See [`Watch`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Change {
