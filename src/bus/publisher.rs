@@ -137,7 +137,7 @@ impl<T: Message> Publisher<T> {
 
     /// Publishes a message of its own, with a new id.
     ///
-    /// Lock-free; makes a system call only if a subscriber sleeps.
+    /// Lock-free; makes system calls only if a subscriber sleeps, or if every cell of the key is in somebody's hands.
     ///
     /// # Errors
     ///
