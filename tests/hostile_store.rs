@@ -3,13 +3,12 @@
 mod support;
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use splinter_bus::store::{OpenError, Store, StoreOptions};
 use splinter_bus::{Bus, Start, message::Fault};
-use support::{Name, Random};
+use support::{ForeignLock, Name, Random};
 
 fn options() -> StoreOptions {
     StoreOptions::new().slots(4).max_value_size(64).history(2).spare(2)
@@ -202,14 +201,10 @@ fn what_is_no_file_is_no_store() {
 fn a_program_that_locks_the_whole_file_is_told_of() {
     let name = Name::new();
     drop(name.create(&options()));
-    let file = File::options().read(true).write(true).open(name.path()).unwrap();
-    let mut request = libc::flock { l_type: libc::F_WRLCK as _, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
-    // SAFETY: the file is open, and `request` is a lock that the kernel reads and does not keep.
-    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut request) };
-    assert_eq!(result, 0);
+    let lock = ForeignLock::new(&name.path(), 0, 0);
     let error = Store::open(&name).unwrap_err();
     assert!(matches!(error, OpenError::LockedOut { .. }), "{error}");
-    drop(file);
+    drop(lock);
     Store::open(&name).unwrap();
 }
 

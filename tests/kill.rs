@@ -30,23 +30,10 @@ fn actor() {
     }
     let store = support::open_soon(&arguments[0]);
     match role.as_str() {
-        "lone writer" => write_alone(&store),
+        "lone writer" => support::write_versions(&[0, 1, 2].map(|number| store.slot(&key(number)).unwrap())),
         "writers" => write_among_others(&store),
         "directory" => churn(&store),
         _ => panic!("no such role: {role}"),
-    }
-}
-
-/// Sets every key in turn, each time to a value that names the version it will have.
-fn write_alone(store: &Store) {
-    let slots = [0, 1, 2].map(|number| store.slot(&key(number)).unwrap());
-    let mut value = Vec::new();
-    loop {
-        for (number, slot) in (0..).zip(&slots) {
-            let next = slot.version() + 1;
-            proof::write(&mut value, number, next);
-            assert_eq!(slot.set(&value).unwrap(), next);
-        }
     }
 }
 

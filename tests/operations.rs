@@ -10,7 +10,7 @@ use splinter_bus::store::{
     AppendError, CellCounts, DirectoryError, Flags, IntegerError, SetError, SlotError, Store, StoreOptions, Version,
 };
 use splinter_bus::{Bus, Message};
-use support::{Actor, DEADLINE, Name, proof};
+use support::{Actor, DEADLINE, ForeignLock, Name, proof};
 
 fn options() -> StoreOptions {
     StoreOptions::new().slots(16).max_value_size(256).history(4).spare(4)
@@ -369,23 +369,8 @@ struct Note {
     text: String,
 }
 
-/// Whoever holds the lock of the directory, stopped in the middle of creating a key.
-struct Holder {
-    _locked: fs::File,
-}
-
-impl Holder {
-    fn new(name: &Name) -> Self {
-        let file = fs::File::options().read(true).write(true).open(name.path()).unwrap();
-        let mut request =
-            libc::flock { l_type: libc::F_WRLCK as _, l_whence: 0, l_start: (1 << 62) + 1024, l_len: 1, l_pid: 0 };
-        use std::os::fd::AsRawFd;
-        // SAFETY: the file is open, and `request` is a lock that the kernel reads and does not keep.
-        let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut request) };
-        assert_eq!(result, 0);
-        Self { _locked: file }
-    }
-}
+/// Where the lock of the directory is.
+const DIRECTORY: i64 = (1 << 62) + 1024;
 
 #[test]
 fn a_process_stopped_while_it_creates_a_key_holds_up_only_who_creates_keys_and_not_for_ever() {
@@ -396,7 +381,7 @@ fn a_process_stopped_while_it_creates_a_key_holds_up_only_who_creates_keys_and_n
     let mut subscriber = bus.subscribe("removed").unwrap();
     store.unset("removed").unwrap();
     assert!(subscriber.try_recv().is_err(), "the removal is told");
-    let holder = Holder::new(&name);
+    let holder = ForeignLock::new(&name.path(), DIRECTORY, 1);
     store.set("key", b"w").unwrap();
     assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"w"[..]));
     assert_eq!(store.keys(), ["key"]);

@@ -4,13 +4,15 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
 use std::env;
+use std::fs::File;
 use std::ops::Deref;
+use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use splinter_bus::store::{Location, OpenError, Store, StoreOptions};
+use splinter_bus::store::{Location, OpenError, Slot, Store, StoreOptions};
 
 /// Longer than anything here takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -146,6 +148,35 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     while !condition() {
         assert!(start.elapsed() < DEADLINE, "waited in vain until {what}");
         std::thread::yield_now();
+    }
+}
+
+/// Holds a lock on bytes of a store's file, as another program may, or a participant that is stopped, until it is dropped.
+pub struct ForeignLock {
+    _file: File,
+}
+
+impl ForeignLock {
+    /// `len` of 0 means all bytes from `start` on.
+    pub fn new(path: &str, start: i64, len: i64) -> Self {
+        let file = File::options().read(true).write(true).open(path).expect("a store");
+        let mut request = libc::flock { l_type: libc::F_WRLCK as _, l_whence: 0, l_start: start, l_len: len, l_pid: 0 };
+        // SAFETY: the file is open, and `request` is a lock that the kernel reads and does not keep.
+        let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut request) };
+        assert_eq!(result, 0, "the bytes are locked already");
+        Self { _file: file }
+    }
+}
+
+/// Sets every slot in turn, each time to a value that names the slot's number and the version that it will have.
+pub fn write_versions(slots: &[Slot]) -> ! {
+    let mut value = Vec::new();
+    loop {
+        for (number, slot) in (0..).zip(slots) {
+            let next = slot.version() + 1;
+            proof::write(&mut value, number, next);
+            assert_eq!(slot.set(&value).unwrap(), next);
+        }
     }
 }
 
