@@ -190,8 +190,8 @@ impl Store {
         self.mapped().region.flush()
     }
 
-    /// What was found when this handle opened the store, if the machine had stopped since it was last used, or the file is a
-    /// copy; `None` if there was no reason to look.
+    /// What was found when this handle opened the store, if the machine had stopped since it was last used, the last who had it
+    /// open were killed, or the file is a copy; `None` if there was no reason to look.
     ///
     /// # Examples
     ///

@@ -16,8 +16,9 @@ use super::handle::Store;
 use super::identity::{CHECKSUMS, LAYOUT, MAGIC, Shape};
 use super::location::{DRAFT_PREFIX, Location};
 use super::mapped::LockByte;
-use super::open::{ATTEMPTS, join, map, mapping_error, refused};
+use super::open::{ATTEMPTS, enter, map, mapping_error, refused};
 use super::options::StoreOptions;
+use super::participant;
 use super::recover;
 use super::ring::AUTO_VACUUM;
 use crate::os::{clock, file, lock};
@@ -120,7 +121,8 @@ fn found(location: &Location, options: &StoreOptions, region: Region, file: File
     books.home.store(home, Ordering::Relaxed);
     // Release: pairs with the acquire in `open`; whoever sees the magic sees all of the above.
     identity.magic.store(MAGIC, Ordering::Release);
-    join(mapped, None)
+    let joined = participant::join(&mapped);
+    enter(mapped, joined, None)
 }
 
 /// The file of a store that is not complete yet. Removed on drop, unless the store has got its own name by then.

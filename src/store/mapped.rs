@@ -24,6 +24,8 @@ pub(crate) enum LockByte {
     Directory,
     /// Held by the creator of a store that has no name yet.
     Draft,
+    /// Held by whoever is opening a store in a file, until it is a participant.
+    Opening,
 }
 
 impl LockByte {
@@ -32,6 +34,7 @@ impl LockByte {
             Self::Participant(id) => LOCKS + u64::from(id),
             Self::Directory => LOCKS + 1024,
             Self::Draft => LOCKS + 1025,
+            Self::Opening => LOCKS + 1026,
         }
     }
 }

@@ -76,8 +76,10 @@ pub(super) fn open(location: &Location) -> Result<Store, OpenError> {
             let mapped = map(location, shape, region, file)?;
             // Acquire: pairs with the release in `found`.
             mapped.header().identity.magic.load(Ordering::Acquire);
-            let recovery = recover::settle(&mapped, location)?;
-            return join(mapped, recovery);
+            let mut settled = recover::settle(&mapped, location)?;
+            let (joined, recovery) = (participant::join(&mapped), settled.recovery.take());
+            drop(settled);
+            return enter(mapped, joined, recovery);
         }
     }
     Err(OpenError::Unsettled { name: location.to_string() })
@@ -108,9 +110,14 @@ pub(super) fn map(location: &Location, shape: Shape, region: Region, file: File)
     Ok(Mapped { location: location.clone(), geometry, checksums, region: Arc::new(region), tables, file })
 }
 
-pub(super) fn join(mapped: Mapped, recovery: Option<Recovery>) -> Result<Store, OpenError> {
+/// Makes a handle of a mapping whose participant we are, if we are.
+pub(super) fn enter(
+    mapped: Mapped,
+    joined: io::Result<Joined>,
+    recovery: Option<Recovery>,
+) -> Result<Store, OpenError> {
     let name = || mapped.location.to_string();
-    match participant::join(&mapped).map_err(refused("lock", &mapped.location))? {
+    match joined.map_err(refused("lock", &mapped.location))? {
         Joined::As(me) => Ok(Store::new(mapped, me, recovery)),
         Joined::Full => Err(OpenError::TooManyParticipants { name: name() }),
         Joined::LockedOut => Err(OpenError::LockedOut { name: name() }),

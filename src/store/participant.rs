@@ -47,7 +47,6 @@ pub(crate) enum Joined {
 
 /// Takes a place in the table, a dead participant's if need be, and gives back what all the dead hold.
 pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
-    let is_owned = |entry: &ParticipantEntry| entry.incarnation.load(Ordering::Acquire) % 2 == 1;
     // Places that nobody left in a hurry first.
     for owned in [false, true] {
         for (id, entry) in (0..).zip(mapped.participants()) {
@@ -58,8 +57,7 @@ pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
             }
         }
     }
-    let anybody = mapped.participants().iter().any(is_owned);
-    Ok(if anybody { Joined::Full } else { Joined::LockedOut })
+    Ok(if anybody_is_marked(mapped) { Joined::Full } else { Joined::LockedOut })
 }
 
 /// Makes a place ours whose lock we hold.
@@ -138,6 +136,16 @@ fn bury_the_dead(mapped: &Mapped, me: Participant) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the entry has an owner, or had one that died without closing.
+fn is_owned(entry: &ParticipantEntry) -> bool {
+    entry.incarnation.load(Ordering::Acquire) % 2 == 1
+}
+
+/// Whether anybody has the store open, or died without closing it.
+pub(crate) fn anybody_is_marked(mapped: &Mapped) -> bool {
+    mapped.participants().iter().any(is_owned)
 }
 
 /// Whether nobody has the store open, as far as locks tell.

@@ -1,4 +1,5 @@
-//! What is done with a store in a file before the first one uses it after the machine stopped, or in a copy.
+//! What is done with a store in a file before the first one uses it after the machine stopped, after the last who had it open
+//! were killed, or in a copy.
 //!
 //! Pages of a file are written to the disk in any order, and copied one after the other while others write. So the pages that are
 //! found may be from different moments. In a slot's header and in a participant's entry this cannot mix anything up: each
@@ -7,7 +8,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -24,7 +24,8 @@ use crate::os::{file, lock};
 use crate::region::records::PARTICIPANTS;
 use crate::sync::Ordering;
 
-/// What opening a store in a file found, when the machine had stopped since it was last used, or the file is a copy.
+/// What opening a store in a file found, when the machine had stopped since it was last used, the last who had it open were
+/// killed, or the file is a copy.
 ///
 /// # Examples
 ///
@@ -65,40 +66,53 @@ pub(super) fn home(file: &File) -> io::Result<u64> {
     Ok(hasher.digest().max(1))
 }
 
-/// Makes the store sound, if it has not been found so in this place and this run of the machine.
-pub(super) fn settle(mapped: &Mapped, location: &Location) -> Result<Option<Recovery>, OpenError> {
-    let home = home(&mapped.file).map_err(refused("examine", location))?;
-    let books = mapped.books();
-    // Acquire: pairs with the release below; who sees that the store is sound finds it so.
-    if books.home.load(Ordering::Acquire) == home {
-        return Ok(None);
-    }
-    let lock = LockByte::Directory.offset();
-    if !lock::lock_within(mapped.fd(), lock, LONGEST_WAIT).map_err(refused("lock", location))? {
-        return Err(OpenError::Busy { name: location.to_string(), pid: books.holder.load(Ordering::Relaxed) });
-    }
-    let outcome = settle_locked(mapped, location, home);
-    // If this fails, closing the file does it.
-    let _ = lock::unlock(mapped.file.as_fd(), lock);
-    outcome
+/// A store that is sound. In a file, nobody else can open it until this is dropped.
+#[must_use = "whoever is not a participant yet must keep others from making the store sound"]
+pub(super) struct Settled<'a> {
+    mapped: &'a Mapped,
+    pub(super) recovery: Option<Recovery>,
 }
 
-fn settle_locked(mapped: &Mapped, location: &Location, home: u64) -> Result<Option<Recovery>, OpenError> {
+impl Drop for Settled<'_> {
+    fn drop(&mut self) {
+        if self.mapped.checksums {
+            // If this fails, closing the file does it.
+            let _ = lock::unlock(self.mapped.fd(), LockByte::Opening.offset());
+        }
+    }
+}
+
+/// Makes the store sound if need be: it has not been found so in this place and this run of the machine, or the last who had it
+/// open did not close it. (They may have been killed, which does no harm; or else this is a copy that was made while they had
+/// it open, and was written over the original.)
+pub(super) fn settle<'a>(mapped: &'a Mapped, location: &Location) -> Result<Settled<'a>, OpenError> {
+    let home = home(&mapped.file).map_err(refused("examine", location))?;
     let books = mapped.books();
-    // Where somebody has the store open, somebody has found it sound: what differs is how we see the file, in another
-    // container perhaps.
-    let settled = books.home.load(Ordering::Acquire) == home
-        || !participant::nobody_is_there(mapped).map_err(refused("examine the locks of", location))?;
-    if settled {
-        return Ok(None);
-    }
+    let nobody_is_there = || participant::nobody_is_there(mapped).map_err(refused("examine the locks of", location));
     if !mapped.checksums {
-        return Err(OpenError::Copied { name: location.to_string() });
+        // Where somebody has the store open, it is no copy: what differs is how we see the file, in another container perhaps.
+        let copied = books.home.load(Ordering::Relaxed) != home && nobody_is_there()?;
+        return if copied {
+            Err(OpenError::Copied { name: location.to_string() })
+        } else {
+            Ok(Settled { mapped, recovery: None })
+        };
     }
-    let recovery = recover(mapped);
-    // Release: pairs with the acquire in `settle`.
-    books.home.store(home, Ordering::Release);
-    Ok(Some(recovery))
+    let opening = LockByte::Opening.offset();
+    if !lock::lock_within(mapped.fd(), opening, LONGEST_WAIT).map_err(refused("lock", location))? {
+        return Err(OpenError::Busy { name: location.to_string(), pid: books.holder.load(Ordering::Relaxed) });
+    }
+    books.holder.store(std::process::id(), Ordering::Relaxed);
+    let mut settled = Settled { mapped, recovery: None };
+    let doubtful = books.home.load(Ordering::Acquire) != home || participant::anybody_is_marked(mapped);
+    if doubtful && nobody_is_there()? {
+        // Should we not come to the end, the next one begins anew.
+        books.home.store(0, Ordering::SeqCst);
+        settled.recovery = Some(recover(mapped));
+        // Release: pairs with the acquire above; who sees that the store is sound finds it so.
+        books.home.store(home, Ordering::Release);
+    }
+    Ok(settled)
 }
 
 fn recover(mapped: &Mapped) -> Recovery {
