@@ -198,6 +198,7 @@ fn assert_nothing_wrong(store: &Store, committed: impl Fn(&str, &[u8]) -> bool) 
         // And it goes on from there, with versions that nobody has seen.
         let before = store.slot(&key).unwrap().version();
         assert_eq!(store.set(&key, b"next").unwrap(), before + 1);
+        assert_eq!(store.poll_after(&key, before, Some(Duration::ZERO)).unwrap(), Some(before + 1));
         assert_eq!(store.get(&key).unwrap().as_deref(), Some(&b"next"[..]));
     }
     (whole, lost)
@@ -351,7 +352,7 @@ fn a_flipped_bit_is_found_when_the_machine_has_stopped_since() {
     let good = life.go_on(300);
     life.steady.clear();
     let mut random = Random::new(16);
-    for _ in 0..300 {
+    for _ in 0..1000 {
         let mut image = good.clone();
         // The identity has no checksum: damage to it is refused, or does not matter.
         let at = 64 + random.below(good.len() as u64 - 64) as usize;

@@ -30,10 +30,10 @@ impl<'a> Ring<'a> {
         let whole: Vec<_> = self
             .cells()
             .filter_map(|(index, cell)| Some((self.proven_version(index, cell, head)?, index)))
-            .filter(|&(version, _)| version > born && version <= MAX_VERSION)
+            .filter(|&(version, _)| version > born)
             .collect();
         let newest = whole.iter().copied().max();
-        let next = self.highest_version().saturating_add(1).min(MAX_VERSION);
+        let next = self.highest_version() + 1;
         let (found, head) = match newest {
             Some((version, index)) if version >= head.version() => (Found::Sound, Head::of(index, version)),
             // It is told from what was lost by a version of its own: whoever has seen that one sees a newer one.
@@ -42,7 +42,7 @@ impl<'a> Ring<'a> {
                 (Found::Older, Head::of(index, next))
             }
             None if head.cell().is_some() => (Found::Nothing, Head::lost(next)),
-            _ => (Found::Sound, head),
+            _ => (Found::Sound, Head::empty(next - 1)),
         };
         for (index, cell) in self.cells() {
             let version = match whole.iter().find(|&&(_, at)| at == index) {
@@ -52,6 +52,8 @@ impl<'a> Ring<'a> {
             };
             reset(cell, version);
         }
+        let before_newest = head.version() - u64::from(head.cell().is_some());
+        self.slot.header.born.store(born.min(before_newest), Ordering::Relaxed);
         self.slot.header.head.store(head.bits(), Ordering::Release);
         self.reset_bell();
         found
@@ -81,7 +83,10 @@ impl<'a> Ring<'a> {
     /// The largest version of which there is any trace in the slot.
     pub(crate) fn highest_version(self) -> u64 {
         let versions = self.cells().filter_map(|(_, cell)| read::readable(cell));
-        versions.chain([self.head().version(), self.born()]).max().unwrap_or(0).min(MAX_VERSION)
+        let versions = versions.chain([self.head().version(), self.born()]);
+        // No slot gets beyond the half in less than five months of nothing but publishing: such a number is damage, and would
+        // use up the versions of all keys to come.
+        versions.filter(|&version| version <= MAX_VERSION / 2).max().unwrap_or(0)
     }
 
     /// The version that the cell holds, all of it, if its checksum bears out that it does.
