@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::DirectoryError;
-use super::key::Key;
+use super::key::{Key, StoredKey};
 use super::mapped::{LockByte, Mapped};
 use super::ring::{Reaper, Ring, Terms};
 use super::word::MAX_VERSION;
@@ -44,7 +44,7 @@ pub(crate) struct Place {
 pub(crate) struct Full;
 
 /// Looks a key up. Takes no lock and never waits.
-pub(crate) fn find(mapped: &Mapped, key: &Key) -> Option<Place> {
+pub(crate) fn find(mapped: &Mapped, key: &Key<'_>) -> Option<Place> {
     let hash = key.hash();
     for _ in 0..ATTEMPTS {
         // Acquire: pairs with the release in `rebuild`; the table we are sent to is filled.
@@ -77,7 +77,7 @@ pub(crate) fn keys(mapped: &Mapped) -> impl Iterator<Item = (u32, String)> {
 pub(crate) fn key_of(mapped: &Mapped, slot: u32) -> Option<String> {
     let header = mapped.slot(slot).header;
     let generation = header.generation.load(Ordering::Acquire);
-    let key = Key::load(&header.key);
+    let key = StoredKey::load(&header.key);
     // Acquire: the generation is read again after the key.
     fence(Ordering::Acquire);
     let still = header.generation.load(Ordering::Relaxed) == generation;
@@ -127,7 +127,7 @@ impl Drop for Locked<'_> {
 
 impl Locked<'_> {
     /// Gives the key a slot, unless it has one.
-    pub(crate) fn insert(&self, key: &Key) -> Result<Place, Full> {
+    pub(crate) fn insert(&self, key: &Key<'_>) -> Result<Place, Full> {
         if let Some(place) = find(self.author.mapped, key) {
             return Ok(place);
         }
@@ -160,7 +160,7 @@ impl Locked<'_> {
     }
 
     /// Takes the key's slot away and empties it; the slot that it was, if there was one. Waiters are not woken yet.
-    pub(crate) fn remove(&self, key: &Key) -> Option<u32> {
+    pub(crate) fn remove(&self, key: &Key<'_>) -> Option<u32> {
         let Place { slot, .. } = find(self.author.mapped, key)?;
         self.open_journal(slot);
         self.empty(slot);
@@ -188,7 +188,7 @@ impl Locked<'_> {
         // Release: who reads a word of the key that is gone sees that the generation is another.
         fence(Ordering::Release);
         if self.author.terms.vacuum() {
-            Key::erase(&header.key);
+            StoredKey::erase(&header.key);
         }
         let version = self.on_ring(slot, |ring| {
             ring.clear(self.author.reaper);
@@ -335,7 +335,8 @@ pub(super) fn make_anew(mapped: &Mapped, used: u32) {
         let header = mapped.slot(slot).header;
         if has_key(header.generation.load(Ordering::Relaxed)) {
             live += 1;
-            put(table, Key::load(&header.key).hash(), slot);
+            // What is no key is damage: nobody will ask for it.
+            put(table, StoredKey::load(&header.key).hash().unwrap_or_default(), slot);
         } else {
             header.next_free.store(free, Ordering::Relaxed);
             free = slot + 1;
@@ -386,14 +387,14 @@ fn put(table: &[AtomicU64], hash: u64, slot: u32) -> u64 {
 }
 
 /// The slot, if it has this key and kept it while we compared.
-fn place_of(mapped: &Mapped, slot: u32, key: &Key) -> Option<Place> {
+fn place_of(mapped: &Mapped, slot: u32, key: &Key<'_>) -> Option<Place> {
     if slot >= mapped.geometry.slots {
         return None;
     }
     let header = mapped.slot(slot).header;
     // Acquire: pairs with the release in `insert`.
     let generation = header.generation.load(Ordering::Acquire);
-    let same = has_key(generation) && Key::load(&header.key) == *key;
+    let same = has_key(generation) && key.is_in(&header.key);
     // Acquire: pairs with the release fence in `insert`; a word of another key comes with another generation.
     fence(Ordering::Acquire);
     (same && header.generation.load(Ordering::Relaxed) == generation).then_some(Place { slot, generation })

@@ -392,7 +392,7 @@ impl Store {
         Ok(Slot::new(Arc::clone(&self.inner), place))
     }
 
-    fn find_or_insert(&self, key: &Key, limit: Duration) -> Result<Place, SlotError> {
+    fn find_or_insert(&self, key: &Key<'_>, limit: Duration) -> Result<Place, SlotError> {
         if let Some(place) = directory::find(&self.inner.mapped, key) {
             return Ok(place);
         }

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::directory::{self, LONGEST_WAIT};
 use super::error::OpenError;
-use super::key::Key;
+use super::key::StoredKey;
 use super::location::Location;
 use super::mapped::{LockByte, Mapped};
 use super::open::refused;
@@ -137,7 +137,7 @@ fn recover(mapped: &Mapped) -> Recovery {
             continue;
         }
         used = slot + 1;
-        let key = Key::load(&view.header.key);
+        let key = StoredKey::load(&view.header.key);
         if homes.get(&key) == Some(&slot) {
             recovery.keys += 1;
             let keys = match ring.recover() {
@@ -161,15 +161,14 @@ fn recover(mapped: &Mapped) -> Recovery {
 }
 
 /// Which slot has which key. A key that moved from slot to slot between two moments may be in both: the later one has it.
-fn find_keys(mapped: &Mapped) -> HashMap<Key, u32> {
-    let mut homes: HashMap<Key, u32> = HashMap::new();
+fn find_keys(mapped: &Mapped) -> HashMap<StoredKey, u32> {
+    let mut homes: HashMap<StoredKey, u32> = HashMap::new();
     let born = |slot: u32| mapped.slot(slot).header.born.load(Ordering::Relaxed);
     for slot in 0..mapped.geometry.slots {
         let header = mapped.slot(slot).header;
-        let key = Key::load(&header.key);
+        let key = StoredKey::load(&header.key);
         let sound = directory::has_key(header.generation.load(Ordering::Relaxed))
-            && key.text().is_some()
-            && header.key_hash.load(Ordering::Relaxed) == key.hash();
+            && key.hash() == Some(header.key_hash.load(Ordering::Relaxed));
         if sound && homes.get(&key).is_none_or(|&other| born(other) < born(slot)) {
             homes.insert(key, slot);
         }
