@@ -29,6 +29,8 @@ enum Keep {
     History,
     /// The newest value only.
     Newest,
+    /// The newest value, and all later than this version.
+    After(u64),
 }
 
 /// Why a cell was not taken.
@@ -163,8 +165,12 @@ impl<'a> Ring<'a> {
         if version == 0 {
             return false;
         }
-        let in_history = version.saturating_add(u64::from(self.terms.history)) > head.version();
-        head.cell() == Some(index) || (keep == Keep::History && in_history)
+        let is_kept = match keep {
+            Keep::History => version.saturating_add(u64::from(self.terms.history)) > head.version(),
+            Keep::Newest => false,
+            Keep::After(last) => version > last,
+        };
+        head.cell() == Some(index) || is_kept
     }
 
     /// Gives a claimed cell back, empty.
@@ -203,7 +209,7 @@ impl<'a> Ring<'a> {
         fence(Ordering::SeqCst);
         self.reap_holders(reaper);
         for (index, _) in self.cells() {
-            self.discard(index, self.terms.scrub());
+            self.discard(index, Keep::Newest, self.terms.scrub());
         }
     }
 
@@ -240,18 +246,22 @@ impl<'a> Ring<'a> {
         for (index, cell) in self.cells() {
             // Published since we looked.
             let is_newer = || read::readable(cell).is_some_and(|version| version > last);
-            if !is_newer() && !self.discard(index, Scrub::Always) && !is_newer() {
+            if !self.discard(index, Keep::After(last), Scrub::Always) && !is_newer() {
                 busy += 1;
             }
         }
         busy
     }
 
-    /// Whether a value of this version belongs to nobody: its key was removed, or all but the newest were purged.
-    pub(super) fn is_obsolete(self, version: u64) -> bool {
+    /// Up to which version values belong to nobody: their key was removed, or they were purged.
+    fn obsolete_up_to(self) -> u64 {
         let header = self.slot.header;
-        // SeqCst: pairs with `clear` and `purge`; see `discard_if_obsolete`.
-        header.generation.load(Ordering::SeqCst).is_multiple_of(2) || version <= header.born.load(Ordering::SeqCst)
+        // SeqCst: pairs with `clear` and `purge`; see `discard_if_obsolete`. `head` first: while the generation that is read after it is
+        // even, nothing that `head` can have told of has an owner.
+        let last = Head::from_bits(header.head.load(Ordering::SeqCst)).version();
+        let has_key = header.generation.load(Ordering::SeqCst) % 2 == 1;
+        let born = header.born.load(Ordering::SeqCst);
+        if has_key { born } else { born.max(last) }
     }
 
     /// Done by whoever lets go of a cell that others could not empty because of it.
@@ -265,17 +275,19 @@ impl<'a> Ring<'a> {
         let seq = &self.slot.cells.get(index).header.seq;
         if let Seq::Whole { version } = Seq::from_bits(seq.load(Ordering::SeqCst))
             && version > 0
-            && self.is_obsolete(version)
         {
-            self.discard(index, self.terms.scrub());
+            let last = self.obsolete_up_to();
+            if version <= last {
+                self.discard(index, Keep::After(last), self.terms.scrub());
+            }
         }
     }
 
-    /// Empties a cell that is not the newest; `false` when somebody has it in hand, or it is the newest.
-    fn discard(self, index: u32, scrub: Scrub) -> bool {
+    /// Empties a cell unless its value is to be kept; `false` if it is, or somebody has it in hand.
+    fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
         loop {
             let (_, ticket) = self.next_ticket();
-            match self.take(index, ticket, Keep::Newest) {
+            match self.take(index, ticket, keep) {
                 Ok(claim) => {
                     self.release_scrubbed(claim, scrub);
                     return true;
