@@ -31,9 +31,21 @@ fn actor() {
     let store = support::open_soon(&arguments[0]);
     match role.as_str() {
         "lone writer" => support::write_versions(&[0, 1, 2].map(|number| store.slot(&key(number)).unwrap())),
+        "secretive writer" => write_secrets(&store),
         "writers" => write_among_others(&store),
         "directory" => churn(&store),
         _ => panic!("no such role: {role}"),
+    }
+}
+
+const SECRET: &[u8] = b"what nobody may find";
+
+/// Sets keys to secrets, and holds pins on some of them.
+fn write_secrets(store: &Store) {
+    for round in 0.. {
+        let slot = store.slot(&key(round as u32 % KEYS)).unwrap();
+        let _pin = slot.pin().unwrap();
+        slot.set(&SECRET.repeat(1 + round % 12)).unwrap();
     }
 }
 
@@ -162,6 +174,27 @@ fn a_writer_stopped_250_times_holds_nobody_up() {
     }
     println!("stopped in the middle of a publish: {stopped_in_flight} of 250");
     assert!(stopped_in_flight > 10, "nearly no stop hit the middle of a publish: {stopped_in_flight} of 250");
+}
+
+#[test]
+fn nothing_that_a_killed_writer_had_in_hand_is_left_once_its_keys_are_removed() {
+    let (name, mut random) = (Name::new(), Random::new(8));
+    let store = name.create(&options());
+    let mut killed_in_flight = 0;
+    for round in 0..100 {
+        let mut writer = Actor::spawn("secretive writer", &[&name]);
+        let_it_run(&store, &mut random);
+        writer.kill();
+        killed_in_flight += in_flight(&store);
+        for number in 0..KEYS {
+            store.unset(&key(number)).unwrap();
+        }
+        let image = fs::read(name.path()).unwrap();
+        let left = image.windows(SECRET.len()).position(|window| window == SECRET);
+        assert_eq!(left, None, "round {round}: it is still there");
+    }
+    println!("killed in the middle of a publish: {killed_in_flight} of 100");
+    assert!(killed_in_flight > 0);
 }
 
 #[test]
