@@ -51,7 +51,7 @@ impl Drop for Waiter {
     }
 }
 
-/// Publishes `rounds` times, each `pause` after the last was answered, and gives the waits, shortest first.
+/// Publishes `rounds` times, with a pause after each, and gives the waits, shortest first.
 fn measure(role: &str, rounds: usize, pause: impl Fn()) -> Vec<u64> {
     let name = format!("splinter-bench-wake-{}", std::process::id());
     let options = StoreOptions::new().slots(4).max_value_size(64);
@@ -66,8 +66,9 @@ fn measure(role: &str, rounds: usize, pause: impl Fn()) -> Vec<u64> {
     }
     let mut waits: Vec<u64> = (1..=rounds as u64)
         .map(|round| {
-            pause();
             sent.set(&now().to_le_bytes()).unwrap();
+            // Before the answer is looked for: whoever spins for it keeps a core from the one who was woken.
+            pause();
             answered.poll_after(round - 1, TIMEOUT).unwrap().expect("an answer");
             late.get().unwrap().expect("an answer")
         })
