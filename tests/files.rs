@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -43,6 +43,7 @@ fn actor() {
             support::write_versions(&slots)
         }
         "churner" => churn_for_ever(&support::open_soon(path)),
+        "opener" => drop(Store::open(path).unwrap()),
         "toucher" => touch_for_ever(&support::open_soon(path)),
         "full disk" => meet_a_full_disk(path),
         "read-only" => meet_a_read_only_file_system(path),
@@ -190,7 +191,7 @@ fn assert_nothing_wrong(store: &Store, committed: impl Fn(&str, &[u8]) -> bool) 
             }
             Ok(None) => {}
             Err(GetError::Lost) => {
-                assert!(store.recovery().unwrap().lost.contains(&key));
+                assert!(store.recovery().is_none_or(|recovery| recovery.lost.contains(&key)));
                 lost += 1;
             }
             Err(error) => panic!("{key}: {error}"),
@@ -230,6 +231,7 @@ struct Life {
     store: Store,
     path: PathBuf,
     committed: HashSet<(String, Vec<u8>)>,
+    keys: u32,
     /// Keys that were there all the time since the last image.
     steady: Vec<String>,
     random: Random,
@@ -245,9 +247,15 @@ struct Found {
 }
 
 impl Life {
+    /// A few more keys than there are slots.
     fn new(path: &Path, seed: u64) -> Self {
+        Self::with_keys(path, seed, 20)
+    }
+
+    fn with_keys(path: &Path, seed: u64, keys: u32) -> Self {
         Self {
-            store: options().create(path).unwrap(),
+            store: options().slots(keys - 4).create(path).unwrap(),
+            keys,
             path: path.to_owned(),
             committed: HashSet::new(),
             steady: Vec::new(),
@@ -261,25 +269,29 @@ impl Life {
     fn check(&self, image: &[u8], found: &mut Found) {
         let copy = self.path.with_file_name("image");
         fs::write(&copy, image).unwrap();
-        let store = Store::open(&copy).unwrap();
+        self.check_file(&copy, found);
+    }
+
+    fn check_file(&self, copy: &Path, found: &mut Found) {
+        let store = Store::open(copy).unwrap();
         let keys = store.keys();
         for key in &self.steady {
             assert!(keys.contains(key), "{key} is missing");
         }
-        found.older += store.recovery().unwrap().older.len();
+        found.older += store.recovery().map_or(0, |recovery| recovery.older.len());
         let committed = |key: &str, value: &[u8]| self.committed.contains(&(key.to_owned(), value.to_owned()));
         let (whole, lost) = assert_nothing_wrong(&store, committed);
         found.whole += whole;
         found.lost += lost;
         drop(store);
-        fs::remove_file(&copy).unwrap();
+        fs::remove_file(copy).unwrap();
     }
 
     /// Sets, appends to and unsets keys; the image of the file afterwards.
     fn go_on(&mut self, steps: u64) -> Vec<u8> {
         self.steady = self.store.keys();
         for _ in 0..steps {
-            let key = key(self.random.below(20) as u32);
+            let key = key(self.random.below(self.keys.into()) as u32);
             self.number += 1;
             let value = match self.random.below(10) {
                 0 => {
@@ -329,6 +341,44 @@ fn two_thousand_images_with_pages_of_two_moments_have_committed_values_only() {
     let Found { whole, older, lost } = found;
     println!("values of 2,000 images: {whole} whole, {older} of them older ones; {lost} lost");
     assert!(whole > 0 && older > 0);
+}
+
+#[test]
+fn a_recovery_that_is_killed_at_any_moment_is_begun_anew() {
+    const HOME: u64 = 232;
+    let (directory, path) = scratch();
+    // Large enough for a recovery to take a while.
+    let mut life = Life::with_keys(&path, 18, 1000);
+    let mut random = Random::new(19);
+    let (mut before, mut found, mut killed) = (life.go_on(3000), Found::default(), 0);
+    for _ in 0..30 {
+        let after = life.go_on(500);
+        let mut image = before.clone();
+        for (page, bytes) in after.chunks(4096).enumerate().filter(|_| random.below(2) == 0) {
+            image[page * 4096..page * 4096 + bytes.len()].copy_from_slice(bytes);
+        }
+        let copy = directory.path().join("image");
+        fs::write(&copy, &image).unwrap();
+        let file = File::open(&copy).unwrap();
+        let home = || {
+            let mut home = [0; 8];
+            file.read_exact_at(&mut home, HOME).unwrap();
+            u64::from_ne_bytes(home)
+        };
+        let as_it_was = home();
+        let mut opener = Actor::spawn("opener", &[copy.to_str().unwrap()]);
+        support::wait_until("the recovery has begun", || home() != as_it_was);
+        let until = Instant::now() + Duration::from_nanos(random.below(2_000_000));
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        opener.kill();
+        killed += u32::from(home() == 0);
+        life.check_file(&copy, &mut found);
+        before = after;
+    }
+    println!("killed in the middle of a recovery: {killed} of 30");
+    assert!(killed > 0 && found.whole > 0);
 }
 
 #[test]

@@ -27,7 +27,7 @@ impl<'a> Ring<'a> {
     pub(crate) fn recover(self) -> Found {
         let head = self.head();
         let born = self.born();
-        let whole: Vec<_> = self
+        let mut whole: Vec<_> = self
             .cells()
             .filter_map(|(index, cell)| Some((self.proven_version(index, cell, head)?, index)))
             .filter(|&(version, _)| version > born)
@@ -38,18 +38,16 @@ impl<'a> Ring<'a> {
             Some((version, index)) if version >= head.version() => (Found::Sound, Head::of(index, version)),
             // It is told from what was lost by a version of its own: whoever has seen that one sees a newer one.
             Some((_, index)) if head.cell().is_some() => {
-                self.renumber(index, next);
-                (Found::Older, Head::of(index, next))
+                let copy = self.copy_as(next, index, &whole);
+                whole.retain(|&(_, at)| at != copy);
+                whole.push((next, copy));
+                (Found::Older, Head::of(copy, next))
             }
             None if head.cell().is_some() => (Found::Nothing, Head::lost(next)),
             _ => (Found::Sound, Head::empty(next - 1)),
         };
         for (index, cell) in self.cells() {
-            let version = match whole.iter().find(|&&(_, at)| at == index) {
-                Some(_) if head.cell() == Some(index) => head.version(),
-                Some(&(version, _)) => version,
-                None => 0,
-            };
+            let version = whole.iter().find(|&&(_, at)| at == index).map_or(0, |&(version, _)| version);
             reset(cell, version);
         }
         let before_newest = head.version() - u64::from(head.cell().is_some());
@@ -106,13 +104,25 @@ impl<'a> Ring<'a> {
         (crc == cell.header.crc.load(Ordering::Relaxed)).then_some(version)
     }
 
-    /// Gives a whole value another version.
-    fn renumber(self, index: u32, version: u64) {
-        let cell = self.slot.cells.get(index);
-        let mut bytes = vec![0; read::len(cell)];
-        words::load(cell.words, &mut bytes);
-        let crc = checksum::seal(checksum::of(&bytes), self.key_hash(), version, bytes.len() as u32);
-        cell.header.crc.store(crc, Ordering::Relaxed);
+    /// Copies a whole value as another version into a cell that is not needed, or into that of the oldest one. Whoever is killed
+    /// in the middle of it has lost nothing.
+    fn copy_as(self, version: u64, from: u32, whole: &[(u64, u32)]) -> u32 {
+        let holds = |index: u32| whole.iter().find(|&&(_, at)| at == index).map_or(0, |&(version, _)| version);
+        let others = (0..self.slot.cells.count()).filter(|&index| index != from);
+        // There are two cells at least.
+        let to = others.min_by_key(|&index| holds(index)).unwrap_or(from);
+        let (source, target) = (self.slot.cells.get(from), self.slot.cells.get(to));
+        let mut bytes = vec![0; read::len(source)];
+        words::load(source.words, &mut bytes);
+        reset(target, 0);
+        words::store(target.words, &bytes);
+        let len = bytes.len() as u32;
+        target.header.len.store(len, Ordering::Relaxed);
+        let crc = checksum::seal(checksum::of(&bytes), self.key_hash(), version, len);
+        target.header.crc.store(crc, Ordering::Relaxed);
+        // Release: not before all of it is there.
+        target.header.seq.store(Seq::Whole { version }.bits(), Ordering::Release);
+        to
     }
 
     fn key_hash(self) -> u64 {
