@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use splinter_bus::store::{OpenError, Store, StoreOptions};
 use support::{Actor, Name};
@@ -59,7 +60,11 @@ fn actor() {
 struct Place {
     directory: tempfile::TempDir,
     binary: PathBuf,
+    /// A child that another test starts while the binary is being copied has it open for writing, and then it cannot be run.
+    _one_at_a_time: MutexGuard<'static, ()>,
 }
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 impl Place {
     fn new() -> Option<Self> {
@@ -67,13 +72,14 @@ impl Place {
             println!("not run: only root can be two users");
             return None;
         }
+        let one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::tempdir().unwrap();
         // As in /tmp: everybody may make files, nobody may remove another's.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o1777)).unwrap();
         let binary = directory.path().join("test");
         fs::copy(env::current_exe().unwrap(), &binary).unwrap();
         fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
-        Some(Self { directory, binary })
+        Some(Self { directory, binary, _one_at_a_time: one_at_a_time })
     }
 
     fn act(&self, user: u32, group: u32, role: &str, location: &str) {
