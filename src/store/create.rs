@@ -63,7 +63,9 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
                 // Nobody sweeps what has a name of its own; if this fails, closing the file does it.
                 let _ = lock::unlock(store.mapped().fd(), LockByte::Draft.offset());
                 if let Location::File(_) = location {
-                    file::flush_names(&directory).map_err(refused("write down the name of", location))?;
+                    // Who may not read the directory cannot do this, and has the store all the same: the kernel writes the name
+                    // down by itself, a little later.
+                    let _ = file::flush_names(&directory);
                 }
                 Ok(store)
             }
