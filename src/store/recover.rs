@@ -19,7 +19,7 @@ use super::mapped::{LockByte, Mapped};
 use super::open::refused;
 use super::participant;
 use super::ring::{Found, Ring};
-use super::word::MAX_VERSION;
+use super::word::LARGEST_PLAUSIBLE;
 use crate::os::{file, lock};
 use crate::region::records::PARTICIPANTS;
 use crate::sync::Ordering;
@@ -148,6 +148,7 @@ fn recover(mapped: &Mapped) -> Recovery {
             keys.into_iter().for_each(|keys| keys.extend(key.text()));
         } else {
             directory::disown(view.header);
+            StoredKey::erase(&view.header.key);
             ring.wipe();
         }
         highest = highest.max(ring.highest_version());
@@ -155,7 +156,9 @@ fn recover(mapped: &Mapped) -> Recovery {
     recovery.older.sort_unstable();
     recovery.lost.sort_unstable();
     let books = mapped.books();
-    books.highest.store(books.highest.load(Ordering::Relaxed).max(highest).min(MAX_VERSION), Ordering::Relaxed);
+    let told = Some(books.highest.load(Ordering::Relaxed)).filter(|&version| version <= LARGEST_PLAUSIBLE);
+    books.highest.store(highest.max(told.unwrap_or(0)), Ordering::Relaxed);
+    books.journal.store(0, Ordering::Relaxed);
     directory::make_anew(mapped, used);
     recovery
 }

@@ -7,6 +7,11 @@ pub(crate) const NUMBER_BITS: u32 = 48;
 /// The largest version.
 pub(crate) const MAX_VERSION: u64 = (1 << NUMBER_BITS) - 1;
 
+/// No slot gets beyond this version in less than five months of nothing but publishing. A larger one, found where it might be damage,
+/// is taken for that: believed, it would use up the versions of all keys to come.
+#[cfg(not(loom))]
+pub(crate) const LARGEST_PLAUSIBLE: u64 = MAX_VERSION / 2;
+
 /// Stands for the cell in the `head` of a key whose value was lost. No ring has as many cells.
 pub(crate) const LOST: u32 = 0xfffe;
 

@@ -8,7 +8,7 @@ use crate::region::records::{CellHeader, SlotHeader};
 use crate::region::view::CellView;
 use crate::region::words::{self, WORD};
 use crate::store::checksum;
-use crate::store::word::{Head, MAX_VERSION};
+use crate::store::word::{Head, LARGEST_PLAUSIBLE};
 use crate::sync::Ordering;
 
 /// What was found in a slot.
@@ -82,9 +82,7 @@ impl<'a> Ring<'a> {
     pub(crate) fn highest_version(self) -> u64 {
         let versions = self.cells().filter_map(|(_, cell)| read::readable(cell));
         let versions = versions.chain([self.head().version(), self.born()]);
-        // No slot gets beyond the half in less than five months of nothing but publishing: such a number is damage, and would
-        // use up the versions of all keys to come.
-        versions.filter(|&version| version <= MAX_VERSION / 2).max().unwrap_or(0)
+        versions.filter(|&version| version <= LARGEST_PLAUSIBLE).max().unwrap_or(0)
     }
 
     /// The version that the cell holds, all of it, if its checksum bears out that it does.
