@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -190,15 +191,17 @@ fn whoever_waits_for_a_key_is_not_misled_by_its_removal() {
     let version = store.set("key", b"v").unwrap();
     assert!(version > seen, "a version was given twice");
     assert_eq!(store.poll_after("key", seen, Some(DEADLINE)).unwrap(), Some(version));
-    // Removed and set again under the one who waits.
-    thread::scope(|scope| {
-        let waiter = scope.spawn(|| store.poll_after("key", version, Some(DEADLINE)).unwrap());
-        thread::sleep(Duration::from_millis(2));
-        store.unset("key").unwrap();
-        thread::sleep(Duration::from_millis(2));
-        let next = store.set("key", b"w").unwrap();
-        assert_eq!(waiter.join().unwrap(), Some(next));
-    });
+    // Removed and set again under the one who waits, at whatever moment of its waiting.
+    let mut seen = version;
+    for _ in 0..300 {
+        seen = thread::scope(|scope| {
+            let waiter = scope.spawn(|| store.poll_after("key", seen, Some(DEADLINE)).unwrap());
+            store.unset("key").unwrap();
+            let next = store.set("key", b"w").unwrap();
+            assert_eq!(waiter.join().unwrap(), Some(next));
+            next
+        });
+    }
 }
 
 #[test]
@@ -219,14 +222,14 @@ fn who_watches_all_keys_is_told_of_every_one_that_was_set() {
     store.set("before", b"").unwrap();
     let mut watch = store.watch();
     assert_eq!(watch.poll(Some(Duration::ZERO)), []);
+    let told = AtomicU64::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
-            for round in 0..200 {
-                let key = format!("key {}", round % 8);
-                store.set(&key, b"v").unwrap();
+            for round in 0..200u64 {
+                store.set(&format!("key {}", round % 8), b"v").unwrap();
                 if round % 50 == 49 {
-                    // Long enough for the watcher to fall asleep.
-                    thread::sleep(Duration::from_millis(3));
+                    // So that the watcher has nothing more to do than to wait.
+                    support::wait_until("the watcher has caught up", || told.load(Ordering::Relaxed) == round + 1);
                 }
             }
         });
@@ -239,6 +242,7 @@ fn who_watches_all_keys_is_told_of_every_one_that_was_set() {
                 assert!(change.version > newest[number], "told twice");
                 newest[number] = change.version;
             }
+            told.store(newest.iter().sum(), Ordering::Relaxed);
         }
     });
     // A key in a slot that another had.

@@ -10,7 +10,7 @@ use crate::sync::{Ordering, total_order};
 impl Bell {
     /// Announces a sleeper, and gives what the word holds before anything that the next strike tells of.
     ///
-    /// What the caller waits for must be read after this, with a `SeqCst` load.
+    /// What the caller waits for must be read after this, with a `SeqCst` load or behind a `SeqCst` fence.
     #[inline]
     pub(crate) fn listen(&self) -> u32 {
         // SeqCst throughout: pairs with `strike`. We read the word, set the flag, then look; the other side makes it happen,

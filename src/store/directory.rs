@@ -47,7 +47,7 @@ pub(crate) struct Full;
 pub(crate) fn find(mapped: &Mapped, key: &Key<'_>) -> Option<Place> {
     let hash = key.hash();
     for _ in 0..ATTEMPTS {
-        // Acquire: pairs with the release in `rebuild`; the table we are sent to is filled.
+        // Acquire: pairs with the release in `make_anew`; the table we are sent to is filled.
         let active = mapped.books().active.load(Ordering::Acquire);
         let table = mapped.index(active);
         let entries = probe(table, hash).map(|position| table[position].load(Ordering::Acquire));
@@ -58,7 +58,7 @@ pub(crate) fn find(mapped: &Mapped, key: &Key<'_>) -> Option<Place> {
         if found.is_some() {
             return found;
         }
-        // Acquire: pairs with the release fence in `rebuild`; had we read entries of a table that was being filled anew,
+        // Acquire: pairs with the release fence in `make_anew`; had we read entries of a table that was being filled anew,
         // `active` is no longer what it was.
         fence(Ordering::Acquire);
         if mapped.books().active.load(Ordering::Relaxed) == active {
@@ -69,8 +69,8 @@ pub(crate) fn find(mapped: &Mapped, key: &Key<'_>) -> Option<Place> {
 }
 
 /// All keys, in no order. One that is created anew in another slot meanwhile may be there twice.
-pub(crate) fn keys(mapped: &Mapped) -> impl Iterator<Item = (u32, String)> {
-    (0..mapped.used_slots()).filter_map(|slot| Some((slot, key_of(mapped, slot)?)))
+pub(crate) fn keys(mapped: &Mapped) -> impl Iterator<Item = String> {
+    (0..mapped.used_slots()).filter_map(|slot| key_of(mapped, slot))
 }
 
 /// The key that a slot has now.

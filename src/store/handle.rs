@@ -1,19 +1,17 @@
-//! An open store: coming by one, and what can be done with single keys. The store as a whole is `administration.rs`.
+//! An open store, and what can be done with its keys. Coming by one is `open.rs`, the store as a whole `administration.rs`.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::directory::{self, Full, LONGEST_WAIT, Place};
-use super::error::{AppendError, GetError, OpenError, PatternError, SetError, SlotError, UnsetError};
+use super::error::{AppendError, GetError, PatternError, SetError, SlotError, UnsetError};
 use super::geometry::Geometry;
 use super::inner::Inner;
 use super::integer::Integer;
 use super::key::Key;
 use super::location::Location;
 use super::mapped::Mapped;
-use super::open;
-use super::options::StoreOptions;
 use super::participant::Participant;
 use super::recover::Recovery;
 use super::ring::{ReadError, Ring};
@@ -57,114 +55,6 @@ pub struct Store {
 }
 
 impl Store {
-    /// Creates a store with the default [options](StoreOptions).
-    ///
-    /// # Errors
-    ///
-    /// As [`StoreOptions::create`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use splinter_bus::store::{OpenError, Store};
-    ///
-    /// # let name = format!("splinter-doc-store-create-{}", std::process::id());
-    /// let store = Store::create(&name)?;
-    /// assert!(matches!(Store::create(&name), Err(OpenError::AlreadyExists { .. })));
-    /// # Store::remove(&name)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn create(location: impl Into<Location>) -> Result<Self, OpenError> {
-        StoreOptions::new().create(location)
-    }
-
-    /// Opens a store.
-    ///
-    /// Does not block, unless the store is in a file and the machine has stopped since it was last used, the last who had it open
-    /// were killed, or the file is a copy: then whoever opens it first makes sure of every value, which takes as long as reading
-    /// them, and others wait for it, ten seconds at most. See [`recovery`](Self::recovery).
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError`]: no such store, no permission, not a store of this version, damaged, or open 128 times already.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use splinter_bus::store::{OpenError, Store};
-    ///
-    /// # let name = format!("splinter-doc-store-open-{}", std::process::id());
-    /// assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })));
-    /// Store::create(&name)?.set("k", b"v")?;
-    /// assert_eq!(Store::open(&name)?.get("k")?.as_deref(), Some(&b"v"[..]));
-    /// # Store::remove(&name)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn open(location: impl Into<Location>) -> Result<Self, OpenError> {
-        open::open(&location.into())
-    }
-
-    /// Creates a store with the default [options](StoreOptions), or opens it if it exists.
-    ///
-    /// # Errors
-    ///
-    /// As [`StoreOptions::create_or_open`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use splinter_bus::store::Store;
-    /// # let name = format!("splinter-doc-store-create-or-open-{}", std::process::id());
-    /// let (first, second) = (Store::create_or_open(&name)?, Store::create_or_open(&name)?);
-    /// assert_ne!(first.participant(), second.participant());
-    /// # Store::remove(&name)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn create_or_open(location: impl Into<Location>) -> Result<Self, OpenError> {
-        StoreOptions::new().create_or_open(location)
-    }
-
-    /// Opens a store, or creates it with the default [options](StoreOptions) if it does not exist.
-    ///
-    /// # Errors
-    ///
-    /// As [`StoreOptions::open_or_create`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use splinter_bus::store::Store;
-    /// # let name = format!("splinter-doc-store-open-or-create-{}", std::process::id());
-    /// let store = Store::open_or_create(&name)?;
-    /// assert_eq!(store.geometry().slots, 128);
-    /// # Store::remove(&name)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn open_or_create(location: impl Into<Location>) -> Result<Self, OpenError> {
-        StoreOptions::new().open_or_create(location)
-    }
-
-    /// Removes a store's name. Whoever has the store open keeps it, nameless, until they close it; its space is freed then.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError`]: no such store, no permission, or not a splinter store, which is then left alone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use splinter_bus::store::Store;
-    /// # let name = format!("splinter-doc-store-remove-{}", std::process::id());
-    /// let store = Store::create(&name)?;
-    /// Store::remove(&name)?;
-    /// assert!(Store::open(&name).is_err());
-    /// store.set("k", b"v")?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn remove(location: impl Into<Location>) -> Result<(), OpenError> {
-        open::remove(&location.into())
-    }
-
     pub(super) fn new(mapped: Mapped, me: Participant, recovery: Option<Recovery>) -> Self {
         Self { inner: Arc::new(Inner::new(mapped, me, recovery)) }
     }
@@ -469,7 +359,7 @@ impl Store {
     /// ```
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<_> = directory::keys(&self.inner.mapped).map(|(_, key)| key).collect();
+        let mut keys: Vec<_> = directory::keys(&self.inner.mapped).collect();
         keys.sort_unstable();
         keys.dedup();
         keys

@@ -20,6 +20,116 @@ use crate::os::file::{self, Links};
 use crate::region::Region;
 use crate::sync::Ordering;
 
+impl Store {
+    /// Creates a store with the default [options](StoreOptions).
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{OpenError, Store};
+    ///
+    /// # let name = format!("splinter-doc-store-create-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert!(matches!(Store::create(&name), Err(OpenError::AlreadyExists { .. })));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create(location: impl Into<Location>) -> Result<Self, OpenError> {
+        StoreOptions::new().create(location)
+    }
+
+    /// Opens a store.
+    ///
+    /// Does not block, unless the store is in a file and the machine has stopped since it was last used, the last who had it open
+    /// were killed, or the file is a copy: then whoever opens it first makes sure of every value, which takes as long as reading
+    /// them, and others wait for it, ten seconds at most. See [`recovery`](Self::recovery).
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: no such store, no permission, not a store of this version, damaged, or open 128 times already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{OpenError, Store};
+    ///
+    /// # let name = format!("splinter-doc-store-open-{}", std::process::id());
+    /// assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })));
+    /// Store::create(&name)?.set("k", b"v")?;
+    /// assert_eq!(Store::open(&name)?.get("k")?.as_deref(), Some(&b"v"[..]));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(location: impl Into<Location>) -> Result<Self, OpenError> {
+        open(&location.into())
+    }
+
+    /// Creates a store with the default [options](StoreOptions), or opens it if it exists.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::create_or_open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-create-or-open-{}", std::process::id());
+    /// let (first, second) = (Store::create_or_open(&name)?, Store::create_or_open(&name)?);
+    /// assert_ne!(first.participant(), second.participant());
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create_or_open(location: impl Into<Location>) -> Result<Self, OpenError> {
+        StoreOptions::new().create_or_open(location)
+    }
+
+    /// Opens a store, or creates it with the default [options](StoreOptions) if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::open_or_create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-open-or-create-{}", std::process::id());
+    /// let store = Store::open_or_create(&name)?;
+    /// assert_eq!(store.geometry().slots, 128);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_or_create(location: impl Into<Location>) -> Result<Self, OpenError> {
+        StoreOptions::new().open_or_create(location)
+    }
+
+    /// Removes a store's name. Whoever has the store open keeps it, nameless, until they close it; its space is freed then.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: no such store, no permission, or not a splinter store, which is then left alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-remove-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// Store::remove(&name)?;
+    /// assert!(Store::open(&name).is_err());
+    /// store.set("k", b"v")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn remove(location: impl Into<Location>) -> Result<(), OpenError> {
+        remove(&location.into())
+    }
+}
+
 /// How often an operation is begun anew when the name changes hands in the middle of it.
 pub(super) const ATTEMPTS: usize = 64;
 

@@ -1,6 +1,7 @@
 //! Waiting for any key of a store.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::directory;
@@ -9,6 +10,7 @@ use super::ring::Ring;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
 use crate::os::futex;
 use crate::region::records::PARTICIPANTS;
+use crate::sync::{Ordering, fence};
 
 /// Waits for any key of a store to be set, and says which were.
 ///
@@ -19,7 +21,7 @@ use crate::region::records::PARTICIPANTS;
 /// # Examples
 ///
 /// ```
-/// use std::time::{Duration, Instant};
+/// use std::time::Duration;
 ///
 /// # use splinter_bus::store::Store;
 /// # let name = format!("splinter-doc-watch-type-{}", std::process::id());
@@ -74,10 +76,12 @@ impl Watch {
     /// See [`Watch`].
     pub fn poll(&mut self, timeout: Option<Duration>) -> Vec<Change> {
         let deadline = Deadline::after(timeout);
+        let inner = Arc::clone(&self.store.inner);
+        let bell = inner.bell();
         loop {
-            let inner = self.store.inner.clone();
-            let bell = inner.bell();
             let word = bell.listen();
+            // SeqCst: whatever `look` reads is read after the flag was set; see `Bell::listen`.
+            fence(Ordering::SeqCst);
             let changes = self.look();
             if !changes.is_empty() {
                 return changes;

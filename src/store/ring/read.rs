@@ -196,7 +196,7 @@ impl<'a> Ring<'a> {
 /// The version that can be read from the cell now.
 #[inline]
 pub(super) fn readable(cell: CellView<'_>) -> Option<u64> {
-    // Acquire: pairs with the release of `seq` in `commit` and `stamp`; whoever sees the version sees its bytes.
+    // Acquire: pairs with the release of `seq` in `mark_whole` and `stamp`; whoever sees the version sees its bytes.
     Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).readable()
 }
 
