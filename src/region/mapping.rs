@@ -120,12 +120,13 @@ impl Region {
     /// Checks, once, that `slots` slots and their cells lie inside the mapping, for [`slot`](Self::slot) to lend them.
     pub(crate) fn check_slots(&self, place: SlotPlace) -> Option<SlotTable> {
         let headers = self.check::<SlotHeader>(place.headers, place.slots)?;
+        let cursors = self.check::<AtomicU64>(place.cursors, place.cursor_stride.checked_mul(place.slots)?)?;
         let cell_bytes = place.cell_words.checked_mul(WORD)?.checked_add(size_of::<CellHeader>())?;
         let cells_len = (place.cells as usize).checked_mul(place.cell_stride)?;
         let end = cells_len.checked_mul(place.slots)?.checked_add(place.first_cell)?;
-        let fits = cell_bytes <= place.cell_stride && end <= self.len;
+        let fits = cell_bytes <= place.cell_stride && end <= self.len && place.lossless <= place.cursor_stride;
         let aligned = place.first_cell.is_multiple_of(WORD) && place.cell_stride.is_multiple_of(WORD);
-        (fits && aligned && place.slots > 0).then_some(SlotTable { headers, place, cells_len })
+        (fits && aligned && place.slots > 0).then_some(SlotTable { headers, cursors, place, cells_len })
     }
 
     /// The slot at `index`, which is below the number of slots.
@@ -133,6 +134,7 @@ impl Region {
     pub(crate) fn slot(&self, table: &SlotTable, index: u32) -> SlotView<'_> {
         let index = index as usize;
         let header = &self.table(&table.headers)[index];
+        let cursors = &self.table(&table.cursors)[index * table.place.cursor_stride..][..table.place.lossless];
         // SAFETY: `index` is below the number of slots, or the line above would have panicked, and `check_slots` found
         // that the cells of that many slots lie inside a mapping no longer than this one (`table` compared the lengths).
         let first = unsafe { self.base.byte_add(table.place.first_cell + index * table.cells_len) };
@@ -140,7 +142,7 @@ impl Region {
         // SAFETY: `check_slots` checked alignment, stride and room; the views live as long as `self`, and shared bytes are
         // touched nowhere but through atomics.
         let cells = unsafe { Cells::new(first, cell_stride, cells, cell_words) };
-        SlotView { header, cells }
+        SlotView { header, cursors, cells }
     }
 }
 
@@ -201,6 +203,11 @@ impl<T> Table<T> {
 pub(crate) struct SlotPlace {
     pub(crate) headers: usize,
     pub(crate) slots: usize,
+    pub(crate) cursors: usize,
+    /// Words from one slot's cursors to the next one's.
+    pub(crate) cursor_stride: usize,
+    /// Cursors of a slot.
+    pub(crate) lossless: usize,
     pub(crate) first_cell: usize,
     pub(crate) cells: u32,
     pub(crate) cell_stride: usize,
@@ -211,6 +218,7 @@ pub(crate) struct SlotPlace {
 #[derive(Debug)]
 pub(crate) struct SlotTable {
     headers: Table<SlotHeader>,
+    cursors: Table<AtomicU64>,
     place: SlotPlace,
     cells_len: usize,
 }

@@ -89,6 +89,8 @@ records! {
         id: AtomicU64,
         /// When it was made: nanoseconds since the Unix epoch.
         created: AtomicU64,
+        /// How many lossless subscribers a slot has room for.
+        lossless: AtomicU32,
     }
 
     /// Switches that every participant obeys.
@@ -164,8 +166,8 @@ records! {
         text: [AtomicU64; SCHEMA_WORDS],
     }
 
-    /// One key's home. Readers poll the first line; writers fight over the third. Never in two pages, so that whatever a
-    /// machine that stops has written of it, it has written all of it.
+    /// One key's home. Readers poll the first line; writers fight over the third; those who wait for room use the fourth. Never in
+    /// two pages, so that whatever a machine that stops has written of it, it has written all of it.
     SlotHeader, align 256, size 256 {
         /// The newest value: (cell + 1 : 16 | version : 48). Moving it is publishing.
         head: AtomicU64,
@@ -184,7 +186,14 @@ records! {
         tickets: AtomicU64,
         /// For those who wait for the next version.
         bell: Bell,
-        reserved: [AtomicU64; 14],
+        /// From which version on lossless subscribers are still to receive values, at the earliest: see `store::delivery`.
+        floor: AtomicU64,
+        /// From which version on values are messages of a work queue, if the key is one.
+        queue: AtomicU64,
+        writers_line_end: [AtomicU64; 4],
+        /// For publishers that wait for a cell.
+        room: Bell,
+        reserved: [AtomicU64; 7],
     }
 
     /// One value of one key; its bytes follow.
@@ -193,14 +202,14 @@ records! {
         seq: AtomicU64,
         /// One bit for each participant that reads in place.
         pins: [AtomicU64; PARTICIPANTS / 64],
-        /// Room for what work queues will write here.
-        reserved: AtomicU64,
+        /// Who has taken the value out of the work queue, or has done with it.
+        taker: AtomicU64,
         /// The value's length in bytes.
         len: AtomicU32,
         /// How far bytes were written since they were last zeroed.
         dirty: AtomicU32,
         /// Over value, key, version and length; in a store whose cells carry checksums.
         crc: AtomicU32,
-        reserved_end: AtomicU32,
+        reserved: AtomicU32,
     }
 }

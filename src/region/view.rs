@@ -12,6 +12,8 @@ use crate::sync::AtomicU64;
 #[derive(Clone, Copy)]
 pub(crate) struct SlotView<'a> {
     pub(crate) header: &'a SlotHeader,
+    /// Where its lossless subscribers are.
+    pub(crate) cursors: &'a [AtomicU64],
     pub(crate) cells: Cells<'a>,
 }
 
@@ -128,10 +130,11 @@ mod heap {
 
     impl HeapSlot {
         /// loom drops what it made when a run ends, so the little that is leaked here is the memory around it.
-        pub(crate) fn new(cells: usize, words: usize) -> Self {
+        pub(crate) fn new(cells: usize, words: usize, cursors: usize) -> Self {
             let cell = || (CellHeader::default(), (0..words).map(|_| AtomicU64::new(0)).collect());
             let cells: Vec<_> = (0..cells).map(|_| cell()).collect();
-            Self(SlotView { header: Box::leak(Box::default()), cells: Cells(cells.leak()) })
+            let cursors: Vec<_> = (0..cursors).map(|_| AtomicU64::new(0)).collect();
+            Self(SlotView { header: Box::leak(Box::default()), cursors: cursors.leak(), cells: Cells(cells.leak()) })
         }
 
         pub(crate) fn view(&self) -> &SlotView<'_> {

@@ -33,6 +33,15 @@ impl Bell {
         true
     }
 
+    /// Strikes, and wakes whoever sleeps.
+    #[inline]
+    pub(crate) fn ring(&self) {
+        if self.strike() {
+            #[cfg(not(loom))]
+            crate::os::futex::wake_all(&self.word);
+        }
+    }
+
     #[cold]
     fn strike_for_real(&self) {
         self.flag.store(0, Ordering::SeqCst);

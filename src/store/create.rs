@@ -114,6 +114,7 @@ fn found(location: &Location, options: &StoreOptions, region: Region, file: File
     identity.slots.store(geometry.slots, Ordering::Relaxed);
     identity.history.store(geometry.history, Ordering::Relaxed);
     identity.spare.store(geometry.spare, Ordering::Relaxed);
+    identity.lossless.store(geometry.lossless, Ordering::Relaxed);
     identity.traits.store(if shape.checksums { CHECKSUMS } else { 0 }, Ordering::Relaxed);
     identity.max_value_size.store(geometry.max_value_size, Ordering::Relaxed);
     identity.total_len.store(mapped.region.len() as u64, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::geometry::{MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE};
+use super::geometry::{MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
 use super::key::MAX_KEY_LEN;
 use crate::region::records::PARTICIPANTS;
 
@@ -226,6 +226,10 @@ impl GeometryError {
 
     pub(crate) fn spare(value: u32) -> Self {
         Self::OutOfRange { what: "spare", value: value.into(), max: MAX_HISTORY.into() }
+    }
+
+    pub(crate) fn lossless(value: u32) -> Self {
+        Self::OutOfRange { what: "lossless", value: value.into(), max: MAX_LOSSLESS.into() }
     }
 
     pub(crate) fn max_value_size(value: u64) -> Self {

@@ -6,6 +6,7 @@ use crate::region::mapping::{IndexTable, SlotPlace, SlotTable, Table};
 use crate::region::records::{
     CACHE_LINE, CellHeader, PARTICIPANTS, ParticipantEntry, SCHEMAS, SchemaEntry, SlotHeader, StoreHeader,
 };
+use crate::region::words::WORD;
 
 /// Every part of a store begins at a multiple of this.
 const ALIGNMENT: usize = align_of::<SlotHeader>();
@@ -41,6 +42,17 @@ pub const MAX_VALUE_SIZE: u64 = 1 << 30;
 /// ```
 pub const MAX_HISTORY: u32 = 4096;
 
+/// The largest number of lossless subscribers of one key.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{MAX_LOSSLESS, StoreOptions};
+///
+/// assert!(StoreOptions::new().lossless(MAX_LOSSLESS + 1).create("too large").is_err());
+/// ```
+pub const MAX_LOSSLESS: u32 = 1024;
+
 /// The shape of a store, fixed when it is created.
 ///
 /// Each of the `slots` has `history + spare` cells of `max_value_size` bytes, all reserved at creation.
@@ -67,11 +79,13 @@ pub struct Geometry {
     pub history: u32,
     /// Cells beyond those, for writers at work: 1 to 4,096.
     pub spare: u32,
+    /// How many lossless subscribers a key can have: 1 to 1,024.
+    pub lossless: u32,
 }
 
 impl Geometry {
-    /// 128 slots of 4,096 bytes, the newest 16 values kept, 8 spare cells: 13 MB.
-    pub(crate) const DEFAULT: Self = Self { slots: 128, max_value_size: 4096, history: 16, spare: 8 };
+    /// 128 slots of 4,096 bytes, the newest 16 values kept, 8 spare cells, 8 lossless subscribers: 13 MB.
+    pub(crate) const DEFAULT: Self = Self { slots: 128, max_value_size: 4096, history: 16, spare: 8, lossless: 8 };
 
     /// How many cells a slot has.
     pub(crate) fn cells(&self) -> u32 {
@@ -79,7 +93,7 @@ impl Geometry {
     }
 
     pub(crate) fn layout(&self) -> Result<Layout, GeometryError> {
-        let Self { slots, max_value_size, history, spare } = *self;
+        let Self { slots, max_value_size, history, spare, lossless } = *self;
         if !(1..=MAX_SLOTS).contains(&slots) {
             return Err(GeometryError::slots(slots));
         }
@@ -92,12 +106,15 @@ impl Geometry {
         if !(1..=MAX_HISTORY).contains(&spare) {
             return Err(GeometryError::spare(spare));
         }
+        if !(1..=MAX_LOSSLESS).contains(&lossless) {
+            return Err(GeometryError::lossless(lossless));
+        }
         let too_large = GeometryError::TooLarge { slots, cells: self.cells(), max_value_size };
         Layout::of(*self).ok_or(too_large)
     }
 }
 
-/// Byte offsets of everything in a store: header, participants, schemas, two index tables, slots, cells.
+/// Byte offsets of everything in a store: header, participants, schemas, two index tables, slots, cursors, cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
     participants: usize,
@@ -105,6 +122,8 @@ pub(crate) struct Layout {
     indexes: [usize; 2],
     index_len: usize,
     slots: usize,
+    cursors: usize,
+    cursor_stride: usize,
     cells: usize,
     cell_stride: usize,
     pub(crate) total_len: usize,
@@ -124,11 +143,26 @@ impl Layout {
         let schemas = place(SCHEMAS * size_of::<SchemaEntry>())?;
         let indexes = [place(index_len * 8)?, place(index_len * 8)?];
         let headers = place(slots.checked_mul(size_of::<SlotHeader>())?)?;
-        let value_len = usize::try_from(geometry.max_value_size).ok()?.checked_next_multiple_of(8)?;
+        // Each slot's on lines of their own: those who receive write there.
+        let cursor_stride = (geometry.lossless as usize * WORD).next_multiple_of(CACHE_LINE);
+        let cursors = place(cursor_stride.checked_mul(slots)?)?;
+        let value_len = usize::try_from(geometry.max_value_size).ok()?.checked_next_multiple_of(WORD)?;
         let cell_stride = (size_of::<CellHeader>() + value_len).checked_next_multiple_of(CACHE_LINE)?;
         let cells = place(cell_stride.checked_mul(geometry.cells() as usize)?.checked_mul(slots)?)?;
         let total_len = isize::try_from(end).ok()? as usize;
-        Some(Self { participants, schemas, indexes, index_len, slots: headers, cells, cell_stride, total_len })
+        let cursor_stride = cursor_stride / WORD;
+        Some(Self {
+            participants,
+            schemas,
+            indexes,
+            index_len,
+            slots: headers,
+            cursors,
+            cursor_stride,
+            cells,
+            cell_stride,
+            total_len,
+        })
     }
 
     /// Finds everything in a mapping; `None` when it is too short.
@@ -140,6 +174,9 @@ impl Layout {
             slots: region.check_slots(SlotPlace {
                 headers: self.slots,
                 slots: geometry.slots as usize,
+                cursors: self.cursors,
+                cursor_stride: self.cursor_stride,
+                lossless: geometry.lossless as usize,
                 first_cell: self.cells,
                 cells: geometry.cells(),
                 cell_stride: self.cell_stride,
@@ -173,6 +210,7 @@ mod tests {
             (Geometry { history: 0, ..good }, "history of 0"),
             (Geometry { history: u32::MAX, ..good }, "history of 4294967295"),
             (Geometry { spare: 0, ..good }, "spare of 0"),
+            (Geometry { lossless: 0, ..good }, "lossless of 0"),
         ] {
             let error = geometry.layout().unwrap_err().to_string();
             assert!(error.starts_with(what), "{error}");
@@ -181,18 +219,23 @@ mod tests {
 
     #[test]
     fn the_largest_geometry_overflows_and_says_so() {
-        let largest =
-            Geometry { slots: MAX_SLOTS, max_value_size: MAX_VALUE_SIZE, history: MAX_HISTORY, spare: MAX_HISTORY };
+        let largest = Geometry {
+            slots: MAX_SLOTS,
+            max_value_size: MAX_VALUE_SIZE,
+            history: MAX_HISTORY,
+            spare: MAX_HISTORY,
+            lossless: MAX_LOSSLESS,
+        };
         assert!(matches!(largest.layout(), Err(GeometryError::TooLarge { .. })));
     }
 
     #[test]
     fn nothing_overlaps_and_everything_is_aligned() {
         for (slots, max_value_size, history) in [(1, 1, 1), (3, 100, 7), (128, 4096, 16), (65_536, 64, 1)] {
-            let layout = Geometry { slots, max_value_size, history, spare: 2 }.layout().unwrap();
+            let layout = Geometry { slots, max_value_size, history, spare: 2, lossless: 9 }.layout().unwrap();
             let mut starts = vec![0, layout.participants, layout.schemas];
             starts.extend(layout.indexes);
-            starts.extend([layout.slots, layout.cells, layout.total_len]);
+            starts.extend([layout.slots, layout.cursors, layout.cells, layout.total_len]);
             assert!(starts.is_sorted_by(|a, b| a < b), "{starts:?}");
             assert!(starts.iter().all(|start| start.is_multiple_of(ALIGNMENT)));
             assert!(layout.cell_stride >= 48 + max_value_size as usize);

@@ -13,8 +13,8 @@ use crate::sync::{AtomicU64, Ordering};
 /// "SLNT".
 pub(super) const MAGIC: u32 = 0x534C_4E54;
 
-/// The version of the layout: "RB", 1. Another number whenever somebody who knows this one would misread a store.
-pub(super) const LAYOUT: u32 = 0x5242_0001;
+/// The version of the layout: "RB", 2. Another number whenever somebody who knows this one would misread a store.
+pub(super) const LAYOUT: u32 = 0x5242_0002;
 
 /// Layout numbers below this are the C library's: it counts its own from 1, and never got this far.
 const FIRST_OWN_LAYOUT: u32 = 0x1_0000;
@@ -42,6 +42,7 @@ pub(super) fn read(file: &File, len: u64) -> io::Result<Option<Identity>> {
         total_len: AtomicU64::new(word(32)),
         id: AtomicU64::new(word(40)),
         created: AtomicU64::new(word(48)),
+        lossless: half(56).into(),
     }))
 }
 
@@ -83,6 +84,7 @@ pub(super) fn check(location: &Location, identity: Option<&Identity>, len: u64) 
         max_value_size: identity.max_value_size.load(Ordering::Relaxed),
         history: identity.history.load(Ordering::Relaxed),
         spare: identity.spare.load(Ordering::Relaxed),
+        lossless: identity.lossless.load(Ordering::Relaxed),
     };
     let damaged = |reason: String| OpenError::Damaged { name: name(), reason };
     let layout = geometry.layout().map_err(|error| damaged(format!("its geometry is impossible: {error}")))?;

@@ -10,7 +10,6 @@ use super::participant::{self, Participant};
 use super::pin::LocalPins;
 use super::recover::Recovery;
 use super::ring::{Reaper, Ring, Terms};
-use crate::os::futex;
 use crate::region::mapping::SlotLease;
 use crate::region::records::{Bell, PARTICIPANTS};
 
@@ -84,11 +83,8 @@ impl Inner {
     /// Wakes whoever sleeps until something happens to the slot, which has happened.
     #[inline]
     pub(crate) fn wake(&self, ring: Ring<'_>) {
-        for bell in [ring.bell(), self.bell()] {
-            if bell.strike() {
-                futex::wake_all(&bell.word);
-            }
-        }
+        ring.bell().ring();
+        self.bell().ring();
     }
 }
 

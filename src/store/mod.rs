@@ -13,6 +13,7 @@ mod bell;
 mod checksum;
 #[cfg(not(loom))]
 mod create;
+mod delivery;
 #[cfg(not(loom))]
 pub(crate) mod directory;
 #[cfg(not(loom))]
@@ -68,7 +69,7 @@ mod public {
         SetError, SlotError, UnsetError,
     };
     pub use super::flags::Flags;
-    pub use super::geometry::{Geometry, MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE};
+    pub use super::geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
     pub use super::handle::Store;
     pub use super::integer::Integer;
     pub use super::key::MAX_KEY_LEN;

@@ -7,7 +7,7 @@ use super::location::Location;
 use super::{create, open};
 
 /// What a new store looks like. Without a word more: 128 slots, values to 4,096 bytes, the newest 16 of each key kept,
-/// 8 spare cells, mode 0600, auto-vacuum on; 13 MB.
+/// 8 spare cells, 8 lossless subscribers of each, mode 0600, auto-vacuum on; 13 MB.
 ///
 /// The options describe a store that is created; one that is opened is as its creator made it.
 ///
@@ -119,6 +119,24 @@ impl StoreOptions {
     #[must_use]
     pub fn spare(mut self, cells: u32) -> Self {
         self.geometry.spare = cells;
+        self
+    }
+
+    /// How many lossless subscribers a key can have at a time: 1 to 1,024. Each takes 8 bytes of every slot.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # let name = format!("splinter-doc-options-lossless-{}", std::process::id());
+    /// let store = StoreOptions::new().lossless(32).create(&name)?;
+    /// assert_eq!(store.geometry().lossless, 32);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn lossless(mut self, subscribers: u32) -> Self {
+        self.geometry.lossless = subscribers;
         self
     }
 

@@ -122,8 +122,10 @@ pub struct CellCounts {
     pub readable: u32,
     /// Cells that hold nothing.
     pub free: u32,
-    /// Cells that a writer is filling, or was when it died or stopped.
+    /// Cells that a writer is filling, or was when it died or stopped, and those that are lent.
     pub in_flight: u32,
     /// Cells that a participant has pinned; they are readable as well.
     pub pinned: u32,
+    /// Cells whose value a lossless subscriber has not received, or a work queue not done with; they are readable as well.
+    pub owed: u32,
 }

@@ -22,14 +22,14 @@ pub(crate) struct Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Backpressure;
 
-/// What a writer leaves standing when it looks for a cell.
+/// What is left standing when somebody looks for a cell.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
-    /// The newest `history` values.
+    /// The newest `history` values, and what somebody is still to receive.
     History,
-    /// The newest value only.
-    Newest,
-    /// The newest value, and all later than this version.
+    /// The newest value, and what somebody is still to receive.
+    Owed,
+    /// The newest value, and all later than this version. For values that nobody can receive any more.
     After(u64),
 }
 
@@ -37,8 +37,22 @@ enum Keep {
 enum Refused {
     /// It is kept, pinned, or in somebody's hands: nothing was changed.
     AtFirstSight,
-    /// It was pinned after it was marked; the mark was taken off again.
-    Pinned,
+    /// Somebody wanted it after it was marked; the mark was taken off again.
+    Afterwards,
+}
+
+impl Keep {
+    fn heeds_what_is_owed(self) -> bool {
+        !matches!(self, Self::After(_))
+    }
+}
+
+/// What keeps a publisher from the cells of a slot, beside the newest value.
+struct InTheWay {
+    /// Cells in the hands of writers, or on loan.
+    writers: bool,
+    /// Values that are pinned, or that somebody is still to receive.
+    readers: bool,
 }
 
 /// How often a writer that found every cell in somebody's hands lets the others run before it gives up. Those who are
@@ -70,25 +84,42 @@ impl<'a> Ring<'a> {
     #[cold]
     fn claim_under_pressure(self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
         for round in 0..PATIENCE {
-            self.reap_holders(reaper);
+            // To ask who is dead is a system call each.
+            if round == 0 || round >= FIRST_SLEEP {
+                self.reap_holders(reaper);
+            }
             let (_, ticket) = self.next_ticket();
             for (index, _) in self.cells() {
                 if let Some(claim) = self.try_claim(index, ticket, Keep::History) {
                     return Ok(claim);
                 }
             }
-            if let Some(index) = self.oldest_unpinned()
-                && let Some(claim) = self.try_claim(index, ticket, Keep::Newest)
+            if let Some(index) = self.oldest_unwanted()
+                && let Some(claim) = self.try_claim(index, ticket, Keep::Owed)
             {
                 return Ok(claim);
             }
-            if round < FIRST_SLEEP {
-                yield_now();
-            } else {
-                pause();
+            // Writers are done in a moment, unless they are stopped, or have the cell on loan. Who reads or is to receive may take
+            // any time: that is for the publisher to wait for, or not.
+            match self.in_the_way() {
+                InTheWay { writers: false, .. } => break,
+                InTheWay { readers: true, .. } if round >= FIRST_SLEEP => break,
+                _ if round < FIRST_SLEEP => yield_now(),
+                _ => pause(),
             }
         }
         Err(Backpressure)
+    }
+
+    fn in_the_way(self) -> InTheWay {
+        let mut found = InTheWay { writers: false, readers: false };
+        for (_, cell) in self.cells() {
+            match Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) {
+                Seq::Whole { version } => found.readers |= pinned(cell.header) || self.is_owed(cell.header, version),
+                Seq::Claiming { .. } | Seq::Private { .. } => found.writers = true,
+            }
+        }
+        found
     }
 
     /// The next number of this slot, which makes a mark unique, and the cell it leads to.
@@ -100,13 +131,14 @@ impl<'a> Ring<'a> {
         (ticket as u32 % self.slot.cells.count(), ticket)
     }
 
-    /// The oldest value that a writer in need may overwrite: not the newest, not pinned.
-    fn oldest_unpinned(self) -> Option<u32> {
+    /// The oldest value that a writer in need may overwrite: not the newest, not pinned, and nobody is still to receive it.
+    fn oldest_unwanted(self) -> Option<u32> {
         let oldest = self.cells().filter_map(|(index, cell)| {
             let Seq::Whole { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
                 return None;
             };
-            (self.head().cell() != Some(index) && !pinned(cell.header)).then_some((version, index))
+            let wanted = pinned(cell.header) || self.is_owed(cell.header, version);
+            (self.head().cell() != Some(index) && !wanted).then_some((version, index))
         });
         oldest.min().map(|(_, index)| index)
     }
@@ -116,7 +148,7 @@ impl<'a> Ring<'a> {
         match self.take(index, ticket, keep) {
             Ok(claim) => Some(claim),
             Err(Refused::AtFirstSight) => None,
-            Err(Refused::Pinned) => {
+            Err(Refused::Afterwards) => {
                 // While we were at it, whoever pinned the cell may have let go, seen our mark, and left to us what it does then.
                 self.discard_if_obsolete(index);
                 None
@@ -133,21 +165,22 @@ impl<'a> Ring<'a> {
         let Seq::Whole { version } = Seq::from_bits(seen) else {
             return Err(Refused::AtFirstSight);
         };
-        if self.is_kept(index, version, self.head(), keep) || pinned(cell) {
+        let wanted = || pinned(cell) || keep.heeds_what_is_owed() && self.is_owed(cell, version);
+        if self.is_kept(index, version, self.head(), keep) || wanted() {
             return Err(Refused::AtFirstSight);
         }
         let claiming = Seq::Claiming { version, participant: self.terms.me };
-        // SeqCst: pairs with the pins in `pin_newest`. We change `seq`, then read the pins; the pinner sets its bit, then
-        // reads `seq`: in their one total order, whoever comes second sees the other.
+        // SeqCst: pairs with the pins in `pin_newest`, and with `register` and `declare_queue`. We change `seq`, then look who wants the
+        // value; the pinner sets its bit, then reads `seq`: in their one total order, whoever comes second sees the other.
         if cell.seq.compare_exchange(seen, claiming.bits(), Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return Err(Refused::AtFirstSight);
         }
         total_order();
-        if pinned(cell) {
+        if wanted() {
             // The value is readable again as if nothing had happened, and nothing has.
             // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
             cell.seq.store(seen, Ordering::SeqCst);
-            return Err(Refused::Pinned);
+            return Err(Refused::Afterwards);
         }
         let mark = Seq::Private { ticket, participant: self.terms.me }.bits();
         // Release: pairs with the acquire in `stamp`; who sees this mark and then finds `head` at this cell sees the move of
@@ -167,7 +200,7 @@ impl<'a> Ring<'a> {
         }
         let is_kept = match keep {
             Keep::History => version.saturating_add(u64::from(self.terms.history)) > head.version(),
-            Keep::Newest => false,
+            Keep::Owed => false,
             Keep::After(last) => version > last,
         };
         head.cell() == Some(index) || is_kept
@@ -182,8 +215,10 @@ impl<'a> Ring<'a> {
     fn release_scrubbed(self, claim: Claim, scrub: Scrub) {
         let cell = self.slot.cells.get(claim.cell);
         empty(cell, scrub);
-        // Release: whoever claims the cell next finds it as we left it. Nobody but us changes a private word of ours.
-        cell.header.seq.store(Seq::Whole { version: 0 }.bits(), Ordering::Release);
+        // SeqCst: whoever claims the cell next finds it as we left it, and pairs with who waits for room. Nobody but us changes a
+        // private word of ours.
+        cell.header.seq.store(Seq::Whole { version: 0 }.bits(), Ordering::SeqCst);
+        self.room().ring();
     }
 
     /// Empties the slot after its key was removed: no value, and no byte of an old one. Where a reader has a value pinned
@@ -209,7 +244,7 @@ impl<'a> Ring<'a> {
         fence(Ordering::SeqCst);
         self.reap_holders(reaper);
         for (index, _) in self.cells() {
-            self.discard(index, Keep::Newest, self.terms.scrub());
+            self.discard(index, Keep::After(MAX_VERSION), self.terms.scrub());
         }
     }
 
@@ -231,13 +266,14 @@ impl<'a> Ring<'a> {
     }
 
     /// Makes the newest value the only one, none if the slot has no key, and leaves no byte of any other in the slot, whatever
-    /// the switches say. Gives the number of cells of which this cannot be said: readers have them pinned, or writers in hand.
+    /// the switches say. What somebody is still to receive stays, with all that is newer. Gives the number of cells of which this cannot be said: readers have them pinned, or writers in hand.
     ///
     /// The caller has the directory's lock.
     pub(crate) fn purge(self, reaper: &dyn Reaper) -> u32 {
         let head = self.head();
         self.stamp(head);
         let last = if head.cell().is_some() { head.version().saturating_sub(1) } else { head.version() };
+        let last = self.first_owed().map_or(last, |owed| last.min(owed.saturating_sub(1)));
         // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
         self.slot.header.born.fetch_max(last, Ordering::SeqCst);
         fence(Ordering::SeqCst);
@@ -294,7 +330,7 @@ impl<'a> Ring<'a> {
                 }
                 Err(Refused::AtFirstSight) => return false,
                 // Pinned when we looked. If it still is, whoever unpins it sees our mark gone; else it is ours to empty.
-                Err(Refused::Pinned) => total_order(),
+                Err(Refused::Afterwards) => total_order(),
             }
         }
     }

@@ -10,9 +10,11 @@
 use std::sync::Arc;
 
 mod claim;
+mod lossless;
 mod modify;
 mod pin;
 mod publish;
+mod queue;
 mod read;
 mod reap;
 #[cfg(not(loom))]
@@ -22,9 +24,11 @@ mod wait;
 #[cfg(all(loom, test))]
 mod loom;
 
+pub(crate) use lossless::{Begin, Registered, Unregistered};
 pub(crate) use modify::{ModifyError, Unfit};
-pub(crate) use pin::Pin;
+pub(crate) use pin::{Exactly, Pin};
 pub(crate) use publish::CommitError;
+pub(crate) use queue::{Position, Taken, Work};
 pub(crate) use read::{Exact, ReadError};
 pub(crate) use reap::Reaper;
 #[cfg(not(loom))]
@@ -126,7 +130,10 @@ impl<'a> Ring<'a> {
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {
                 Seq::Whole { version: 0 } => counts.free += 1,
-                Seq::Whole { .. } => counts.readable += 1,
+                Seq::Whole { version } => {
+                    counts.readable += 1;
+                    counts.owed += u32::from(self.is_owed(cell.header, version));
+                }
                 Seq::Claiming { .. } | Seq::Private { .. } => counts.in_flight += 1,
             }
             counts.pinned += u32::from(cell.header.pins.iter().any(|pins| pins.load(Ordering::Relaxed) != 0));

@@ -4,7 +4,7 @@ use super::read::{self, ReadError};
 use super::{Ring, Seq};
 use crate::region::view::CellView;
 use crate::region::words;
-use crate::sync::{AtomicU64, Ordering, total_order};
+use crate::sync::{AtomicU64, Ordering, total_order, yield_now};
 
 /// A cell that nobody overwrites while the participant's bit is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,21 @@ pub(crate) struct Pin {
     pub(crate) cell: u32,
     pub(crate) version: u64,
 }
+
+/// What became of the wish to pin one version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exactly {
+    Pinned(Pin),
+    /// It was not published yet.
+    NotYet,
+    /// It was overwritten.
+    Gone,
+    /// A writer has chosen it to be overwritten, and does not go on. It can be copied.
+    Claimed,
+}
+
+/// A writer that has chosen a cell looks at its pins at once, and lets go of it. As often as this in a row, it stands still.
+const CLAIM: u32 = if cfg!(loom) { 2 } else { 16 };
 
 /// Like a reader's, a pinner's attempts fail only when a whole ring of publishes overtook it.
 const ATTEMPTS: u32 = 1 << 20;
@@ -54,12 +69,59 @@ impl<'a> Ring<'a> {
         Err(ReadError::Corrupt)
     }
 
+    /// Pins this one version, on the same terms as [`pin_newest`](Self::pin_newest).
+    pub(crate) fn pin_version(
+        self,
+        version: u64,
+        generation: u64,
+        held: impl Fn(u32) -> bool,
+    ) -> Result<Exactly, ReadError> {
+        for _ in 0..CLAIM {
+            let head = self.head();
+            let outcome = if head.version() < version {
+                Exactly::NotYet
+            } else if version <= self.born() {
+                Exactly::Gone
+            } else {
+                self.stamp(head);
+                match self.find_index(head, version) {
+                    None => Exactly::Gone,
+                    Some(index) => {
+                        let cell = self.slot.cells.get(index);
+                        let held = held(index);
+                        if !held {
+                            // As in `pin_newest`.
+                            self.bits(cell).fetch_or(self.bit(), Ordering::SeqCst);
+                            total_order();
+                        }
+                        let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
+                        if seq == (Seq::Whole { version }) && self.generation() == generation {
+                            return Ok(Exactly::Pinned(Pin { cell: index, version }));
+                        }
+                        if !held {
+                            self.unpin(index);
+                        }
+                        if self.generation() == generation && seq.readable() == Some(version) {
+                            // Somebody is about to take it, and will see our bit or not.
+                            yield_now();
+                            continue;
+                        }
+                        Exactly::Gone
+                    }
+                }
+            };
+            return if self.generation() == generation { Ok(outcome) } else { Err(ReadError::Removed) };
+        }
+        Ok(Exactly::Claimed)
+    }
+
     /// Clears the participant's bit, and empties the cell if its value became nobody's meanwhile.
     pub(crate) fn unpin(self, index: u32) {
         let cell = self.slot.cells.get(index);
         // SeqCst: pairs with the look at the pins in `try_claim`, the next writer comes after our last read; and with those
         // who make values obsolete, see `discard_if_obsolete`.
         self.bits(cell).fetch_and(!self.bit(), Ordering::SeqCst);
+        self.room().ring();
         self.discard_if_obsolete(index);
     }
 

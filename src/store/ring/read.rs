@@ -169,20 +169,25 @@ impl<'a> Ring<'a> {
     /// mix up the order of neighbours, so the search goes outwards from there.
     #[inline]
     fn find(self, head: Head, version: u64) -> Option<CellView<'a>> {
+        self.find_index(head, version).map(|index| self.slot.cells.get(index))
+    }
+
+    /// The index of the cell in which an older version is.
+    #[inline]
+    pub(super) fn find_index(self, head: Head, version: u64) -> Option<u32> {
         let cells = &self.slot.cells;
         let count = cells.count();
         let newest = head.cell().filter(|&index| index < count).unwrap_or(0);
         let back = u32::try_from(head.version() - version).ok().filter(|&back| back < count).unwrap_or(0);
         let guess = if newest >= back { newest - back } else { newest + count - back };
-        let at = |index: u32| Some(cells.get(index)).filter(|&cell| holds(cell, version));
-        at(guess).or_else(|| self.find_near(guess, version))
+        if holds(cells.get(guess), version) { Some(guess) } else { self.find_near(guess, version) }
     }
 
     #[cold]
-    fn find_near(self, guess: u32, version: u64) -> Option<CellView<'a>> {
+    fn find_near(self, guess: u32, version: u64) -> Option<u32> {
         let cells = &self.slot.cells;
         let count = cells.count();
-        let at = |index: u32| Some(cells.get(index)).filter(|&cell| holds(cell, version));
+        let at = |index: u32| Some(index).filter(|&index| holds(cells.get(index), version));
         (1..=count / 2).find_map(|away| at((guess + away) % count).or_else(|| at((guess + count - away) % count)))
     }
 

@@ -1,9 +1,11 @@
 //! Taking a dead participant's marks off the cells of a slot.
 
 use super::claim::Claim;
+use super::lossless::taker;
 use super::{Ring, Seq};
 use crate::region::records::PARTICIPANTS;
 use crate::region::view::CellView;
+use crate::store::delivery::{Cursor, Progress};
 use crate::sync::{Ordering, fence};
 
 /// Knows who is dead.
@@ -22,7 +24,15 @@ impl Ring<'_> {
         for (_, cell) in self.cells() {
             Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).owner().map(&mut note);
             pinners(cell).for_each(&mut note);
+            if let Progress::Taken { participant, .. } = taker(cell.header).progress() {
+                note(participant);
+            }
         }
+        self.slot.cursors.iter().filter_map(|word| Cursor::from_bits(word.load(Ordering::Acquire))).for_each(
+            |cursor| {
+                note(cursor.participant);
+            },
+        );
         for participant in (0..256).filter(|&id| holders[id as usize / 64] >> (id % 64) & 1 == 1) {
             if participant != self.terms.me {
                 reaper.if_dead(participant, &mut || self.reap(participant));
@@ -32,7 +42,14 @@ impl Ring<'_> {
 
     /// Takes all marks of a participant that is dead, and stays so during the call, off this slot.
     pub(crate) fn reap(self, dead: u32) {
+        if self.reap_cursors(dead) {
+            self.room().ring();
+        }
         for (index, cell) in self.cells() {
+            if self.reap_taken(cell, dead) {
+                // There is something to do for whoever is left.
+                self.bell().ring();
+            }
             let mut freed = self.reap_mark(index, cell, dead);
             if let Some(pins) = cell.header.pins.get(dead as usize / 64) {
                 let bit = 1 << (dead % 64);
@@ -43,6 +60,7 @@ impl Ring<'_> {
                 }
             }
             if freed {
+                self.room().ring();
                 self.discard_if_obsolete(index);
             }
         }

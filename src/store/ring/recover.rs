@@ -8,6 +8,7 @@ use crate::region::records::{CellHeader, SlotHeader};
 use crate::region::view::CellView;
 use crate::region::words::{self, WORD};
 use crate::store::checksum;
+use crate::store::delivery::{Cursor, Taker};
 use crate::store::word::{Head, LARGEST_PLAUSIBLE};
 use crate::sync::Ordering;
 
@@ -53,7 +54,7 @@ impl<'a> Ring<'a> {
         let before_newest = head.version() - u64::from(head.cell().is_some());
         self.slot.header.born.store(born.min(before_newest), Ordering::Relaxed);
         self.slot.header.head.store(head.bits(), Ordering::Release);
-        self.reset_bell();
+        self.reset_waiters();
         found
     }
 
@@ -75,7 +76,8 @@ impl<'a> Ring<'a> {
             }
         }
         self.slot.header.head.store(Head::empty(next).bits(), Ordering::Release);
-        self.reset_bell();
+        self.slot.header.queue.store(0, Ordering::Relaxed);
+        self.reset_waiters();
     }
 
     /// The largest version of which there is any trace in the slot.
@@ -127,8 +129,14 @@ impl<'a> Ring<'a> {
         self.slot.header.key_hash.load(Ordering::Relaxed)
     }
 
-    fn reset_bell(self) {
+    /// Forgets who waited, and who was to receive what: there is nobody. What is left to do in a work queue stays.
+    fn reset_waiters(self) {
         self.bell().flag.store(0, Ordering::Relaxed);
+        self.room().flag.store(0, Ordering::Relaxed);
+        self.slot.header.floor.store(0, Ordering::Relaxed);
+        for cursor in self.slot.cursors {
+            cursor.store(Cursor::FREE, Ordering::Relaxed);
+        }
     }
 }
 
@@ -140,6 +148,8 @@ fn reset(cell: CellView<'_>, version: u64) {
     }
     // Nobody knows any more how far bytes were written: the next writer zeroes all that it does not need.
     cell.header.dirty.store((cell.words.len() * WORD) as u32, Ordering::Relaxed);
+    let taker = Taker::from_bits(cell.header.taker.load(Ordering::Relaxed));
+    cell.header.taker.store(taker.given_back().bits(), Ordering::Relaxed);
     for pins in &cell.header.pins {
         pins.store(0, Ordering::Relaxed);
     }

@@ -11,6 +11,12 @@ impl<'a> Ring<'a> {
         &self.slot.header.bell
     }
 
+    /// What publishers sleep on who wait for a cell.
+    #[inline]
+    pub(crate) fn room(self) -> &'a Bell {
+        &self.slot.header.room
+    }
+
     /// Announces a sleeper, then looks once more whether there is anything newer than `seen`.
     ///
     /// `Some(word)` is what the bell's word held: sleep on it with that value. `None`: do not sleep, something happened.

@@ -1,0 +1,232 @@
+//! The words that say who is still to receive what: a slot's `floor`, `queue` and cursors, and a cell's `taker`.
+
+use std::fmt;
+
+use super::word::{MAX_VERSION, NUMBER_BITS};
+
+/// A lossless subscriber's place in its slot: (participant + 1 : 8 | generation : 8 | version : 48). A zeroed word is a free place.
+///
+/// No version from this one on is overwritten. One word says whose it is and where, so that both change, and end, in one step. Of
+/// the generation, eight bits tell the cursor of a key that was removed from those of the present one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) participant: u32,
+    generation: u8,
+    pub(crate) version: u64,
+}
+
+impl Cursor {
+    pub(crate) const FREE: u64 = 0;
+
+    pub(crate) fn new(participant: u32, generation: u64, version: u64) -> Self {
+        Self { participant, generation: Self::tag(generation), version: version.min(MAX_VERSION) }
+    }
+
+    /// `None` for a free place. Read from shared memory, so the participant may be any of 255.
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        let participant = ((bits >> (NUMBER_BITS + 8)) as u32).checked_sub(1)?;
+        Some(Self { participant, generation: (bits >> NUMBER_BITS) as u8, version: bits & MAX_VERSION })
+    }
+
+    pub(crate) fn bits(self) -> u64 {
+        u64::from(self.participant + 1) << (NUMBER_BITS + 8) | u64::from(self.generation) << NUMBER_BITS | self.version
+    }
+
+    pub(crate) fn is_of(self, generation: u64) -> bool {
+        self.generation == Self::tag(generation)
+    }
+
+    /// The lowest bit of a generation that has a key is always set.
+    fn tag(generation: u64) -> u8 {
+        (generation >> 1) as u8
+    }
+}
+
+/// The smallest cursor of a slot, as it was when somebody last looked: (registrations : 16 | version : 48). Cursors only move on, so it
+/// is never too large. No version: there was no cursor.
+///
+/// Each new cursor changes the word, so whoever has computed it afresh can tell that none was added meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Floor(u64);
+
+impl Floor {
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The version from which on all are kept, if any are.
+    #[inline]
+    pub(crate) fn version(self) -> Option<u64> {
+        Some(self.0 & MAX_VERSION).filter(|&version| version != 0)
+    }
+
+    /// Whether no value of this version may be overwritten.
+    #[inline]
+    pub(crate) fn guards(self, version: u64) -> bool {
+        self.version().is_some_and(|floor| version >= floor)
+    }
+
+    pub(crate) fn with_version(self, version: Option<u64>) -> Self {
+        Self(self.0 & !MAX_VERSION | version.unwrap_or(0).min(MAX_VERSION))
+    }
+
+    /// One more registration, of a cursor at this version.
+    pub(crate) fn joined_by(self, version: u64) -> Self {
+        let lowest = self.version().map_or(version, |floor| floor.min(version));
+        Self((self.0 & !MAX_VERSION).wrapping_add(1 << NUMBER_BITS)).with_version(Some(lowest.max(1)))
+    }
+}
+
+/// From which version on values are messages of a work queue: (generation : 16 | version : 48). Of another generation than the
+/// slot's, or zero: the key is no queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Queue(u64);
+
+impl Queue {
+    pub(crate) fn new(generation: u64, first: u64) -> Self {
+        Self(generation << NUMBER_BITS | first.min(MAX_VERSION))
+    }
+
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The first version that is a message, if the slot's key, of this generation, is a queue.
+    #[inline]
+    pub(crate) fn first(self, generation: u64) -> Option<u64> {
+        (self.0 != 0 && self.0 >> NUMBER_BITS == generation & 0xffff).then_some(self.0 & MAX_VERSION)
+    }
+}
+
+/// What became of one message of a work queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Nobody has it; whoever takes it makes this attempt, counted from 1.
+    Waiting {
+        attempt: u8,
+    },
+    Taken {
+        participant: u32,
+        attempt: u8,
+    },
+    Done,
+}
+
+/// A cell's word for work queues: (progress : 8 | attempt : 8 | version : 48). It speaks of one version: of any other, nothing is
+/// known, which is to say that nobody has taken it. So whoever publishes into the cell need not touch it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taker(u64);
+
+impl Taker {
+    const DONE: u8 = u8::MAX;
+
+    pub(crate) fn new(version: u64, progress: Progress) -> Self {
+        let (progress, attempt) = match progress {
+            Progress::Waiting { attempt } => (0, attempt),
+            Progress::Taken { participant, attempt } => (participant as u8 + 1, attempt),
+            Progress::Done => (Self::DONE, 0),
+        };
+        Self(u64::from(progress) << (NUMBER_BITS + 8) | u64::from(attempt) << NUMBER_BITS | version & MAX_VERSION)
+    }
+
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The version that it speaks of.
+    pub(crate) fn version(self) -> u64 {
+        self.0 & MAX_VERSION
+    }
+
+    /// What it says of the version that it speaks of.
+    pub(crate) fn progress(self) -> Progress {
+        let attempt = (self.0 >> NUMBER_BITS) as u8;
+        match (self.0 >> (NUMBER_BITS + 8)) as u8 {
+            0 => Progress::Waiting { attempt: attempt.max(1) },
+            Self::DONE => Progress::Done,
+            participant => Progress::Taken { participant: u32::from(participant) - 1, attempt },
+        }
+    }
+
+    /// What became of this version.
+    pub(crate) fn progress_of(self, version: u64) -> Progress {
+        if self.version() == version { self.progress() } else { Progress::Waiting { attempt: 1 } }
+    }
+
+    /// What it is after whoever has taken the message is gone, or has given it back.
+    pub(crate) fn given_back(self) -> Self {
+        match self.progress() {
+            Progress::Taken { attempt, .. } => {
+                Self::new(self.version(), Progress::Waiting { attempt: attempt.saturating_add(1) })
+            }
+            _ => self,
+        }
+    }
+}
+
+impl fmt::Debug for Taker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Taker({:?}, version {})", self.progress(), self.version())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeroed_words_say_that_nothing_is_owed_to_anybody() {
+        assert_eq!(Cursor::from_bits(Cursor::FREE), None);
+        assert_eq!(Floor::from_bits(0).version(), None);
+        assert_eq!(Queue::from_bits(0).first(1), None);
+        assert_eq!(Taker::from_bits(0).progress_of(1), Progress::Waiting { attempt: 1 });
+    }
+
+    #[test]
+    fn words_come_back_as_they_went_in() {
+        let cursor = Cursor::new(127, 5, MAX_VERSION);
+        assert_eq!(Cursor::from_bits(cursor.bits()), Some(cursor));
+        assert!(cursor.is_of(5) && !cursor.is_of(7));
+        let queue = Queue::new(0x1_0003, 7);
+        assert_eq!((queue.first(0x1_0003), queue.first(0x1_0005)), (Some(7), None));
+        for progress in
+            [Progress::Waiting { attempt: 255 }, Progress::Taken { participant: 127, attempt: 1 }, Progress::Done]
+        {
+            let taker = Taker::new(9, progress);
+            assert_eq!(taker.progress_of(9), progress);
+            assert_eq!(taker.progress_of(10), Progress::Waiting { attempt: 1 });
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_given_back_counts_the_attempt() {
+        let taken = Taker::new(9, Progress::Taken { participant: 3, attempt: 1 });
+        assert_eq!(taken.given_back().progress_of(9), Progress::Waiting { attempt: 2 });
+        assert_eq!(Taker::new(9, Progress::Done).given_back().progress_of(9), Progress::Done);
+    }
+
+    #[test]
+    fn a_floor_is_the_smallest_cursor_and_every_registration_changes_it() {
+        let floor = Floor::from_bits(0).joined_by(10);
+        assert!(floor.guards(10) && !floor.guards(9));
+        let lower = floor.joined_by(4);
+        assert_eq!(lower.version(), Some(4));
+        assert_ne!(lower.joined_by(7), lower);
+        assert_eq!(lower.joined_by(7).version(), Some(4));
+        assert_eq!(lower.with_version(None).version(), None);
+    }
+}

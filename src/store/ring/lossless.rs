@@ -1,0 +1,226 @@
+//! Keeping what somebody is still to receive: cursors of lossless subscribers, and the floor that writers heed.
+//!
+//! A cursor is written by its owner alone, or by whoever takes it away from a dead one. Writers look at `floor`, which is never
+//! larger than the smallest cursor, and compute it afresh only when it is in their way.
+
+use super::reap::Reaper;
+use super::{Ring, read};
+use crate::region::records::CellHeader;
+use crate::store::delivery::{Cursor, Floor, Progress, Queue, Taker};
+use crate::store::word::{MAX_VERSION, Seq};
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Where those who are to receive everything begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Behind the newest version.
+    Next,
+    /// At the newest version, if there is one.
+    Newest,
+    /// At the oldest that is kept.
+    Oldest,
+    /// At this one, whether it is kept or not.
+    At(u64),
+}
+
+/// A registered cursor: its place, and the word that its owner last wrote there.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    place: usize,
+    word: u64,
+}
+
+impl Registered {
+    /// The version from which on everything is kept.
+    pub(crate) fn version(&self) -> u64 {
+        self.word & MAX_VERSION
+    }
+}
+
+/// Why no cursor was registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unregistered {
+    /// All places are taken, by the living.
+    Full,
+    /// The key was removed.
+    Removed,
+}
+
+/// How often `floor` is computed anew when others change it meanwhile, before the careful answer is given.
+const ATTEMPTS: u32 = 64;
+
+impl<'a> Ring<'a> {
+    /// Whether somebody is still to receive this version, which the cell holds.
+    #[inline]
+    pub(super) fn is_owed(self, cell: &CellHeader, version: u64) -> bool {
+        let header = self.slot.header;
+        // SeqCst: pairs with `register` and `declare_queue`, as the pins do. We change `seq`, then look here; they write here,
+        // then look at `seq`.
+        let floor = Floor::from_bits(header.floor.load(Ordering::SeqCst));
+        let queue = Queue::from_bits(header.queue.load(Ordering::SeqCst));
+        if floor.version().is_none() && queue.bits() == 0 {
+            return false;
+        }
+        self.is_owed_to_somebody(cell, version, floor, queue)
+    }
+
+    #[cold]
+    fn is_owed_to_somebody(self, cell: &CellHeader, version: u64, floor: Floor, queue: Queue) -> bool {
+        let unread = || floor.guards(version) && self.fresh_floor().guards(version);
+        let unfinished = || {
+            let is_message = queue.first(self.generation()).is_some_and(|first| version >= first);
+            is_message && taker(cell).progress_of(version) != Progress::Done
+        };
+        unread() || unfinished()
+    }
+
+    /// The floor as it is now, computed from the cursors and written down.
+    pub(super) fn fresh_floor(self) -> Floor {
+        let floor = &self.slot.header.floor;
+        // SeqCst: the cursor of whoever registered before is there, see `register`.
+        let mut seen = Floor::from_bits(floor.load(Ordering::SeqCst));
+        for _ in 0..ATTEMPTS {
+            let fresh = seen.with_version(self.smallest_cursor());
+            if fresh == seen {
+                return seen;
+            }
+            // Nobody has registered since `seen`, or the word would be another. (After 2^16 registrations it could be the same again,
+            // were the smallest cursor the same, too, all that time.)
+            match floor.compare_exchange(seen.bits(), fresh.bits(), Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return fresh,
+                Err(now) => seen = Floor::from_bits(now),
+            }
+        }
+        seen
+    }
+
+    fn smallest_cursor(self) -> Option<u64> {
+        let first = self.born() + 1;
+        self.cursors().map(|cursor| cursor.version.max(first)).min()
+    }
+
+    /// Where the lossless subscribers of the present key are, in no order.
+    pub(crate) fn cursors(self) -> impl Iterator<Item = Cursor> + use<'a> {
+        let generation = self.generation();
+        // Acquire: pairs with the release of the cursor in `move_cursor`: who sees that a value was received comes after it was.
+        let words = self.slot.cursors.iter().map(|word| word.load(Ordering::Acquire));
+        words.filter_map(Cursor::from_bits).filter(move |cursor| cursor.is_of(generation))
+    }
+
+    /// From now on, no version from the cursor on is overwritten.
+    pub(crate) fn register(
+        self,
+        begin: Begin,
+        generation: u64,
+        reaper: &(impl Reaper + ?Sized),
+    ) -> Result<Registered, Unregistered> {
+        let lowest = self.begin_of(begin).max(1);
+        let word = Cursor::new(self.terms.me, generation, lowest).bits();
+        let place = self.take_place(word, generation).or_else(|| {
+            self.reap_holders(reaper);
+            self.take_place(word, generation)
+        });
+        let mut registered = Registered { place: place.ok_or(Unregistered::Full)?, word };
+        let floor = &self.slot.header.floor;
+        let mut seen = Floor::from_bits(floor.load(Ordering::Relaxed));
+        // SeqCst: the cursor is in place; pairs with `is_owed`, which looks here after it has changed a `seq`, and with
+        // `fresh_floor`.
+        while let Err(now) =
+            floor.compare_exchange(seen.bits(), seen.joined_by(lowest).bits(), Ordering::SeqCst, Ordering::Relaxed)
+        {
+            seen = Floor::from_bits(now);
+        }
+        // SeqCst: what is read below is read after `floor` was written.
+        fence(Ordering::SeqCst);
+        if self.generation() != generation {
+            self.unregister(registered);
+            return Err(Unregistered::Removed);
+        }
+        // What was kept before may be gone by now; what is kept now, stays.
+        let begin = self.begin_of(begin).max(lowest);
+        if self.move_cursor(&mut registered, begin, generation) { Ok(registered) } else { Err(Unregistered::Removed) }
+    }
+
+    /// The first version that counts for those who begin there.
+    pub(super) fn begin_of(self, begin: Begin) -> u64 {
+        let first = self.born() + 1;
+        let head = self.head();
+        match begin {
+            Begin::Next => head.version().max(first - 1) + 1,
+            Begin::Newest if head.cell().is_some() => head.version().max(first),
+            Begin::Newest => head.version().max(first - 1) + 1,
+            Begin::Oldest => self.oldest_whole(first).unwrap_or(head.version().max(first - 1) + 1),
+            Begin::At(version) => version.clamp(first, MAX_VERSION),
+        }
+    }
+
+    /// The oldest version from `first` on that nobody is about to overwrite.
+    fn oldest_whole(self, first: u64) -> Option<u64> {
+        self.stamp(self.head());
+        let whole =
+            self.cells().filter_map(|(_, cell)| match Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) {
+                Seq::Whole { version } if version >= first => Some(version),
+                _ => None,
+            });
+        whole.min()
+    }
+
+    /// Writes a cursor into a place that is free, or whose key is no more.
+    fn take_place(self, word: u64, generation: u64) -> Option<usize> {
+        self.slot.cursors.iter().position(|place| {
+            let seen = place.load(Ordering::Relaxed);
+            let taken = Cursor::from_bits(seen).is_some_and(|cursor| cursor.is_of(generation));
+            !taken && place.compare_exchange(seen, word, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        })
+    }
+
+    /// Moves the cursor on: older versions may be overwritten. `false` when it is no more, because its key is not.
+    #[inline]
+    pub(crate) fn move_cursor(self, registered: &mut Registered, version: u64, generation: u64) -> bool {
+        let next = Cursor::new(self.terms.me, generation, version).bits();
+        let place: &AtomicU64 = &self.slot.cursors[registered.place];
+        // SeqCst: pairs with `room` in `Bell::listen`. As a release, it comes after our last read of what may be overwritten now.
+        let moved = place.compare_exchange(registered.word, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        registered.word = next;
+        self.room().ring();
+        moved
+    }
+
+    /// Takes the cursor away.
+    pub(crate) fn unregister(self, registered: Registered) {
+        let place: &AtomicU64 = &self.slot.cursors[registered.place];
+        // If it is another's by now, our key was removed.
+        let _ = place.compare_exchange(registered.word, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed);
+        self.room().ring();
+    }
+
+    /// Takes the cursors of a participant that is dead away; whether there were any.
+    pub(super) fn reap_cursors(self, dead: u32) -> bool {
+        let mut freed = false;
+        for place in self.slot.cursors {
+            let seen = place.load(Ordering::Acquire);
+            if Cursor::from_bits(seen).is_some_and(|cursor| cursor.participant == dead) {
+                freed |= place.compare_exchange(seen, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+            }
+        }
+        freed
+    }
+
+    /// The smallest version that somebody is still to receive, if there is any.
+    pub(super) fn first_owed(self) -> Option<u64> {
+        let first = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst)).first(self.generation());
+        let unfinished = first.and_then(|first| {
+            let messages = self.cells().filter_map(|(_, cell)| {
+                read::readable(cell).filter(|&version| taker(cell.header).progress_of(version) != Progress::Done)
+            });
+            messages.filter(|&version| version >= first).min()
+        });
+        unfinished.into_iter().chain(self.fresh_floor().version()).min()
+    }
+}
+
+/// Who has taken the message in this cell.
+pub(super) fn taker(cell: &CellHeader) -> Taker {
+    // SeqCst: done is final, and whoever sees it may overwrite the value that was handled before.
+    Taker::from_bits(cell.taker.load(Ordering::SeqCst))
+}

@@ -1,0 +1,213 @@
+//! Work queues: each message to one worker.
+//!
+//! Who has a message is said in the cell that holds it, by one word, so there is no second place that could disagree. A message
+//! that is not done is never overwritten.
+
+use super::lossless::{Begin, taker};
+use super::{Exact, ReadError, Ring, Seq, read};
+use crate::region::view::CellView;
+use crate::store::delivery::{Progress, Queue, Taker};
+use crate::sync::{Ordering, total_order};
+
+/// A message that this participant has to handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    cell: u32,
+    pub(crate) version: u64,
+    pub(crate) attempt: u8,
+}
+
+/// What there is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    Taken(Taken),
+    /// Nothing that is not in somebody's hands.
+    Nothing {
+        /// Somebody else has messages in hand.
+        others_at_work: bool,
+    },
+}
+
+/// How a worker goes through a queue: in order of versions, with a look at everything once in a while.
+#[derive(Debug)]
+pub(crate) struct Position {
+    /// The version that is most likely the next.
+    next: u64,
+    /// How many messages may be taken before the next look for older ones that were given back.
+    credit: u32,
+}
+
+impl Position {
+    pub(crate) fn new() -> Self {
+        Self { next: 0, credit: 0 }
+    }
+}
+
+/// How many messages that others have taken a worker passes by before it looks at all there are.
+const STRIDES: u64 = 8;
+
+/// Somebody else gets a message each time that this one does not. As often as this in a row, it is not being overtaken but misled.
+const ATTEMPTS: u32 = 1 << 20;
+
+impl<'a> Ring<'a> {
+    /// Makes the key a work queue, from this version on, unless it is one.
+    pub(crate) fn declare_queue(self, begin: Begin, generation: u64) -> Result<(), ReadError> {
+        let queue = &self.slot.header.queue;
+        let mut seen = queue.load(Ordering::SeqCst);
+        while Queue::from_bits(seen).first(generation).is_none() {
+            let word = Queue::new(generation, self.begin_of(begin)).bits();
+            // SeqCst: pairs with `is_owed`: what is published after this is not overwritten before it is done.
+            match queue.compare_exchange(seen, word, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => seen = word,
+                Err(now) => seen = now,
+            }
+            total_order();
+            if self.generation() != generation {
+                // The next key's generation makes the word meaningless.
+                return Err(ReadError::Removed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the oldest message that nobody has.
+    pub(crate) fn take_message(self, position: &mut Position, generation: u64) -> Result<Work, ReadError> {
+        let first = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst)).first(generation);
+        let Some(first) = first.filter(|_| self.generation() == generation) else {
+            return Err(ReadError::Removed);
+        };
+        if position.credit > 0
+            && let Some(taken) = self.take_near(position)
+        {
+            return Ok(Work::Taken(taken));
+        }
+        self.take_oldest(position, first, generation)
+    }
+
+    /// The next one in order, passing by what others have.
+    fn take_near(self, position: &mut Position) -> Option<Taken> {
+        let head = self.head();
+        self.stamp(head);
+        for version in position.next..(position.next + STRIDES).min(head.version() + 1) {
+            let index = self.find_index(head, version)?;
+            match taker(self.slot.cells.get(index).header).progress_of(version) {
+                Progress::Waiting { .. } => {
+                    if let Some(taken) = self.take_this(index, version) {
+                        position.next = version + 1;
+                        position.credit -= 1;
+                        return Some(taken);
+                    }
+                }
+                Progress::Taken { .. } | Progress::Done => {}
+            }
+        }
+        None
+    }
+
+    fn take_oldest(self, position: &mut Position, first: u64, generation: u64) -> Result<Work, ReadError> {
+        for _ in 0..ATTEMPTS {
+            let mut others_at_work = false;
+            self.stamp(self.head());
+            let oldest = self
+                .cells()
+                .filter_map(|(index, cell)| {
+                    let version = read::readable(cell).filter(|&version| version >= first)?;
+                    match taker(cell.header).progress_of(version) {
+                        Progress::Waiting { .. } => return Some((version, index)),
+                        Progress::Taken { .. } => others_at_work = true,
+                        Progress::Done => {}
+                    }
+                    None
+                })
+                .min();
+            if self.generation() != generation {
+                return Err(ReadError::Removed);
+            }
+            let Some((version, index)) = oldest else {
+                return Ok(Work::Nothing { others_at_work });
+            };
+            if let Some(taken) = self.take_this(index, version) {
+                position.next = position.next.max(version + 1);
+                position.credit = self.slot.cells.count();
+                return Ok(Work::Taken(taken));
+            }
+        }
+        Err(ReadError::Corrupt)
+    }
+
+    /// Takes this message, if nobody has it.
+    fn take_this(self, index: u32, version: u64) -> Option<Taken> {
+        let cell = self.slot.cells.get(index).header;
+        let seen = taker(cell);
+        let Progress::Waiting { attempt } = seen.progress_of(version) else {
+            return None;
+        };
+        let mine = Taker::new(version, Progress::Taken { participant: self.terms.me, attempt });
+        // SeqCst: one of those who want it gets it; and `seq` is read after it.
+        cell.taker.compare_exchange(seen.bits(), mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;
+        total_order();
+        // A message from before the queue was declared may have been overwritten meanwhile: then the word speaks of nothing.
+        let held = Seq::from_bits(cell.seq.load(Ordering::SeqCst)).readable() == Some(version);
+        held.then_some(Taken { cell: index, version, attempt })
+    }
+
+    /// Copies a message that was taken.
+    pub(crate) fn copy_taken(self, taken: Taken, generation: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
+        self.copy_version(taken.version, generation, out)
+    }
+
+    /// Says that the message was handled; `false` when it is not ours, because its key was removed.
+    pub(crate) fn acknowledge(self, taken: Taken) -> bool {
+        let done = self.finish(taken, Taker::new(taken.version, Progress::Done));
+        self.room().ring();
+        done
+    }
+
+    /// Lets another worker have the message, unless its key was removed.
+    pub(crate) fn give_back(self, taken: Taken) {
+        self.finish(taken, self.mine(taken).given_back());
+        self.bell().ring();
+    }
+
+    fn finish(self, taken: Taken, next: Taker) -> bool {
+        let word = &self.slot.cells.get(taken.cell).header.taker;
+        // SeqCst: pairs with `is_owed` and `take_this`, and with the bells of those who wait.
+        word.compare_exchange(self.mine(taken).bits(), next.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    fn mine(self, taken: Taken) -> Taker {
+        Taker::new(taken.version, Progress::Taken { participant: self.terms.me, attempt: taken.attempt })
+    }
+
+    /// Gives back what a participant that is dead had taken; whether that was anything.
+    pub(super) fn reap_taken(self, cell: CellView<'_>, dead: u32) -> bool {
+        let seen = taker(cell.header);
+        match seen.progress() {
+            Progress::Taken { participant, .. } if participant == dead => {
+                let next = seen.given_back().bits();
+                // SeqCst: as in `give_back`.
+                cell.header.taker.compare_exchange(seen.bits(), next, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// Messages that nobody has, and messages that somebody has in hand; none if the key is no queue.
+    pub(crate) fn backlog(self) -> (u32, u32) {
+        let (mut waiting, mut taken) = (0, 0);
+        let queue = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst));
+        if let Some(first) = queue.first(self.generation()) {
+            self.stamp(self.head());
+            for (_, cell) in self.cells() {
+                if let Some(version) = read::readable(cell).filter(|&version| version >= first) {
+                    match taker(cell.header).progress_of(version) {
+                        Progress::Waiting { .. } => waiting += 1,
+                        Progress::Taken { .. } => taken += 1,
+                        Progress::Done => {}
+                    }
+                }
+            }
+        }
+        (waiting, taken)
+    }
+}
