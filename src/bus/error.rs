@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::received::Received;
 use crate::frame::{FaultCode, FrameError, WriteError};
 use crate::message::{DecodeError, EncodeError, Fault};
-use crate::store::{DirectoryError, GetError, KeyError, SetError, SlotError};
+use crate::store::error::no_cell;
+use crate::store::{CellCounts, DirectoryError, GetError, KeyError, SetError, SlotError};
 
 /// Why a message was not published. The message is still the caller's.
 #[derive(Debug, Error)]
@@ -40,9 +41,13 @@ pub enum PublishError {
         /// The number of slots.
         slots: u32,
     },
-    /// Every cell that might be overwritten is pinned by a reader or in the hands of a stopped writer.
-    #[error("no cell of this key may be overwritten: readers have pinned them; try again later, and ever later")]
-    Backpressure,
+    /// No cell may be overwritten: each is pinned, in the hands of a writer or on loan, or holds what a lossless subscriber or a work
+    /// queue is still to receive.
+    #[error("{}", no_cell(.0))]
+    Backpressure(CellCounts),
+    /// The key was removed, again and again, or while its message was on loan.
+    #[error("the key was removed from the store each time it was to be published to: publish again")]
+    Removed,
     /// The key's slot has published as many versions as it can count.
     #[error("the slot of this key has used up its 2^48 versions: create a new store")]
     Exhausted,
@@ -176,8 +181,9 @@ impl PublishError {
             SetError::Key(error) => Self::Key(error),
             SetError::TooLarge { len, max } => Self::TooLarge { len, max },
             SetError::Full { slots } => Self::Full { slots },
+            SetError::Backpressure(cells) => Self::Backpressure(cells),
             // A publisher declares a removed key again, so this is for as long as others remove it.
-            SetError::Backpressure | SetError::Removed => Self::Backpressure,
+            SetError::Removed => Self::Removed,
             SetError::Exhausted => Self::Exhausted,
             SetError::Directory(error) => Self::Directory(error),
         }
@@ -207,7 +213,7 @@ impl RecvError {
             GetError::Key(error) => Self::Key(error),
             GetError::Removed => Self::Removed { key },
             GetError::Lost => Self::Lost { key },
-            GetError::Damaged => Self::Damaged { key },
+            GetError::Damaged | GetError::Claimed { .. } => Self::Damaged { key },
         }
     }
 }

@@ -24,7 +24,20 @@ pub(crate) struct CellView<'a> {
     pub(crate) words: &'a [AtomicU64],
 }
 
-impl CellView<'_> {
+impl<'a> CellView<'a> {
+    /// The first `len` bytes of the value, as they lie there; fewer if there is no room for so many.
+    ///
+    /// # Safety
+    ///
+    /// Nobody, in any process, writes these bytes during `'a`.
+    #[cfg(not(loom))]
+    pub(crate) unsafe fn bytes(&self, len: usize) -> &'a [u8] {
+        let len = len.min(size_of_val(self.words));
+        // SAFETY: the bytes are those of `words`, which live for `'a`, are initialised, and are not written meanwhile, as the caller
+        // promises; atomics that nobody writes may be read like any other memory.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast::<u8>(), len) }
+    }
+
     /// Asks for the cell's lines, up to `len` bytes of its value, to be made this core's own: a hint, without effect on
     /// what anybody sees.
     #[inline]

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::cells::CellCounts;
 use super::directory::LONGEST_WAIT;
 use super::error::DirectoryError;
 use super::flags::Flags;
@@ -9,6 +10,7 @@ use super::handle::Store;
 use super::identity::LAYOUT;
 use super::participant::{self, Participant};
 use super::recover::Recovery;
+use super::ring::Ring;
 use super::snapshot::{Diagnostics, StoreSnapshot};
 use super::watch::Watch;
 use crate::os::clock;
@@ -218,6 +220,31 @@ impl Store {
     #[must_use]
     pub fn watch(&self) -> Watch {
         Watch::new(self.clone())
+    }
+
+    /// How all cells of the store are used now. Looks at every one that was ever used.
+    ///
+    /// While nobody publishes, holds anything or is dead, none is in flight and none is pinned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # let name = format!("splinter-doc-store-cells-{}", std::process::id());
+    /// let store = StoreOptions::new().slots(2).history(3).spare(1).create(&name)?;
+    /// store.set("k", b"v")?;
+    /// let cells = store.cells();
+    /// assert_eq!((cells.total(), cells.readable, cells.in_flight, cells.pinned), (8, 1, 0, 0));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn cells(&self) -> CellCounts {
+        let (mapped, terms) = (self.mapped(), &self.inner.terms);
+        let used = mapped.used_slots();
+        let mut cells: CellCounts = (0..used).map(|slot| Ring::new(&mapped.slot(slot), terms).count_cells()).sum();
+        cells.free += (mapped.geometry.slots - used) * mapped.geometry.cells();
+        cells
     }
 
     /// This open handle, as others see it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::cells::CellCounts;
 use super::geometry::{MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
 use super::key::MAX_KEY_LEN;
 use crate::region::records::PARTICIPANTS;
@@ -300,6 +301,17 @@ pub enum DirectoryError {
     Io(#[from] io::Error),
 }
 
+/// Tells what keeps a publisher from all cells of a key, and what to do.
+pub(crate) fn no_cell(cells: &CellCounts) -> String {
+    let CellCounts { owed, pinned, in_flight, .. } = cells;
+    format!(
+        "no cell of this key may be overwritten: of {}, {owed} hold what a lossless subscriber or a work queue is still to receive, \
+         {pinned} are pinned, {in_flight} are in the hands of writers or on loan; have them received or given back, wait for that \
+         with a timeout, or create the store with more history or spare",
+        cells.total()
+    )
+}
+
 /// Why a value was not set.
 ///
 /// # Examples
@@ -334,9 +346,10 @@ pub enum SetError {
         /// The number of slots.
         slots: u32,
     },
-    /// Every cell that might be overwritten is pinned by a reader or in the hands of a stopped writer.
-    #[error("no cell of this key may be overwritten: readers have pinned them; let go of a pin, or try again later")]
-    Backpressure,
+    /// No cell may be overwritten: each is pinned, in the hands of a writer or on loan, or holds a value that a lossless subscriber or
+    /// a work queue is still to receive.
+    #[error("{}", no_cell(.0))]
+    Backpressure(CellCounts),
     /// The key was removed since this handle was made.
     #[error("the key was removed from the store: get a handle on it again")]
     Removed,
@@ -346,6 +359,39 @@ pub enum SetError {
     /// The directory of keys could not be locked.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+}
+
+/// Why no cell was lent.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{LoanError, SetError, Store, StoreOptions};
+/// # let name = format!("splinter-doc-loan-error-{}", std::process::id());
+/// let store = StoreOptions::new().max_value_size(16).create(&name)?;
+/// let error = store.slot("k")?.loan(17).unwrap_err();
+/// assert!(matches!(error, LoanError::Set(SetError::TooLarge { len: 17, max: 16 })));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LoanError {
+    /// As when a value is set.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// The store could not be mapped a second time, for what is lent.
+    #[error("the operating system refused to map the store once more, which loans need")]
+    Mapping(#[source] io::Error),
+}
+
+/// Why a key gives no place from which on nothing is overwritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LosslessError {
+    /// All places are taken.
+    TooMany { max: u32 },
+    /// The key was removed.
+    Removed,
 }
 
 /// Why a value was not read.
@@ -377,6 +423,12 @@ pub enum GetError {
     /// The key's words contradict each other.
     #[error("the slot of this key is damaged: something other than splinter-bus wrote into the store; create it anew")]
     Damaged,
+    /// A writer that was stopped is about to overwrite this version, so it cannot be pinned.
+    #[error("version {version} was chosen by a writer to be overwritten, which was stopped: copy it, or pin another")]
+    Claimed {
+        /// The version that was to be pinned.
+        version: u64,
+    },
 }
 
 /// Why a value was not appended to.

@@ -251,7 +251,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn slot_snapshot(&self, key: &str) -> Result<Option<SlotSnapshot>, GetError> {
-        self.on_existing(key, SlotSnapshot::take)
+        self.on_existing(key, |ring, place| SlotSnapshot::take(self.mapped(), ring, place))
     }
 
     /// A handle on the key's slot, creating the key, without a value, if there is none. Blocks as [`set`](Self::set) does.

@@ -1,6 +1,7 @@
 //! What all handles of one opening of a store share.
 
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::directory::{self, Author};
@@ -9,7 +10,10 @@ use super::mapped::Mapped;
 use super::participant::{self, Participant};
 use super::pin::LocalPins;
 use super::recover::Recovery;
-use super::ring::{Reaper, Ring, Terms};
+use super::ring::{Claim, CommitError, Reaper, Ring, Terms};
+use super::wait::{Deadline, LONGEST_SLEEP};
+use crate::os::futex;
+use crate::region::Region;
 use crate::region::mapping::SlotLease;
 use crate::region::records::{Bell, PARTICIPANTS};
 
@@ -24,6 +28,8 @@ pub(crate) struct Inner {
     reaping: Mutex<()>,
     changing_directory: Mutex<()>,
     pub(crate) pins: LocalPins,
+    /// The store once more, for cells that are lent.
+    lending: OnceLock<Arc<Region>>,
 }
 
 impl Inner {
@@ -36,6 +42,7 @@ impl Inner {
             reaping: Mutex::default(),
             changing_directory: Mutex::default(),
             pins: LocalPins::default(),
+            lending: OnceLock::new(),
         }
     }
 
@@ -59,6 +66,15 @@ impl Inner {
         Ring::new(lease.view(), &self.terms)
     }
 
+    /// A mapping of the store through which nothing is reached but cells that are lent.
+    pub(super) fn lending_region(&self) -> io::Result<&Arc<Region>> {
+        if let Some(region) = self.lending.get() {
+            return Ok(region);
+        }
+        let region = Region::map(&self.mapped.file, self.mapped.region.len())?;
+        Ok(self.lending.get_or_init(|| Arc::new(region)))
+    }
+
     /// Locks the directory, waiting for whoever has it, at most for `limit`.
     pub(super) fn directory(&self, limit: Duration) -> Result<directory::Locked<'_>, DirectoryError> {
         let author = Author { mapped: &self.mapped, terms: &self.terms, reaper: self };
@@ -78,6 +94,49 @@ impl Inner {
         self.wake(ring);
         ring.expect_to_publish(value.len());
         Ok(version)
+    }
+
+    /// As [`set`](Self::set), and waits for a cell.
+    pub(super) fn set_within(
+        &self,
+        ring: Ring<'_>,
+        generation: u64,
+        value: &[u8],
+        deadline: Deadline,
+    ) -> Result<u64, SetError> {
+        let version = self.once_there_is_room(ring, deadline, || ring.publish(value, generation, self))?;
+        self.wake(ring);
+        ring.expect_to_publish(value.len());
+        Ok(version)
+    }
+
+    /// Takes a cell, and waits for one.
+    pub(super) fn claim_within(
+        &self,
+        ring: Ring<'_>,
+        generation: u64,
+        deadline: Deadline,
+    ) -> Result<Claim, CommitError> {
+        self.once_there_is_room(ring, deadline, || ring.claim_for(generation, self))
+    }
+
+    /// Tries again whenever somebody has made room, until the deadline.
+    fn once_there_is_room<T>(
+        &self,
+        ring: Ring<'_>,
+        deadline: Deadline,
+        mut attempt: impl FnMut() -> Result<T, CommitError>,
+    ) -> Result<T, CommitError> {
+        let mut outcome = attempt();
+        while let (Err(CommitError::Backpressure(_)), Some(_)) = (&outcome, deadline.left()) {
+            let word = ring.room().listen();
+            outcome = attempt();
+            if let (Err(CommitError::Backpressure(_)), Some(left)) = (&outcome, deadline.left()) {
+                // Whoever dies, or stops, in the instant between making room and telling, costs a tenth of a second.
+                futex::wait(&ring.room().word, word, left.min(LONGEST_SLEEP));
+            }
+        }
+        outcome
     }
 
     /// Wakes whoever sleeps until something happens to the slot, which has happened.

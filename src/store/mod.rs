@@ -10,6 +10,7 @@
 #[cfg(not(loom))]
 mod administration;
 mod bell;
+mod cells;
 mod checksum;
 #[cfg(not(loom))]
 mod create;
@@ -17,7 +18,7 @@ mod delivery;
 #[cfg(not(loom))]
 pub(crate) mod directory;
 #[cfg(not(loom))]
-mod error;
+pub(crate) mod error;
 #[cfg(not(loom))]
 mod flags;
 #[cfg(not(loom))]
@@ -33,7 +34,11 @@ mod integer;
 #[cfg(not(loom))]
 mod key;
 #[cfg(not(loom))]
+mod loan;
+#[cfg(not(loom))]
 mod location;
+#[cfg(not(loom))]
+pub(crate) mod lossless;
 #[cfg(not(loom))]
 mod mapped;
 #[cfg(not(loom))]
@@ -43,7 +48,9 @@ mod options;
 #[cfg(not(loom))]
 mod participant;
 #[cfg(not(loom))]
-mod pin;
+pub(crate) mod pin;
+#[cfg(not(loom))]
+pub(crate) mod queue;
 #[cfg(not(loom))]
 mod recover;
 mod ring;
@@ -64,21 +71,23 @@ pub use public::*;
 
 #[cfg(not(loom))]
 mod public {
+    pub use super::cells::CellCounts;
     pub use super::error::{
-        AppendError, DirectoryError, GeometryError, GetError, IntegerError, KeyError, OpenError, PatternError,
-        SetError, SlotError, UnsetError,
+        AppendError, DirectoryError, GeometryError, GetError, IntegerError, KeyError, LoanError, OpenError,
+        PatternError, SetError, SlotError, UnsetError,
     };
     pub use super::flags::Flags;
     pub use super::geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
     pub use super::handle::Store;
     pub use super::integer::Integer;
     pub use super::key::MAX_KEY_LEN;
+    pub use super::loan::{Loan, LoanUninit};
     pub use super::location::Location;
     pub use super::options::StoreOptions;
     pub use super::participant::Participant;
     pub use super::pin::Pinned;
     pub use super::recover::Recovery;
     pub use super::slot::{Slot, Version};
-    pub use super::snapshot::{CellCounts, Diagnostics, SlotSnapshot, StoreSnapshot};
+    pub use super::snapshot::{Diagnostics, LosslessSnapshot, QueueSnapshot, SlotSnapshot, StoreSnapshot};
     pub use super::watch::{Change, Watch};
 }

@@ -95,6 +95,11 @@ pub(crate) fn is_alive(mapped: &Mapped, participant: Participant, observer: Part
     Ok(participant == observer || lock::is_locked(mapped.fd(), LockByte::Participant(participant.id).offset())?)
 }
 
+/// The process that has this place, or had it last.
+pub(crate) fn pid(mapped: &Mapped, id: u32) -> u32 {
+    mapped.participants().get(id as usize).map_or(0, |entry| entry.pid.load(Ordering::Relaxed))
+}
+
 /// Everyone whose handle is open.
 pub(crate) fn living(mapped: &Mapped, observer: Participant) -> io::Result<Vec<Participant>> {
     let mut living = Vec::new();

@@ -1,16 +1,22 @@
 //! Values that stay while somebody looks at them.
 
+#![allow(unsafe_code)]
+
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::directory::Place;
 use super::error::GetError;
 use super::inner::Inner;
-use super::ring::{Pin, Ring};
+use super::ring::{Exactly, Pin, Ring};
 use crate::region::mapping::SlotLease;
 
-/// A value that no writer overwrites while this exists.
+/// A value that no writer overwrites while this exists: read it in place.
+///
+/// A pin takes one of the key's cells from its writers. If its process dies, the pin is gone. Bytes that are read in place stay as they
+/// are as long as everybody who may write to the store keeps to the protocol; who does not trust them so far reads a copy.
 ///
 /// # Examples
 ///
@@ -24,9 +30,7 @@ use crate::region::mapping::SlotLease;
 /// for _ in 0..1000 {
 ///     slot.set(b"newer")?;
 /// }
-/// let mut value = Vec::new();
-/// pinned.copy_into(&mut value);
-/// assert_eq!(value, b"pinned");
+/// assert_eq!(*pinned, *b"pinned");
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -36,13 +40,25 @@ pub struct Pinned {
     lease: SlotLease,
     slot: u32,
     pin: Pin,
+    len: usize,
+}
+
+/// What became of the wish to pin one version.
+pub(crate) enum PinnedVersion {
+    Pinned(Pinned),
+    NotYet,
+    Gone,
+    /// A writer that stands still has chosen it to be overwritten: it can be copied, and not pinned.
+    Claimed,
 }
 
 /// How often each cell is pinned by this handle: its pins share one bit, which the last one clears.
 #[derive(Debug, Default)]
 pub(crate) struct LocalPins {
-    counts: Mutex<HashMap<(u32, u32), u32>>,
+    counts: Mutex<Counts>,
 }
+
+type Counts = HashMap<(u32, u32), u32>;
 
 impl LocalPins {
     /// Zeroes what lies behind the newest value of a slot. The caller has the directory's lock.
@@ -66,8 +82,25 @@ impl Pinned {
         let Some(pin) = inner.ring(&lease).pin_newest(place.generation, held)? else {
             return Ok(None);
         };
+        Ok(Some(Self::counted(inner, lease, place, pin, &mut counts)))
+    }
+
+    pub(super) fn version_of(inner: &Arc<Inner>, place: Place, version: u64) -> Result<PinnedVersion, GetError> {
+        let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = |cell| counts.contains_key(&(place.slot, cell));
+        let lease = inner.lease(place.slot);
+        Ok(match inner.ring(&lease).pin_version(version, place.generation, held)? {
+            Exactly::Pinned(pin) => PinnedVersion::Pinned(Self::counted(inner, lease, place, pin, &mut counts)),
+            Exactly::NotYet => PinnedVersion::NotYet,
+            Exactly::Gone => PinnedVersion::Gone,
+            Exactly::Claimed => PinnedVersion::Claimed,
+        })
+    }
+
+    fn counted(inner: &Arc<Inner>, lease: SlotLease, place: Place, pin: Pin, counts: &mut Counts) -> Self {
         *counts.entry((place.slot, pin.cell)).or_default() += 1;
-        Ok(Some(Self { inner: Arc::clone(inner), lease, slot: place.slot, pin }))
+        let len = inner.ring(&lease).pinned_len(pin);
+        Self { inner: Arc::clone(inner), lease, slot: place.slot, pin, len }
     }
 
     /// The version of the value.
@@ -96,6 +129,18 @@ impl Pinned {
     /// See [`Pinned`].
     pub fn copy_into(&self, value: &mut Vec<u8>) {
         self.inner.ring(&self.lease).copy_pinned(self.pin, value);
+    }
+}
+
+impl Deref for Pinned {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `pin` keeps every writer from the cell until `self` is dropped, or its process ends: who has chosen the cell before
+        // looks at the pins before it writes, and `pin_newest` and `pin_version` take no cell that somebody writes. Nobody scrubs
+        // it but behind the value.
+        unsafe { self.lease.view().cells.get(self.pin.cell).bytes(self.len) }
     }
 }
 

@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cells::CellCounts;
 use super::directory::Place;
-use super::error::{AppendError, GetError, SetError};
+use super::error::{AppendError, GetError, LoanError, SetError};
 use super::inner::Inner;
-use super::pin::Pinned;
-use super::ring::{CommitError, Exact, ModifyError, ReadError, Ring, Unfit};
-use super::snapshot::{CellCounts, SlotSnapshot};
+use super::loan::{Loan, LoanUninit};
+use super::pin::{Pinned, PinnedVersion};
+use super::ring::{CommitError, Exact, Lending, ModifyError, ReadError, Ring, Unfit};
+use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 use crate::region::mapping::SlotLease;
 
@@ -74,8 +76,16 @@ impl Slot {
         Self { inner, lease, place }
     }
 
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.place.generation
+    }
+
     #[inline]
-    fn ring(&self) -> Ring<'_> {
+    pub(super) fn ring(&self) -> Ring<'_> {
         self.inner.ring(&self.lease)
     }
 
@@ -103,6 +113,68 @@ impl Slot {
     pub fn set(&self, value: &[u8]) -> Result<u64, SetError> {
         self.inner.check_len(value.len())?;
         self.inner.set(self.ring(), self.place.generation, value)
+    }
+
+    /// As [`set`](Self::set), and waits for a cell, at most for `timeout`, while none may be overwritten: until readers let go of
+    /// what they have pinned, or lossless subscribers and workers of a queue have received what they are to receive.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError`]: too large, no cell in time, or the key was removed. The old value stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use splinter_bus::store::{SetError, StoreOptions};
+    ///
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-set-timeout-{}", std::process::id());
+    /// let slot = StoreOptions::new().history(1).spare(1).create(&name)?.slot("k")?;
+    /// slot.set(b"first")?;
+    /// let pinned = slot.pin()?;
+    /// slot.set(b"second")?;
+    /// assert!(matches!(slot.set_timeout(b"third", Duration::from_millis(5)), Err(SetError::Backpressure(_))));
+    /// drop(pinned);
+    /// assert_eq!(slot.set_timeout(b"third", Duration::from_millis(5))?, 3);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_timeout(&self, value: &[u8], timeout: Duration) -> Result<u64, SetError> {
+        self.inner.check_len(value.len())?;
+        self.inner.set_within(self.ring(), self.place.generation, value, Deadline::after(Some(timeout)))
+    }
+
+    /// Lends a cell for a value of `len` bytes, all zero, to be written in place.
+    ///
+    /// Takes a cell as [`set`](Self::set) does. The first loan of a handle maps the store a second time.
+    ///
+    /// # Errors
+    ///
+    /// [`LoanError`]: too large, no cell to lend, the key was removed, or the store cannot be mapped again.
+    ///
+    /// # Examples
+    ///
+    /// See [`Loan`].
+    pub fn loan(&self, len: usize) -> Result<Loan, LoanError> {
+        self.loan_within(len, Lending::Zeroed, Deadline::Now)
+    }
+
+    /// As [`loan`](Self::loan), without zeroing the bytes first.
+    ///
+    /// # Errors
+    ///
+    /// As [`loan`](Self::loan).
+    ///
+    /// # Examples
+    ///
+    /// See [`LoanUninit`].
+    pub fn loan_uninit(&self, len: usize) -> Result<LoanUninit, LoanError> {
+        self.loan_within(len, Lending::AsItIs, Deadline::Now).map(LoanUninit::new)
+    }
+
+    pub(crate) fn loan_within(&self, len: usize, lending: Lending, deadline: Deadline) -> Result<Loan, LoanError> {
+        Loan::new(&self.inner, self.place, len, lending, deadline)
     }
 
     /// Puts bytes behind the value, as one update, and gives the version. Without a value, sets it to them.
@@ -232,7 +304,7 @@ impl Slot {
     ///
     /// See [`SlotSnapshot`].
     pub fn snapshot(&self) -> Result<SlotSnapshot, GetError> {
-        Ok(SlotSnapshot::take(self.ring(), self.place)?)
+        Ok(SlotSnapshot::take(&self.inner.mapped, self.ring(), self.place)?)
     }
 
     /// The version of the newest value; before the first, the version after which this key's begin.
@@ -369,14 +441,43 @@ impl Slot {
     /// let slot = Store::create(&name)?.slot("k")?;
     /// slot.set(b"v")?;
     /// let pinned = slot.pin()?.unwrap();
-    /// let mut value = Vec::new();
-    /// pinned.copy_into(&mut value);
-    /// assert_eq!(value, b"v");
+    /// assert_eq!(*pinned, *b"v");
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pin(&self) -> Result<Option<Pinned>, GetError> {
         Pinned::newest(&self.inner, self.place)
+    }
+
+    /// Pins this one version; `None` if it was not published yet, or is not kept any more.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError`]: the key was removed, the store is damaged, or a writer that stands still is about to overwrite the version.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-pin-version-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// slot.set(b"first")?;
+    /// slot.set(b"second")?;
+    /// assert_eq!(slot.pin_version(1)?.as_deref(), Some(&b"first"[..]));
+    /// assert!(slot.pin_version(3)?.is_none());
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pin_version(&self, version: u64) -> Result<Option<Pinned>, GetError> {
+        match self.try_pin(version)? {
+            PinnedVersion::Pinned(pinned) => Ok(Some(pinned)),
+            PinnedVersion::NotYet | PinnedVersion::Gone => Ok(None),
+            PinnedVersion::Claimed => Err(GetError::Claimed { version }),
+        }
+    }
+
+    pub(crate) fn try_pin(&self, version: u64) -> Result<PinnedVersion, GetError> {
+        Pinned::version_of(&self.inner, self.place, version)
     }
 
     /// How the slot's cells are used now.
@@ -408,7 +509,7 @@ impl fmt::Debug for Slot {
 impl From<CommitError> for SetError {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Backpressure => Self::Backpressure,
+            CommitError::Backpressure(cells) => Self::Backpressure(cells),
             CommitError::Removed => Self::Removed,
             CommitError::Exhausted => Self::Exhausted,
         }

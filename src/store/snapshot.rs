@@ -3,6 +3,8 @@
 use super::directory::Place;
 use super::flags::Flags;
 use super::geometry::Geometry;
+use super::mapped::Mapped;
+use super::participant;
 use super::ring::{ReadError, Ring};
 
 /// What a store says of itself. Each field is true at some moment of the call; those that change do so independently.
@@ -79,7 +81,7 @@ pub struct Diagnostics {
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlotSnapshot {
     /// Which of the store's slots it is.
@@ -90,42 +92,87 @@ pub struct SlotSnapshot {
     pub len: Option<usize>,
     /// The first version that can be read, if it is still kept.
     pub first_version: u64,
+    /// The lossless subscribers of the key, those that are most behind first.
+    pub lossless: Vec<LosslessSnapshot>,
+    /// What there is to do, if the key is a work queue.
+    pub queue: Option<QueueSnapshot>,
 }
 
-impl SlotSnapshot {
-    pub(super) fn take(ring: Ring<'_>, place: Place) -> Result<Self, ReadError> {
-        // Before the version, which it never passes.
-        let first_version = ring.born() + 1;
-        let (version, len) = ring.newest_len(place.generation)?;
-        Ok(Self { slot: place.slot, version, len, first_version })
-    }
-}
-
-/// How the cells of a slot are used at one moment.
+/// Where a lossless subscriber is.
 ///
 /// # Examples
 ///
 /// ```
-/// # use splinter_bus::store::{Store, StoreOptions};
-/// # let name = format!("splinter-doc-cells-{}", std::process::id());
-/// let store = StoreOptions::new().history(3).spare(2).create(&name)?;
-/// let slot = store.slot("k")?;
-/// slot.set(b"v")?;
-/// assert_eq!((slot.cells().readable, slot.cells().free), (1, 4));
-/// # Store::remove(&name)?;
+/// use splinter_bus::{Bus, bus::SubscribeOptions};
+///
+/// # let name = format!("splinter-doc-lossless-snapshot-{}", std::process::id());
+/// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+/// let mut subscriber = bus.subscribe_with("k", &SubscribeOptions::new().lossless())?;
+/// bus.publish("k", &b"first".to_vec())?;
+/// bus.publish("k", &b"second".to_vec())?;
+/// subscriber.recv()?;
+/// let snapshot = bus.store().slot_snapshot("k")?.unwrap();
+/// assert_eq!((snapshot.lossless[0].pid, snapshot.lossless[0].behind), (std::process::id(), 1));
+/// # splinter_bus::Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CellCounts {
-    /// Cells that hold a value that can be read.
-    pub readable: u32,
-    /// Cells that hold nothing.
-    pub free: u32,
-    /// Cells that a writer is filling, or was when it died or stopped, and those that are lent.
-    pub in_flight: u32,
-    /// Cells that a participant has pinned; they are readable as well.
-    pub pinned: u32,
-    /// Cells whose value a lossless subscriber has not received, or a work queue not done with; they are readable as well.
-    pub owed: u32,
+pub struct LosslessSnapshot {
+    /// The place of its participant in the store's table.
+    pub participant: u32,
+    /// Its process, as that sees itself.
+    pub pid: u32,
+    /// The version that it is to receive next: from this one on, none is overwritten.
+    pub next: u64,
+    /// How many versions were published that it has not received.
+    pub behind: u64,
+}
+
+/// How far the workers of a queue are.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::Bus;
+/// # let name = format!("splinter-doc-queue-snapshot-{}", std::process::id());
+/// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+/// let mut queue = bus.work_queue("k")?;
+/// bus.publish("k", &b"first".to_vec())?;
+/// bus.publish("k", &b"second".to_vec())?;
+/// let job = queue.recv()?;
+/// let snapshot = bus.store().slot_snapshot("k")?.unwrap().queue.unwrap();
+/// assert_eq!((snapshot.waiting, snapshot.taken), (1, 1));
+/// # job.acknowledge()?;
+/// # splinter_bus::Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueSnapshot {
+    /// Messages that nobody has taken.
+    pub waiting: u32,
+    /// Messages that a worker has taken and not acknowledged.
+    pub taken: u32,
+}
+
+impl SlotSnapshot {
+    pub(super) fn take(mapped: &Mapped, ring: Ring<'_>, place: Place) -> Result<Self, ReadError> {
+        // Before the version, which it never passes.
+        let first_version = ring.born() + 1;
+        let cursors: Vec<_> = ring.cursors().collect();
+        let queue = ring.backlog().map(|(waiting, taken)| QueueSnapshot { waiting, taken });
+        let (version, len) = ring.newest_len(place.generation)?;
+        let mut lossless: Vec<_> = cursors
+            .into_iter()
+            .map(|cursor| LosslessSnapshot {
+                participant: cursor.participant,
+                pid: participant::pid(mapped, cursor.participant),
+                next: cursor.version,
+                behind: (version + 1).saturating_sub(cursor.version),
+            })
+            .collect();
+        lossless.sort_unstable_by_key(|subscriber| (subscriber.next, subscriber.participant));
+        Ok(Self { slot: place.slot, version, len, first_version, lossless, queue })
+    }
 }

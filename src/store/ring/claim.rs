@@ -5,6 +5,7 @@ use super::{Head, Ring, Scrub, Seq, read};
 use crate::region::records::CellHeader;
 use crate::region::view::CellView;
 use crate::region::words;
+use crate::store::cells::CellCounts;
 use crate::store::word::MAX_VERSION;
 use crate::sync::{AtomicU64, Ordering, fence, total_order, yield_now};
 
@@ -18,9 +19,9 @@ pub(crate) struct Claim {
     pub(super) sum: u32,
 }
 
-/// Every cell but the newest is pinned by a reader or held by a writer who does not go on.
+/// Every cell but the newest is pinned, is still to be received, or is held by a writer who does not go on: this is how they are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Backpressure;
+pub(crate) struct Backpressure(pub(crate) CellCounts);
 
 /// What is left standing when somebody looks for a cell.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,14 @@ enum Refused {
     AtFirstSight,
     /// Somebody wanted it after it was marked; the mark was taken off again.
     Afterwards,
+}
+
+impl Claim {
+    /// Which cell it is.
+    #[cfg(not(loom))]
+    pub(crate) fn cell(&self) -> u32 {
+        self.cell
+    }
 }
 
 impl Keep {
@@ -108,7 +117,7 @@ impl<'a> Ring<'a> {
                 _ => pause(),
             }
         }
-        Err(Backpressure)
+        Err(Backpressure(self.count_cells()))
     }
 
     fn in_the_way(self) -> InTheWay {

@@ -454,7 +454,7 @@ fn only_pins_and_writers_in_flight_refuse_a_publisher() {
         publish(slot.ring(1), 1).unwrap();
         let pin = slot.ring(0).pin_newest(GENERATION, |_| false).unwrap().unwrap();
         publish(slot.ring(1), 2).unwrap();
-        assert!(matches!(slot.ring(1).claim(&Alive), Err(Backpressure)));
+        assert!(matches!(slot.ring(1).claim(&Alive), Err(Backpressure(_))));
         slot.ring(0).unpin(pin.cell);
         let claim: Claim = slot.ring(1).claim(&Alive).unwrap();
         slot.ring(1).release(claim);
@@ -649,7 +649,7 @@ fn what_a_lossless_subscriber_begins_with_is_still_there_when_it_reads() {
         assert_eq!(copied(ring, first), Some(first as u8));
         assert!(ring.move_cursor(&mut cursor, first + 1, GENERATION));
         writer.join().unwrap().into_iter().for_each(|result| {
-            assert!(matches!(result, Ok(_) | Err(CommitError::Backpressure)));
+            assert!(matches!(result, Ok(_) | Err(CommitError::Backpressure(_))));
         });
         for version in first + 1..=ring.head().version() {
             assert!(copied(ring, version).is_some(), "version {version} of {:?} is gone", ring.head());

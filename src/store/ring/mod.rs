@@ -24,18 +24,21 @@ mod wait;
 #[cfg(all(loom, test))]
 mod loom;
 
+#[cfg(not(loom))]
+pub(crate) use claim::Claim;
 pub(crate) use lossless::{Begin, Registered, Unregistered};
 pub(crate) use modify::{ModifyError, Unfit};
 pub(crate) use pin::{Exactly, Pin};
 pub(crate) use publish::CommitError;
+#[cfg(not(loom))]
+pub(crate) use publish::Lending;
 pub(crate) use queue::{Position, Taken, Work};
 pub(crate) use read::{Exact, ReadError};
 pub(crate) use reap::Reaper;
 #[cfg(not(loom))]
 pub(crate) use recover::Found;
 
-#[cfg(not(loom))]
-use super::snapshot::CellCounts;
+use super::cells::CellCounts;
 use super::word::{Head, MAX_VERSION, Seq};
 #[cfg(not(loom))]
 use crate::region::Region;
@@ -124,7 +127,6 @@ impl<'a> Ring<'a> {
     }
 
     /// How the cells are used now.
-    #[cfg(not(loom))]
     pub(crate) fn count_cells(self) -> CellCounts {
         let mut counts = CellCounts::default();
         for (_, cell) in self.cells() {

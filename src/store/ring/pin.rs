@@ -138,6 +138,12 @@ impl<'a> Ring<'a> {
         }
     }
 
+    /// The length of a pinned value in bytes.
+    #[cfg(not(loom))]
+    pub(crate) fn pinned_len(self, pin: Pin) -> usize {
+        read::len(self.slot.cells.get(pin.cell))
+    }
+
     /// Copies a pinned value into `out`, replacing what it held.
     pub(crate) fn copy_pinned(self, pin: Pin, out: &mut Vec<u8>) {
         let cell = self.slot.cells.get(pin.cell);

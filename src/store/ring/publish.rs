@@ -3,7 +3,11 @@
 use super::claim::{Backpressure, Claim};
 use super::reap::Reaper;
 use super::{Head, Ring, Seq};
+use crate::region::view::CellView;
 use crate::region::words;
+#[cfg(not(loom))]
+use crate::region::words::WORD;
+use crate::store::cells::CellCounts;
 use crate::store::checksum;
 use crate::store::word::MAX_VERSION;
 use crate::sync::{Ordering, fence};
@@ -14,12 +18,21 @@ const EXPECTED: usize = 512;
 /// Why a filled cell could not become the newest. The claim was released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommitError {
-    /// No cell could be claimed.
-    Backpressure,
+    /// No cell could be claimed: this is how they are used.
+    Backpressure(CellCounts),
     /// The key was removed from the slot.
     Removed,
     /// The slot has used up its versions.
     Exhausted,
+}
+
+/// What is in a cell that is lent.
+#[cfg(not(loom))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lending {
+    Zeroed,
+    /// Whatever was there.
+    AsItIs,
 }
 
 /// What became of one attempt to move `head`.
@@ -42,11 +55,11 @@ impl Ring<'_> {
 
     /// Takes a cell on behalf of a key, as long as the slot has it: nothing of another key's is touched.
     #[inline]
-    pub(super) fn claim_for(self, generation: u64, reaper: &impl Reaper) -> Result<Claim, CommitError> {
+    pub(crate) fn claim_for(self, generation: u64, reaper: &impl Reaper) -> Result<Claim, CommitError> {
         let is_still_there = || if self.generation() == generation { Ok(()) } else { Err(CommitError::Removed) };
         is_still_there()?;
-        self.claim(reaper).map_err(|Backpressure| match is_still_there() {
-            Ok(()) => CommitError::Backpressure,
+        self.claim(reaper).map_err(|Backpressure(cells)| match is_still_there() {
+            Ok(()) => CommitError::Backpressure(cells),
             Err(removed) => removed,
         })
     }
@@ -66,6 +79,35 @@ impl Ring<'_> {
             claim.sum = checksum::of(bytes);
         }
         words::store(cell.words, bytes);
+        self.complete(cell, len, dirty);
+    }
+
+    /// Makes a claimed cell ready for `len` bytes that are written by others' means: from now on it counts as written that far.
+    #[cfg(not(loom))]
+    pub(crate) fn lend(self, claim: &Claim, len: usize, bytes: Lending) {
+        let cell = self.slot.cells.get(claim.cell);
+        if (cell.header.dirty.load(Ordering::Relaxed) as usize) < len {
+            // As in `fill`.
+            cell.header.dirty.store(len as u32, Ordering::Relaxed);
+            fence(Ordering::Release);
+        }
+        // The last word is zeroed in any case: behind the value it is not written by whoever borrows.
+        let from = if bytes == Lending::Zeroed { 0 } else { len / WORD * WORD };
+        words::zero(cell.words, from, len);
+    }
+
+    /// Completes a claimed cell whose `bytes` were written by others' means.
+    #[cfg(not(loom))]
+    pub(crate) fn fill_lent(self, claim: &mut Claim, bytes: &[u8]) {
+        let cell = self.slot.cells.get(claim.cell);
+        if self.terms.checksums {
+            claim.sum = checksum::of(bytes);
+        }
+        self.complete(cell, bytes.len() as u32, cell.header.dirty.load(Ordering::Relaxed));
+    }
+
+    #[inline]
+    fn complete(self, cell: CellView<'_>, len: u32, dirty: u32) {
         cell.header.len.store(len, Ordering::Relaxed);
         if dirty > len && self.terms.vacuum() {
             words::zero(cell.words, len as usize, dirty as usize);
@@ -85,6 +127,15 @@ impl Ring<'_> {
     /// Makes a filled cell the newest value and gives its version.
     #[inline]
     pub(crate) fn commit(self, claim: Claim, generation: u64) -> Result<u64, CommitError> {
+        self.try_commit(claim, generation).map_err(|(error, claim)| {
+            self.release(claim);
+            error
+        })
+    }
+
+    /// As [`commit`](Self::commit), and gives the claim back if that cannot be done.
+    #[inline]
+    pub(crate) fn try_commit(self, claim: Claim, generation: u64) -> Result<u64, (CommitError, Claim)> {
         let mut seen = self.head();
         loop {
             match self.advance(&claim, seen, generation) {
@@ -93,10 +144,7 @@ impl Ring<'_> {
                     return Ok(version);
                 }
                 Advance::Overtaken(now) => seen = now,
-                Advance::Failed(error) => {
-                    self.release(claim);
-                    return Err(error);
-                }
+                Advance::Failed(error) => return Err((error, claim)),
             }
         }
     }

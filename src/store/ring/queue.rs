@@ -192,22 +192,21 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Messages that nobody has, and messages that somebody has in hand; none if the key is no queue.
-    pub(crate) fn backlog(self) -> (u32, u32) {
+    /// How many messages nobody has, and how many somebody has in hand; `None` if the key is no queue.
+    #[cfg(not(loom))]
+    pub(crate) fn backlog(self) -> Option<(u32, u32)> {
         let (mut waiting, mut taken) = (0, 0);
-        let queue = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst));
-        if let Some(first) = queue.first(self.generation()) {
-            self.stamp(self.head());
-            for (_, cell) in self.cells() {
-                if let Some(version) = read::readable(cell).filter(|&version| version >= first) {
-                    match taker(cell.header).progress_of(version) {
-                        Progress::Waiting { .. } => waiting += 1,
-                        Progress::Taken { .. } => taken += 1,
-                        Progress::Done => {}
-                    }
+        let first = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst)).first(self.generation())?;
+        self.stamp(self.head());
+        for (_, cell) in self.cells() {
+            if let Some(version) = read::readable(cell).filter(|&version| version >= first) {
+                match taker(cell.header).progress_of(version) {
+                    Progress::Waiting { .. } => waiting += 1,
+                    Progress::Taken { .. } => taken += 1,
+                    Progress::Done => {}
                 }
             }
         }
-        (waiting, taken)
+        Some((waiting, taken))
     }
 }

@@ -17,7 +17,7 @@ pub(crate) trait Reaper {
 
 impl Ring<'_> {
     /// Frees the slot from all participants that are dead; leaves alone what the living hold.
-    pub(super) fn reap_holders(self, reaper: &(impl Reaper + ?Sized)) {
+    pub(crate) fn reap_holders(self, reaper: &(impl Reaper + ?Sized)) {
         // Every participant once, however many cells it holds: asking is a system call.
         let mut holders = [0u64; 4];
         let mut note = |id: u32| holders[id as usize / 64] |= 1 << (id % 64);

@@ -1,0 +1,116 @@
+//! A worker's view of a key that is a work queue.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::error::GetError;
+use super::lossless::Begin;
+use super::ring::{Exact, Position, Taken, Work};
+use super::slot::Slot;
+use super::wait::{Deadline, LONGEST_SLEEP, Spin};
+use crate::os::futex;
+
+/// One worker of a queue.
+pub(crate) struct Queue {
+    slot: Slot,
+    position: Position,
+    spin: Spin,
+}
+
+/// A message that was taken. Given back when it is dropped, or its process dies, unless it was acknowledged.
+pub(crate) struct Assignment {
+    slot: Slot,
+    /// There until it is acknowledged.
+    taken: Option<Taken>,
+}
+
+impl Queue {
+    /// Makes the key a queue, from there on, unless it is one.
+    pub(crate) fn new(slot: Slot, begin: Begin) -> Result<Self, GetError> {
+        slot.ring().declare_queue(begin, slot.generation())?;
+        Ok(Self { slot, position: Position::new(), spin: Spin::default() })
+    }
+
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// Takes the oldest message that nobody has, and copies it into `value`; `None` if there is none. Takes back what the dead had.
+    pub(crate) fn try_take(&mut self, value: &mut Vec<u8>) -> Result<Option<Assignment>, GetError> {
+        let (ring, generation) = (self.slot.ring(), self.slot.generation());
+        let mut buried = false;
+        loop {
+            match ring.take_message(&mut self.position, generation)? {
+                Work::Taken(taken) => {
+                    let assignment = Assignment { slot: self.slot.clone(), taken: Some(taken) };
+                    match ring.copy_version(taken.version, generation, value)? {
+                        Exact::Copied => return Ok(Some(assignment)),
+                        // From before the queue was declared, and overwritten since.
+                        Exact::Gone | Exact::NotYet => assignment.acknowledge().unwrap_or_default(),
+                    }
+                }
+                Work::Nothing { others_at_work: true } if !buried => {
+                    buried = true;
+                    ring.reap_holders(self.slot.inner());
+                }
+                Work::Nothing { .. } => return Ok(None),
+            }
+        }
+    }
+
+    /// As [`try_take`](Self::try_take), and waits for a message.
+    pub(crate) fn take(&mut self, value: &mut Vec<u8>, deadline: Deadline) -> Result<Option<Assignment>, GetError> {
+        if let Some(assignment) = self.try_take(value)? {
+            return Ok(Some(assignment));
+        }
+        let Some(_) = deadline.left() else {
+            return Ok(None);
+        };
+        let seen = self.slot.version();
+        let slot = self.slot.clone();
+        self.spin.until(|| slot.version() != seen);
+        let start = Instant::now();
+        loop {
+            let bell = slot.ring().bell();
+            let word = bell.listen();
+            if let Some(assignment) = self.try_take(value)? {
+                self.spin.slept(start.elapsed());
+                return Ok(Some(assignment));
+            }
+            let Some(left) = deadline.left() else {
+                return Ok(None);
+            };
+            futex::wait(&bell.word, word, left.min(LONGEST_SLEEP));
+        }
+    }
+}
+
+impl Assignment {
+    pub(crate) fn version(&self) -> u64 {
+        self.taken.map_or(0, |taken| taken.version)
+    }
+
+    pub(crate) fn attempt(&self) -> u8 {
+        self.taken.map_or(0, |taken| taken.attempt)
+    }
+
+    /// Says that it was handled. Removed: its key was, and it with it.
+    pub(crate) fn acknowledge(mut self) -> Result<(), GetError> {
+        let done = self.taken.take().is_some_and(|taken| self.slot.ring().acknowledge(taken));
+        if done && self.slot.ring().generation() == self.slot.generation() { Ok(()) } else { Err(GetError::Removed) }
+    }
+}
+
+impl Drop for Assignment {
+    fn drop(&mut self) {
+        if let Some(taken) = self.taken.take() {
+            self.slot.ring().give_back(taken);
+        }
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
