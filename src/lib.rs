@@ -63,7 +63,8 @@ mod sync;
 
 #[cfg(not(loom))]
 pub use bus::{
-    Bus, Envelope, PublishError, Publisher, Received, RecvError, Sent, Start, Stream, SubscribeError, Subscriber,
+    Bus, Envelope, Job, Loan, PublishError, Publisher, Received, RecvError, Sample, Sent, Start, Stream,
+    SubscribeError, SubscribeOptions, Subscriber, WaitSet, WorkQueue,
 };
 pub use message::Message;
 pub use splinter_bus_derive::{Message, Schema};
@@ -74,13 +75,13 @@ pub use store::{Store, StoreOptions};
 #[doc(hidden)]
 pub mod __private {
     pub use std::option::Option;
-    pub use std::primitive::{str, u8, u32};
+    pub use std::primitive::{bool, str, u8, u32};
     pub use std::result::Result;
     pub use std::vec::Vec;
 
     pub use bytemuck::{CheckedBitPattern, NoUninit};
     pub use serde::{Deserialize, Serialize};
-    pub use zerocopy::{Immutable, IntoBytes, TryFromBytes};
+    pub use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
     pub use crate::message::private::*;
 }

@@ -32,6 +32,8 @@ fn full() -> Outgoing<'static> {
         ttl: Some(5000),
         seq: 2,
         eof: true,
+        summed: true,
+        part: false,
         from: "client",
         to: "worker",
         trace: "trace",
@@ -48,6 +50,8 @@ fn small() -> Outgoing<'static> {
         ttl: None,
         seq: 0,
         eof: true,
+        summed: true,
+        part: false,
         from: "",
         to: "*",
         trace: "",
@@ -137,7 +141,7 @@ fn what_is_not_understood_is_named() {
     assert_eq!(with(2, 0), Err(FrameError::NoVersion));
     assert_eq!(with(3, 9), Err(FrameError::UnknownKind { found: 9 }));
     assert_eq!(with(4, 9), Err(FrameError::UnknownEncoding { found: 9 }));
-    assert_eq!(with(5, 0xff), Ok(true), "unknown flags are ignored");
+    assert_eq!(with(5, 0xf1), Ok(true), "unknown flags are ignored");
     assert_eq!(with(5, 0), Ok(false));
     assert!(matches!(with(64, 0xff), Err(FrameError::Name { .. })));
     // Names longer than the place before the payload.

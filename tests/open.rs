@@ -159,7 +159,7 @@ fn what_is_not_a_store_is_told_apart_and_left_alone() {
     };
     refused("a store of the C library", &header(2), "the C library libsplinter (layout 2)");
     refused("a store of another version", &header(0x5242_0002), "another version of splinter-bus (layout 0x52420002");
-    refused("a header without geometry", &header(0x5242_0001), "its geometry is impossible");
+    refused("a header without geometry", &header(0x5242_0002), "its geometry is impossible");
 }
 
 #[test]

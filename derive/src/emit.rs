@@ -1,13 +1,13 @@
 //! The implementations. Every path in them is absolute; nothing that the user's module shadows matters.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{GenericParam, Generics, Lifetime, LifetimeParam, WherePredicate, parse_quote};
 
 use crate::model::{Field, Fields, Input, Shape, Style};
 
-/// `Schema`, `Message` and `Decode`.
+/// `Schema`, `Message`, `Decode`, `InPlace`, and `Plain` where the encoding is.
 pub(crate) fn message(input: &Input) -> TokenStream {
     let krate = input.krate();
     let private = quote!(#krate::__private);
@@ -26,6 +26,8 @@ pub(crate) fn message(input: &Input) -> TokenStream {
     let encode = format_ident!("{}_encode", encoding.name());
     let decode = format_ident!("{}_decode", encoding.name());
 
+    let checksum = attributes.checksum.as_ref().is_none_or(|checksum| checksum.value);
+
     let schema = schema(input);
     let (_, type_generics, _) = input.generics.split_for_impl();
     let this: syn::Type = parse_quote!(#ident #type_generics);
@@ -41,6 +43,7 @@ pub(crate) fn message(input: &Input) -> TokenStream {
             const KIND: #krate::frame::Kind = #krate::frame::Kind::#kind;
             const TOPIC: #private::Option<&'static #private::str> = #topic;
             const ENCODING: #krate::frame::Encoding = #krate::frame::Encoding::#encoding_variant;
+            const CHECKSUM: #private::bool = #checksum;
 
             fn encode(
                 &self,
@@ -51,12 +54,14 @@ pub(crate) fn message(input: &Input) -> TokenStream {
         }
     };
 
+    let in_place = in_place(input, encoding, &generics);
     let (mut generics, de) = with_payload_lifetime(&generics);
     generics.make_where_clause().predicates.extend(encoding.decode_bounds(input, &private, &this, &de));
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     quote! {
         #schema
         #message
+        #in_place
 
         #[automatically_derived]
         impl #impl_generics #krate::message::Decode<#de> for #ident #type_generics #where_clause {
@@ -65,6 +70,73 @@ pub(crate) fn message(input: &Input) -> TokenStream {
             }
         }
     }
+}
+
+/// `InPlace`, and `Plain` if the message is its own payload. `generics` are those of `Message`.
+fn in_place(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStream {
+    let krate = input.krate();
+    let private = quote!(#krate::__private);
+    let ident = &input.ident;
+    let (_, type_generics, _) = input.generics.split_for_impl();
+    let this: syn::Type = parse_quote!(#ident #type_generics);
+    let view: Lifetime = parse_quote!('__view);
+    let seen = if encoding.is_plain() { quote!(&#view Self) } else { seen_for(input, &view) };
+    let mut generics = generics.clone();
+    generics.make_where_clause().predicates.extend(encoding.view_bounds(input, &private, &this, &view));
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let call = format_ident!("{}_{}", encoding.name(), if encoding.is_plain() { "view" } else { "decode" });
+    let in_place = quote! {
+        #[automatically_derived]
+        impl #impl_generics #krate::message::InPlace for #this #where_clause {
+            type View<#view> = #seen where Self: #view;
+
+            fn view<#view>(payload: &#view [#private::u8]) -> #private::Result<#seen, #krate::message::DecodeError>
+            where
+                Self: #view,
+            {
+                #private::#call(payload)
+            }
+        }
+    };
+    if !encoding.is_plain() {
+        return in_place;
+    }
+    let bytes = format_ident!("{}_bytes", encoding.name());
+    let call_mut = format_ident!("{}_view_mut", encoding.name());
+    quote! {
+        #in_place
+
+        #[automatically_derived]
+        impl #impl_generics #krate::message::Plain for #this #where_clause {
+            fn of_payload(payload: &[#private::u8]) -> #private::Result<&Self, #krate::message::DecodeError> {
+                #private::#call(payload)
+            }
+
+            fn as_payload(&self) -> &[#private::u8] {
+                #private::#bytes(self)
+            }
+
+            fn of_payload_mut(
+                payload: &mut [#private::u8],
+            ) -> #private::Result<&mut Self, #krate::message::DecodeError> {
+                #private::#call_mut(payload)
+            }
+        }
+    }
+}
+
+/// The type with this lifetime for all of its own.
+fn seen_for(input: &Input, view: &Lifetime) -> TokenStream {
+    let ident = &input.ident;
+    if input.generics.params.is_empty() {
+        return quote!(#ident);
+    }
+    let arguments = input.generics.params.iter().map(|param| match param {
+        GenericParam::Lifetime(_) => quote!(#view),
+        GenericParam::Type(param) => param.ident.to_token_stream(),
+        GenericParam::Const(param) => param.ident.to_token_stream(),
+    });
+    quote!(#ident<#(#arguments),*>)
 }
 
 /// `Schema` alone.
@@ -207,6 +279,28 @@ impl Encoding {
             Self::Postcard => parse_quote!(#this: #private::Serialize),
             Self::Zerocopy => parse_quote!(#this: #private::IntoBytes + #private::Immutable),
             Self::Bytemuck => parse_quote!(#this: #private::NoUninit),
+        })
+    }
+
+    /// Whether the message's bytes are its payload.
+    fn is_plain(self) -> bool {
+        !matches!(self, Self::Postcard)
+    }
+
+    /// What a generic type needs to be looked at in place.
+    fn view_bounds(
+        self,
+        input: &Input,
+        private: &TokenStream,
+        this: &syn::Type,
+        view: &Lifetime,
+    ) -> Option<WherePredicate> {
+        input.generics.type_params().next()?;
+        let seen = seen_for(input, view);
+        Some(match self {
+            Self::Postcard => parse_quote!(for<#view> #seen: #private::Deserialize<#view>),
+            Self::Zerocopy => parse_quote!(#this: #private::TryFromBytes + #private::KnownLayout),
+            Self::Bytemuck => parse_quote!(#this: #private::CheckedBitPattern),
         })
     }
 

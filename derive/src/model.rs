@@ -3,7 +3,9 @@
 use proc_macro2::{Span, TokenStream};
 use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Error, Expr, Generics, Ident, Lit, LitInt, LitStr, Path, Result, Type};
+use syn::{
+    Attribute, Data, DeriveInput, Error, Expr, Generics, Ident, Lit, LitBool, LitInt, LitStr, Path, Result, Type,
+};
 
 /// The type that a derive stands on.
 pub(crate) struct Input {
@@ -21,6 +23,7 @@ pub(crate) struct Attributes {
     pub(crate) topic: Option<LitStr>,
     pub(crate) name: Option<LitStr>,
     pub(crate) version: Option<LitInt>,
+    pub(crate) checksum: Option<LitBool>,
     pub(crate) krate: Option<Path>,
 }
 
@@ -90,7 +93,7 @@ impl Input {
 
 impl Attributes {
     fn new(attributes: &[Attribute]) -> Result<Self> {
-        const KNOWN: &str = "known are `encoding`, `kind`, `topic`, `name`, `version` and `crate`";
+        const KNOWN: &str = "known are `encoding`, `kind`, `topic`, `name`, `version`, `checksum` and `crate`";
         let mut this = Self::default();
         each(attributes, |meta| {
             if meta.path.is_ident("encoding") {
@@ -103,6 +106,8 @@ impl Attributes {
                 put(&mut this.name, &meta, string(&meta)?)
             } else if meta.path.is_ident("version") {
                 put(&mut this.version, &meta, integer(&meta)?)
+            } else if meta.path.is_ident("checksum") {
+                put(&mut this.checksum, &meta, boolean(&meta)?)
             } else if meta.path.is_ident("crate") {
                 put(&mut this.krate, &meta, string(&meta)?.parse()?)
             } else if meta.path.is_ident("schema") {
@@ -172,6 +177,13 @@ fn integer(meta: &ParseNestedMeta<'_>) -> Result<LitInt> {
     match literal(meta)? {
         Lit::Int(number) => Ok(number),
         other => Err(Error::new(other.span(), format!("`{}` takes a whole number", path_text(&meta.path)))),
+    }
+}
+
+fn boolean(meta: &ParseNestedMeta<'_>) -> Result<LitBool> {
+    match literal(meta)? {
+        Lit::Bool(value) => Ok(value),
+        other => Err(Error::new(other.span(), format!("`{}` takes `true` or `false`", path_text(&meta.path)))),
     }
 }
 

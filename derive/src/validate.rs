@@ -35,6 +35,7 @@ pub(crate) fn schema(input: &Input) -> Result<()> {
         errors.extend(value.as_ref().map(|value| only_for_messages(name, value.span())));
     }
     errors.extend(attributes.version.as_ref().map(|version| only_for_messages("version", version.span())));
+    errors.extend(attributes.checksum.as_ref().map(|checksum| only_for_messages("checksum", checksum.span())));
     errors.extend(attributes.name.as_ref().and_then(name));
     all(errors)
 }

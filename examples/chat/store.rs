@@ -7,7 +7,7 @@ use crate::messages::{Address, answer_key, worker_key};
 /// Answers are kept this long for a client that is slow: one answer always fits.
 pub(crate) const HISTORY: u32 = 96;
 
-/// Room for a hundred clients and workers, prompts of 3,900 bytes, and 60 MB in all.
+/// Room for a hundred clients and workers; 60 MB in all. Prompts of more than 3,900 bytes go in parts.
 pub(crate) fn open_or_create(name: &str) -> Result<Store, OpenError> {
     StoreOptions::new().slots(136).max_value_size(4096).history(HISTORY).open_or_create(name)
 }

@@ -9,7 +9,7 @@ use super::received::Received;
 use crate::frame::{FaultCode, FrameError, WriteError};
 use crate::message::{DecodeError, EncodeError, Fault};
 use crate::store::error::no_cell;
-use crate::store::{CellCounts, DirectoryError, GetError, KeyError, SetError, SlotError};
+use crate::store::{CellCounts, DirectoryError, GetError, KeyError, LoanError, SetError, SlotError};
 
 /// Why a message was not published. The message is still the caller's.
 #[derive(Debug, Error)]
@@ -35,12 +35,29 @@ pub enum PublishError {
         /// The largest value of this store in bytes.
         max: usize,
     },
+    /// The message is so large that its first parts would be overwritten before its last.
+    #[error(
+        "the message does not fit: with its envelope it has {len} bytes, which makes {parts} parts, and this store keeps {history} of a \
+         key; send less, create the store with a larger max_value_size or more history, or have all subscribers be lossless and \
+         publish with a timeout"
+    )]
+    TooManyParts {
+        /// The length of the frame in bytes: envelope and payload.
+        len: usize,
+        /// How many parts it makes.
+        parts: usize,
+        /// How many versions of a key the store keeps.
+        history: u32,
+    },
     /// Every slot has a key.
     #[error("all {slots} slots of the store have keys: unset one, or create a store with more slots")]
     Full {
         /// The number of slots.
         slots: u32,
     },
+    /// The store could not be mapped a second time, for what is lent.
+    #[error("the operating system refused to map the store once more, which loans need")]
+    Mapping(#[source] std::io::Error),
     /// No cell may be overwritten: each is pinned, in the hands of a writer or on loan, or holds what a lossless subscriber or a work
     /// queue is still to receive.
     #[error("{}", no_cell(.0))]
@@ -69,6 +86,14 @@ pub enum SubscribeError {
         /// The number of slots.
         slots: u32,
     },
+    /// As many lossless subscribers of the key as it has room for are there.
+    #[error(
+        "the key has {max} lossless subscribers, which is all it has room for: end one, or create the store with more `lossless`"
+    )]
+    TooManyLossless {
+        /// How many there can be.
+        max: u32,
+    },
     /// The key's words contradict each other.
     #[error("the slot of this key is damaged: something other than splinter-bus wrote into the store; create it anew")]
     Damaged,
@@ -86,6 +111,21 @@ pub enum RecvError {
         "{0} messages were overwritten before they were received: receive faster, or create the store with more history"
     )]
     Lagged(u64),
+    /// A part of a message that is larger than a cell did not come in time, or was overwritten.
+    #[error(
+        "message {id} from {from} is incomplete: {received} of {total} bytes came, and the next part did not come in time or was \
+         overwritten; have it sent again"
+    )]
+    Incomplete {
+        /// Its id.
+        id: Uuid,
+        /// Its sender.
+        from: String,
+        /// How many bytes of its frame came.
+        received: usize,
+        /// How many there should be.
+        total: usize,
+    },
     /// The message's ttl ran out before it was received.
     #[error("message {id} from {from} was received {age:?} after it was sent, and was to be discarded after {ttl:?}")]
     Expired {
@@ -161,12 +201,39 @@ pub enum RecvError {
     Declare(#[source] SubscribeError),
 }
 
+/// Why a message of a work queue was not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AcknowledgeError {
+    /// The key was removed, and the message with it: nobody else will get it.
+    #[error("the key {key:?} was removed from the store, and its messages with it, handled or not")]
+    Removed {
+        /// The key.
+        key: String,
+    },
+}
+
+/// Why nothing was waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// More sources than the kernel waits for at a time.
+    #[error("{given} sources are too many for one set: {max} is the most; use several sets, one to a thread")]
+    TooMany {
+        /// How many there are.
+        given: usize,
+        /// How many there may be.
+        max: usize,
+    },
+}
+
 impl RecvError {
     /// The number under which others on the bus are told, if it concerns them.
     #[must_use]
     pub fn fault(&self) -> Option<FaultCode> {
         match self {
             Self::Expired { .. } => Some(FaultCode::TtlExpired),
+            Self::Incomplete { .. } => Some(FaultCode::StreamTimeout),
             Self::Frame { source, .. } => Some(source.fault()),
             Self::OtherType { .. } | Self::Decode { .. } => Some(FaultCode::BadSchema),
             Self::Fault(fault) => FaultCode::from_code(fault.code),
@@ -186,6 +253,15 @@ impl PublishError {
             SetError::Removed => Self::Removed,
             SetError::Exhausted => Self::Exhausted,
             SetError::Directory(error) => Self::Directory(error),
+        }
+    }
+}
+
+impl From<LoanError> for PublishError {
+    fn from(error: LoanError) -> Self {
+        match error {
+            LoanError::Set(error) => Self::of(error),
+            LoanError::Mapping(error) => Self::Mapping(error),
         }
     }
 }

@@ -4,15 +4,22 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use super::aligned::AlignedBytes;
 use super::error::{PublishError, RecvError, SubscribeError};
 use super::ids::Ids;
-use super::publisher::{Chunk, Publisher, Sent, Writer};
-use super::received::{Envelope, Received};
-use super::subscriber::{Start, Subscriber};
-use crate::frame::{Frame, Kind};
-use crate::message::{DecodeOwned, Fault, Message, MessageType};
+use super::options::{Start, SubscribeOptions};
+use super::parts;
+use super::publisher::{Chunk, Publisher, Sent, Stamp, Writer};
+use super::receive::Origin;
+use super::received::Received;
+use super::sample::{Sample, Storage};
+use super::subscriber::Subscriber;
+use super::work_queue::WorkQueue;
+use crate::frame;
+use crate::message::{DecodeOwned, Fault, InPlace, Message, MessageType};
 use crate::os::clock;
-use crate::store::{GetError, Location, OpenError, Store};
+use crate::store::pin::PinnedVersion;
+use crate::store::{GetError, Location, OpenError, Store, Version};
 
 /// A bus of messages of type `T`, on a store that any number of processes have open.
 ///
@@ -125,7 +132,12 @@ impl<T: Message> Bus<T> {
         let ts = clock::unix_nanos();
         let id = self.shared.ids.next(ts);
         let mut writer = Writer::new(&self.shared);
-        writer.write(message, self.shared.message_type.fingerprint(), ts, id, Chunk::ONLY)?;
+        let fingerprint = self.shared.message_type.fingerprint();
+        writer.write(message, Stamp { fingerprint, ts, id, chunk: Chunk::ONLY })?;
+        if writer.bytes().len() > self.store.geometry().max_value_size as usize {
+            // It goes in parts.
+            return self.publisher(key)?.publish(message);
+        }
         let version = self.store.set(key, writer.bytes()).map_err(PublishError::of)?;
         Ok(Sent { id, version })
     }
@@ -140,32 +152,14 @@ impl<T: Message> Bus<T> {
     }
 }
 
-impl<T: DecodeOwned> Bus<T> {
-    /// The newest message of a key; `None` if there is none. Never blocks.
-    ///
-    /// # Errors
-    ///
-    /// [`RecvError`]: it is not valid.
-    pub fn get(&self, key: &str) -> Result<Option<Received<T>>, RecvError> {
-        let mut frame = Vec::new();
-        loop {
-            match self.store.get_into(key, &mut frame) {
-                Ok(None) => return Ok(None),
-                Ok(Some(version)) => return self.shared.receive(&self.store, key, version, &mut frame).map(Some),
-                // Removed in between: look again.
-                Err(GetError::Removed) => {}
-                Err(error) => return Err(RecvError::of(error, key)),
-            }
-        }
-    }
-
+impl<T> Bus<T> {
     /// Subscribes to a key, from the next message on. The key is created if there is none: a subscriber may come first.
     ///
     /// # Errors
     ///
     /// [`SubscribeError`]: no key, or no room for it.
     pub fn subscribe(&self, key: &str) -> Result<Subscriber<T>, SubscribeError> {
-        self.subscribe_from(key, Start::Next)
+        self.subscribe_with(key, &SubscribeOptions::new())
     }
 
     /// Subscribes to a key from a message of the caller's choice on.
@@ -174,78 +168,122 @@ impl<T: DecodeOwned> Bus<T> {
     ///
     /// [`SubscribeError`]: no key, or no room for it.
     pub fn subscribe_from(&self, key: &str, start: Start) -> Result<Subscriber<T>, SubscribeError> {
-        Subscriber::new(&self.store, &self.shared, key, start)
-    }
-}
-
-impl Shared {
-    /// Makes a message of what was copied out of the store, if it is a valid one of our type.
-    #[inline]
-    pub(super) fn receive<T: DecodeOwned>(
-        &self,
-        store: &Store,
-        key: &str,
-        version: u64,
-        bytes: &mut [u8],
-    ) -> Result<Received<T>, RecvError> {
-        let rejected = |error| {
-            store.report_parse_failure();
-            error
-        };
-        let key = || key.to_owned();
-        let frame = match Frame::parse_mut(bytes) {
-            Ok(frame) => frame,
-            Err(source) => return Err(rejected(RecvError::Frame { key: key(), version, source })),
-        };
-        check_ttl(&frame)?;
-        if frame.fingerprint() != self.message_type.fingerprint() || frame.encoding() != T::ENCODING {
-            return Err(match self.fault_of(&frame, version) {
-                Some(fault) => RecvError::Fault(Box::new(fault)),
-                None => rejected(RecvError::OtherType {
-                    key: key(),
-                    version,
-                    expected: format!("{}, made of {}", self.message_type, self.message_type.description()),
-                    found: found_type(store, &frame),
-                }),
-            });
-        }
-        match T::decode(frame.payload()) {
-            Ok(message) => Ok(Received::new(message, Envelope::of(&frame, version))),
-            Err(source) => Err(rejected(RecvError::Decode { key: key(), version, source })),
-        }
+        self.subscribe_with(key, &SubscribeOptions::new().start(start))
     }
 
+    /// Subscribes to a key, on these terms.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`]: no key, no room for it, or no room for one more lossless subscriber of it.
+    pub fn subscribe_with(&self, key: &str, options: &SubscribeOptions) -> Result<Subscriber<T>, SubscribeError> {
+        Subscriber::new(&self.store, &self.shared, key, options)
+    }
+
+    /// Joins the workers of a key, each of whose messages goes to one of them. Makes the key a work queue, and creates it, if need be:
+    /// then from the oldest message on that is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`]: no key, or no room for it.
+    pub fn work_queue(&self, key: &str) -> Result<WorkQueue<T>, SubscribeError> {
+        WorkQueue::new(&self.store, &self.shared, key)
+    }
+
+    fn origin<'a>(&'a self, key: &'a str, version: u64) -> Origin<'a> {
+        Origin { shared: &self.shared, store: &self.store, key, version }
+    }
+
+    /// The newest message that is complete, where the newest version is a part of one.
     #[cold]
-    fn fault_of(&self, frame: &Frame<'_>, version: u64) -> Option<Received<Fault>> {
-        if frame.kind() != Kind::Error || frame.fingerprint() != self.fault_fingerprint {
-            return None;
+    fn newest_whole(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, RecvError> {
+        loop {
+            let slot = self.store.slot(key).map_err(|error| RecvError::Declare(error.into()))?;
+            match parts::newest_whole(&slot) {
+                // Removed in between: look again.
+                Err(GetError::Removed) => {}
+                newest => return newest.map_err(|error| RecvError::of(error, key)),
+            }
         }
-        let fault = crate::message::Decode::decode(frame.payload()).ok()?;
-        Some(Received::new(fault, Envelope::of(frame, version)))
     }
 }
 
-#[inline]
-fn check_ttl(frame: &Frame<'_>) -> Result<(), RecvError> {
-    let Some(ttl) = frame.ttl() else { return Ok(()) };
-    let ttl = std::time::Duration::from_millis(ttl.into());
-    // A sender whose clock is ahead is not late.
-    let age = std::time::Duration::from_nanos(clock::unix_nanos().saturating_sub(frame.ts()));
-    if age <= ttl {
-        return Ok(());
+impl<T: DecodeOwned> Bus<T> {
+    /// The newest message of a key; `None` if there is none. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]: it is not valid.
+    pub fn get(&self, key: &str) -> Result<Option<Received<T>>, RecvError> {
+        let mut bytes = Vec::new();
+        let Some(version) = self.store.get_into(key, &mut bytes).map_err(|error| RecvError::of(error, key))? else {
+            return Ok(None);
+        };
+        let origin = self.origin(key, version);
+        let frame = origin.parse(&mut bytes)?;
+        if !frame.is_part() {
+            return origin.message(&frame).map(Some);
+        }
+        let Some((version, mut bytes)) = self.newest_whole(key)? else {
+            return Ok(None);
+        };
+        let origin = self.origin(key, version);
+        origin.message(&origin.parse(&mut bytes)?).map(Some)
     }
-    Err(RecvError::Expired { id: frame.id(), from: frame.from().to_owned(), age, ttl })
 }
 
-fn found_type(store: &Store, frame: &Frame<'_>) -> String {
-    let fingerprint = frame.fingerprint();
-    match store.recall_schema(fingerprint) {
-        Some(summary) => format!("{summary}, fingerprint {fingerprint:016x}, from {}", frame.from()),
-        None => format!(
-            "a type unknown to this store ({}, fingerprint {fingerprint:016x}), from {}",
-            frame.encoding(),
-            frame.from()
-        ),
+impl<T: InPlace> Bus<T> {
+    /// The newest message of a key, to be read in place; `None` if there is none. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]: it is not valid.
+    pub fn sample(&self, key: &str) -> Result<Option<Sample<T>>, RecvError> {
+        loop {
+            let Some(slot) = self.store.existing_slot(key)? else {
+                return Ok(None);
+            };
+            let pinned = match slot.pin() {
+                Ok(Some(pinned)) => pinned,
+                Ok(None) => return Ok(None),
+                // Removed in between: look again.
+                Err(GetError::Removed) => continue,
+                Err(error) => return Err(RecvError::of(error, key)),
+            };
+            if !frame::is_part(&pinned) {
+                return self.origin(key, pinned.version()).sample(Storage::Pinned(pinned)).map(Some);
+            }
+            let Some((version, bytes)) = self.newest_whole(key)? else {
+                return Ok(None);
+            };
+            let copy = Storage::Copied(AlignedBytes::copy_of(&bytes));
+            return self.origin(key, version).sample(copy).map(Some);
+        }
+    }
+
+    /// This version of a key, to be read in place; `None` if it is not kept, or was not published yet. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]: it is not valid, or a part of a message that is larger than a cell.
+    pub fn sample_version(&self, key: &str, version: u64) -> Result<Option<Sample<T>>, RecvError> {
+        let Some(slot) = self.store.existing_slot(key)? else {
+            return Ok(None);
+        };
+        let storage = match slot.try_pin(version) {
+            Ok(PinnedVersion::Pinned(pinned)) => Storage::Pinned(pinned),
+            Ok(PinnedVersion::NotYet | PinnedVersion::Gone) | Err(GetError::Removed) => return Ok(None),
+            Ok(PinnedVersion::Claimed) => {
+                let mut bytes = Vec::new();
+                match slot.get_version_into(version, &mut bytes) {
+                    Ok(Version::Copied) => Storage::Copied(AlignedBytes::copy_of(&bytes)),
+                    Ok(Version::NotYet | Version::Gone) | Err(GetError::Removed) => return Ok(None),
+                    Err(error) => return Err(RecvError::of(error, key)),
+                }
+            }
+            Err(error) => return Err(RecvError::of(error, key)),
+        };
+        self.origin(key, version).sample(storage).map(Some)
     }
 }
 

@@ -10,10 +10,14 @@ use uuid::Uuid;
 use super::error::PublishError;
 use super::handle::Shared;
 use super::ids::Ids;
-use crate::frame::{self, Outgoing};
-use crate::message::{Fault, Message};
+use super::loan::{self, Loan, LoanUninit};
+use super::parts;
+use crate::frame::{self, Encoding, Outgoing, WriteError};
+use crate::message::{Fault, Message, Plain};
 use crate::os::clock;
-use crate::store::{SetError, Slot, Store};
+use crate::store::loan::Lending;
+use crate::store::wait::Deadline;
+use crate::store::{self, LoanError, SetError, Slot, Store};
 
 /// How often a key that others keep removing is declared again for one publish.
 const ATTEMPTS: usize = 1000;
@@ -30,6 +34,9 @@ pub struct Sent {
 
 /// Publishes messages under one key, with envelopes of its own making. Keeps the key's slot and a buffer, so that a publish
 /// allocates nothing once the buffer has grown.
+///
+/// A message that is larger than a cell goes in parts, and comes back as one message. It may have as many as the store keeps versions of
+/// a key; more only with a timeout, on a key with lossless subscribers; and on a work queue it must fit into a cell.
 ///
 /// If the key is removed, the next publish creates it anew.
 ///
@@ -54,7 +61,7 @@ pub struct Sent {
 pub struct Publisher<T> {
     store: Store,
     slot: Slot,
-    key: String,
+    key: Arc<str>,
     ids: Ids,
     writer: Writer,
     message: PhantomData<fn(&T)>,
@@ -72,15 +79,29 @@ impl Chunk {
     pub(super) const ONLY: Self = Self { seq: 0, eof: true };
 }
 
-/// Makes frames: the parts of an envelope that stay, and the buffer.
+/// Makes frames, one after the other, in one buffer.
 pub(super) struct Writer {
+    sender: Sender,
+    frame: Vec<u8>,
+}
+
+/// The parts of an envelope that stay.
+struct Sender {
     shared: Arc<Shared>,
     /// Empty: that of the bus.
     from: String,
     to: String,
     trace: String,
     ttl: Option<u32>,
-    frame: Vec<u8>,
+}
+
+/// What a message is sent as, beside its content.
+#[derive(Clone, Copy)]
+pub(super) struct Stamp {
+    pub(super) fingerprint: u64,
+    pub(super) ts: u64,
+    pub(super) id: Uuid,
+    pub(super) chunk: Chunk,
 }
 
 impl<T: Message> Publisher<T> {
@@ -88,7 +109,7 @@ impl<T: Message> Publisher<T> {
         Ok(Self {
             slot: store.slot(key)?,
             store: store.clone(),
-            key: key.to_owned(),
+            key: key.into(),
             ids: Ids::new(),
             writer: Writer::new(shared),
             message: PhantomData,
@@ -98,35 +119,35 @@ impl<T: Message> Publisher<T> {
     /// The sender's component id, to 255 bytes; program name and process id if none is set.
     #[must_use]
     pub fn from(mut self, component: impl Into<String>) -> Self {
-        self.writer.from = component.into();
+        self.writer.sender.from = component.into();
         self
     }
 
     /// The recipient's component id, to 255 bytes; `*`, for all, if none is set.
     #[must_use]
     pub fn to(mut self, component: impl Into<String>) -> Self {
-        self.writer.to = component.into();
+        self.writer.sender.to = component.into();
         self
     }
 
     /// After how long messages are to be discarded: whole milliseconds, to 49 days. Never, if not set.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.writer.ttl = Some(u32::try_from(ttl.as_millis()).unwrap_or(u32::MAX));
+        self.writer.sender.ttl = Some(u32::try_from(ttl.as_millis()).unwrap_or(u32::MAX));
         self
     }
 
     /// The trace or span that messages belong to, to 255 bytes.
     #[must_use]
     pub fn trace(mut self, trace: impl Into<String>) -> Self {
-        self.writer.trace = trace.into();
+        self.writer.sender.trace = trace.into();
         self
     }
 
     /// Another recipient from now on.
     pub fn set_to(&mut self, component: &str) {
-        self.writer.to.clear();
-        self.writer.to.push_str(component);
+        self.writer.sender.to.clear();
+        self.writer.sender.to.push_str(component);
     }
 
     /// The key that it publishes under.
@@ -144,9 +165,49 @@ impl<T: Message> Publisher<T> {
     /// [`PublishError`]; nothing was published then.
     #[inline]
     pub fn publish(&mut self, message: &T) -> Result<Sent, PublishError> {
+        self.publish_within(message, Deadline::Now)
+    }
+
+    /// As [`publish`](Self::publish), and waits for a cell, at most for `timeout`, while none may be overwritten: until lossless
+    /// subscribers and workers of a queue have received what they are to receive, and readers have let go of what they have pinned.
+    ///
+    /// Of a message that goes in parts, each part is waited for that long.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]; nothing was published then. (Of a message that goes in parts, some may have been: whoever receives them is told
+    /// that the message is incomplete.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use splinter_bus::bus::SubscribeOptions;
+    /// use splinter_bus::{Bus, PublishError};
+    ///
+    /// # let name = format!("splinter-doc-publish-timeout-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let mut log = bus.subscribe_with("log", &SubscribeOptions::new().lossless())?;
+    /// let mut publisher = bus.publisher("log")?;
+    /// let line = b"line".to_vec();
+    /// while publisher.publish(&line).is_ok() {}
+    /// let waited = publisher.publish_timeout(&line, Duration::from_millis(5));
+    /// assert!(matches!(waited, Err(PublishError::Backpressure(_))));
+    /// log.recv()?;
+    /// publisher.publish_timeout(&line, Duration::from_millis(5))?;
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn publish_timeout(&mut self, message: &T, timeout: Duration) -> Result<Sent, PublishError> {
+        self.publish_within(message, Deadline::after(Some(timeout)))
+    }
+
+    #[inline]
+    fn publish_within(&mut self, message: &T, deadline: Deadline) -> Result<Sent, PublishError> {
         let ts = clock::unix_nanos();
         let id = self.ids.next_mut(ts);
-        self.send(message, self.fingerprint(), ts, id, Chunk::ONLY)
+        let stamp = Stamp { fingerprint: self.fingerprint(), ts, id, chunk: Chunk::ONLY };
+        self.send(message, stamp, deadline)
     }
 
     /// A stream of messages with one id: that of the query that they answer, or one of the caller's own.
@@ -160,48 +221,188 @@ impl<T: Message> Publisher<T> {
     ///
     /// [`PublishError`]; nothing was published then.
     pub fn fault(&mut self, id: Uuid, fault: &Fault) -> Result<Sent, PublishError> {
-        self.send(fault, self.writer.shared.fault_fingerprint, clock::unix_nanos(), id, Chunk::ONLY)
+        let fingerprint = self.writer.sender.shared.fault_fingerprint;
+        let stamp = Stamp { fingerprint, ts: clock::unix_nanos(), id, chunk: Chunk::ONLY };
+        self.send(fault, stamp, Deadline::Now)
     }
 
     #[inline]
-    fn send<M: Message>(
-        &mut self,
-        message: &M,
-        fingerprint: u64,
-        ts: u64,
-        id: Uuid,
-        chunk: Chunk,
-    ) -> Result<Sent, PublishError> {
-        self.writer.write(message, fingerprint, ts, id, chunk)?;
-        match self.slot.set(self.writer.bytes()) {
+    fn send<M: Message>(&mut self, message: &M, stamp: Stamp, deadline: Deadline) -> Result<Sent, PublishError> {
+        self.writer.write(message, stamp)?;
+        let frame = self.writer.bytes();
+        if frame.len() > self.slot.max_len() {
+            return self.send_parts::<M>(stamp, deadline);
+        }
+        let id = stamp.id;
+        match self.slot.set_within(frame, deadline) {
             Ok(version) => Ok(Sent { id, version }),
-            Err(SetError::Removed) => self.declare_and_set(id),
+            Err(SetError::Removed) => {
+                let (version, slot) = publish_frame(&self.store, &self.key, self.writer.bytes())?;
+                self.slot = slot;
+                Ok(Sent { id, version })
+            }
             Err(error) => Err(PublishError::of(error)),
         }
     }
 
-    fn fingerprint(&self) -> u64 {
-        self.writer.shared.message_type.fingerprint()
+    /// Publishes the frame that was written in as many frames as it takes.
+    #[cold]
+    fn send_parts<M: Message>(&mut self, stamp: Stamp, deadline: Deadline) -> Result<Sent, PublishError> {
+        let (len, max) = (self.writer.bytes().len(), self.slot.max_len());
+        let mut envelope = self.writer.sender.part_envelope::<M>(stamp);
+        let overhead = frame::head_len(&envelope)? + parts::PREFIX_LEN;
+        let Some(room) = max.checked_sub(overhead).filter(|&room| room > 0) else {
+            return Err(PublishError::TooLarge { len, max });
+        };
+        let total = u32::try_from(len).map_err(|_| PublishError::TooLarge { len, max })?;
+        let number = self.ids.next_mut(stamp.ts).as_u64_pair().1;
+        let parts = len.div_ceil(room);
+        let mut part = Vec::with_capacity(max);
+        'again: for _ in 0..ATTEMPTS {
+            self.check_parts(len, parts, deadline)?;
+            let mut version = 0;
+            for (seq, bytes) in (0..).zip(self.writer.frame.chunks(room)) {
+                envelope = Outgoing { seq, eof: seq as usize + 1 == parts, ..envelope };
+                frame::write::<PublishError>(&mut part, &envelope, |payload| {
+                    payload.extend_from_slice(&parts::prefix(number, total));
+                    payload.extend_from_slice(bytes);
+                    Ok(())
+                })?;
+                version = match self.slot.set_within(&part, deadline) {
+                    Ok(version) => version,
+                    Err(SetError::Removed) => {
+                        self.slot = self.store.slot(&self.key)?;
+                        continue 'again;
+                    }
+                    Err(error) => return Err(PublishError::of(error)),
+                };
+            }
+            return Ok(Sent { id: stamp.id, version });
+        }
+        Err(PublishError::Removed)
     }
 
-    #[cold]
-    fn declare_and_set(&mut self, id: Uuid) -> Result<Sent, PublishError> {
-        for _ in 0..ATTEMPTS {
-            self.slot = self.store.slot(&self.key)?;
-            match self.slot.set(self.writer.bytes()) {
-                Ok(version) => return Ok(Sent { id, version }),
-                Err(SetError::Removed) => {}
-                Err(error) => return Err(PublishError::of(error)),
-            }
+    /// Whether a message of so many parts can be received, and sent without waiting if nobody wants to wait.
+    fn check_parts(&self, len: usize, parts: usize, deadline: Deadline) -> Result<(), PublishError> {
+        if self.slot.is_queue() {
+            return Err(PublishError::TooLarge { len, max: self.slot.max_len() });
         }
-        Err(PublishError::of(SetError::Removed))
+        let history = self.store.geometry().history;
+        let waits = !matches!(deadline, Deadline::Now) && self.slot.has_lossless();
+        if parts > history as usize && !waits {
+            return Err(PublishError::TooManyParts { len, parts, history });
+        }
+        let cells = self.slot.cells();
+        let room = cells.total().saturating_sub(cells.owed + cells.pinned + cells.in_flight);
+        if matches!(deadline, Deadline::Now) && cells.owed > 0 && (room as usize) < parts {
+            return Err(PublishError::Backpressure(cells));
+        }
+        Ok(())
     }
+
+    fn fingerprint(&self) -> u64 {
+        self.writer.sender.shared.message_type.fingerprint()
+    }
+}
+
+impl<T: Plain> Publisher<T> {
+    /// Room for a message, all zeros, to be written in place and [sent](Loan::send).
+    ///
+    /// The first loan of an open store maps it a second time. Any number of loans may be held, as long as there are cells.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: larger than a cell, no cell, no key, or zeros are no message.
+    pub fn loan_zeroed(&mut self) -> Result<Loan<T>, PublishError> {
+        let (raw, terms) = self.lend(size_of::<T>(), Lending::Zeroed)?;
+        Loan::zeroed(raw, terms)
+    }
+
+    /// Room for a message, whatever is in it, to be [written](LoanUninit::write) in place and sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`loan_zeroed`](Self::loan_zeroed).
+    pub fn loan(&mut self) -> Result<LoanUninit<T>, PublishError> {
+        let (raw, terms) = self.lend(size_of::<T>(), Lending::AsItIs)?;
+        Ok(LoanUninit::new(raw, terms))
+    }
+}
+
+impl Publisher<Vec<u8>> {
+    /// Room for `len` bytes, all zero, to be written in place and [sent](Loan::send).
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: larger than a cell, none at all, no cell, or no key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::Bus;
+    /// # let name = format!("splinter-doc-loan-bytes-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let mut bytes = bus.publisher("k")?.loan_bytes(5)?;
+    /// bytes.copy_from_slice(b"bytes");
+    /// bytes.send()?;
+    /// assert_eq!(bus.sample("k")?.unwrap().payload(), b"bytes");
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn loan_bytes(&mut self, len: usize) -> Result<Loan<[u8]>, PublishError> {
+        let (raw, terms) = self.lend(len, Lending::Zeroed)?;
+        Ok(Loan::bytes(raw, terms))
+    }
+
+    /// Room for `len` bytes, whatever is in it, to be [written](LoanUninit::write) in place and sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`loan_bytes`](Self::loan_bytes).
+    pub fn loan_bytes_uninit(&mut self, len: usize) -> Result<LoanUninit<[u8]>, PublishError> {
+        let (raw, terms) = self.lend(len, Lending::AsItIs)?;
+        Ok(LoanUninit::new(raw, terms))
+    }
+}
+
+impl<T: Message> Publisher<T> {
+    /// A cell with everything in it but the payload of `len` bytes, the time of sending and the checksum.
+    fn lend(&mut self, len: usize, lending: Lending) -> Result<(store::Loan, loan::Terms), PublishError> {
+        let id = self.ids.next_mut(clock::unix_nanos());
+        let stamp = Stamp { fingerprint: self.fingerprint(), ts: 0, id, chunk: Chunk::ONLY };
+        let envelope = self.writer.sender.envelope::<T>(stamp);
+        let head = frame::head_len(&envelope)?;
+        let frame_len = head.checked_add(len).ok_or(WriteError::PayloadTooLong { len })?;
+        let mut raw = loop {
+            match self.slot.loan_within(frame_len, lending, Deadline::Now) {
+                Err(LoanError::Set(SetError::Removed)) => self.slot = self.store.slot(&self.key)?,
+                lent => break lent?,
+            }
+        };
+        frame::write_head(&mut raw, &envelope, len)?;
+        let (store, key) = (self.store.clone(), Arc::clone(&self.key));
+        Ok((raw, loan::Terms { store, key, id, head, summed: T::CHECKSUM }))
+    }
+}
+
+/// Publishes a frame under a key that was removed, which is created anew.
+#[cold]
+pub(super) fn publish_frame(store: &Store, key: &str, frame: &[u8]) -> Result<(u64, Slot), PublishError> {
+    for _ in 0..ATTEMPTS {
+        let slot = store.slot(key)?;
+        match slot.set(frame) {
+            Ok(version) => return Ok((version, slot)),
+            Err(SetError::Removed) => {}
+            Err(error) => return Err(PublishError::of(error)),
+        }
+    }
+    Err(PublishError::Removed)
 }
 
 impl Writer {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         let [from, to, trace] = [const { String::new() }; 3];
-        Self { shared: Arc::clone(shared), from, to, trace, ttl: None, frame: Vec::new() }
+        Self { sender: Sender { shared: Arc::clone(shared), from, to, trace, ttl: None }, frame: Vec::new() }
     }
 
     /// The frame that was written last.
@@ -211,28 +412,35 @@ impl Writer {
     }
 
     #[inline]
-    pub(super) fn write<M: Message>(
-        &mut self,
-        message: &M,
-        fingerprint: u64,
-        ts: u64,
-        id: Uuid,
-        chunk: Chunk,
-    ) -> Result<(), PublishError> {
-        let envelope = Outgoing {
+    pub(super) fn write<M: Message>(&mut self, message: &M, stamp: Stamp) -> Result<(), PublishError> {
+        let envelope = self.sender.envelope::<M>(stamp);
+        frame::write(&mut self.frame, &envelope, |payload| message.encode(payload).map_err(PublishError::from))
+    }
+}
+
+impl Sender {
+    #[inline]
+    fn envelope<M: Message>(&self, stamp: Stamp) -> Outgoing<'_> {
+        Outgoing {
             kind: M::KIND,
             encoding: M::ENCODING,
-            fingerprint,
-            id,
-            ts,
+            fingerprint: stamp.fingerprint,
+            id: stamp.id,
+            ts: stamp.ts,
             ttl: self.ttl,
-            seq: chunk.seq,
-            eof: chunk.eof,
+            seq: stamp.chunk.seq,
+            eof: stamp.chunk.eof,
+            summed: M::CHECKSUM,
+            part: false,
             from: if self.from.is_empty() { &self.shared.from } else { &self.from },
             to: &self.to,
             trace: &self.trace,
-        };
-        frame::write(&mut self.frame, &envelope, |payload| message.encode(payload).map_err(PublishError::from))
+        }
+    }
+
+    /// The envelope of the parts of a message.
+    fn part_envelope<M: Message>(&self, stamp: Stamp) -> Outgoing<'_> {
+        Outgoing { encoding: Encoding::Raw, summed: false, part: true, ..self.envelope::<M>(stamp) }
     }
 }
 
@@ -268,7 +476,8 @@ impl<T: Message> Stream<'_, T> {
     }
 
     fn publish(&mut self, message: &T, chunk: Chunk) -> Result<Sent, PublishError> {
-        self.publisher.send(message, self.publisher.fingerprint(), clock::unix_nanos(), self.id, chunk)
+        let stamp = Stamp { fingerprint: self.publisher.fingerprint(), ts: clock::unix_nanos(), id: self.id, chunk };
+        self.publisher.send(message, stamp, Deadline::Now)
     }
 
     /// How many messages were sent.

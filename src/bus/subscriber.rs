@@ -3,30 +3,30 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use super::aligned::AlignedBytes;
 use super::error::{RecvError, SubscribeError};
 use super::handle::Shared;
+use super::options::{Start, SubscribeOptions};
+use super::parts::Assembler;
+use super::receive::Origin;
 use super::received::Received;
-use crate::message::DecodeOwned;
+use super::sample::{Sample, Storage};
+use crate::frame::{self, Frame};
+use crate::message::{DecodeOwned, InPlace};
 use crate::store::directory::LONGEST_WAIT;
+use crate::store::error::LosslessError;
+use crate::store::lossless::{Begin, Lossless};
+use crate::store::pin::PinnedVersion;
 use crate::store::wait::{Deadline, Spin};
 use crate::store::{DirectoryError, GetError, Slot, SlotError, Store, Version};
 
-/// Where a subscriber begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Start {
-    /// At the next message that is published.
-    #[default]
-    Next,
-    /// At the newest message, if there is one; else at the next.
-    Newest,
-    /// At the oldest message that is still kept; else at the next.
-    Oldest,
-}
+/// When to look again whether a key that was removed can be declared, while somebody else has the directory of keys.
+const DECLARE_AGAIN: Duration = Duration::from_millis(10);
 
 /// Receives the messages of one key, in order, each once. Says how many it missed when publishers are faster by more than
-/// the store's history.
+/// the store's history; or, if it is [lossless](SubscribeOptions::lossless), has them wait.
 ///
 /// As an iterator, it waits for the next message for ever and never ends.
 ///
@@ -61,6 +61,9 @@ pub struct Subscriber<T> {
     key: String,
     /// The version to be received next.
     next: u64,
+    lossless: Option<Lossless>,
+    /// Messages that came in parts, as far as they came.
+    parts: Assembler,
     frame: Vec<u8>,
     spin: Spin,
     /// The key was removed, and that was reported: declare it again.
@@ -68,34 +71,82 @@ pub struct Subscriber<T> {
     message: PhantomData<fn() -> T>,
 }
 
-impl<T: DecodeOwned> Subscriber<T> {
-    pub(super) fn new(store: &Store, shared: &Arc<Shared>, key: &str, start: Start) -> Result<Self, SubscribeError> {
+/// What the next version turned out to be.
+enum Next<T> {
+    Message(T),
+    /// It was not published yet.
+    NotYet,
+    /// It was passed: a part of a message that is not complete, for one.
+    Passed,
+}
+
+impl<T> Subscriber<T> {
+    pub(super) fn new(
+        store: &Store,
+        shared: &Arc<Shared>,
+        key: &str,
+        options: &SubscribeOptions,
+    ) -> Result<Self, SubscribeError> {
         loop {
             let slot = store.slot(key)?;
-            let first = slot.first_version();
-            let next = match start {
-                Start::Next => Ok(slot.version() + 1),
-                Start::Newest => Ok(slot.version().max(first)),
-                Start::Oldest => slot.oldest_from(first).map(|oldest| oldest.unwrap_or(first)),
+            let begin = match options.start {
+                Start::Next => Begin::Next,
+                Start::Newest => Begin::Newest,
+                Start::Oldest | Start::Time(_) => Begin::Oldest,
+                Start::Version(version) => Begin::At(version),
             };
-            let next = match next {
-                Ok(next) => next,
+            let lossless = match options.lossless.then(|| Lossless::new(&slot, begin)).transpose() {
+                Ok(lossless) => lossless,
                 // Removed in between: as if it had been before.
-                Err(GetError::Removed) => continue,
-                Err(_) => return Err(SubscribeError::Damaged),
+                Err(LosslessError::Removed) => continue,
+                Err(LosslessError::TooMany { max }) => return Err(SubscribeError::TooManyLossless { max }),
             };
-            return Ok(Self {
+            let next = match &lossless {
+                Some(lossless) => Ok(lossless.version()),
+                None => slot.begin(begin),
+            };
+            let mut subscriber = Self {
                 slot,
-                next,
+                next: match next {
+                    Ok(next) => next,
+                    Err(GetError::Removed) => continue,
+                    Err(_) => return Err(SubscribeError::Damaged),
+                },
+                lossless,
                 store: store.clone(),
                 shared: Arc::clone(shared),
                 key: key.to_owned(),
+                parts: Assembler::new(options.part_timeout),
                 frame: Vec::new(),
                 spin: Spin::default(),
                 removed: false,
                 message: PhantomData,
-            });
+            };
+            if let Start::Time(time) = options.start {
+                let nanos = time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+                match subscriber.skip_to_time(u64::try_from(nanos).unwrap_or(u64::MAX)) {
+                    Ok(()) => {}
+                    Err(GetError::Removed) => continue,
+                    Err(_) => return Err(SubscribeError::Damaged),
+                }
+            }
+            return Ok(subscriber);
         }
+    }
+
+    /// Passes what was sent earlier.
+    fn skip_to_time(&mut self, nanos: u64) -> Result<(), GetError> {
+        let newest = self.slot.version();
+        while self.next <= newest {
+            // What is no frame tells no time: it is received, and told of.
+            if self.slot.get_version_into(self.next, &mut self.frame)? == Version::Copied
+                && Frame::parse(&self.frame).map_or(true, |frame| frame.ts() >= nanos)
+            {
+                break;
+            }
+            self.pass();
+        }
+        Ok(())
     }
 
     /// The key that it receives from.
@@ -110,6 +161,134 @@ impl<T: DecodeOwned> Subscriber<T> {
         self.slot.version() >= self.next
     }
 
+    /// The version that is to be received next.
+    #[must_use]
+    pub fn next_version(&self) -> u64 {
+        self.next
+    }
+
+    /// What those sleep on who wait for it.
+    pub(super) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// Whether there is something to receive, or to be told.
+    pub(super) fn is_ready(&self) -> bool {
+        self.removed
+            || self.is_behind()
+            || !self.slot.exists()
+            || self.look_again().is_some_and(|at| at <= Instant::now())
+    }
+
+    /// When to look again although nothing was published.
+    pub(super) fn look_again(&self) -> Option<Instant> {
+        if self.removed { Some(Instant::now() + DECLARE_AGAIN) } else { self.parts.deadline() }
+    }
+
+    /// The version that was to be received was.
+    #[inline]
+    fn pass(&mut self) {
+        self.next += 1;
+        if let Some(lossless) = &mut self.lossless {
+            lossless.move_to(self.next);
+        }
+    }
+
+    /// Receives the next message by `look`, which looks at the next version.
+    #[inline]
+    fn try_next<R>(
+        &mut self,
+        mut look: impl FnMut(&mut Self) -> Result<Next<R>, RecvError>,
+    ) -> Result<Option<R>, RecvError> {
+        if self.removed && !self.declare_again(Duration::ZERO)? {
+            return Ok(None);
+        }
+        loop {
+            match look(self)? {
+                Next::Message(message) => return Ok(Some(message)),
+                Next::NotYet => return self.parts.overdue().map_or(Ok(None), Err),
+                Next::Passed => {}
+            }
+        }
+    }
+
+    /// As [`try_next`](Self::try_next), and waits.
+    #[inline]
+    fn next_until<R>(
+        &mut self,
+        deadline: Deadline,
+        mut look: impl FnMut(&mut Self) -> Result<Next<R>, RecvError>,
+    ) -> Result<Option<R>, RecvError> {
+        loop {
+            if self.removed && !self.declare_again(deadline.left().unwrap_or_default().min(LONGEST_WAIT))? {
+                return Ok(None);
+            }
+            if let Some(received) = self.try_next(&mut look)? {
+                return Ok(Some(received));
+            }
+            let until = deadline.or_earlier(self.parts.deadline());
+            match self.slot.wait(self.next - 1, until, &mut self.spin) {
+                Ok(Some(_)) => {}
+                Ok(None) if deadline.left().is_none() => return Ok(None),
+                Ok(None) => {}
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+    }
+
+    /// Goes on to what is still there, and tells how much is not.
+    #[cold]
+    fn skip_what_is_gone<R>(&mut self) -> Result<Next<R>, RecvError> {
+        let oldest = match self.slot.oldest_from(self.next) {
+            Ok(oldest) => oldest.unwrap_or_else(|| self.slot.version() + 1),
+            Err(error) => return Err(self.lost(error)),
+        };
+        let missed = oldest.saturating_sub(self.next);
+        self.next = oldest.max(self.next);
+        if let Some(lossless) = &mut self.lossless {
+            lossless.move_to(self.next);
+        }
+        if missed == 0 { Ok(Next::Passed) } else { Err(RecvError::Lagged(missed)) }
+    }
+
+    #[cold]
+    fn lost(&mut self, error: GetError) -> RecvError {
+        match error {
+            GetError::Removed => {
+                self.removed = true;
+                self.parts.clear();
+            }
+            GetError::Lost => self.next = self.slot.version() + 1,
+            _ => {}
+        }
+        RecvError::of(error, &self.key)
+    }
+
+    /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
+    #[cold]
+    fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
+        let slot = match self.store.slot_within(&self.key, patience) {
+            Ok(slot) => slot,
+            Err(SlotError::Directory(DirectoryError::Busy { .. })) => return Ok(false),
+            Err(error) => return Err(RecvError::Declare(error.into())),
+        };
+        if self.lossless.is_some() {
+            match Lossless::new(&slot, Begin::Oldest) {
+                Ok(lossless) => self.lossless = Some(lossless),
+                Err(LosslessError::Removed) => return Ok(false),
+                Err(LosslessError::TooMany { max }) => {
+                    return Err(RecvError::Declare(SubscribeError::TooManyLossless { max }));
+                }
+            }
+        }
+        self.next = slot.first_version();
+        self.slot = slot;
+        self.removed = false;
+        Ok(true)
+    }
+}
+
+impl<T: DecodeOwned> Subscriber<T> {
     /// The next message; waits for it, for ever if need be. Spins briefly, then sleeps.
     ///
     /// # Errors
@@ -118,7 +297,7 @@ impl<T: DecodeOwned> Subscriber<T> {
     #[inline]
     pub fn recv(&mut self) -> Result<Received<T>, RecvError> {
         loop {
-            if let Some(received) = self.recv_until(Deadline::Never)? {
+            if let Some(received) = self.next_until(Deadline::Never, Self::look)? {
                 return Ok(received);
             }
         }
@@ -130,7 +309,7 @@ impl<T: DecodeOwned> Subscriber<T> {
     ///
     /// [`RecvError`]; the next call goes on behind what it tells of.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Received<T>>, RecvError> {
-        self.recv_until(Deadline::after(Some(timeout)))
+        self.next_until(Deadline::after(Some(timeout)), Self::look)
     }
 
     /// The next message; `None` if it was not published yet. Never blocks.
@@ -140,71 +319,91 @@ impl<T: DecodeOwned> Subscriber<T> {
     /// [`RecvError`]; the next call goes on behind what it tells of.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Received<T>>, RecvError> {
-        if self.removed && !self.declare_again(Duration::ZERO)? {
-            return Ok(None);
-        }
+        self.try_next(Self::look)
+    }
+
+    #[inline]
+    fn look(&mut self) -> Result<Next<Received<T>>, RecvError> {
         match self.slot.get_version_into(self.next, &mut self.frame) {
-            Ok(Version::NotYet) => Ok(None),
+            Ok(Version::NotYet) => Ok(Next::NotYet),
             Ok(Version::Copied) => {
                 let version = self.next;
-                self.next += 1;
-                self.shared.receive(&self.store, &self.key, version, &mut self.frame).map(Some)
+                self.pass();
+                let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
+                let frame = origin.parse(&mut self.frame)?;
+                if !frame.is_part() {
+                    return origin.message(&frame).map(Next::Message);
+                }
+                let Some(mut whole) = self.parts.accept(&frame)? else {
+                    return Ok(Next::Passed);
+                };
+                let frame = origin.parse(&mut whole)?;
+                origin.message(&frame).map(Next::Message)
             }
             Ok(Version::Gone) => self.skip_what_is_gone(),
             Err(error) => Err(self.lost(error)),
         }
     }
+}
+
+impl<T: InPlace> Subscriber<T> {
+    /// The next message, to be read in place; waits for it, for ever if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]; the next call goes on behind what it tells of.
+    #[inline]
+    pub fn recv_sample(&mut self) -> Result<Sample<T>, RecvError> {
+        loop {
+            if let Some(sample) = self.next_until(Deadline::Never, Self::look_in_place)? {
+                return Ok(sample);
+            }
+        }
+    }
+
+    /// The next message, to be read in place; `None` if there is none within `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]; the next call goes on behind what it tells of.
+    pub fn recv_sample_timeout(&mut self, timeout: Duration) -> Result<Option<Sample<T>>, RecvError> {
+        self.next_until(Deadline::after(Some(timeout)), Self::look_in_place)
+    }
+
+    /// The next message, to be read in place; `None` if it was not published yet. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]; the next call goes on behind what it tells of.
+    #[inline]
+    pub fn try_recv_sample(&mut self) -> Result<Option<Sample<T>>, RecvError> {
+        self.try_next(Self::look_in_place)
+    }
 
     #[inline]
-    fn recv_until(&mut self, deadline: Deadline) -> Result<Option<Received<T>>, RecvError> {
-        loop {
-            if self.removed && !self.declare_again(deadline.left().unwrap_or_default().min(LONGEST_WAIT))? {
-                return Ok(None);
-            }
-            if let Some(received) = self.try_recv()? {
-                return Ok(Some(received));
-            }
-            match self.slot.wait(self.next - 1, deadline, &mut self.spin) {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(None),
+    fn look_in_place(&mut self) -> Result<Next<Sample<T>>, RecvError> {
+        let version = self.next;
+        let storage = match self.slot.try_pin(version) {
+            Ok(PinnedVersion::NotYet) => return Ok(Next::NotYet),
+            Ok(PinnedVersion::Gone) => return self.skip_what_is_gone(),
+            Ok(PinnedVersion::Pinned(pinned)) => Storage::Pinned(pinned),
+            Ok(PinnedVersion::Claimed) => match self.slot.get_version_into(version, &mut self.frame) {
+                Ok(Version::Copied) => Storage::Copied(AlignedBytes::copy_of(&self.frame)),
+                Ok(Version::NotYet | Version::Gone) => return self.skip_what_is_gone(),
                 Err(error) => return Err(self.lost(error)),
-            }
-        }
-    }
-
-    /// Goes on to what is still there, and tells how much is not.
-    #[cold]
-    fn skip_what_is_gone(&mut self) -> Result<Option<Received<T>>, RecvError> {
-        let oldest = match self.slot.oldest_from(self.next) {
-            Ok(oldest) => oldest.unwrap_or_else(|| self.slot.version() + 1),
+            },
             Err(error) => return Err(self.lost(error)),
         };
-        let missed = oldest.saturating_sub(self.next);
-        self.next = oldest.max(self.next);
-        if missed == 0 { Ok(None) } else { Err(RecvError::Lagged(missed)) }
-    }
-
-    #[cold]
-    fn lost(&mut self, error: GetError) -> RecvError {
-        match error {
-            GetError::Removed => self.removed = true,
-            GetError::Lost => self.next = self.slot.version() + 1,
-            _ => {}
+        self.pass();
+        let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
+        if !frame::is_part(storage.as_slice()) {
+            return origin.sample(storage).map(Next::Message);
         }
-        RecvError::of(error, &self.key)
-    }
-
-    /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
-    #[cold]
-    fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
-        self.slot = match self.store.slot_within(&self.key, patience) {
-            Ok(slot) => slot,
-            Err(SlotError::Directory(DirectoryError::Busy { .. })) => return Ok(false),
-            Err(error) => return Err(RecvError::Declare(error.into())),
+        let frame = origin.parse_in_place(storage.as_slice())?;
+        let Some(whole) = self.parts.accept(&frame)? else {
+            return Ok(Next::Passed);
         };
-        self.next = self.slot.first_version();
-        self.removed = false;
-        Ok(true)
+        origin.sample(Storage::Copied(AlignedBytes::copy_of(&whole))).map(Next::Message)
     }
 }
 

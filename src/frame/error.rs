@@ -49,6 +49,11 @@ pub enum FrameError {
         /// The checksum of the frame.
         found: u32,
     },
+    /// There is no checksum, and the type of the message wants one.
+    #[error(
+        "the frame has no checksum, and messages of this type have one: their publisher's type was declared otherwise"
+    )]
+    Unsummed,
     /// The payload begins where it cannot.
     #[error("the payload cannot begin at byte {offset} when names of {names} bytes follow the header")]
     PayloadOffset {

@@ -14,11 +14,17 @@ pub const VERSION: u8 = 1;
 /// "SB".
 pub(super) const MAGIC: u16 = u16::from_le_bytes(*b"SB");
 /// The payload begins at a multiple of this, so that plain messages can be read in place.
-pub(super) const PAYLOAD_ALIGN: usize = 16;
+pub(crate) const PAYLOAD_ALIGN: usize = 16;
 /// The last chunk of its stream.
 pub(super) const FLAG_EOF: u8 = 1;
 /// The ttl counts.
 pub(super) const FLAG_TTL: u8 = 2;
+/// Nobody took a checksum.
+pub(super) const FLAG_UNSUMMED: u8 = 4;
+/// The payload is a part of a frame that is larger than a cell.
+pub(super) const FLAG_PART: u8 = 8;
+/// Where the time of sending is.
+pub(super) const TS_AT: usize = 32;
 /// Where the length of the payload is.
 pub(super) const PAYLOAD_LEN_AT: usize = 48;
 /// Where the checksum is.
@@ -49,6 +55,7 @@ pub(super) struct Header {
 
 const _: () = {
     assert!(size_of::<Header>() == HEADER_LEN);
+    assert!(std::mem::offset_of!(Header, ts) == TS_AT);
     assert!(std::mem::offset_of!(Header, payload_len) == PAYLOAD_LEN_AT);
     assert!(std::mem::offset_of!(Header, crc) == CRC_AT);
 };

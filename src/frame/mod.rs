@@ -6,7 +6,7 @@
 //! | 2 | 1 | frame version, 1 |
 //! | 3 | 1 | [`Kind`] |
 //! | 4 | 1 | [`Encoding`] |
-//! | 5 | 1 | flags: bit 0 eof, bit 1 has-ttl; readers ignore the others |
+//! | 5 | 1 | flags: bit 0 eof, bit 1 has-ttl, bit 2 no checksum, bit 3 part of a larger frame; readers ignore the others |
 //! | 6 | 2 | offset of the payload: header, names, padding to 16 |
 //! | 8 | 8 | schema fingerprint |
 //! | 16 | 16 | id |
@@ -14,12 +14,16 @@
 //! | 40 | 4 | ttl in milliseconds |
 //! | 44 | 4 | chunk number |
 //! | 48 | 4 | length of the payload |
-//! | 52 | 4 | CRC-32 of the whole frame with this field zero |
+//! | 52 | 4 | CRC-32 of the whole frame with this field zero; zero if there is no checksum |
 //! | 56 | 3 | lengths of `from`, `to`, `trace` |
 //! | 59 | 5 | zero |
 //! | 64 | | `from`, `to`, `trace`, padding to 16, payload |
 //!
 //! All numbers are little-endian. A frame without a `to` is addressed to all: `*`.
+//!
+//! A frame that does not fit into a cell travels in parts, which are frames themselves: same kind, fingerprint, id and names, without a
+//! checksum, `seq` counting the parts from 0, `eof` on the last. Their encoding is raw; their payload is 16 bytes (a number that all
+//! parts of one frame share: 8; the length of the whole frame: 4; zero: 4), then that part of the frame's bytes.
 
 mod error;
 mod fault_code;
@@ -30,7 +34,10 @@ mod write;
 
 pub use error::{FrameError, NameField, WriteError};
 pub use fault_code::{FaultCode, Recovery};
+pub(crate) use header::PAYLOAD_ALIGN;
 pub use header::{HEADER_LEN, MAX_NAME_LEN, VERSION};
 pub use kind::{Encoding, Kind};
 pub use read::Frame;
+pub(crate) use read::is_part;
 pub use write::{Outgoing, write};
+pub(crate) use write::{head_len, seal, write_head};

@@ -4,7 +4,10 @@ use uuid::Uuid;
 use zerocopy::FromBytes;
 
 use super::error::{FrameError, NameField};
-use super::header::{FLAG_EOF, FLAG_TTL, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum, checksum_mut};
+use super::header::{
+    FLAG_EOF, FLAG_PART, FLAG_TTL, FLAG_UNSUMMED, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum,
+    checksum_mut,
+};
 use super::kind::{Encoding, Kind};
 
 /// A frame whose every field was checked.
@@ -28,27 +31,27 @@ impl<'a> Frame<'a> {
     ///
     /// [`FrameError`]: what is wrong with the bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
-        Self::check_version(bytes)?;
-        Self::parse_summed(bytes, checksum(bytes))
+        let summed = Self::check_version(bytes)?;
+        Self::parse_summed(bytes, if summed { checksum(bytes) } else { 0 })
     }
 
     /// As [`parse`](Self::parse), of bytes that may be changed for a moment: the checksum is taken in one go, which for
     /// small frames is half of the cost.
     #[inline]
     pub(crate) fn parse_mut(bytes: &'a mut [u8]) -> Result<Self, FrameError> {
-        Self::check_version(bytes)?;
-        let sum = checksum_mut(bytes);
+        let summed = Self::check_version(bytes)?;
+        let sum = if summed { checksum_mut(bytes) } else { 0 };
         Self::parse_summed(bytes, sum)
     }
 
-    /// Another version may be laid out in another way, so nothing else is looked at before it.
+    /// Another version may be laid out in another way, so nothing else is looked at before it. Whether there is a checksum.
     #[inline]
-    fn check_version(bytes: &[u8]) -> Result<(), FrameError> {
+    fn check_version(bytes: &[u8]) -> Result<bool, FrameError> {
         let Ok((header, _)) = Header::ref_from_prefix(bytes) else {
             return Err(FrameError::TooShort { len: bytes.len() });
         };
         match (header.magic.get(), header.version) {
-            (MAGIC, VERSION) => Ok(()),
+            (MAGIC, VERSION) => Ok(header.flags & FLAG_UNSUMMED == 0),
             (MAGIC, 0) => Err(FrameError::NoVersion),
             (MAGIC, found) => Err(FrameError::NewerVersion { found }),
             (found, _) => Err(FrameError::Magic { found }),
@@ -144,6 +147,18 @@ impl<'a> Frame<'a> {
         self.header.flags & FLAG_EOF != 0
     }
 
+    /// Whether it carries a checksum, which was that of its bytes.
+    #[must_use]
+    pub fn is_summed(&self) -> bool {
+        self.header.flags & FLAG_UNSUMMED == 0
+    }
+
+    /// Whether it carries a part of a frame that is larger than a cell.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        self.header.flags & FLAG_PART != 0
+    }
+
     /// The sender.
     #[must_use]
     pub fn from(&self) -> &'a str {
@@ -173,6 +188,12 @@ impl<'a> Frame<'a> {
     pub fn payload(&self) -> &'a [u8] {
         self.payload
     }
+}
+
+/// Whether bytes say of themselves that they are a part of a larger frame. Nothing else of them was checked.
+#[inline]
+pub(crate) fn is_part(bytes: &[u8]) -> bool {
+    Header::ref_from_prefix(bytes).is_ok_and(|(header, _)| header.flags & FLAG_PART != 0)
 }
 
 #[inline]

@@ -5,7 +5,8 @@ use zerocopy::IntoBytes;
 
 use super::error::{NameField, WriteError};
 use super::header::{
-    CRC_AT, FLAG_EOF, FLAG_TTL, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN, PAYLOAD_ALIGN, PAYLOAD_LEN_AT, VERSION,
+    CRC_AT, FLAG_EOF, FLAG_PART, FLAG_TTL, FLAG_UNSUMMED, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN, PAYLOAD_ALIGN,
+    PAYLOAD_LEN_AT, TS_AT, VERSION,
 };
 use super::kind::{Encoding, Kind};
 
@@ -28,6 +29,10 @@ pub struct Outgoing<'a> {
     pub seq: u32,
     /// Whether it is the last chunk.
     pub eof: bool,
+    /// Whether it carries a checksum.
+    pub summed: bool,
+    /// Whether it carries a part of a frame that is larger than a cell.
+    pub part: bool,
     /// The sender, to 255 bytes.
     pub from: &'a str,
     /// The recipient, to 255 bytes; empty or `*` for all.
@@ -47,54 +52,133 @@ pub fn write<E: From<WriteError>>(
     envelope: &Outgoing<'_>,
     payload: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let to = if envelope.to == "*" { "" } else { envelope.to };
-    let from_len = name_len(NameField::From, envelope.from)?;
-    let to_len = name_len(NameField::To, to)?;
-    let trace_len = name_len(NameField::Trace, envelope.trace)?;
-    let names = usize::from(from_len) + usize::from(to_len) + usize::from(trace_len);
-    let payload_offset = (HEADER_LEN + names).next_multiple_of(PAYLOAD_ALIGN);
-    let (id_high, id_low) = envelope.id.as_u64_pair();
-    let header = Header {
-        magic: MAGIC.into(),
-        version: VERSION,
-        kind: envelope.kind as u8,
-        encoding: envelope.encoding as u8,
-        flags: if envelope.eof { FLAG_EOF } else { 0 } | if envelope.ttl.is_some() { FLAG_TTL } else { 0 },
-        // At most 64 + 3 * 255, rounded up.
-        payload_offset: (payload_offset as u16).into(),
-        fingerprint: envelope.fingerprint.into(),
-        id: [id_high.into(), id_low.into()],
-        ts: envelope.ts.into(),
-        ttl: envelope.ttl.unwrap_or(0).into(),
-        seq: envelope.seq.into(),
-        payload_len: 0.into(),
-        crc: 0.into(),
-        from_len,
-        to_len,
-        trace_len,
-        zero: [0; 5],
-    };
+    let names = Names::of(envelope)?;
+    let payload_offset = names.payload_offset();
     // The header first: by the time the checksum reads it, it has long been written.
     frame.clear();
-    frame.extend_from_slice(header.as_bytes());
+    frame.extend_from_slice(names.header(envelope, 0).as_bytes());
     frame.resize(payload_offset, 0);
-    let mut at = HEADER_LEN;
-    for name in [envelope.from, to, envelope.trace] {
-        frame[at..at + name.len()].copy_from_slice(name.as_bytes());
-        at += name.len();
-    }
+    names.write(envelope, frame);
     payload(frame)?;
     // The payload was appended, unless its writer took away what was there.
     let len = frame.len().saturating_sub(payload_offset);
-    if (len == 0) != (envelope.kind == Kind::Heartbeat) || frame.len() < payload_offset {
+    if frame.len() < payload_offset {
         return Err(WriteError::Payload { kind: envelope.kind, len }.into());
     }
-    let payload_len = u32::try_from(len).map_err(|_| WriteError::PayloadTooLong { len })?;
+    let payload_len = payload_len(envelope.kind, len)?;
     frame[PAYLOAD_LEN_AT..PAYLOAD_LEN_AT + 4].copy_from_slice(&payload_len.to_le_bytes());
-    // Its own field is still zero.
+    if envelope.summed {
+        write_checksum(frame);
+    }
+    Ok(())
+}
+
+/// How many bytes of a frame come before its payload.
+pub(crate) fn head_len(envelope: &Outgoing<'_>) -> Result<usize, WriteError> {
+    Names::of(envelope).map(|names| names.payload_offset())
+}
+
+/// Writes what comes before a payload of `len` bytes into the first [`head_len`] bytes of `frame`.
+pub(crate) fn write_head(frame: &mut [u8], envelope: &Outgoing<'_>, len: usize) -> Result<(), WriteError> {
+    let names = Names::of(envelope)?;
+    let payload_len = payload_len(envelope.kind, len)?;
+    let head = &mut frame[..names.payload_offset()];
+    head.fill(0);
+    head[..HEADER_LEN].copy_from_slice(names.header(envelope, payload_len).as_bytes());
+    names.write(envelope, head);
+    Ok(())
+}
+
+/// Completes a frame whose head and payload were written: it is sent at `ts`.
+pub(crate) fn seal(frame: &mut [u8], ts: u64, summed: bool) {
+    frame[TS_AT..TS_AT + 8].copy_from_slice(&ts.to_le_bytes());
+    if summed {
+        write_checksum(frame);
+    }
+}
+
+/// Its field is still zero.
+#[inline]
+fn write_checksum(frame: &mut [u8]) {
     let crc = crc32fast::hash(frame);
     frame[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
-    Ok(())
+}
+
+#[inline]
+fn payload_len(kind: Kind, len: usize) -> Result<u32, WriteError> {
+    if (len == 0) != (kind == Kind::Heartbeat) {
+        return Err(WriteError::Payload { kind, len });
+    }
+    u32::try_from(len).map_err(|_| WriteError::PayloadTooLong { len })
+}
+
+/// The lengths of `from`, `to` and `trace`.
+struct Names {
+    from: u8,
+    to: u8,
+    trace: u8,
+}
+
+impl Names {
+    #[inline]
+    fn of(envelope: &Outgoing<'_>) -> Result<Self, WriteError> {
+        Ok(Self {
+            from: name_len(NameField::From, envelope.from)?,
+            to: name_len(NameField::To, addressee(envelope))?,
+            trace: name_len(NameField::Trace, envelope.trace)?,
+        })
+    }
+
+    /// At most 64 + 3 * 255, rounded up.
+    #[inline]
+    fn payload_offset(&self) -> usize {
+        let names = usize::from(self.from) + usize::from(self.to) + usize::from(self.trace);
+        (HEADER_LEN + names).next_multiple_of(PAYLOAD_ALIGN)
+    }
+
+    #[inline]
+    fn header(&self, envelope: &Outgoing<'_>, payload_len: u32) -> Header {
+        let flag = |flag: u8, set: bool| if set { flag } else { 0 };
+        let (id_high, id_low) = envelope.id.as_u64_pair();
+        Header {
+            magic: MAGIC.into(),
+            version: VERSION,
+            kind: envelope.kind as u8,
+            encoding: envelope.encoding as u8,
+            flags: flag(FLAG_EOF, envelope.eof)
+                | flag(FLAG_TTL, envelope.ttl.is_some())
+                | flag(FLAG_UNSUMMED, !envelope.summed)
+                | flag(FLAG_PART, envelope.part),
+            payload_offset: (self.payload_offset() as u16).into(),
+            fingerprint: envelope.fingerprint.into(),
+            id: [id_high.into(), id_low.into()],
+            ts: envelope.ts.into(),
+            ttl: envelope.ttl.unwrap_or(0).into(),
+            seq: envelope.seq.into(),
+            payload_len: payload_len.into(),
+            crc: 0.into(),
+            from_len: self.from,
+            to_len: self.to,
+            trace_len: self.trace,
+            zero: [0; 5],
+        }
+    }
+
+    /// Puts the names behind the header.
+    #[inline]
+    fn write(&self, envelope: &Outgoing<'_>, frame: &mut [u8]) {
+        let mut at = HEADER_LEN;
+        for name in [envelope.from, addressee(envelope), envelope.trace] {
+            frame[at..at + name.len()].copy_from_slice(name.as_bytes());
+            at += name.len();
+        }
+    }
+}
+
+/// All are addressed by no name.
+#[inline]
+fn addressee<'a>(envelope: &Outgoing<'a>) -> &'a str {
+    if envelope.to == "*" { "" } else { envelope.to }
 }
 
 #[inline]

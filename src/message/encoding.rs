@@ -3,10 +3,11 @@
 /// What derived code calls. Not part of the public interface.
 #[allow(unreachable_pub, reason = "reached by derived code, under another name")]
 pub mod private {
-    use bytemuck::{CheckedBitPattern, NoUninit};
+    use bytemuck::checked::CheckedCastError;
+    use bytemuck::{CheckedBitPattern, NoUninit, PodCastError};
     use postcard::ser_flavors::Flavor;
     use serde::{Deserialize, Serialize};
-    use zerocopy::{Immutable, IntoBytes, TryFromBytes};
+    use zerocopy::{ConvertError, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
     use crate::message::{DecodeError, EncodeError};
 
@@ -60,6 +61,12 @@ pub mod private {
         Ok(())
     }
 
+    /// The value's own bytes.
+    #[inline]
+    pub fn zerocopy_bytes<T: IntoBytes + Immutable>(value: &T) -> &[u8] {
+        value.as_bytes()
+    }
+
     /// # Errors
     ///
     /// The payload is not as long as the value, or not a valid one.
@@ -78,6 +85,12 @@ pub mod private {
         Ok(())
     }
 
+    /// The value's own bytes.
+    #[inline]
+    pub fn bytemuck_bytes<T: NoUninit>(value: &T) -> &[u8] {
+        bytemuck::bytes_of(value)
+    }
+
     /// # Errors
     ///
     /// The payload is not as long as the value, or not a valid one.
@@ -85,6 +98,60 @@ pub mod private {
     pub fn bytemuck_decode<T: CheckedBitPattern>(payload: &[u8]) -> Result<T, DecodeError> {
         check_len::<T>(payload)?;
         bytemuck::checked::try_pod_read_unaligned(payload).map_err(|_| DecodeError::Invalid)
+    }
+
+    /// # Errors
+    ///
+    /// The payload is not as long as the value, not a valid one, or lies where none can.
+    #[inline]
+    pub fn zerocopy_view<T: TryFromBytes + KnownLayout + Immutable>(payload: &[u8]) -> Result<&T, DecodeError> {
+        check_len::<T>(payload)?;
+        T::try_ref_from_bytes(payload).map_err(|error| refused::<T, _, _, _>(&error))
+    }
+
+    /// # Errors
+    ///
+    /// As [`zerocopy_view`].
+    #[inline]
+    pub fn zerocopy_view_mut<T: TryFromBytes + IntoBytes + KnownLayout>(
+        payload: &mut [u8],
+    ) -> Result<&mut T, DecodeError> {
+        check_len::<T>(payload)?;
+        T::try_mut_from_bytes(payload).map_err(|error| refused::<T, _, _, _>(&error))
+    }
+
+    fn refused<T, A, S, V>(error: &ConvertError<A, S, V>) -> DecodeError {
+        match error {
+            ConvertError::Alignment(_) => DecodeError::Alignment { needed: align_of::<T>() },
+            _ => DecodeError::Invalid,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// As [`zerocopy_view`].
+    #[inline]
+    pub fn bytemuck_view<T: CheckedBitPattern>(payload: &[u8]) -> Result<&T, DecodeError> {
+        check_len::<T>(payload)?;
+        bytemuck::checked::try_from_bytes(payload).map_err(refused_by_bytemuck::<T>)
+    }
+
+    /// # Errors
+    ///
+    /// As [`zerocopy_view`].
+    #[inline]
+    pub fn bytemuck_view_mut<T: CheckedBitPattern + NoUninit>(payload: &mut [u8]) -> Result<&mut T, DecodeError> {
+        check_len::<T>(payload)?;
+        bytemuck::checked::try_from_bytes_mut(payload).map_err(refused_by_bytemuck::<T>)
+    }
+
+    fn refused_by_bytemuck<T>(error: CheckedCastError) -> DecodeError {
+        match error {
+            CheckedCastError::PodCastError(PodCastError::TargetAlignmentGreaterAndInputNotAligned) => {
+                DecodeError::Alignment { needed: align_of::<T>() }
+            }
+            _ => DecodeError::Invalid,
+        }
     }
 
     #[inline]

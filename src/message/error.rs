@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::frame::PAYLOAD_ALIGN;
+
 /// Why a message was not encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -9,6 +11,20 @@ pub enum EncodeError {
     /// `postcard` refused.
     #[error("postcard cannot encode the message: {0}")]
     Postcard(postcard::Error),
+    /// What was written in place is no value of the type.
+    #[error(
+        "the bytes that were written are no value of {name}: a bool that is neither 0 nor 1, or an enum without such a variant"
+    )]
+    Invalid {
+        /// The type's name on the bus.
+        name: &'static str,
+    },
+    /// Zeros are no value of the type.
+    #[error("a value of {name} cannot begin as zeros: lend uninitialised room, and write a value into it")]
+    Zeros {
+        /// The type's name on the bus.
+        name: &'static str,
+    },
 }
 
 /// Why a payload is not the message that it should be.
@@ -37,4 +53,10 @@ pub enum DecodeError {
         "the bytes of the payload are not a valid value: a bool that is neither 0 nor 1, or an enum without such a variant"
     )]
     Invalid,
+    /// The type must lie at addresses at which no payload begins.
+    #[error("the type is aligned to {needed} bytes, and payloads to {PAYLOAD_ALIGN}: receive it by copy")]
+    Alignment {
+        /// Its alignment in bytes.
+        needed: usize,
+    },
 }

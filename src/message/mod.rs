@@ -4,6 +4,7 @@
 //! ends compare [fingerprints](MessageType::fingerprint), which cover the type's name and version, its encoding and,
 //! all the way down, the names, order and types of fields.
 
+mod bytes;
 mod encoding;
 mod error;
 mod fault;
@@ -15,4 +16,4 @@ pub(crate) use encoding::private;
 pub use error::{DecodeError, EncodeError};
 pub use fault::Fault;
 pub use schema::{Schema, SchemaWriter};
-pub use traits::{Decode, DecodeOwned, Message, MessageType};
+pub use traits::{Decode, DecodeOwned, InPlace, Message, MessageType, Plain};

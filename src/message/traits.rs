@@ -43,6 +43,10 @@ pub trait Message: Schema {
     /// How its payload is encoded.
     const ENCODING: Encoding;
 
+    /// Whether its frames carry a checksum, which guards against damage by programs that do not keep to the protocol. Its cost grows
+    /// with the size of the message.
+    const CHECKSUM: bool = true;
+
     /// Appends the encoded message to `payload`.
     ///
     /// # Errors
@@ -80,6 +84,52 @@ pub trait Decode<'de>: Message + Sized {
 pub trait DecodeOwned: for<'de> Decode<'de> {}
 
 impl<T: for<'de> Decode<'de>> DecodeOwned for T {}
+
+/// A message that is looked at where its payload lies. Derive it, as part of [`Message`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message that can be read in place",
+    note = "add `#[derive(splinter_bus::Message)]` to `{Self}`"
+)]
+pub trait InPlace: Message {
+    /// What is seen: a reference to the message if it is [`Plain`]; else the message, borrowing what it can from its payload.
+    type View<'a>
+    where
+        Self: 'a;
+
+    /// The message that is all of `payload`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]: the payload is no such message.
+    fn view<'a>(payload: &'a [u8]) -> Result<Self::View<'a>, DecodeError>
+    where
+        Self: 'a;
+}
+
+/// A message whose bytes are its payload: read and written in place. Derive it, as part of [`Message`] with the encoding `zerocopy` or
+/// `bytemuck`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message whose bytes are its payload",
+    note = "add `#[message(encoding = \"zerocopy\")]` or `#[message(encoding = \"bytemuck\")]` to `{Self}`"
+)]
+pub trait Plain: Message + Sized {
+    /// The message that is all of `payload`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]: the payload is no such message.
+    fn of_payload(payload: &[u8]) -> Result<&Self, DecodeError>;
+
+    /// The bytes that are the message's payload.
+    fn as_payload(&self) -> &[u8];
+
+    /// As [`of_payload`](Self::of_payload), to be changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`of_payload`](Self::of_payload).
+    fn of_payload_mut(payload: &mut [u8]) -> Result<&mut Self, DecodeError>;
+}
 
 /// What a message's type is to others: two types with one fingerprint are the same.
 ///

@@ -1,17 +1,26 @@
-//! Sleeping on a word of shared memory until somebody wakes it.
+//! Sleeping on words of memory, shared between processes, until somebody wakes whoever sleeps there.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::thread::futex;
+use rustix::io::Errno;
+use rustix::thread::ClockId;
+use rustix::thread::futex::{self, Timespec, WaitFlags, WaitPtr, WaitvFlags};
 
 use crate::sync::AtomicU32;
 
+/// How many words can be slept on at once.
+pub(crate) const MAX_WORDS: usize = 128;
+
+/// The longest sleep on one of several words, where the kernel cannot sleep on all.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// Sleeps while `word` holds `expected`, at most for `timeout`; returns at once if it holds something else.
 ///
-/// May return early for any reason: callers look again at what they wait for. The word is shared between processes, so
+/// May return early for any reason: callers look again at what they wait for. The word may be shared between processes, so
 /// none of the `PRIVATE` flags apply.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
-    let timeout = futex::Timespec {
+    let timeout = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(timeout.subsec_nanos()),
     };
@@ -19,8 +28,85 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
     let _ = futex::wait(word, futex::Flags::empty(), expected, Some(&timeout));
 }
 
+/// As [`wait`], while each of the words, [`MAX_WORDS`] at most, holds what is expected of it.
+///
+/// Kernels before 5.16 cannot do this: there it sleeps on the first word, for a millisecond at most.
+pub(crate) fn wait_any(words: &[(&AtomicU32, u32)], timeout: Duration) {
+    static MISSING: AtomicBool = AtomicBool::new(false);
+    if MISSING.load(Ordering::Relaxed) || !wait_for_all_at_once(words, timeout) {
+        MISSING.store(true, Ordering::Relaxed);
+        wait_for_one_at_a_time(words, timeout);
+    }
+}
+
+/// `false` if the kernel, or what it lets us call, has no such thing.
+fn wait_for_all_at_once(words: &[(&AtomicU32, u32)], timeout: Duration) -> bool {
+    let waits: Vec<_> = words
+        .iter()
+        .map(|(word, expected)| {
+            let mut wait = futex::Wait::new();
+            wait.val = u64::from(*expected);
+            wait.uaddr = WaitPtr::new(word.as_ptr().cast());
+            wait.flags = WaitFlags::SIZE_U32;
+            wait
+        })
+        .collect();
+    let now = rustix::time::clock_gettime(ClockId::Monotonic);
+    let nanos = now.tv_nsec as u64 + u64::from(timeout.subsec_nanos());
+    let until = Timespec {
+        tv_sec: now
+            .tv_sec
+            .saturating_add(i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX))
+            .saturating_add((nanos / 1_000_000_000) as i64),
+        tv_nsec: (nanos % 1_000_000_000) as i64,
+    };
+    let outcome = futex::waitv(&waits, WaitvFlags::empty(), Some(&until), ClockId::Monotonic);
+    !matches!(outcome, Err(Errno::NOSYS | Errno::PERM))
+}
+
+fn wait_for_one_at_a_time(words: &[(&AtomicU32, u32)], timeout: Duration) {
+    match words {
+        [] => std::thread::sleep(timeout.min(LOOK)),
+        // A word that has changed is seen by the caller.
+        [(word, expected), ..] => wait(word, *expected, timeout.min(LOOK)),
+    }
+}
+
 /// Wakes everyone who sleeps on `word`, in any process.
 pub(crate) fn wake_all(word: &AtomicU32) {
     // A wake on a mapped, aligned word cannot fail.
     let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn any_of_several_words_ends_the_sleep_and_so_does_the_time() {
+        let waits: [fn(&[(&AtomicU32, u32)], Duration); 2] = [wait_any, wait_for_one_at_a_time];
+        for wait in waits {
+            let words: Arc<[AtomicU32; 3]> = Arc::new([0, 1, 2].map(AtomicU32::new));
+            let expected = || words.iter().zip(0..).collect::<Vec<_>>();
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(20) {
+                wait(&expected(), Duration::from_millis(20));
+            }
+            let waker = {
+                let words = Arc::clone(&words);
+                std::thread::spawn(move || {
+                    words[2].store(7, Ordering::SeqCst);
+                    wake_all(&words[2]);
+                })
+            };
+            while words[2].load(Ordering::SeqCst) == 2 {
+                wait(&expected(), Duration::from_secs(60));
+            }
+            waker.join().unwrap();
+            assert!(start.elapsed() < Duration::from_secs(30), "slept through a wake");
+        }
+    }
 }

@@ -197,6 +197,16 @@ mod tests {
     }
 
     #[test]
+    fn words_are_laid_out_as_they_always_were() {
+        assert_eq!(Cursor::new(127, 5, 9).bits(), 0x8002_0000_0000_0009);
+        assert_eq!(Floor::from_bits(0).joined_by(9).bits(), 0x0001_0000_0000_0009);
+        assert_eq!(Queue::new(0x1_0005, 9).bits(), 0x0005_0000_0000_0009);
+        assert_eq!(Taker::new(9, Progress::Waiting { attempt: 2 }).bits(), 0x0002_0000_0000_0009);
+        assert_eq!(Taker::new(9, Progress::Taken { participant: 127, attempt: 3 }).bits(), 0x8003_0000_0000_0009);
+        assert_eq!(Taker::new(9, Progress::Done).bits(), 0xff00_0000_0000_0009);
+    }
+
+    #[test]
     fn words_come_back_as_they_went_in() {
         let cursor = Cursor::new(127, 5, MAX_VERSION);
         assert_eq!(Cursor::from_bits(cursor.bits()), Some(cursor));

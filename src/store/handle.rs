@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::directory::{self, Full, LONGEST_WAIT, Place};
-use super::error::{AppendError, GetError, PatternError, SetError, SlotError, UnsetError};
+use super::error::{AppendError, GetError, KeyError, PatternError, SetError, SlotError, UnsetError};
 use super::geometry::Geometry;
 use super::inner::Inner;
 use super::integer::Integer;
@@ -277,6 +277,12 @@ impl Store {
     }
 
     /// As [`slot`](Self::slot), waiting no longer than `limit`.
+    /// As [`slot`](Self::slot), and creates nothing.
+    pub(crate) fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
+        let place = directory::find(&self.inner.mapped, &Key::new(key)?);
+        Ok(place.map(|place| Slot::new(Arc::clone(&self.inner), place)))
+    }
+
     pub(crate) fn slot_within(&self, key: &str, limit: Duration) -> Result<Slot, SlotError> {
         let place = self.find_or_insert(&Key::new(key)?, limit)?;
         Ok(Slot::new(Arc::clone(&self.inner), place))

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use super::directory::Place;
 use super::error::{LoanError, SetError};
 use super::inner::Inner;
-use super::ring::{Claim, CommitError, Lending};
+pub(crate) use super::ring::Lending;
+use super::ring::{Claim, CommitError};
 use super::wait::Deadline;
 use crate::region::mapping::{Lent, SlotLease};
 
@@ -142,7 +143,7 @@ impl Drop for Loan {
 }
 
 impl LoanUninit {
-    pub(super) fn new(loan: Loan) -> Self {
+    pub(crate) fn new(loan: Loan) -> Self {
         Self(loan)
     }
 
@@ -169,6 +170,12 @@ impl LoanUninit {
     /// See [`LoanUninit`].
     pub fn write(mut self, value: &[u8]) -> Loan {
         self.0.copy_from_slice(value);
+        self.0
+    }
+
+    /// Copies what follows the first `head` bytes, which were written.
+    pub(crate) fn write_from(mut self, head: usize, value: &[u8]) -> Loan {
+        self.0[head..].copy_from_slice(value);
         self.0
     }
 

@@ -34,7 +34,7 @@ mod integer;
 #[cfg(not(loom))]
 mod key;
 #[cfg(not(loom))]
-mod loan;
+pub(crate) mod loan;
 #[cfg(not(loom))]
 mod location;
 #[cfg(not(loom))]

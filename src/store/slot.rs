@@ -10,10 +10,11 @@ use super::error::{AppendError, GetError, LoanError, SetError};
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};
-use super::ring::{CommitError, Exact, Lending, ModifyError, ReadError, Ring, Unfit};
+use super::ring::{Begin, CommitError, Exact, Lending, ModifyError, ReadError, Ring, Unfit};
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 use crate::region::mapping::SlotLease;
+use crate::region::records::Bell;
 
 /// A handle on one key, without looking it up again.
 ///
@@ -478,6 +479,47 @@ impl Slot {
 
     pub(crate) fn try_pin(&self, version: u64) -> Result<PinnedVersion, GetError> {
         Pinned::version_of(&self.inner, self.place, version)
+    }
+
+    /// The largest value in bytes.
+    #[inline]
+    pub(crate) fn max_len(&self) -> usize {
+        self.inner.max_len()
+    }
+
+    /// As [`set_timeout`](Self::set_timeout), of a value that is not too long.
+    #[inline]
+    pub(crate) fn set_within(&self, value: &[u8], deadline: Deadline) -> Result<u64, SetError> {
+        match deadline {
+            Deadline::Now => self.set(value),
+            _ => self.inner.set_within(self.ring(), self.place.generation, value, deadline),
+        }
+    }
+
+    /// The first version for those who begin there.
+    pub(crate) fn begin(&self, begin: Begin) -> Result<u64, GetError> {
+        let version = self.ring().begin_of(begin);
+        if self.ring().generation() == self.place.generation { Ok(version) } else { Err(GetError::Removed) }
+    }
+
+    /// What those sleep on who wait for the next version.
+    pub(crate) fn bell(&self) -> &Bell {
+        self.ring().bell()
+    }
+
+    /// Whether the key is still there.
+    pub(crate) fn exists(&self) -> bool {
+        self.ring().generation() == self.place.generation
+    }
+
+    /// Whether the key has lossless subscribers.
+    pub(crate) fn has_lossless(&self) -> bool {
+        self.ring().cursors().next().is_some()
+    }
+
+    /// Whether the key is a work queue.
+    pub(crate) fn is_queue(&self) -> bool {
+        self.ring().backlog().is_some()
     }
 
     /// How the slot's cells are used now.

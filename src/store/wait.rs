@@ -7,7 +7,7 @@ use crate::os::futex;
 
 /// The longest sleep without another look. Whoever publishes wakes those who sleep, unless it dies or is stopped in the
 /// instant between the two; then this is the delay.
-pub(super) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// Until when to wait.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,15 @@ impl Deadline {
         match timeout {
             Some(Duration::ZERO) => Self::Now,
             timeout => timeout.and_then(|timeout| Instant::now().checked_add(timeout)).map_or(Self::Never, Self::At),
+        }
+    }
+
+    /// This one, or the other if that is earlier.
+    pub(crate) fn or_earlier(self, other: Option<Instant>) -> Self {
+        match (self, other) {
+            (Self::At(instant), Some(other)) => Self::At(instant.min(other)),
+            (Self::Never, Some(other)) => Self::At(other),
+            (deadline, _) => deadline,
         }
     }
 
@@ -53,7 +62,7 @@ impl Spin {
 
     /// Spins until `happened` says so; `false` when it did not for long enough.
     #[inline]
-    pub(super) fn until(&mut self, mut happened: impl FnMut() -> bool) -> bool {
+    pub(crate) fn until(&mut self, mut happened: impl FnMut() -> bool) -> bool {
         for _ in 0..self.rounds {
             if happened() {
                 return true;
@@ -64,7 +73,7 @@ impl Spin {
     }
 
     /// Learns from a wait for which spinning was not long enough.
-    pub(super) fn slept(&mut self, time: Duration) {
+    pub(crate) fn slept(&mut self, time: Duration) {
         self.rounds = if time < Self::SHORT { Self::MAX } else { (self.rounds / 2).max(Self::MIN) };
     }
 }

@@ -768,7 +768,7 @@ fn a_message_is_there_until_it_is_acknowledged_and_its_cell_free_afterwards() {
             panic!("a message is there");
         };
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_taken(taken, GENERATION, &mut bytes), Ok(Exact::Copied));
+        assert_eq!(ring.copy_version(taken.version, GENERATION, &mut bytes), Ok(Exact::Copied));
         assert_eq!((taken.version, whole(&bytes)), (1, 1));
         assert!(ring.acknowledge(taken));
         let published = writer.join().unwrap();

@@ -142,7 +142,7 @@ impl<'a> Ring<'a> {
     }
 
     /// The first version that counts for those who begin there.
-    pub(super) fn begin_of(self, begin: Begin) -> u64 {
+    pub(crate) fn begin_of(self, begin: Begin) -> u64 {
         let first = self.born() + 1;
         let head = self.head();
         match begin {

@@ -4,7 +4,7 @@
 //! that is not done is never overwritten.
 
 use super::lossless::{Begin, taker};
-use super::{Exact, ReadError, Ring, Seq, read};
+use super::{ReadError, Ring, Seq, read};
 use crate::region::view::CellView;
 use crate::store::delivery::{Progress, Queue, Taker};
 use crate::sync::{Ordering, total_order};
@@ -149,11 +149,6 @@ impl<'a> Ring<'a> {
         // A message from before the queue was declared may have been overwritten meanwhile: then the word speaks of nothing.
         let held = Seq::from_bits(cell.seq.load(Ordering::SeqCst)).readable() == Some(version);
         held.then_some(Taken { cell: index, version, attempt })
-    }
-
-    /// Copies a message that was taken.
-    pub(crate) fn copy_taken(self, taken: Taken, generation: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
-        self.copy_version(taken.version, generation, out)
     }
 
     /// Says that the message was handled; `false` when it is not ours, because its key was removed.

@@ -1,0 +1,140 @@
+//! From the bytes of a frame to a message, or to the reason why there is none.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::error::RecvError;
+use super::handle::Shared;
+use super::received::{Envelope, Received};
+use super::sample::{Sample, Storage};
+use crate::frame::{Encoding, Frame, FrameError, Kind};
+use crate::message::{DecodeOwned, Fault, InPlace, Message};
+use crate::os::clock;
+use crate::store::Store;
+
+/// Where a frame came from.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) store: &'a Store,
+    pub(super) key: &'a str,
+    pub(super) version: u64,
+}
+
+impl Origin<'_> {
+    /// Finds a frame in bytes that are ours.
+    #[inline]
+    pub(super) fn parse<'b>(&self, bytes: &'b mut [u8]) -> Result<Frame<'b>, RecvError> {
+        Frame::parse_mut(bytes).map_err(|source| self.no_frame(source))
+    }
+
+    /// Finds a frame in bytes that are not to be touched.
+    #[inline]
+    pub(super) fn parse_in_place<'b>(&self, bytes: &'b [u8]) -> Result<Frame<'b>, RecvError> {
+        Frame::parse(bytes).map_err(|source| self.no_frame(source))
+    }
+
+    /// The message in a frame, if it is one of the type.
+    #[inline]
+    pub(super) fn message<T: DecodeOwned>(&self, frame: &Frame<'_>) -> Result<Received<T>, RecvError> {
+        self.check::<T>(frame)?;
+        match T::decode(frame.payload()) {
+            Ok(message) => Ok(Received::new(message, Envelope::of(frame, self.version))),
+            Err(source) => {
+                Err(self.rejected(RecvError::Decode { key: self.key.to_owned(), version: self.version, source }))
+            }
+        }
+    }
+
+    /// The message in a frame that stays where it is.
+    #[inline]
+    pub(super) fn sample<T: InPlace>(&self, storage: Storage) -> Result<Sample<T>, RecvError> {
+        let (payload, envelope) = {
+            let frame = self.parse_in_place(storage.as_slice())?;
+            self.check::<T>(&frame)?;
+            if matches!(T::ENCODING, Encoding::Zerocopy | Encoding::Bytemuck)
+                && let Err(source) = T::view(frame.payload())
+            {
+                let error = RecvError::Decode { key: self.key.to_owned(), version: self.version, source };
+                return Err(self.rejected(error));
+            }
+            (payload_of(storage.as_slice(), &frame), Envelope::of(&frame, self.version))
+        };
+        Ok(Sample::new(storage, payload, envelope))
+    }
+
+    /// Whether the frame carries a message of this type that is not too old.
+    #[inline]
+    fn check<T: Message>(&self, frame: &Frame<'_>) -> Result<(), RecvError> {
+        check_ttl(frame)?;
+        if frame.fingerprint() != self.shared.message_type.fingerprint() || frame.encoding() != T::ENCODING {
+            return Err(self.of_another_type(frame));
+        }
+        if T::CHECKSUM && !frame.is_summed() {
+            return Err(self.no_frame(FrameError::Unsummed));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn of_another_type(&self, frame: &Frame<'_>) -> RecvError {
+        if let Some(fault) = self.fault_of(frame) {
+            return RecvError::Fault(Box::new(fault));
+        }
+        let ours = &self.shared.message_type;
+        self.rejected(RecvError::OtherType {
+            key: self.key.to_owned(),
+            version: self.version,
+            expected: format!("{ours}, made of {}", ours.description()),
+            found: found_type(self.store, frame),
+        })
+    }
+
+    fn fault_of(&self, frame: &Frame<'_>) -> Option<Received<Fault>> {
+        if frame.kind() != Kind::Error || frame.fingerprint() != self.shared.fault_fingerprint {
+            return None;
+        }
+        let fault = crate::message::Decode::decode(frame.payload()).ok()?;
+        Some(Received::new(fault, Envelope::of(frame, self.version)))
+    }
+
+    #[cold]
+    fn no_frame(&self, source: FrameError) -> RecvError {
+        self.rejected(RecvError::Frame { key: self.key.to_owned(), version: self.version, source })
+    }
+
+    #[cold]
+    fn rejected(&self, error: RecvError) -> RecvError {
+        self.store.report_parse_failure();
+        error
+    }
+}
+
+/// Where in the frame's bytes its payload is: at the end.
+fn payload_of(bytes: &[u8], frame: &Frame<'_>) -> Range<usize> {
+    bytes.len() - frame.payload().len()..bytes.len()
+}
+
+#[inline]
+fn check_ttl(frame: &Frame<'_>) -> Result<(), RecvError> {
+    let Some(ttl) = frame.ttl() else { return Ok(()) };
+    let ttl = Duration::from_millis(ttl.into());
+    // A sender whose clock is ahead is not late.
+    let age = Duration::from_nanos(clock::unix_nanos().saturating_sub(frame.ts()));
+    if age <= ttl {
+        return Ok(());
+    }
+    Err(RecvError::Expired { id: frame.id(), from: frame.from().to_owned(), age, ttl })
+}
+
+fn found_type(store: &Store, frame: &Frame<'_>) -> String {
+    let fingerprint = frame.fingerprint();
+    match store.recall_schema(fingerprint) {
+        Some(summary) => format!("{summary}, fingerprint {fingerprint:016x}, from {}", frame.from()),
+        None => format!(
+            "a type unknown to this store ({}, fingerprint {fingerprint:016x}), from {}",
+            frame.encoding(),
+            frame.from()
+        ),
+    }
+}

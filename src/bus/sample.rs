@@ -1,0 +1,144 @@
+//! Messages that are read where they lie.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, Range};
+
+use uuid::Uuid;
+
+use super::aligned::AlignedBytes;
+use super::received::Envelope;
+use crate::message::{DecodeError, InPlace, Plain};
+use crate::store::Pinned;
+
+/// A message that is read in place: pinned in the store, and not overwritten while this exists.
+///
+/// A [`Plain`] message is dereferenced to; one that borrows from its payload (`Prompt<'a> { text: &'a str }`) is decoded by
+/// [`view`](Self::view). Obtaining a sample costs the same whatever the size of the message, but for its checksum, which is taken once,
+/// and which `#[message(checksum = false)]` does without.
+///
+/// It takes one of the key's cells from publishers until it is dropped, or its process dies. A message that came in parts, because it is
+/// larger than a cell, is a copy, and so is one that a publisher was about to overwrite when it was stopped.
+///
+/// What is pinned stays as it is as long as all who may write to the store keep to its protocol. Who shares a store with programs that
+/// may not, receives copies.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::{Bus, Message};
+///
+/// #[derive(Message, serde::Serialize, serde::Deserialize)]
+/// struct Prompt<'a> { text: &'a str }
+///
+/// # let name = format!("splinter-doc-sample-{}", std::process::id());
+/// let bus: Bus<Prompt<'static>> = Bus::create(&name)?;
+/// bus.publish("llm:prompt", &Prompt { text: "Why is the sky blue?" })?;
+/// let sample = bus.sample("llm:prompt")?.expect("one was published");
+/// assert_eq!(sample.view()?.text, "Why is the sky blue?");
+/// # splinter_bus::Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a sample that is dropped at once pins nothing"]
+pub struct Sample<T> {
+    frame: Storage,
+    payload: Range<usize>,
+    envelope: Envelope,
+    message: PhantomData<fn() -> T>,
+}
+
+/// Where the frame lies.
+pub(super) enum Storage {
+    Pinned(Pinned),
+    Copied(AlignedBytes),
+}
+
+impl Storage {
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Pinned(pinned) => pinned,
+            Self::Copied(bytes) => bytes.as_slice(),
+        }
+    }
+}
+
+impl<T> Sample<T> {
+    /// Of a frame that was checked.
+    #[inline]
+    pub(super) fn new(frame: Storage, payload: Range<usize>, envelope: Envelope) -> Self {
+        Self { frame, payload, envelope, message: PhantomData }
+    }
+
+    /// The bytes of the message.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.frame.as_slice()[self.payload.clone()]
+    }
+
+    /// Whether it lies in the store, rather than in a copy.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        matches!(self.frame, Storage::Pinned(_))
+    }
+
+    /// The envelope.
+    #[must_use]
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The message's id; for a response or an error, the id of the query.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.envelope.id()
+    }
+
+    /// The component that sent it.
+    #[must_use]
+    pub fn from(&self) -> &str {
+        self.envelope.from()
+    }
+
+    /// Its version under its key.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.envelope.version()
+    }
+}
+
+impl<T: InPlace> Sample<T> {
+    /// The message, borrowing what it can. Decodes it, if it is not [`Plain`], each time anew.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]: the payload is not what its fingerprint promises. Never for a plain message, of which this was found out before.
+    #[inline]
+    pub fn view(&self) -> Result<T::View<'_>, DecodeError> {
+        T::view(self.payload())
+    }
+}
+
+impl<T: Plain> Deref for Sample<T> {
+    type Target = T;
+
+    /// # Panics
+    ///
+    /// If something that does not keep to the protocol has written into the pinned message, and left no valid one.
+    #[inline]
+    fn deref(&self) -> &T {
+        match T::of_payload(self.payload()) {
+            Ok(message) => message,
+            Err(error) => panic!("a pinned message was written to: {error}"),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sample<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sample")
+            .field("envelope", &self.envelope)
+            .field("in_place", &self.is_in_place())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,227 @@
+//! Waiting for any of several subscribers and work queues.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::error::WaitError;
+use super::subscriber::Subscriber;
+use super::work_queue::WorkQueue;
+use crate::os::futex;
+use crate::store::Slot;
+use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin};
+use crate::sync::fence;
+
+/// Waits for any of up to 127 subscribers and work queues, of any types and stores, or for a [`Waker`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use splinter_bus::bus::{WaitSet, Waited};
+/// use splinter_bus::{Bus, Message};
+///
+/// #[derive(Message, serde::Serialize, serde::Deserialize)]
+/// struct Prompt { text: String }
+/// #[derive(Message, serde::Serialize, serde::Deserialize)]
+/// struct Stop { reason: String }
+///
+/// # let name = format!("splinter-doc-wait-set-{}", std::process::id());
+/// let prompts: Bus<Prompt> = Bus::create(&name)?;
+/// let stops: Bus<Stop> = Bus::on(prompts.store().clone());
+/// let (mut prompt, mut stop) = (prompts.subscribe("prompt")?, stops.subscribe("stop")?);
+/// let mut set = WaitSet::new();
+/// stops.publish("stop", &Stop { reason: "done".into() })?;
+/// match set.wait(&[&prompt, &stop], Some(Duration::from_secs(5)))? {
+///     Waited::Ready(ready) => {
+///         assert_eq!(ready, [1]);
+///         assert_eq!(stop.recv()?.reason, "done");
+///     }
+///     Waited::Woken => println!("somebody wants us"),
+///     Waited::TimedOut => println!("nothing happened"),
+/// }
+/// # assert!(prompt.try_recv()?.is_none());
+/// # splinter_bus::Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct WaitSet {
+    woken: Arc<AtomicU32>,
+    /// What `woken` was when we were woken last.
+    seen: u32,
+    spin: Spin,
+}
+
+/// Wakes a [`WaitSet`] from any thread. Once for each wait, however often: if nobody waits, the next one to wait.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::bus::{WaitSet, Waited};
+///
+/// let mut set = WaitSet::new();
+/// let waker = set.waker();
+/// std::thread::spawn(move || waker.wake());
+/// assert_eq!(set.wait(&[], None)?, Waited::Woken);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Waker {
+    woken: Arc<AtomicU32>,
+}
+
+/// Why a wait has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waited {
+    /// These have something to receive, or to tell: their positions among the sources, in order.
+    Ready(Vec<usize>),
+    /// By a [`Waker`].
+    Woken,
+    /// Nothing happened in time.
+    TimedOut,
+}
+
+/// What a [`WaitSet`] waits for: a [`Subscriber`] or a [`WorkQueue`].
+pub trait Source: sealed::Sealed {}
+
+impl<T> Source for Subscriber<T> {}
+impl<T> Source for WorkQueue<T> {}
+
+mod sealed {
+    use super::{Instant, Slot, Subscriber, WorkQueue};
+
+    #[allow(private_interfaces, unnameable_types, reason = "sealed")]
+    pub trait Sealed {
+        fn listens_to(&self) -> &Slot;
+        fn ready(&self) -> bool;
+        fn at_the_latest(&self) -> Option<Instant>;
+    }
+
+    impl<T> Sealed for Subscriber<T> {
+        fn listens_to(&self) -> &Slot {
+            self.slot()
+        }
+
+        fn ready(&self) -> bool {
+            self.is_ready()
+        }
+
+        fn at_the_latest(&self) -> Option<Instant> {
+            self.look_again()
+        }
+    }
+
+    impl<T> Sealed for WorkQueue<T> {
+        fn listens_to(&self) -> &Slot {
+            self.slot()
+        }
+
+        fn ready(&self) -> bool {
+            self.is_ready()
+        }
+
+        fn at_the_latest(&self) -> Option<Instant> {
+            self.look_again()
+        }
+    }
+}
+
+impl WaitSet {
+    /// How many sources can be waited for at a time.
+    pub const MAX_SOURCES: usize = futex::MAX_WORDS - 1;
+
+    /// A set, and with it a place to be woken at.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { woken: Arc::default(), seen: 0, spin: Spin::default() }
+    }
+
+    /// A handle that wakes whoever waits with this set.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        Waker { woken: Arc::clone(&self.woken) }
+    }
+
+    /// Waits until any of the sources has something to receive or to tell, or somebody wakes us; at most for `timeout`, without one for
+    /// ever. Spins briefly, then sleeps.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES).
+    ///
+    /// # Examples
+    ///
+    /// See [`WaitSet`].
+    pub fn wait(&mut self, sources: &[&dyn Source], timeout: Option<Duration>) -> Result<Waited, WaitError> {
+        if sources.len() > Self::MAX_SOURCES {
+            return Err(WaitError::TooMany { given: sources.len(), max: Self::MAX_SOURCES });
+        }
+        let deadline = Deadline::after(timeout);
+        let woken = Arc::clone(&self.woken);
+        let seen = self.seen;
+        let happened = || woken.load(Ordering::SeqCst) != seen || sources.iter().any(|source| source.ready());
+        if !matches!(deadline, Deadline::Now) {
+            self.spin.until(happened);
+        }
+        let start = Instant::now();
+        let mut words = Vec::with_capacity(sources.len() + 1);
+        loop {
+            words.clear();
+            words.push((&*woken, self.seen));
+            words.extend(sources.iter().map(|source| {
+                let bell = source.listens_to().bell();
+                (&bell.word, bell.listen())
+            }));
+            // SeqCst: what the sources look at is read after all flags were set.
+            fence(Ordering::SeqCst);
+            if let Some(waited) = self.look(sources) {
+                self.spin.slept(start.elapsed());
+                return Ok(waited);
+            }
+            let Some(left) = deadline.left() else {
+                return Ok(Waited::TimedOut);
+            };
+            let soonest = sources.iter().filter_map(|source| source.at_the_latest()).min();
+            let until = soonest.map_or(left, |at| left.min(at.saturating_duration_since(Instant::now())));
+            futex::wait_any(&words, until.min(LONGEST_SLEEP));
+        }
+    }
+
+    fn look(&mut self, sources: &[&dyn Source]) -> Option<Waited> {
+        let ready: Vec<_> = (0..sources.len()).filter(|&index| sources[index].ready()).collect();
+        if !ready.is_empty() {
+            return Some(Waited::Ready(ready));
+        }
+        let woken = self.woken.load(Ordering::SeqCst);
+        (woken != self.seen).then(|| {
+            self.seen = woken;
+            Waited::Woken
+        })
+    }
+}
+
+impl Default for WaitSet {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Waker {
+    /// Wakes whoever waits, or the next one to wait.
+    pub fn wake(&self) {
+        self.woken.fetch_add(1, Ordering::SeqCst);
+        futex::wake_all(&self.woken);
+    }
+}
+
+impl fmt::Debug for WaitSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitSet").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Waker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waker").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,248 @@
+//! Sharing the work: each message of a key to one of several workers.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::error::{AcknowledgeError, RecvError, SubscribeError};
+use super::handle::Shared;
+use super::receive::Origin;
+use super::received::Received;
+use crate::message::DecodeOwned;
+use crate::store::directory::LONGEST_WAIT;
+use crate::store::lossless::Begin;
+use crate::store::queue::{Assignment, Queue};
+use crate::store::wait::Deadline;
+use crate::store::{DirectoryError, GetError, Slot, SlotError, Store};
+
+/// A worker on a key that is a work queue: each message goes to one worker, of whatever process, in order.
+///
+/// A message is taken by receiving it, and done once it is [acknowledged](Job::acknowledge). If its worker dies first, or drops it, another
+/// one gets it, as the next [attempt](Job::attempt). So each message is handled at least once, and once only while nobody dies.
+///
+/// What is not done is not overwritten: publishers that find no room are refused, or wait for it. That holds from the moment in which
+/// the key becomes a queue, by its first worker, until the key is removed, also while there is no worker. A message of a queue must fit
+/// into a cell. One that is not valid, or too old, is told of once, and done.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::{Bus, Message, Store};
+///
+/// #[derive(Message, serde::Serialize, serde::Deserialize)]
+/// struct Page { url: String }
+///
+/// # let name = format!("splinter-doc-work-queue-{}", std::process::id());
+/// let bus: Bus<Page> = Bus::create(&name)?;
+/// let (mut one, mut other) = (bus.work_queue("crawl")?, bus.work_queue("crawl")?);
+/// bus.publish("crawl", &Page { url: "/first".into() })?;
+/// bus.publish("crawl", &Page { url: "/second".into() })?;
+/// let (first, second) = (one.recv()?, other.recv()?);
+/// assert_eq!((first.url.as_str(), second.url.as_str()), ("/first", "/second"));
+/// first.acknowledge()?;
+/// drop(second); // Not done: somebody else gets it.
+/// let again = one.recv()?;
+/// assert_eq!((again.url.as_str(), again.attempt()), ("/second", 2));
+/// # again.acknowledge()?;
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct WorkQueue<T> {
+    store: Store,
+    shared: Arc<Shared>,
+    key: String,
+    queue: Queue,
+    frame: Vec<u8>,
+    /// The key was removed, and that was reported: declare it again.
+    removed: bool,
+    message: PhantomData<fn() -> T>,
+}
+
+/// A message that this worker has taken. Dereferences to the message. Dropped without being acknowledged, it goes to another worker.
+///
+/// # Examples
+///
+/// See [`WorkQueue`].
+#[must_use = "a job that is dropped goes to another worker"]
+pub struct Job<T> {
+    received: Received<T>,
+    assignment: Assignment,
+    key: Arc<str>,
+}
+
+impl<T> WorkQueue<T> {
+    pub(super) fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, SubscribeError> {
+        let queue = loop {
+            match Queue::new(store.slot(key)?, Begin::Oldest) {
+                Ok(queue) => break queue,
+                // Removed in between: as if it had been before.
+                Err(GetError::Removed) => {}
+                Err(_) => return Err(SubscribeError::Damaged),
+            }
+        };
+        Ok(Self {
+            store: store.clone(),
+            shared: Arc::clone(shared),
+            key: key.to_owned(),
+            queue,
+            frame: Vec::new(),
+            removed: false,
+            message: PhantomData,
+        })
+    }
+
+    /// The key that it works on.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn slot(&self) -> &Slot {
+        self.queue.slot()
+    }
+
+    /// Whether there is a message to take, or something to be told. Takes back what the dead had.
+    pub(super) fn is_ready(&self) -> bool {
+        self.removed || self.queue.has_work()
+    }
+
+    /// When to look again although nothing was published.
+    pub(super) fn look_again(&self) -> Option<Instant> {
+        self.removed.then(|| Instant::now() + Duration::from_millis(10))
+    }
+
+    /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
+    #[cold]
+    fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
+        let slot = match self.store.slot_within(&self.key, patience) {
+            Ok(slot) => slot,
+            Err(SlotError::Directory(DirectoryError::Busy { .. })) => return Ok(false),
+            Err(error) => return Err(RecvError::Declare(error.into())),
+        };
+        match Queue::new(slot, Begin::Oldest) {
+            Ok(queue) => self.queue = queue,
+            Err(GetError::Removed) => return Ok(false),
+            Err(error) => return Err(RecvError::of(error, &self.key)),
+        }
+        self.removed = false;
+        Ok(true)
+    }
+
+    #[cold]
+    fn lost(&mut self, error: GetError) -> RecvError {
+        self.removed |= error == GetError::Removed;
+        RecvError::of(error, &self.key)
+    }
+}
+
+impl<T: DecodeOwned> WorkQueue<T> {
+    /// Takes the oldest message that nobody has; waits for one, for ever if need be. Spins briefly, then sleeps.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]; the next call goes on behind what it tells of.
+    pub fn recv(&mut self) -> Result<Job<T>, RecvError> {
+        loop {
+            if let Some(job) = self.recv_until(Deadline::Never)? {
+                return Ok(job);
+            }
+        }
+    }
+
+    /// Takes the oldest message that nobody has; `None` if there is none within `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]; the next call goes on behind what it tells of.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Job<T>>, RecvError> {
+        self.recv_until(Deadline::after(Some(timeout)))
+    }
+
+    /// Takes the oldest message that nobody has; `None` if there is none. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]; the next call goes on behind what it tells of.
+    pub fn try_recv(&mut self) -> Result<Option<Job<T>>, RecvError> {
+        self.recv_until(Deadline::Now)
+    }
+
+    fn recv_until(&mut self, deadline: Deadline) -> Result<Option<Job<T>>, RecvError> {
+        if self.removed && !self.declare_again(deadline.left().unwrap_or_default().min(LONGEST_WAIT))? {
+            return Ok(None);
+        }
+        let assignment = match self.queue.take(&mut self.frame, deadline) {
+            Ok(Some(assignment)) => assignment,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(self.lost(error)),
+        };
+        let version = assignment.version();
+        let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
+        let received = origin.parse(&mut self.frame).and_then(|frame| origin.message(&frame));
+        match received {
+            Ok(received) => Ok(Some(Job { received, assignment, key: self.key.as_str().into() })),
+            Err(error) => {
+                // It is no better for another worker. If the key was removed meanwhile, so was the message.
+                let _ = assignment.acknowledge();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<T: DecodeOwned> Iterator for WorkQueue<T> {
+    type Item = Result<Job<T>, RecvError>;
+
+    /// Waits for the next message for ever, and never ends.
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.recv())
+    }
+}
+
+impl<T> Job<T> {
+    /// How often the message was taken, with this time: 1 unless a worker has died over it, or has given it back. 255 and more are 255.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.assignment.attempt().into()
+    }
+
+    /// Says that the message was handled: nobody gets it again, and its cell may be overwritten.
+    ///
+    /// # Errors
+    ///
+    /// [`AcknowledgeError`]: the key was removed meanwhile.
+    pub fn acknowledge(self) -> Result<(), AcknowledgeError> {
+        self.assignment.acknowledge().map_err(|_| AcknowledgeError::Removed { key: (*self.key).to_owned() })
+    }
+
+    /// The message with its envelope.
+    #[must_use]
+    pub fn received(&self) -> &Received<T> {
+        &self.received
+    }
+}
+
+impl<T> Deref for Job<T> {
+    type Target = Received<T>;
+
+    fn deref(&self) -> &Received<T> {
+        &self.received
+    }
+}
+
+impl<T> fmt::Debug for WorkQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkQueue").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Job<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("received", &self.received)
+            .field("attempt", &self.attempt())
+            .finish_non_exhaustive()
+    }
+}

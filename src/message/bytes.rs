@@ -1,0 +1,36 @@
+//! Bytes of the sender's own making, as messages.
+
+use super::error::{DecodeError, EncodeError};
+use super::traits::{Decode, InPlace, Message};
+use crate::frame::{Encoding, Kind};
+
+/// Bytes, as they are. Not none: only a heartbeat is empty.
+impl Message for Vec<u8> {
+    const NAME: &'static str = "bytes";
+    const VERSION: u32 = 1;
+    const KIND: Kind = Kind::Event;
+    const TOPIC: Option<&'static str> = None;
+    const ENCODING: Encoding = Encoding::Raw;
+
+    fn encode(&self, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
+        payload.extend_from_slice(self);
+        Ok(())
+    }
+}
+
+impl<'de> Decode<'de> for Vec<u8> {
+    fn decode(payload: &'de [u8]) -> Result<Self, DecodeError> {
+        Ok(payload.to_vec())
+    }
+}
+
+impl InPlace for Vec<u8> {
+    type View<'a> = &'a [u8];
+
+    fn view<'a>(payload: &'a [u8]) -> Result<&'a [u8], DecodeError>
+    where
+        Self: 'a,
+    {
+        Ok(payload)
+    }
+}
