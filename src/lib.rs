@@ -61,6 +61,8 @@ mod region;
 pub mod store;
 mod sync;
 
+#[cfg(all(feature = "async", not(loom)))]
+pub use bus::{AsyncSubscriber, AsyncWorkQueue};
 #[cfg(not(loom))]
 pub use bus::{
     Bus, Envelope, Job, Loan, PublishError, Publisher, Received, RecvError, Sample, Sent, Start, Stream,

@@ -4,6 +4,8 @@
 //! the key; receiving copies the frame out, checks it, and decodes it. Any number of types share a store, one to a key.
 
 mod aligned;
+#[cfg(feature = "async")]
+mod async_receivers;
 mod error;
 mod handle;
 mod ids;
@@ -19,6 +21,8 @@ mod subscriber;
 mod wait_set;
 mod work_queue;
 
+#[cfg(feature = "async")]
+pub use async_receivers::{AsyncSubscriber, AsyncWorkQueue};
 pub use error::{AcknowledgeError, PublishError, RecvError, SubscribeError, WaitError};
 pub use handle::Bus;
 pub use loan::{Loan, LoanUninit};

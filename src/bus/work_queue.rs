@@ -13,7 +13,7 @@ use super::received::Received;
 use crate::message::DecodeOwned;
 use crate::store::directory::LONGEST_WAIT;
 use crate::store::lossless::Begin;
-use crate::store::queue::{Assignment, Queue};
+use crate::store::queue::{self, Assignment, Queue};
 use crate::store::wait::Deadline;
 use crate::store::{DirectoryError, GetError, Slot, SlotError, Store};
 
@@ -105,7 +105,7 @@ impl<T> WorkQueue<T> {
 
     /// Whether there is a message to take, or something to be told. Takes back what the dead had.
     pub(super) fn is_ready(&self) -> bool {
-        self.removed || self.queue.has_work()
+        self.removed || queue::has_work(self.slot())
     }
 
     /// When to look again although nothing was published.

@@ -8,6 +8,12 @@ use crate::region::records::Bell;
 use crate::sync::{Ordering, total_order};
 
 impl Bell {
+    /// One that nobody listens to.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn new() -> Self {
+        Self { word: 0.into(), flag: 0.into() }
+    }
+
     /// Announces a sleeper, and gives what the word holds before anything that the next strike tells of.
     ///
     /// What the caller waits for must be read after this, with a `SeqCst` load or behind a `SeqCst` fence.

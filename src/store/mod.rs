@@ -51,6 +51,8 @@ mod participant;
 pub(crate) mod pin;
 #[cfg(not(loom))]
 pub(crate) mod queue;
+#[cfg(all(feature = "async", not(loom)))]
+pub(crate) mod reactor;
 #[cfg(not(loom))]
 mod recover;
 mod ring;

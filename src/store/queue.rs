@@ -35,19 +35,6 @@ impl Queue {
         &self.slot
     }
 
-    /// Whether there is a message that nobody has, or the key is no more. Takes back what the dead had.
-    pub(crate) fn has_work(&self) -> bool {
-        let (ring, mapped) = (self.slot.ring(), self.slot.inner());
-        match ring.backlog() {
-            Some((0, 0)) => !self.slot.exists(),
-            Some((0, _)) => {
-                ring.reap_holders(mapped);
-                ring.backlog().is_none_or(|(waiting, _)| waiting > 0)
-            }
-            _ => true,
-        }
-    }
-
     /// Takes the oldest message that nobody has, and copies it into `value`; `None` if there is none. Takes back what the dead had.
     pub(crate) fn try_take(&mut self, value: &mut Vec<u8>) -> Result<Option<Assignment>, GetError> {
         let (ring, generation) = (self.slot.ring(), self.slot.generation());
@@ -95,6 +82,19 @@ impl Queue {
             };
             futex::wait(&bell.word, word, left.min(LONGEST_SLEEP));
         }
+    }
+}
+
+/// Whether there is a message that nobody has, or the key is no more. Takes back what the dead had.
+pub(crate) fn has_work(slot: &Slot) -> bool {
+    let ring = slot.ring();
+    match ring.backlog() {
+        Some((0, 0)) => !slot.exists(),
+        Some((0, _)) => {
+            ring.reap_holders(slot.inner());
+            ring.backlog().is_none_or(|(waiting, _)| waiting > 0)
+        }
+        _ => true,
     }
 }
 

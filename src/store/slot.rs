@@ -507,6 +507,18 @@ impl Slot {
         self.ring().bell()
     }
 
+    /// What those sleep on who wait for any key of the store.
+    #[cfg(feature = "async")]
+    pub(crate) fn store_bell(&self) -> &Bell {
+        self.inner.bell()
+    }
+
+    /// Where the slot lies: the same for all handles on it of one open store.
+    #[cfg(feature = "async")]
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self.lease.view().header).addr()
+    }
+
     /// Whether the key is still there.
     pub(crate) fn exists(&self) -> bool {
         self.ring().generation() == self.place.generation

@@ -45,8 +45,12 @@ enum OnVariant {
     Variant(u32),
 }
 
+#[derive(Message, serde::Serialize, serde::Deserialize)]
+#[message(checksum = "off")]
+struct ChecksumInWords(u32);
+
 #[derive(splinter_bus::Schema)]
-#[message(kind = "query", version = 2)]
+#[message(kind = "query", version = 2, checksum = false)]
 struct PartOfAMessage(u32);
 
 fn main() {}

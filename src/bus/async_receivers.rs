@@ -1,0 +1,161 @@
+//! Receiving in tasks, on any runtime.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use super::error::RecvError;
+use super::received::Received;
+use super::subscriber::Subscriber;
+use super::work_queue::{Job, WorkQueue};
+use crate::message::DecodeOwned;
+use crate::store::reactor::{Reactor, Waiting, Want};
+
+/// Declares an asynchronous receiver over one that blocks.
+macro_rules! async_receivers {
+    ($($(#[$meta:meta])* $name:ident over $inner:ident gives $item:ident, waiting for $want:expr;)*) => {$(
+        $(#[$meta])*
+        pub struct $name<T> {
+            inner: Mutex<$inner<T>>,
+            reactor: &'static Reactor,
+            /// Of the stream.
+            waiting: Option<Waiting>,
+        }
+
+        impl<T: DecodeOwned> $inner<T> {
+            /// To be received from in tasks, on any runtime.
+            ///
+            /// One thread of this process, started by the first call, wakes all tasks that wait.
+            ///
+            /// # Errors
+            ///
+            /// The operating system starts no thread.
+            pub fn into_async(self) -> io::Result<$name<T>> {
+                Ok($name { inner: Mutex::new(self), reactor: Reactor::of_this_process()?, waiting: None })
+            }
+        }
+
+        impl<T: DecodeOwned> $name<T> {
+            /// The next message; waits for it, for ever if need be. Any number of tasks may wait at a time: each message goes to one of
+            /// them.
+            ///
+            /// If the future is dropped, nothing is lost: a message is taken only in the moment in which it is given.
+            ///
+            /// # Errors
+            ///
+            /// [`RecvError`]; the next call goes on behind what it tells of.
+            pub async fn recv(&self) -> Result<$item<T>, RecvError> {
+                let mut waiting = None;
+                poll_fn(|context| self.poll(&mut waiting, context)).await
+            }
+
+            /// The next message; `None` if there is none. Never blocks.
+            ///
+            /// # Errors
+            ///
+            /// [`RecvError`]; the next call goes on behind what it tells of.
+            pub fn try_recv(&self) -> Result<Option<$item<T>>, RecvError> {
+                self.inner().try_recv()
+            }
+
+            /// The receiver that blocks.
+            #[must_use]
+            pub fn into_inner(self) -> $inner<T> {
+                self.inner.into_inner().unwrap_or_else(PoisonError::into_inner)
+            }
+
+            fn inner(&self) -> MutexGuard<'_, $inner<T>> {
+                self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+
+            fn poll(
+                &self,
+                waiting: &mut Option<Waiting>,
+                context: &mut Context<'_>,
+            ) -> Poll<Result<$item<T>, RecvError>> {
+                let mut inner = self.inner();
+                match inner.try_recv().transpose() {
+                    Some(received) => {
+                        *waiting = None;
+                        Poll::Ready(received)
+                    }
+                    None => {
+                        // Whatever happens from here on is noticed by the reactor, which looks after we have told it.
+                        let want: fn(&$inner<T>) -> Want = $want;
+                        let (want, look_again) = (want(&inner), inner.look_again());
+                        *waiting = Some(self.reactor.wait(inner.slot(), want, look_again, context.waker()));
+                        Poll::Pending
+                    }
+                }
+            }
+        }
+
+        /// Never ends.
+        impl<T: DecodeOwned> Stream for $name<T> {
+            type Item = Result<$item<T>, RecvError>;
+
+            fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+                let mut waiting = self.waiting.take();
+                let polled = self.poll(&mut waiting, context);
+                self.waiting = waiting;
+                polled.map(Some)
+            }
+        }
+
+        impl<T> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.inner).finish()
+            }
+        }
+    )*};
+}
+
+async_receivers! {
+    /// A [`Subscriber`] for tasks: `recv().await`, or as a stream. Made by [`Subscriber::into_async`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::{Bus, Message};
+    ///
+    /// #[derive(Message, serde::Serialize, serde::Deserialize)]
+    /// struct Token { text: String }
+    ///
+    /// # let name = format!("splinter-doc-async-subscriber-{}", std::process::id());
+    /// let bus: Bus<Token> = Bus::create(&name)?;
+    /// let tokens = bus.subscribe("tokens")?.into_async()?;
+    /// bus.publish("tokens", &Token { text: "The".into() })?;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let token = tokens.recv().await?;
+    /// assert_eq!(token.text, "The");
+    /// # Ok::<(), splinter_bus::RecvError>(()) })?;
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    AsyncSubscriber over Subscriber gives Received, waiting for |inner| Want::Newer(inner.next_version() - 1);
+
+    /// A [`WorkQueue`] for tasks: `recv().await`, or as a stream. Made by [`WorkQueue::into_async`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::Bus;
+    /// # let name = format!("splinter-doc-async-queue-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let queue = bus.work_queue("k")?.into_async()?;
+    /// bus.publish("k", &b"work".to_vec())?;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let job = queue.recv().await?;
+    /// assert_eq!(***job, *b"work");
+    /// # job.acknowledge()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    AsyncWorkQueue over WorkQueue gives Job, waiting for |_| Want::Work;
+}
