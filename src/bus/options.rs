@@ -10,7 +10,7 @@ pub enum Start {
     Next,
     /// At the newest message, if there is one; else at the next.
     Newest,
-    /// At the oldest message that is still kept; else at the next.
+    /// At the oldest message since which all are still kept; else at the next.
     Oldest,
     /// At this version. If it is not kept any more, the first thing received is how many were missed.
     Version(u64),

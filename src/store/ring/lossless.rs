@@ -17,7 +17,7 @@ pub(crate) enum Begin {
     Next,
     /// At the newest version, if there is one.
     Newest,
-    /// At the oldest that is kept.
+    /// At the oldest since which all are kept.
     Oldest,
     /// At this one, whether it is kept or not.
     At(u64),
@@ -149,20 +149,31 @@ impl<'a> Ring<'a> {
             Begin::Next => head.version().max(first - 1) + 1,
             Begin::Newest if head.cell().is_some() => head.version().max(first),
             Begin::Newest => head.version().max(first - 1) + 1,
-            Begin::Oldest => self.oldest_whole(first).unwrap_or(head.version().max(first - 1) + 1),
+            Begin::Oldest => self.oldest_of_all_since(first).unwrap_or(head.version().max(first - 1) + 1),
             Begin::At(version) => version.clamp(first, MAX_VERSION),
         }
     }
 
-    /// The oldest version from `first` on that nobody is about to overwrite.
-    fn oldest_whole(self, first: u64) -> Option<u64> {
+    /// The oldest version from `first` on since which all are kept, and nobody is about to overwrite any; `None` if there is none.
+    ///
+    /// Writers do not always overwrite the oldest first, so there may be older ones still.
+    fn oldest_of_all_since(self, first: u64) -> Option<u64> {
         self.stamp(self.head());
-        let whole =
-            self.cells().filter_map(|(_, cell)| match Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) {
+        let mut whole: Vec<_> = self
+            .cells()
+            .filter_map(|(_, cell)| match Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) {
                 Seq::Whole { version } if version >= first => Some(version),
                 _ => None,
-            });
-        whole.min()
+            })
+            .collect();
+        whole.sort_unstable();
+        let newest = whole.pop()?;
+        Some(
+            whole
+                .into_iter()
+                .rev()
+                .fold(newest, |oldest, version| if version + 1 == oldest { version } else { oldest }),
+        )
     }
 
     /// Writes a cursor into a place that is free, or whose key is no more.

@@ -1,0 +1,301 @@
+//! Lossless subscribers: nothing is overwritten before they have it; publishers are refused, or wait.
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::{Bus, PublishError, RecvError, Start, SubscribeError, SubscribeOptions, Subscriber};
+use support::{Actor, DEADLINE, Name, proof};
+
+fn options() -> StoreOptions {
+    StoreOptions::new().slots(4).max_value_size(512).history(4).spare(4).lossless(2)
+}
+
+fn bus(name: &Name) -> Bus<Vec<u8>> {
+    Bus::on(name.create(&options()))
+}
+
+fn lossless(bus: &Bus<Vec<u8>>) -> Subscriber<Vec<u8>> {
+    bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap()
+}
+
+/// Publishes until it is refused, and gives the number that were not.
+fn fill(bus: &Bus<Vec<u8>>) -> u64 {
+    let mut publisher = bus.publisher("k").unwrap();
+    (1..).find(|number: &u64| publisher.publish(&number.to_le_bytes().to_vec()).is_err()).unwrap() - 1
+}
+
+#[test]
+fn actor() {
+    let Some((role, arguments)) = support::role() else { return };
+    let bus = Bus::<Vec<u8>>::on(support::open_soon(&arguments[0]));
+    match role.as_str() {
+        "publisher" => {
+            let (writer, count) = (arguments[1].parse().unwrap(), arguments[2].parse().unwrap());
+            let mut publisher = bus.publisher("k").unwrap();
+            let mut value = Vec::new();
+            for number in 0..count {
+                proof::write(&mut value, writer, number);
+                publisher.publish_timeout(&value, DEADLINE).unwrap();
+            }
+        }
+        "subscriber" => {
+            let _subscriber = lossless(&bus);
+            bus.store().set("subscribed", b"yes").unwrap();
+            loop {
+                thread::park();
+            }
+        }
+        _ => panic!("no such role: {role}"),
+    }
+}
+
+/// A process that has a lossless subscriber which receives nothing.
+fn idle_subscriber(name: &Name, store: &Store) -> Actor {
+    let actor = Actor::spawn("subscriber", &[name]);
+    store.poll_after("subscribed", 0, Some(DEADLINE)).unwrap().expect("a subscriber");
+    actor
+}
+
+/// How many messages, unless the environment says otherwise.
+fn messages() -> u64 {
+    std::env::var("SPLINTER_TEST_MESSAGES").map_or(100_000, |count| count.parse().expect("a number"))
+}
+
+#[test]
+fn everything_from_four_publishers_arrives_once_in_order_and_whole() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut subscriber = lossless(&bus);
+    let each = messages() / 4;
+    let publishers =
+        [1, 2, 3, 4].map(|writer: u32| Actor::spawn("publisher", &[&name, &writer.to_string(), &each.to_string()]));
+    let start = Instant::now();
+    let mut next = [0; 5];
+    for version in 1..=4 * each {
+        let received = subscriber.recv_timeout(DEADLINE).unwrap().expect("there is more to come");
+        assert_eq!(received.version(), version);
+        let (writer, number) = proof::read(&received);
+        assert_eq!(number, next[writer as usize], "of writer {writer}");
+        next[writer as usize] += 1;
+    }
+    println!("{} messages in {:?}", 4 * each, start.elapsed());
+    assert_eq!(next[1..], [each; 4]);
+    publishers.into_iter().for_each(Actor::finish);
+    assert!(subscriber.try_recv().unwrap().is_none());
+}
+
+#[test]
+fn a_publisher_is_refused_at_once_while_there_is_no_room() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut subscriber = lossless(&bus);
+    // All cells.
+    assert_eq!(fill(&bus), 8);
+    let error = bus.publish("k", &vec![1]).unwrap_err();
+    let PublishError::Backpressure(cells) = &error else { panic!("{error}") };
+    assert_eq!((cells.total(), cells.owed), (8, 8));
+    assert!(error.to_string().contains("of 8, 8 hold what a lossless subscriber"), "{error}");
+    for number in 1..=3u64 {
+        assert_eq!(**subscriber.recv().unwrap(), number.to_le_bytes());
+    }
+    assert_eq!(fill(&bus), 3);
+    for number in [4, 5, 6, 7, 8, 1, 2, 3u64] {
+        assert_eq!(**subscriber.recv().unwrap(), number.to_le_bytes());
+    }
+    assert!(subscriber.try_recv().unwrap().is_none());
+}
+
+#[test]
+fn without_lossless_subscribers_nobody_is_refused_any_more() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let (one, other) = (lossless(&bus), lossless(&bus));
+    fill(&bus);
+    drop(one);
+    assert!(matches!(bus.publish("k", &vec![1]), Err(PublishError::Backpressure(_))));
+    drop(other);
+    for number in 0..100 {
+        bus.publish("k", &vec![number]).unwrap();
+    }
+    assert!(bus.store().slot_snapshot("k").unwrap().unwrap().lossless.is_empty());
+}
+
+#[test]
+fn the_slowest_of_several_counts_and_the_snapshot_says_who_it_is() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let other = Bus::<Vec<u8>>::on(Store::open(&name).unwrap());
+    let (mut slow, mut quick) = (lossless(&other), lossless(&bus));
+    for number in 0..5 {
+        bus.publish("k", &vec![number]).unwrap();
+        quick.recv().unwrap();
+    }
+    slow.recv().unwrap();
+    let snapshot = bus.store().slot_snapshot("k").unwrap().unwrap();
+    let seen: Vec<_> = snapshot.lossless.iter().map(|one| (one.participant, one.pid, one.next, one.behind)).collect();
+    let pid = std::process::id();
+    assert_eq!(seen, [(other.store().participant().id, pid, 2, 4), (bus.store().participant().id, pid, 6, 0)]);
+    assert_eq!(bus.store().slot("k").unwrap().cells().owed, 4);
+}
+
+#[test]
+fn a_publisher_that_waits_is_woken_when_there_is_room() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut subscriber = lossless(&bus);
+    let full = fill(&bus);
+    thread::scope(|scope| {
+        let mut publisher = bus.publisher("k").unwrap();
+        let waiting = scope.spawn(move || publisher.publish_timeout(&b"waited".to_vec(), DEADLINE));
+        thread::sleep(Duration::from_millis(5));
+        subscriber.recv().unwrap();
+        assert_eq!(waiting.join().unwrap().unwrap().version, full + 1);
+    });
+    let start = Instant::now();
+    let mut publisher = bus.publisher("k").unwrap();
+    let timed_out = publisher.publish_timeout(&vec![1], Duration::from_millis(30));
+    assert!(matches!(timed_out, Err(PublishError::Backpressure(_))));
+    assert!(start.elapsed() >= Duration::from_millis(30));
+}
+
+#[test]
+fn one_that_dies_stops_counting_at_once() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut dead = idle_subscriber(&name, bus.store());
+    fill(&bus);
+    dead.kill();
+    for number in 0..100 {
+        bus.publish("k", &vec![number]).unwrap();
+    }
+    // Its place is free, too.
+    let _both = (lossless(&bus), lossless(&bus));
+}
+
+#[test]
+fn one_that_is_stopped_holds_publishers_as_long_as_their_deadlines_and_misses_nothing() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let stopped = idle_subscriber(&name, bus.store());
+    stopped.stop();
+    fill(&bus);
+    let mut publisher = bus.publisher("k").unwrap();
+    for _ in 0..3 {
+        let refused = publisher.publish_timeout(&vec![1], Duration::from_millis(10));
+        assert!(matches!(refused, Err(PublishError::Backpressure(_))));
+    }
+    let snapshot = bus.store().slot_snapshot("k").unwrap().unwrap();
+    assert_eq!((snapshot.lossless.len(), snapshot.lossless[0].behind), (1, 8));
+    // Other keys are not concerned.
+    bus.publish("other", &vec![1]).unwrap();
+}
+
+#[test]
+fn more_than_there_is_room_for_are_refused_and_told_how_to_have_more() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let both = (lossless(&bus), lossless(&bus));
+    let error = bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap_err();
+    assert!(matches!(error, SubscribeError::TooManyLossless { max: 2 }), "{error}");
+    assert!(error.to_string().contains("create the store with more `lossless`"), "{error}");
+    // On another key there is room.
+    bus.subscribe_with("other", &SubscribeOptions::new().lossless()).unwrap();
+    drop(both);
+    lossless(&bus);
+}
+
+#[test]
+fn one_that_begins_with_what_is_kept_misses_nothing_of_it() {
+    let name = Name::new();
+    let bus = bus(&name);
+    for number in 0..100u8 {
+        bus.publish("k", &vec![number]).unwrap();
+    }
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut publisher = bus.publisher("k").unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                let _ = publisher.publish(&b"more".to_vec());
+            }
+        });
+        let _stop = Stop(&stop);
+        for start in [Start::Oldest, Start::Newest, Start::Next].into_iter().cycle().take(300) {
+            let options = SubscribeOptions::new().lossless().start(start);
+            let mut subscriber = bus.subscribe_with("k", &options).unwrap();
+            let first = subscriber.next_version();
+            for version in first..first + 12 {
+                assert_eq!(subscriber.recv().unwrap().version(), version, "from {start:?}");
+            }
+        }
+    });
+}
+
+/// Says so also when the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_removed_key_is_told_of_and_received_from_its_next_life_on() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut subscriber = lossless(&bus);
+    fill(&bus);
+    bus.store().unset("k").unwrap();
+    // The next key is not held up by what was not received of the last.
+    for number in 0..20 {
+        bus.publish("k", &vec![number]).unwrap();
+    }
+    assert!(matches!(subscriber.recv(), Err(RecvError::Removed { .. })));
+    assert!(matches!(subscriber.recv(), Err(RecvError::Lagged(12))));
+    for number in 12..20 {
+        assert_eq!(**subscriber.recv().unwrap(), [number]);
+    }
+    assert_eq!(fill(&bus), 8);
+}
+
+#[test]
+fn a_purge_leaves_what_is_still_to_be_received() {
+    let name = Name::new();
+    let bus = bus(&name);
+    for number in 0..4 {
+        bus.publish("k", &vec![number]).unwrap();
+    }
+    let mut subscriber = lossless(&bus);
+    for number in 4..7 {
+        bus.publish("k", &vec![number]).unwrap();
+    }
+    bus.store().purge().unwrap();
+    assert_eq!(bus.store().slot("k").unwrap().first_version(), 5);
+    for number in 4..7 {
+        assert_eq!(**subscriber.recv().unwrap(), [number]);
+    }
+}
+
+#[test]
+fn samples_are_received_without_loss_too() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut subscriber = lossless(&bus);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut publisher = bus.publisher("k").unwrap();
+            for number in 0..5000u64 {
+                publisher.publish_timeout(&number.to_le_bytes().to_vec(), DEADLINE).unwrap();
+            }
+        });
+        for number in 0..5000u64 {
+            let sample = subscriber.recv_sample().unwrap();
+            assert_eq!(sample.payload(), number.to_le_bytes());
+        }
+    });
+}

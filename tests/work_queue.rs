@@ -1,0 +1,315 @@
+//! Work queues: each message to one worker, again only if that one dies or gives it back.
+
+mod support;
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::{Bus, Message, PublishError, RecvError, WorkQueue};
+use support::{Actor, DEADLINE, Name};
+
+#[derive(Message, serde::Serialize, serde::Deserialize)]
+struct Task {
+    number: u64,
+}
+
+/// A worker says what it has done.
+#[derive(Message, serde::Serialize, serde::Deserialize)]
+struct Done {
+    worker: u32,
+    number: u64,
+    attempt: u32,
+}
+
+fn options() -> StoreOptions {
+    StoreOptions::new().slots(8).max_value_size(256).history(8).spare(8)
+}
+
+fn bus(name: &Name) -> Bus<Task> {
+    Bus::on(name.create(&options()))
+}
+
+fn publish(bus: &Bus<Task>, numbers: std::ops::Range<u64>) {
+    let mut publisher = bus.publisher("work").unwrap();
+    for number in numbers {
+        publisher.publish(&Task { number }).unwrap();
+    }
+}
+
+fn numbers(queue: &mut WorkQueue<Task>) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    while let Some(job) = queue.try_recv().unwrap() {
+        numbers.push(job.number);
+        job.acknowledge().unwrap();
+    }
+    numbers
+}
+
+#[test]
+fn actor() {
+    let Some((role, arguments)) = support::role() else { return };
+    let store = support::open_soon(&arguments[0]);
+    let tasks = Bus::<Task>::on(store.clone());
+    let mut queue = tasks.work_queue("work").unwrap();
+    match role.as_str() {
+        "worker" => {
+            let worker = arguments[1].parse().unwrap();
+            let mut done = Bus::<Done>::on(store).publisher("done").unwrap();
+            loop {
+                let job = queue.recv().unwrap();
+                let report = Done { worker, number: job.number, attempt: job.attempt() };
+                done.publish_timeout(&report, DEADLINE).unwrap();
+                job.acknowledge().unwrap();
+            }
+        }
+        "holder" => {
+            let jobs: Vec<_> = (0..3).map(|_| queue.recv().unwrap()).collect();
+            store.set("held", b"yes").unwrap();
+            loop {
+                thread::park_timeout(Duration::from_secs(jobs.len() as u64));
+            }
+        }
+        _ => panic!("no such role: {role}"),
+    }
+}
+
+/// A process that has taken three messages.
+fn holder(name: &Name, store: &Store) -> Actor {
+    let actor = Actor::spawn("holder", &[name]);
+    store.poll_after("held", 0, Some(DEADLINE)).unwrap().expect("a worker");
+    actor
+}
+
+#[test]
+fn each_message_goes_to_one_worker_in_order() {
+    let name = Name::new();
+    let bus = bus(&name);
+    publish(&bus, 0..3);
+    let mut workers = [(); 3].map(|()| bus.work_queue("work").unwrap());
+    publish(&bus, 3..9);
+    for number in 0..9 {
+        let job = workers[number as usize % 3].recv().unwrap();
+        assert_eq!((job.number, job.attempt(), job.version()), (number, 1, number + 1));
+        job.acknowledge().unwrap();
+    }
+    assert!(workers.iter_mut().all(|worker| worker.try_recv().unwrap().is_none()));
+    assert!(workers[0].recv_timeout(Duration::from_millis(1)).unwrap().is_none());
+}
+
+#[test]
+fn what_is_given_back_goes_to_the_next_before_anything_newer() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let (mut one, mut other) = (bus.work_queue("work").unwrap(), bus.work_queue("work").unwrap());
+    publish(&bus, 0..4);
+    let first = one.recv().unwrap();
+    let second = other.recv().unwrap();
+    assert_eq!((first.number, second.number), (0, 1));
+    drop(first);
+    drop(second);
+    // A worker passes by older ones for as many messages as there are cells, at most.
+    let mut fresh = bus.work_queue("work").unwrap();
+    for (number, attempt) in [(0, 2), (1, 2), (2, 1), (3, 1)] {
+        let job = fresh.recv().unwrap();
+        assert_eq!((job.number, job.attempt()), (number, attempt));
+        job.acknowledge().unwrap();
+    }
+    for attempt in 3..300 {
+        publish(&bus, 9..10);
+        for attempt in 1..attempt.min(4) {
+            let job = one.recv().unwrap();
+            assert_eq!(job.attempt(), attempt);
+        }
+        one.recv().unwrap().acknowledge().unwrap();
+    }
+}
+
+#[test]
+fn a_queue_that_is_full_refuses_publishers_until_something_is_done() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut queue = bus.work_queue("work").unwrap();
+    publish(&bus, 0..16);
+    assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Backpressure(_))));
+    let snapshot = bus.store().slot_snapshot("work").unwrap().unwrap().queue.unwrap();
+    assert_eq!((snapshot.waiting, snapshot.taken), (16, 0));
+    let job = queue.recv().unwrap();
+    assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Backpressure(_))));
+    thread::scope(|scope| {
+        let mut publisher = bus.publisher("work").unwrap();
+        let waiting = scope.spawn(move || publisher.publish_timeout(&Task { number: 16 }, DEADLINE));
+        thread::sleep(Duration::from_millis(5));
+        job.acknowledge().unwrap();
+        waiting.join().unwrap().unwrap();
+    });
+    assert_eq!(numbers(&mut queue), (1..17).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_message_that_takes_long_holds_its_own_cell_and_no_other() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let (mut slow, mut quick) = (bus.work_queue("work").unwrap(), bus.work_queue("work").unwrap());
+    publish(&bus, 0..1);
+    let long = slow.recv().unwrap();
+    for number in 1..500 {
+        publish(&bus, number..number + 1);
+        let job = quick.recv().unwrap();
+        assert_eq!(job.number, number);
+        job.acknowledge().unwrap();
+    }
+    assert_eq!(long.number, 0);
+    long.acknowledge().unwrap();
+    assert!(quick.try_recv().unwrap().is_none());
+}
+
+#[test]
+fn a_queue_stays_one_without_workers_until_its_key_is_removed() {
+    let name = Name::new();
+    let bus = bus(&name);
+    drop(bus.work_queue("work").unwrap());
+    publish(&bus, 0..16);
+    assert!(bus.publish("work", &Task { number: 16 }).is_err());
+    let mut queue = bus.work_queue("work").unwrap();
+    let job = queue.recv().unwrap();
+    bus.store().unset("work").unwrap();
+    publish(&bus, 100..200);
+    assert!(job.acknowledge().unwrap_err().to_string().contains("was removed"));
+    assert!(matches!(queue.recv(), Err(RecvError::Removed { .. })));
+    // From here on it is one again, with what is kept.
+    let kept = numbers(&mut queue);
+    assert!(kept.len() >= 8 && kept.is_sorted() && kept.last() == Some(&199), "{kept:?}");
+}
+
+#[test]
+fn what_is_no_message_is_told_of_once_and_done() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut queue = bus.work_queue("work").unwrap();
+    bus.store().set("work", b"garbage").unwrap();
+    publish(&bus, 0..1);
+    assert!(matches!(queue.recv(), Err(RecvError::Frame { .. })));
+    assert_eq!(queue.recv().unwrap().number, 0);
+    assert_eq!(bus.store().diagnostics().parse_failures, 1);
+    // Too large for a cell: it would be shared out in parts.
+    let large = Bus::<Vec<u8>>::on(bus.store().clone()).publish("work", &vec![1; 300]);
+    assert!(matches!(large, Err(PublishError::TooLarge { max: 256, .. })));
+}
+
+#[test]
+fn what_a_killed_worker_had_is_handled_by_another() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut queue = bus.work_queue("work").unwrap();
+    publish(&bus, 0..5);
+    let mut dead = holder(&name, bus.store());
+    let job = queue.recv().unwrap();
+    assert_eq!(job.number, 3);
+    dead.kill();
+    let mut rest = Vec::new();
+    for _ in 0..4 {
+        let job = queue.recv_timeout(DEADLINE).unwrap().expect("what the dead had");
+        rest.push((job.number, job.attempt()));
+        job.acknowledge().unwrap();
+    }
+    rest.sort_unstable();
+    assert_eq!(rest, [(0, 2), (1, 2), (2, 2), (4, 1)]);
+    job.acknowledge().unwrap();
+    assert!(queue.try_recv().unwrap().is_none());
+}
+
+#[test]
+fn a_worker_that_sleeps_hears_of_what_a_dead_one_had() {
+    let name = Name::new();
+    let bus = bus(&name);
+    publish(&bus, 0..3);
+    let mut dead = holder(&name, bus.store());
+    let mut queue = bus.work_queue("work").unwrap();
+    thread::scope(|scope| {
+        let sleeper = scope.spawn(move || {
+            let job = queue.recv_timeout(DEADLINE).unwrap().expect("what the dead had");
+            let what = (job.number, job.attempt());
+            job.acknowledge().unwrap();
+            what
+        });
+        thread::sleep(Duration::from_millis(20));
+        dead.kill();
+        assert_eq!(sleeper.join().unwrap(), (0, 2));
+    });
+}
+
+#[test]
+fn what_a_stopped_worker_has_stays_its_own() {
+    let name = Name::new();
+    let bus = bus(&name);
+    publish(&bus, 0..4);
+    let stopped = holder(&name, bus.store());
+    stopped.stop();
+    let mut queue = bus.work_queue("work").unwrap();
+    assert_eq!(numbers(&mut queue), [3]);
+    stopped.signal(Signal::CONT);
+    assert!(queue.try_recv().unwrap().is_none());
+}
+
+/// How many messages, unless the environment says otherwise.
+fn messages() -> u64 {
+    std::env::var("SPLINTER_TEST_MESSAGES").map_or(20_000, |count| count.parse().expect("a number"))
+}
+
+#[test]
+fn of_four_workers_of_which_two_are_killed_nothing_is_lost_and_the_living_do_nothing_twice() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let done = Bus::<Done>::on(bus.store().clone());
+    let lossless = splinter_bus::SubscribeOptions::new().lossless();
+    let mut reports = done.subscribe_with("done", &lossless).unwrap();
+    // From its first message on it is a queue, whoever comes first.
+    let mut rest = bus.work_queue("work").unwrap();
+    let mut workers: Vec<_> = (0..4).map(|worker: u32| Actor::spawn("worker", &[&name, &worker.to_string()])).collect();
+    let count = messages();
+    let publisher = {
+        let mut publisher = bus.publisher("work").unwrap();
+        thread::spawn(move || {
+            for number in 0..count {
+                publisher.publish_timeout(&Task { number }, DEADLINE).unwrap();
+            }
+        })
+    };
+    let mut handled: HashMap<u64, Vec<(u32, u32)>> = HashMap::new();
+    while (handled.len() as u64) < count {
+        let report = reports.recv_timeout(DEADLINE).unwrap().expect("work goes on");
+        handled.entry(report.number).or_default().push((report.worker, report.attempt));
+        for (worker, at) in [(0, count / 3), (1, count / 2)] {
+            if handled.len() as u64 == at {
+                workers[worker].kill();
+            }
+        }
+    }
+    publisher.join().unwrap();
+    // What the dead had handled and not acknowledged is handled again: wait for that, too.
+    support::wait_until("the queue is empty", || {
+        while let Some(report) = reports.try_recv().unwrap() {
+            handled.entry(report.number).or_default().push((report.worker, report.attempt));
+        }
+        let queue = bus.store().slot_snapshot("work").unwrap().unwrap().queue.unwrap();
+        (queue.waiting, queue.taken) == (0, 0)
+    });
+    assert!(rest.try_recv().unwrap().is_none());
+    let (mut again, mut by) = (0, [0; 4]);
+    for (number, reports) in &handled {
+        for &(worker, _) in reports {
+            by[worker as usize] += 1;
+        }
+        if reports.len() > 1 {
+            again += 1;
+            assert!(reports[0].0 < 2, "{number} was handled by the living, and again: {reports:?}");
+            assert_eq!(reports.iter().map(|&(_, attempt)| attempt).collect::<Vec<_>>(), [1, 2], "{reports:?}");
+        }
+    }
+    println!("{count} messages, handled by {by:?}, {again} of them twice");
+    assert_eq!(handled.len() as u64, count);
+    assert!(again <= 2);
+}
