@@ -1,0 +1,211 @@
+//! Messages that are larger than a cell: they come back whole, or their loss is told; nobody hangs.
+
+mod support;
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use splinter_bus::bus::WaitSet;
+use splinter_bus::frame::FaultCode;
+use splinter_bus::store::StoreOptions;
+use splinter_bus::{Bus, Message, PublishError, RecvError, Start, SubscribeOptions};
+use support::{Actor, DEADLINE, Name, Random};
+
+#[derive(Message, serde::Serialize, serde::Deserialize, PartialEq, Debug, Clone)]
+struct Document {
+    author: u32,
+    number: u32,
+    text: String,
+}
+
+impl Document {
+    /// All of it follows from author and number.
+    fn new(author: u32, number: u32) -> Self {
+        let mut random = Random::new(u64::from(author) << 32 | u64::from(number));
+        let len = random.below(6000) as usize;
+        let text = (0..len).map(|_| char::from(b'a' + random.below(26) as u8)).collect();
+        Self { author, number, text }
+    }
+}
+
+fn options() -> StoreOptions {
+    StoreOptions::new().slots(4).max_value_size(512).history(64).spare(8)
+}
+
+fn bus(name: &Name) -> Bus<Document> {
+    Bus::on(name.create(&options()))
+}
+
+fn document(len: usize) -> Document {
+    Document { author: 0, number: 0, text: "x".repeat(len) }
+}
+
+#[test]
+fn actor() {
+    let Some((role, arguments)) = support::role() else { return };
+    let bus = Bus::<Document>::on(support::open_soon(&arguments[0]));
+    let mut publisher = bus.publisher("k").unwrap();
+    match role.as_str() {
+        "author" => {
+            let (author, count) = (arguments[1].parse().unwrap(), arguments[2].parse().unwrap());
+            for number in 0..count {
+                publisher.publish_timeout(&Document::new(author, number), DEADLINE).unwrap();
+            }
+        }
+        // The second one does not fit beside the first: so it is killed in the middle of that.
+        "endless author" => loop {
+            publisher.publish_timeout(&document(20_000), DEADLINE).unwrap();
+        },
+        _ => panic!("no such role: {role}"),
+    }
+}
+
+#[test]
+fn every_length_comes_back() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let (mut copied, mut sampled) = (bus.subscribe("k").unwrap(), bus.subscribe("k").unwrap());
+    for len in (0..1500).chain([5000, 20_000]) {
+        let sent = bus.publish("k", &document(len)).unwrap();
+        let received = copied.recv().unwrap();
+        assert_eq!((received.text.len(), received.id(), received.version()), (len, sent.id, sent.version));
+        assert_eq!((received.seq(), received.eof()), (0, true));
+        let sample = sampled.recv_sample().unwrap();
+        assert_eq!(sample.view().unwrap().text.len(), len);
+        // Names of senders are of any length.
+        if !(300..500).contains(&len) {
+            assert_eq!(sample.is_in_place(), len < 300, "{len}");
+        }
+        assert_eq!(bus.get("k").unwrap().unwrap().text.len(), len);
+        assert_eq!(bus.sample("k").unwrap().unwrap().view().unwrap().text.len(), len);
+    }
+    assert!(copied.try_recv().unwrap().is_none() && sampled.try_recv_sample().unwrap().is_none());
+    assert_eq!(bus.store().diagnostics().parse_failures, 0);
+}
+
+#[test]
+fn those_of_several_publishers_come_back_whole_however_their_parts_are_mixed() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut subscriber = bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap();
+    let count = 300;
+    let authors =
+        [1, 2, 3].map(|author: u32| Actor::spawn("author", &[&name, &author.to_string(), &count.to_string()]));
+    let mut next: HashMap<u32, u32> = HashMap::new();
+    for _ in 0..3 * count {
+        let document = subscriber.recv_timeout(DEADLINE).unwrap().expect("there is more to come");
+        let number = next.entry(document.author).or_default();
+        assert_eq!(*document, Document::new(document.author, *number));
+        *number += 1;
+    }
+    assert!(next.values().all(|&number| number == count));
+    authors.into_iter().for_each(Actor::finish);
+}
+
+#[test]
+fn streams_of_large_messages_under_one_id_keep_their_numbers() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let mut subscriber = bus.subscribe("k").unwrap();
+    let (mut one, mut other) = (bus.publisher("k").unwrap(), bus.publisher("k").unwrap());
+    let id = uuid::Uuid::now_v7();
+    let (mut first, mut second) = (one.stream(id), other.stream(id));
+    first.send(&document(2000)).unwrap();
+    second.send(&document(3000)).unwrap();
+    second.finish(&document(10)).unwrap();
+    first.finish(&document(4000)).unwrap();
+    for (len, seq, eof) in [(2000, 0, false), (3000, 0, false), (10, 1, true), (4000, 1, true)] {
+        let received = subscriber.recv().unwrap();
+        assert_eq!((received.text.len(), received.seq(), received.eof(), received.id()), (len, seq, eof, id));
+    }
+}
+
+#[test]
+fn a_missing_part_is_a_fault_and_not_a_hang() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let options = SubscribeOptions::new().part_timeout(Duration::from_millis(30));
+    let mut subscriber = bus.subscribe_with("k", &options).unwrap();
+    bus.publish("k", &document(3000)).unwrap();
+    // All parts but the last, as a publisher leaves them that is killed.
+    let slot = bus.store().slot("k").unwrap();
+    let (newest, mut parts) = (slot.version(), Vec::new());
+    for version in 1..newest {
+        let mut part = Vec::new();
+        slot.get_version_into(version, &mut part).unwrap();
+        parts.push(part);
+    }
+    assert_eq!(subscriber.recv().unwrap().text.len(), 3000);
+    for part in &parts {
+        slot.set(part).unwrap();
+    }
+    let start = Instant::now();
+    let error = subscriber.recv().unwrap_err();
+    assert!(matches!(error, RecvError::Incomplete { received: 1000.., total: 3000.., .. }), "{error}");
+    assert_eq!(error.fault(), Some(FaultCode::StreamTimeout));
+    assert!(start.elapsed() >= Duration::from_millis(30));
+    // One in the middle is missing: that is known at once.
+    for part in parts.iter().take(2).chain(&parts[3..]) {
+        slot.set(part).unwrap();
+    }
+    bus.publish("k", &document(5)).unwrap();
+    assert!(matches!(subscriber.recv(), Err(RecvError::Incomplete { .. })));
+    assert_eq!(subscriber.recv().unwrap().text.len(), 5);
+    // Whoever waits for several hears of it, too.
+    slot.set(&parts[0]).unwrap();
+    assert!(subscriber.try_recv().unwrap().is_none());
+    WaitSet::new().wait(&[&subscriber], Some(DEADLINE)).unwrap();
+    assert!(matches!(subscriber.try_recv(), Err(RecvError::Incomplete { .. })));
+}
+
+#[test]
+fn a_message_whose_publisher_was_killed_is_a_fault_and_what_follows_is_received() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let options = SubscribeOptions::new().lossless().part_timeout(Duration::from_millis(50));
+    for _ in 0..20 {
+        let mut subscriber = bus.subscribe_with("k", &options).unwrap();
+        let mut author = Actor::spawn("endless author", &[&name]);
+        support::wait_until("the second has begun", || bus.store().slot("k").unwrap().cells().owed > 60);
+        author.kill();
+        assert_eq!(subscriber.recv_timeout(DEADLINE).unwrap().expect("the first").text.len(), 20_000);
+        let error = subscriber.recv_timeout(DEADLINE).unwrap_err();
+        assert!(matches!(error, RecvError::Incomplete { received: 1.., total: 20_000.., .. }), "{error}");
+        bus.publish("k", &document(1)).unwrap();
+        assert_eq!(subscriber.recv_timeout(DEADLINE).unwrap().expect("what follows").text.len(), 1);
+    }
+}
+
+#[test]
+fn what_is_older_than_the_beginning_of_a_subscriber_is_passed_over() {
+    let name = Name::new();
+    let bus = bus(&name);
+    bus.publish("k", &document(3000)).unwrap();
+    let mut late = bus.subscribe_from("k", Start::Version(3)).unwrap();
+    bus.publish("k", &document(1)).unwrap();
+    assert_eq!(late.recv().unwrap().text.len(), 1);
+}
+
+#[test]
+fn what_has_too_many_parts_is_refused_unless_nothing_can_be_lost() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let error = bus.publish("k", &document(40_000)).unwrap_err();
+    assert!(matches!(error, PublishError::TooManyParts { history: 64, parts: 90.., .. }), "{error}");
+    assert!(error.to_string().contains("a larger max_value_size or more history"), "{error}");
+    let mut publisher = bus.publisher("k").unwrap();
+    let error = publisher.publish_timeout(&document(40_000), DEADLINE).unwrap_err();
+    assert!(matches!(error, PublishError::TooManyParts { .. }));
+    let mut subscriber = bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| publisher.publish_timeout(&document(1_000_000), DEADLINE).unwrap());
+        assert_eq!(subscriber.recv().unwrap().text.len(), 1_000_000);
+    });
+    // Without waiting, all of it or nothing.
+    bus.publish("k", &document(20_000)).unwrap();
+    let before = bus.store().slot("k").unwrap().version();
+    assert!(matches!(bus.publish("k", &document(20_000)), Err(PublishError::Backpressure(_))));
+    assert_eq!(bus.store().slot("k").unwrap().version(), before);
+    assert_eq!(subscriber.recv().unwrap().text.len(), 20_000);
+}
