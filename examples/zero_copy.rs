@@ -1,0 +1,52 @@
+//! No copies: an embedding is written into the cell from which it is read, and a text is borrowed from there.
+//!
+//! `cargo run --release --example zero_copy`
+
+use splinter_bus::store::StoreOptions;
+use splinter_bus::{Bus, Message, Store};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Its bytes are its payload.
+#[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[message(encoding = "zerocopy", checksum = false)]
+#[repr(C)]
+struct Embedding {
+    prompt: u64,
+    values: [f32; 1022],
+}
+
+/// Borrows what it can.
+#[derive(Message, serde::Serialize, serde::Deserialize)]
+struct Prompt<'a> {
+    number: u64,
+    text: &'a str,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let name = format!("zero_copy_{}", std::process::id());
+    let store = StoreOptions::new().slots(8).max_value_size(8192).create(name.as_str())?;
+    let (prompts, embeddings) = (Bus::<Prompt>::on(store.clone()), Bus::<Embedding>::on(store));
+
+    let mut asked = prompts.subscribe("prompts")?;
+    prompts.publish("prompts", &Prompt { number: 7, text: "Why is the sky blue?" })?;
+    let sample = asked.recv_sample()?;
+    let prompt = sample.view()?; // Its text lies in the store, and stays as it is while `sample` lives.
+    println!("prompt {} of {}: {:?}", prompt.number, sample.from(), prompt.text);
+
+    let mut publisher = embeddings.publisher("embeddings")?;
+    let mut made = embeddings.subscribe("embeddings")?;
+    let mut embedding = publisher.loan_zeroed()?; // A cell of the store. Dropped, it would leave no trace.
+    embedding.prompt = prompt.number;
+    for (value, byte) in embedding.values.iter_mut().zip(prompt.text.bytes()) {
+        *value = f32::from(byte) / 255.0;
+    }
+    embedding.send()?;
+
+    let newest = made.recv_sample()?;
+    for _ in 0..1000 {
+        publisher.loan_zeroed()?.send()?; // Newer ones leave it alone.
+    }
+    let in_place = if newest.is_in_place() { "in place" } else { "as a copy" };
+    println!("embedding of prompt {}, {in_place}: {:.2?} ...", newest.prompt, &newest.values[..4]);
+    Ok(Store::remove(name.as_str()).map(drop)?)
+}

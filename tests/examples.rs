@@ -1,0 +1,38 @@
+//! The examples do what they say. They are built whenever tests are.
+
+use std::process::Command;
+
+/// What an example prints.
+fn run(example: &str) -> String {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    let output = Command::new(path.join("examples").join(example)).output().expect("an example that was built");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{example}: {}\n{printed}", String::from_utf8_lossy(&output.stderr));
+    printed
+}
+
+#[test]
+fn work_queue() {
+    let printed = run("work_queue");
+    assert!(printed.ends_with("left to do: Some(QueueSnapshot { waiting: 0, taken: 0 })\n"), "{printed}");
+    let done = printed.lines().filter(|line| line.contains(" did /page/"));
+    assert_eq!(done.count(), 100, "{printed}");
+    if printed.contains("mortal dies") {
+        assert_eq!(printed.matches("attempt 2").count(), 1, "{printed}");
+    }
+}
+
+#[test]
+fn zero_copy() {
+    let printed = run("zero_copy");
+    assert!(printed.contains("\"Why is the sky blue?\""), "{printed}");
+    assert!(printed.contains("embedding of prompt 7, in place: [0.34, 0.41, 0.47, 0.13] ..."), "{printed}");
+}
+
+#[test]
+#[cfg(feature = "async")]
+fn async_tokio() {
+    assert_eq!(run("async_tokio"), "Why is the sky blue . \n");
+}
