@@ -119,11 +119,11 @@ fn a_future_that_is_dropped_takes_no_message_with_it() {
             // Dropped while it waits, or in the moment in which there is something.
             let waiting = tokio::time::timeout(Duration::from_micros(count * 5), ticks.recv()).await;
             assert!(waiting.is_err());
-            let mut woken = pin!(ticks.recv());
+            let mut woken = Box::pin(ticks.recv());
             assert!(poll_once(woken.as_mut()).is_pending());
             bus.publish("k", &Tick { count }).unwrap();
             tokio::task::yield_now().await;
-            let _ = woken;
+            drop(woken);
             assert_eq!(ticks.recv().await.unwrap().count, count);
         }
     });

@@ -239,26 +239,16 @@ impl<T: InPlace> Bus<T> {
     ///
     /// [`RecvError`]: it is not valid.
     pub fn sample(&self, key: &str) -> Result<Option<Sample<T>>, RecvError> {
-        loop {
-            let Some(slot) = self.store.existing_slot(key)? else {
-                return Ok(None);
-            };
-            let pinned = match slot.pin() {
-                Ok(Some(pinned)) => pinned,
-                Ok(None) => return Ok(None),
-                // Removed in between: look again.
-                Err(GetError::Removed) => continue,
-                Err(error) => return Err(RecvError::of(error, key)),
-            };
-            if !frame::is_part(&pinned) {
-                return self.origin(key, pinned.version()).sample(Storage::Pinned(pinned)).map(Some);
-            }
-            let Some((version, bytes)) = self.newest_whole(key)? else {
-                return Ok(None);
-            };
-            let copy = Storage::Copied(AlignedBytes::copy_of(&bytes));
-            return self.origin(key, version).sample(copy).map(Some);
+        let Some(pinned) = self.store.pin(key).map_err(|error| RecvError::of(error, key))? else {
+            return Ok(None);
+        };
+        if !frame::is_part(&pinned) {
+            return self.origin(key, pinned.version()).sample(Storage::Pinned(pinned)).map(Some);
         }
+        let Some((version, bytes)) = self.newest_whole(key)? else {
+            return Ok(None);
+        };
+        self.origin(key, version).sample(Storage::Copied(AlignedBytes::copy_of(&bytes))).map(Some)
     }
 
     /// This version of a key, to be read in place; `None` if it is not kept, or was not published yet. Never blocks.

@@ -198,7 +198,7 @@ impl<T> Subscriber<T> {
     #[inline]
     fn try_next<R>(
         &mut self,
-        mut look: impl FnMut(&mut Self) -> Result<Next<R>, RecvError>,
+        look: impl Fn(&mut Self) -> Result<Next<R>, RecvError> + Copy,
     ) -> Result<Option<R>, RecvError> {
         if self.removed && !self.declare_again(Duration::ZERO)? {
             return Ok(None);
@@ -217,13 +217,13 @@ impl<T> Subscriber<T> {
     fn next_until<R>(
         &mut self,
         deadline: Deadline,
-        mut look: impl FnMut(&mut Self) -> Result<Next<R>, RecvError>,
+        look: impl Fn(&mut Self) -> Result<Next<R>, RecvError> + Copy,
     ) -> Result<Option<R>, RecvError> {
         loop {
             if self.removed && !self.declare_again(deadline.left().unwrap_or_default().min(LONGEST_WAIT))? {
                 return Ok(None);
             }
-            if let Some(received) = self.try_next(&mut look)? {
+            if let Some(received) = self.try_next(look)? {
                 return Ok(Some(received));
             }
             let until = deadline.or_earlier(self.parts.deadline());

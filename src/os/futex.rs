@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn any_of_several_words_ends_the_sleep_and_so_does_the_time() {
-        let waits: [fn(&[(&AtomicU32, u32)], Duration); 2] = [wait_any, wait_for_one_at_a_time];
-        for wait in waits {
+        type Wait = fn(&[(&AtomicU32, u32)], Duration);
+        for wait in [wait_any as Wait, wait_for_one_at_a_time] {
             let words: Arc<[AtomicU32; 3]> = Arc::new([0, 1, 2].map(AtomicU32::new));
             let expected = || words.iter().zip(0..).collect::<Vec<_>>();
             let start = Instant::now();

@@ -13,6 +13,7 @@ use super::key::Key;
 use super::location::Location;
 use super::mapped::Mapped;
 use super::participant::Participant;
+use super::pin::Pinned;
 use super::recover::Recovery;
 use super::ring::{ReadError, Ring};
 use super::schema;
@@ -124,7 +125,7 @@ impl Store {
         let key = Key::new(key)?;
         loop {
             let place = self.find_or_insert(&key, LONGEST_WAIT)?;
-            match self.on(place, |ring| self.inner.set(ring, place.generation, value)) {
+            match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value)) {
                 // Somebody removed the key in between, as if before us: it is created anew.
                 Err(SetError::Removed) => {}
                 done => return done,
@@ -277,6 +278,19 @@ impl Store {
     }
 
     /// As [`slot`](Self::slot), waiting no longer than `limit`.
+    /// Pins the newest value of a key; `None` if there is none.
+    pub(crate) fn pin(&self, key: &str) -> Result<Option<Pinned>, GetError> {
+        let key = Key::new(key)?;
+        while let Some(place) = directory::find(&self.inner.mapped, &key) {
+            match Pinned::newest(&self.inner, place) {
+                // Somebody removed the key in between: look for it again.
+                Err(GetError::Removed) => {}
+                pinned => return pinned,
+            }
+        }
+        Ok(None)
+    }
+
     /// As [`slot`](Self::slot), and creates nothing.
     pub(crate) fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
         let place = directory::find(&self.inner.mapped, &Key::new(key)?);
@@ -344,7 +358,7 @@ impl Store {
         let key = Key::new(key)?;
         let removed = self.inner.directory(LONGEST_WAIT)?.remove(&key);
         if let Some(slot) = removed {
-            self.inner.wake(Ring::new(&self.inner.mapped.slot(slot), &self.inner.terms));
+            self.inner.on_slot(slot, |ring| self.inner.wake(ring));
         }
         Ok(removed.is_some())
     }
@@ -482,12 +496,6 @@ impl Store {
 
     /// Does something with a slot without making a handle on it.
     #[inline]
-    fn on<R>(&self, place: Place, act: impl FnOnce(Ring<'_>) -> R) -> R {
-        act(Ring::new(&self.inner.mapped.slot(place.slot), &self.inner.terms))
-    }
-
-    /// Reads from a key if there is one.
-    #[inline]
     fn on_existing<T>(
         &self,
         key: &str,
@@ -498,7 +506,7 @@ impl Store {
             let Some(place) = directory::find(&self.inner.mapped, &key) else {
                 return Ok(None);
             };
-            match self.on(place, |ring| read(ring, place)) {
+            match self.inner.on_slot(place.slot, |ring| read(ring, place)) {
                 // Somebody removed the key in between: look for it again.
                 Err(ReadError::Removed) => {}
                 done => return Ok(Some(done?)),

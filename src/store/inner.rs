@@ -66,6 +66,11 @@ impl Inner {
         Ring::new(lease.view(), &self.terms)
     }
 
+    #[inline]
+    pub(crate) fn on_slot<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
+        act(Ring::new(&self.mapped.slot(slot), &self.terms))
+    }
+
     /// A mapping of the store through which nothing is reached but cells that are lent.
     pub(super) fn lending_region(&self) -> io::Result<&Arc<Region>> {
         if let Some(region) = self.lending.get() {

@@ -2,16 +2,16 @@
 
 #![allow(unsafe_code)]
 
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustc_hash::FxHashMap;
 
 use super::directory::Place;
 use super::error::GetError;
 use super::inner::Inner;
 use super::ring::{Exactly, Pin, Ring};
-use crate::region::mapping::SlotLease;
 
 /// A value that no writer overwrites while this exists: read it in place.
 ///
@@ -37,7 +37,6 @@ use crate::region::mapping::SlotLease;
 #[must_use = "a pin that is dropped at once pins nothing"]
 pub struct Pinned {
     inner: Arc<Inner>,
-    lease: SlotLease,
     slot: u32,
     pin: Pin,
     len: usize,
@@ -58,7 +57,7 @@ pub(crate) struct LocalPins {
     counts: Mutex<Counts>,
 }
 
-type Counts = HashMap<(u32, u32), u32>;
+type Counts = FxHashMap<(u32, u32), u32>;
 
 impl LocalPins {
     /// Zeroes what lies behind the newest value of a slot. The caller has the directory's lock.
@@ -78,29 +77,27 @@ impl Pinned {
     pub(super) fn newest(inner: &Arc<Inner>, place: Place) -> Result<Option<Self>, GetError> {
         let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(place.slot, cell));
-        let lease = inner.lease(place.slot);
-        let Some(pin) = inner.ring(&lease).pin_newest(place.generation, held)? else {
+        let Some(pin) = inner.on_slot(place.slot, |ring| ring.pin_newest(place.generation, held))? else {
             return Ok(None);
         };
-        Ok(Some(Self::counted(inner, lease, place, pin, &mut counts)))
+        Ok(Some(Self::counted(inner, place, pin, &mut counts)))
     }
 
     pub(super) fn version_of(inner: &Arc<Inner>, place: Place, version: u64) -> Result<PinnedVersion, GetError> {
         let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(place.slot, cell));
-        let lease = inner.lease(place.slot);
-        Ok(match inner.ring(&lease).pin_version(version, place.generation, held)? {
-            Exactly::Pinned(pin) => PinnedVersion::Pinned(Self::counted(inner, lease, place, pin, &mut counts)),
+        Ok(match inner.on_slot(place.slot, |ring| ring.pin_version(version, place.generation, held))? {
+            Exactly::Pinned(pin) => PinnedVersion::Pinned(Self::counted(inner, place, pin, &mut counts)),
             Exactly::NotYet => PinnedVersion::NotYet,
             Exactly::Gone => PinnedVersion::Gone,
             Exactly::Claimed => PinnedVersion::Claimed,
         })
     }
 
-    fn counted(inner: &Arc<Inner>, lease: SlotLease, place: Place, pin: Pin, counts: &mut Counts) -> Self {
+    fn counted(inner: &Arc<Inner>, place: Place, pin: Pin, counts: &mut Counts) -> Self {
         *counts.entry((place.slot, pin.cell)).or_default() += 1;
-        let len = inner.ring(&lease).pinned_len(pin);
-        Self { inner: Arc::clone(inner), lease, slot: place.slot, pin, len }
+        let len = inner.on_slot(place.slot, |ring| ring.pinned_len(pin));
+        Self { inner: Arc::clone(inner), slot: place.slot, pin, len }
     }
 
     /// The version of the value.
@@ -128,7 +125,7 @@ impl Pinned {
     ///
     /// See [`Pinned`].
     pub fn copy_into(&self, value: &mut Vec<u8>) {
-        self.inner.ring(&self.lease).copy_pinned(self.pin, value);
+        self.inner.on_slot(self.slot, |ring| ring.copy_pinned(self.pin, value));
     }
 }
 
@@ -140,7 +137,7 @@ impl Deref for Pinned {
         // SAFETY: `pin` keeps every writer from the cell until `self` is dropped, or its process ends: who has chosen the cell before
         // looks at the pins before it writes, and `pin_newest` and `pin_version` take no cell that somebody writes. Nobody scrubs
         // it but behind the value.
-        unsafe { self.lease.view().cells.get(self.pin.cell).bytes(self.len) }
+        unsafe { self.inner.mapped.slot(self.slot).cells.get(self.pin.cell).bytes(self.len) }
     }
 }
 
@@ -152,7 +149,7 @@ impl Drop for Pinned {
             *count -= 1;
             if *count == 0 {
                 counts.remove(&place);
-                self.inner.ring(&self.lease).unpin(self.pin.cell);
+                self.inner.on_slot(self.slot, |ring| ring.unpin(self.pin.cell));
             }
         }
     }

@@ -116,6 +116,7 @@ impl<'a> Ring<'a> {
     }
 
     /// The version after which the present key's values begin, or what is left of them after a purge.
+    #[inline]
     pub(crate) fn born(self) -> u64 {
         // Whatever is read there is one, so that the next one can be computed.
         self.slot.header.born.load(Ordering::Relaxed).min(MAX_VERSION)
