@@ -39,13 +39,19 @@
 //! # What is promised
 //!
 //! - Whoever receives a message receives all of it, as it was published, of the type that was asked for; or an error.
-//! - A subscriber receives each message once and in order, or is told how many it missed.
+//! - A subscriber receives each message once and in order, or is told how many it missed; a lossless one misses none.
+//! - Each message of a work queue is handled by one worker; if that one dies, by another.
+//! - What is read in place does not change, as long as all who write to the store keep to its protocol.
 //! - A process may be killed or stopped at any instruction: what it had published stays, what it had not is never seen, and
 //!   every other process goes on. (Creating and removing keys takes a lock, which a stopped process may hold: others give up
 //!   waiting for it after ten seconds.)
 //! - A store in a file survives its processes. When the machine has stopped, or in a copy, each value is whole as it was
 //!   committed once, or its loss is an error.
 //! - Bytes of older messages do not stay behind in a store whose auto-vacuum is on, as it is unless it is turned off.
+//!
+//! # Features
+//!
+//! - `async`: `recv().await` and streams for subscribers and work queues, on any runtime. Off by default.
 //!
 //! Linux on 64-bit machines. `docs/design.md` in the repository tells how it works.
 
