@@ -209,3 +209,19 @@ fn what_has_too_many_parts_is_refused_unless_nothing_can_be_lost() {
     assert_eq!(bus.store().slot("k").unwrap().version(), before);
     assert_eq!(subscriber.recv().unwrap().text.len(), 20_000);
 }
+
+#[test]
+fn a_part_is_never_taken_for_a_message() {
+    let name = Name::new();
+    let bytes = Bus::<Vec<u8>>::on(name.create(&options()));
+    bytes.publish("k", &vec![7; 3000]).unwrap();
+    let error = bytes.sample_version("k", 1).unwrap_err();
+    assert!(matches!(error, RecvError::Incomplete { total: 3000.., .. }), "{error}");
+    // It becomes a queue after the parts were published.
+    let mut queue = bytes.work_queue("k").unwrap();
+    let parts = bytes.store().slot("k").unwrap().version();
+    for _ in 0..parts {
+        assert!(matches!(queue.recv(), Err(RecvError::Incomplete { .. })));
+    }
+    assert!(queue.try_recv().unwrap().is_none());
+}

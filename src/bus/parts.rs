@@ -133,6 +133,14 @@ impl Assembly {
     }
 }
 
+/// What a part is to somebody who wants a message.
+#[cold]
+pub(super) fn incomplete(part: &Frame<'_>) -> RecvError {
+    let received = part.payload().len().saturating_sub(PREFIX_LEN);
+    let total = part.payload().get(8..12).map_or(0, |total| u32::from_le_bytes(std::array::from_fn(|at| total[at])));
+    RecvError::Incomplete { id: part.id(), from: part.from().to_owned(), received, total: total as usize }
+}
+
 /// The newest message that is complete, as a frame, and the version that completed it.
 pub(super) fn newest_whole(slot: &Slot) -> Result<Option<(u64, Vec<u8>)>, GetError> {
     let mut assembler = Assembler::new(Duration::MAX / 4);

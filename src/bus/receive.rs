@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::error::RecvError;
 use super::handle::Shared;
+use super::parts;
 use super::received::{Envelope, Received};
 use super::sample::{Sample, Storage};
 use crate::frame::{Encoding, Frame, FrameError, Kind};
@@ -67,6 +68,9 @@ impl Origin<'_> {
     #[inline]
     fn check<T: Message>(&self, frame: &Frame<'_>) -> Result<(), RecvError> {
         check_ttl(frame)?;
+        if frame.is_part() {
+            return Err(parts::incomplete(frame));
+        }
         if frame.fingerprint() != self.shared.message_type.fingerprint() || frame.encoding() != T::ENCODING {
             return Err(self.of_another_type(frame));
         }

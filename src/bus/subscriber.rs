@@ -188,7 +188,12 @@ impl<T> Subscriber<T> {
     /// The version that was to be received was.
     #[inline]
     fn pass(&mut self) {
-        self.next += 1;
+        self.skip_to(self.next + 1);
+    }
+
+    #[inline]
+    fn skip_to(&mut self, next: u64) {
+        self.next = next;
         if let Some(lossless) = &mut self.lossless {
             lossless.move_to(self.next);
         }
@@ -244,10 +249,7 @@ impl<T> Subscriber<T> {
             Err(error) => return Err(self.lost(error)),
         };
         let missed = oldest.saturating_sub(self.next);
-        self.next = oldest.max(self.next);
-        if let Some(lossless) = &mut self.lossless {
-            lossless.move_to(self.next);
-        }
+        self.skip_to(oldest.max(self.next));
         if missed == 0 { Ok(Next::Passed) } else { Err(RecvError::Lagged(missed)) }
     }
 
@@ -258,7 +260,7 @@ impl<T> Subscriber<T> {
                 self.removed = true;
                 self.parts.clear();
             }
-            GetError::Lost => self.next = self.slot.version() + 1,
+            GetError::Lost => self.skip_to(self.slot.version() + 1),
             _ => {}
         }
         RecvError::of(error, &self.key)

@@ -157,11 +157,17 @@ impl WaitSet {
             return Err(WaitError::TooMany { given: sources.len(), max: Self::MAX_SOURCES });
         }
         let deadline = Deadline::after(timeout);
+        if let Some(waited) = self.look(sources) {
+            return Ok(waited);
+        }
         let woken = Arc::clone(&self.woken);
-        let seen = self.seen;
-        let happened = || woken.load(Ordering::SeqCst) != seen || sources.iter().any(|source| source.ready());
         if !matches!(deadline, Deadline::Now) {
-            self.spin.until(happened);
+            // Cheaper than to ask each whether it is ready.
+            let version = |source: &&dyn Source| source.listens_to().version();
+            let seen: Vec<_> = sources.iter().map(version).collect();
+            let before = self.seen;
+            let moved = || sources.iter().map(version).ne(seen.iter().copied());
+            self.spin.until(|| moved() || woken.load(Ordering::SeqCst) != before);
         }
         let start = Instant::now();
         let mut words = Vec::with_capacity(sources.len() + 1);

@@ -52,7 +52,7 @@ use crate::store::{DirectoryError, GetError, Slot, SlotError, Store};
 pub struct WorkQueue<T> {
     store: Store,
     shared: Arc<Shared>,
-    key: String,
+    key: Arc<str>,
     queue: Queue,
     frame: Vec<u8>,
     /// The key was removed, and that was reported: declare it again.
@@ -85,7 +85,7 @@ impl<T> WorkQueue<T> {
         Ok(Self {
             store: store.clone(),
             shared: Arc::clone(shared),
-            key: key.to_owned(),
+            key: key.into(),
             queue,
             frame: Vec::new(),
             removed: false,
@@ -182,7 +182,7 @@ impl<T: DecodeOwned> WorkQueue<T> {
         let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
         let received = origin.parse(&mut self.frame).and_then(|frame| origin.message(&frame));
         match received {
-            Ok(received) => Ok(Some(Job { received, assignment, key: self.key.as_str().into() })),
+            Ok(received) => Ok(Some(Job { received, assignment, key: Arc::clone(&self.key) })),
             Err(error) => {
                 // It is no better for another worker. If the key was removed meanwhile, so was the message.
                 let _ = assignment.acknowledge();
@@ -214,7 +214,7 @@ impl<T> Job<T> {
     ///
     /// [`AcknowledgeError`]: the key was removed meanwhile.
     pub fn acknowledge(self) -> Result<(), AcknowledgeError> {
-        self.assignment.acknowledge().map_err(|_| AcknowledgeError::Removed { key: (*self.key).to_owned() })
+        self.assignment.acknowledge().map_err(|_| AcknowledgeError::Removed { key: self.key.as_ref().to_owned() })
     }
 
     /// The message with its envelope.

@@ -177,6 +177,8 @@ impl Drop for Waiting {
             group.tasks.remove(&self.ticket);
             if group.tasks.is_empty() {
                 state.groups.remove(&self.group);
+                // So that the thread lets go of the store.
+                self.reactor.control.ring();
             }
         }
     }
