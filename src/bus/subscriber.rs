@@ -71,15 +71,6 @@ pub struct Subscriber<T> {
     message: PhantomData<fn() -> T>,
 }
 
-/// What the next version turned out to be.
-enum Next<T> {
-    Message(T),
-    /// It was not published yet.
-    NotYet,
-    /// It was passed: a part of a message that is not complete, for one.
-    Passed,
-}
-
 impl<T> Subscriber<T> {
     pub(super) fn new(
         store: &Store,
@@ -199,21 +190,18 @@ impl<T> Subscriber<T> {
         }
     }
 
-    /// Receives the next message by `look`, which looks at the next version.
+    /// The next message, as `look` finds it, if it was published.
     #[inline]
     fn try_next<R>(
         &mut self,
-        look: impl Fn(&mut Self) -> Result<Next<R>, RecvError> + Copy,
+        look: impl Fn(&mut Self) -> Result<Option<R>, RecvError>,
     ) -> Result<Option<R>, RecvError> {
         if self.removed && !self.declare_again(Duration::ZERO)? {
             return Ok(None);
         }
-        loop {
-            match look(self)? {
-                Next::Message(message) => return Ok(Some(message)),
-                Next::NotYet => return self.parts.overdue().map_or(Ok(None), Err),
-                Next::Passed => {}
-            }
+        match look(self)? {
+            None => self.parts.overdue().map_or(Ok(None), Err),
+            message => Ok(message),
         }
     }
 
@@ -222,7 +210,21 @@ impl<T> Subscriber<T> {
     fn next_until<R>(
         &mut self,
         deadline: Deadline,
-        look: impl Fn(&mut Self) -> Result<Next<R>, RecvError> + Copy,
+        look: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
+    ) -> Result<Option<R>, RecvError> {
+        // All that receiving is when there is something.
+        if !self.removed
+            && let Some(message) = look(self)?
+        {
+            return Ok(Some(message));
+        }
+        self.wait_for_next(deadline, look)
+    }
+
+    fn wait_for_next<R>(
+        &mut self,
+        deadline: Deadline,
+        look: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
     ) -> Result<Option<R>, RecvError> {
         loop {
             if self.removed && !self.declare_again(deadline.left().unwrap_or_default().min(LONGEST_WAIT))? {
@@ -243,14 +245,14 @@ impl<T> Subscriber<T> {
 
     /// Goes on to what is still there, and tells how much is not.
     #[cold]
-    fn skip_what_is_gone<R>(&mut self) -> Result<Next<R>, RecvError> {
+    fn skip_what_is_gone(&mut self) -> Result<(), RecvError> {
         let oldest = match self.slot.oldest_from(self.next) {
             Ok(oldest) => oldest.unwrap_or_else(|| self.slot.version() + 1),
             Err(error) => return Err(self.lost(error)),
         };
         let missed = oldest.saturating_sub(self.next);
         self.skip_to(oldest.max(self.next));
-        if missed == 0 { Ok(Next::Passed) } else { Err(RecvError::Lagged(missed)) }
+        if missed == 0 { Ok(()) } else { Err(RecvError::Lagged(missed)) }
     }
 
     #[cold]
@@ -325,26 +327,38 @@ impl<T: DecodeOwned> Subscriber<T> {
     }
 
     #[inline]
-    fn look(&mut self) -> Result<Next<Received<T>>, RecvError> {
-        match self.slot.get_version_into(self.next, &mut self.frame) {
-            Ok(Version::NotYet) => Ok(Next::NotYet),
-            Ok(Version::Copied) => {
-                let version = self.next;
-                self.pass();
-                let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
-                let frame = origin.parse(&mut self.frame)?;
-                if !frame.is_part() {
-                    return origin.message(&frame).map(Next::Message);
+    fn look(&mut self) -> Result<Option<Received<T>>, RecvError> {
+        loop {
+            match self.slot.get_version_into(self.next, &mut self.frame) {
+                Ok(Version::NotYet) => return Ok(None),
+                Ok(Version::Copied) => {
+                    let version = self.next;
+                    self.pass();
+                    let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
+                    let frame = origin.parse(&mut self.frame)?;
+                    if !frame.is_part() {
+                        return origin.message(&frame).map(Some);
+                    }
+                    if let Some(message) = self.look_at_part(version)? {
+                        return Ok(Some(message));
+                    }
                 }
-                let Some(mut whole) = self.parts.accept(&frame)? else {
-                    return Ok(Next::Passed);
-                };
-                let frame = origin.parse(&mut whole)?;
-                origin.message(&frame).map(Next::Message)
+                Ok(Version::Gone) => self.skip_what_is_gone()?,
+                Err(error) => return Err(self.lost(error)),
             }
-            Ok(Version::Gone) => self.skip_what_is_gone(),
-            Err(error) => Err(self.lost(error)),
         }
+    }
+
+    /// The message that the part which was copied completes.
+    #[cold]
+    fn look_at_part(&mut self, version: u64) -> Result<Option<Received<T>>, RecvError> {
+        let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
+        let part = origin.parse(&mut self.frame)?;
+        let Some(mut whole) = self.parts.accept(&part)? else {
+            return Ok(None);
+        };
+        let frame = origin.parse(&mut whole)?;
+        origin.message(&frame).map(Some)
     }
 }
 
@@ -383,29 +397,36 @@ impl<T: InPlace> Subscriber<T> {
     }
 
     #[inline]
-    fn look_in_place(&mut self) -> Result<Next<Sample<T>>, RecvError> {
-        let version = self.next;
-        let storage = match self.slot.try_pin(version) {
-            Ok(PinnedVersion::NotYet) => return Ok(Next::NotYet),
-            Ok(PinnedVersion::Gone) => return self.skip_what_is_gone(),
-            Ok(PinnedVersion::Pinned(pinned)) => Storage::Pinned(pinned),
-            Ok(PinnedVersion::Claimed) => match self.slot.get_version_into(version, &mut self.frame) {
-                Ok(Version::Copied) => Storage::Copied(AlignedBytes::copy_of(&self.frame)),
-                Ok(Version::NotYet | Version::Gone) => return self.skip_what_is_gone(),
+    fn look_in_place(&mut self) -> Result<Option<Sample<T>>, RecvError> {
+        loop {
+            let version = self.next;
+            let storage = match self.slot.try_pin(version) {
+                Ok(PinnedVersion::NotYet) => return Ok(None),
+                Ok(PinnedVersion::Pinned(pinned)) => Storage::Pinned(pinned),
+                Ok(PinnedVersion::Gone) => {
+                    self.skip_what_is_gone()?;
+                    continue;
+                }
+                Ok(PinnedVersion::Claimed) => match self.slot.get_version_into(version, &mut self.frame) {
+                    Ok(Version::Copied) => Storage::Copied(AlignedBytes::copy_of(&self.frame)),
+                    Ok(Version::NotYet | Version::Gone) => {
+                        self.skip_what_is_gone()?;
+                        continue;
+                    }
+                    Err(error) => return Err(self.lost(error)),
+                },
                 Err(error) => return Err(self.lost(error)),
-            },
-            Err(error) => return Err(self.lost(error)),
-        };
-        self.pass();
-        let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
-        if !frame::is_part(storage.as_slice()) {
-            return origin.sample(storage).map(Next::Message);
+            };
+            self.pass();
+            let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
+            if !frame::is_part(storage.as_slice()) {
+                return origin.sample(storage).map(Some);
+            }
+            let part = origin.parse_in_place(storage.as_slice())?;
+            if let Some(whole) = self.parts.accept(&part)? {
+                return origin.sample(Storage::Copied(AlignedBytes::copy_of(&whole))).map(Some);
+            }
         }
-        let frame = origin.parse_in_place(storage.as_slice())?;
-        let Some(whole) = self.parts.accept(&frame)? else {
-            return Ok(Next::Passed);
-        };
-        origin.sample(Storage::Copied(AlignedBytes::copy_of(&whole))).map(Next::Message)
     }
 }
 
