@@ -1,5 +1,6 @@
 //! The words that say who is still to receive what: a slot's `floor`, `queue` and cursors, and a cell's `taker`.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use super::word::{MAX_VERSION, NUMBER_BITS};
@@ -122,7 +123,7 @@ pub(crate) enum Progress {
     Done,
 }
 
-/// A cell's word for work queues: (progress : 8 | attempt : 8 | version : 48). It speaks of one version: of any other, nothing is
+/// A cell's word for work queues: (progress : 8 | attempt : 8 | version : 48). It speaks of one version: of a later one nothing is
 /// known, which is to say that nobody has taken it. So whoever publishes into the cell need not touch it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Taker(u64);
@@ -163,8 +164,15 @@ impl Taker {
     }
 
     /// What became of this version.
+    ///
+    /// A cell's versions only grow, so a word that speaks of a later one was written when this one had long been overwritten, after it
+    /// was done.
     pub(crate) fn progress_of(self, version: u64) -> Progress {
-        if self.version() == version { self.progress() } else { Progress::Waiting { attempt: 1 } }
+        match self.version().cmp(&version) {
+            Ordering::Less => Progress::Waiting { attempt: 1 },
+            Ordering::Equal => self.progress(),
+            Ordering::Greater => Progress::Done,
+        }
     }
 
     /// What it is after whoever has taken the message is gone, or has given it back.
@@ -219,6 +227,7 @@ mod tests {
             let taker = Taker::new(9, progress);
             assert_eq!(taker.progress_of(9), progress);
             assert_eq!(taker.progress_of(10), Progress::Waiting { attempt: 1 });
+            assert_eq!(taker.progress_of(8), Progress::Done);
         }
     }
 

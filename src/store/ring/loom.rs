@@ -757,6 +757,46 @@ fn of_two_workers_each_message_goes_to_one() {
 }
 
 #[test]
+fn a_worker_that_comes_late_undoes_nothing_that_others_have_done() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        slot.ring(0).declare_queue(Begin::Next, GENERATION).unwrap();
+        publish(slot.ring(1), 1).unwrap();
+        let work = |ring: Ring<'_>, position: &mut Position| {
+            let Work::Taken(taken) = ring.take_message(position, GENERATION).unwrap() else {
+                return None;
+            };
+            assert!(ring.acknowledge(taken));
+            Some(taken.version)
+        };
+        let quick = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                let (ring, mut position) = (slot.ring(1), Position::new());
+                let mut done = vec![work(ring, &mut position)];
+                // Into the other cell, then into that of the first message, once that is done.
+                for mark in [2, 3] {
+                    if publish(ring, mark).is_ok() {
+                        done.push(work(ring, &mut position));
+                    }
+                }
+                done
+            })
+        };
+        let ring = slot.ring(0);
+        let mut done = vec![work(ring, &mut Position::new())];
+        done.extend(quick.join().unwrap());
+        let mut position = Position::new();
+        while let Some(version) = work(ring, &mut position) {
+            done.push(Some(version));
+        }
+        let mut versions: Vec<_> = done.into_iter().flatten().collect();
+        versions.sort();
+        assert_eq!(versions, (1..=ring.head().version()).collect::<Vec<_>>());
+    });
+}
+
+#[test]
 fn a_message_is_there_until_it_is_acknowledged_and_its_cell_free_afterwards() {
     model(|| {
         let slot = Slot::new(1, 2);
