@@ -11,7 +11,8 @@ use super::sample::{Sample, Storage};
 use crate::frame::{Encoding, Frame, FrameError, Kind};
 use crate::message::{DecodeOwned, Fault, InPlace, Message};
 use crate::os::clock;
-use crate::store::Store;
+use crate::store::directory::LONGEST_WAIT;
+use crate::store::{DirectoryError, Slot, SlotError, Store};
 
 /// Where a frame came from.
 #[derive(Clone, Copy)]
@@ -111,6 +112,19 @@ impl Origin<'_> {
     fn rejected(&self, error: RecvError) -> RecvError {
         self.store.report_parse_failure();
         error
+    }
+}
+
+/// When to look again whether a key that was removed can be declared, while somebody else has the directory of keys.
+pub(super) const DECLARE_AGAIN: Duration = Duration::from_millis(10);
+
+/// Has a key again, which was removed; `None` when others kept the directory of keys for longer than `patience`.
+#[cold]
+pub(super) fn declare_again(store: &Store, key: &str, patience: Duration) -> Result<Option<Slot>, RecvError> {
+    match store.slot_within(key, patience.min(LONGEST_WAIT)) {
+        Ok(slot) => Ok(Some(slot)),
+        Err(SlotError::Directory(DirectoryError::Busy { .. })) => Ok(None),
+        Err(error) => Err(RecvError::Declare(error.into())),
     }
 }
 

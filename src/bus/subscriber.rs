@@ -10,20 +10,16 @@ use super::error::{RecvError, SubscribeError};
 use super::handle::Shared;
 use super::options::{Start, SubscribeOptions};
 use super::parts::Assembler;
-use super::receive::Origin;
+use super::receive::{DECLARE_AGAIN, Origin, declare_again};
 use super::received::Received;
 use super::sample::{Sample, Storage};
 use crate::frame::{self, Frame};
 use crate::message::{DecodeOwned, InPlace};
-use crate::store::directory::LONGEST_WAIT;
 use crate::store::error::LosslessError;
 use crate::store::lossless::{Begin, Lossless};
 use crate::store::pin::PinnedVersion;
 use crate::store::wait::{Deadline, Spin};
-use crate::store::{DirectoryError, GetError, Slot, SlotError, Store, Version};
-
-/// When to look again whether a key that was removed can be declared, while somebody else has the directory of keys.
-const DECLARE_AGAIN: Duration = Duration::from_millis(10);
+use crate::store::{GetError, Slot, Store, Version};
 
 /// Receives the messages of one key, in order, each once. Says how many it missed when publishers are faster by more than
 /// the store's history; or, if it is [lossless](SubscribeOptions::lossless), has them wait.
@@ -227,7 +223,7 @@ impl<T> Subscriber<T> {
         look: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
     ) -> Result<Option<R>, RecvError> {
         loop {
-            if self.removed && !self.declare_again(deadline.left().unwrap_or_default().min(LONGEST_WAIT))? {
+            if self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
                 return Ok(None);
             }
             if let Some(received) = self.try_next(look)? {
@@ -271,10 +267,8 @@ impl<T> Subscriber<T> {
     /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
     #[cold]
     fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
-        let slot = match self.store.slot_within(&self.key, patience) {
-            Ok(slot) => slot,
-            Err(SlotError::Directory(DirectoryError::Busy { .. })) => return Ok(false),
-            Err(error) => return Err(RecvError::Declare(error.into())),
+        let Some(slot) = declare_again(&self.store, &self.key, patience)? else {
+            return Ok(false);
         };
         if self.lossless.is_some() {
             match Lossless::new(&slot, Begin::Oldest) {

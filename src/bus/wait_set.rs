@@ -84,11 +84,8 @@ pub enum Waited {
 /// What a [`WaitSet`] waits for: a [`Subscriber`] or a [`WorkQueue`].
 pub trait Source: sealed::Sealed {}
 
-impl<T> Source for Subscriber<T> {}
-impl<T> Source for WorkQueue<T> {}
-
 mod sealed {
-    use super::{Instant, Slot, Subscriber, WorkQueue};
+    use super::{Instant, Slot};
 
     #[allow(private_interfaces, unnameable_types, reason = "sealed")]
     pub trait Sealed {
@@ -96,35 +93,29 @@ mod sealed {
         fn ready(&self) -> bool;
         fn at_the_latest(&self) -> Option<Instant>;
     }
-
-    impl<T> Sealed for Subscriber<T> {
-        fn listens_to(&self) -> &Slot {
-            self.slot()
-        }
-
-        fn ready(&self) -> bool {
-            self.is_ready()
-        }
-
-        fn at_the_latest(&self) -> Option<Instant> {
-            self.look_again()
-        }
-    }
-
-    impl<T> Sealed for WorkQueue<T> {
-        fn listens_to(&self) -> &Slot {
-            self.slot()
-        }
-
-        fn ready(&self) -> bool {
-            self.is_ready()
-        }
-
-        fn at_the_latest(&self) -> Option<Instant> {
-            self.look_again()
-        }
-    }
 }
+
+macro_rules! sources {
+    ($($receiver:ident),*) => {$(
+        impl<T> Source for $receiver<T> {}
+
+        impl<T> sealed::Sealed for $receiver<T> {
+            fn listens_to(&self) -> &Slot {
+                self.slot()
+            }
+
+            fn ready(&self) -> bool {
+                self.is_ready()
+            }
+
+            fn at_the_latest(&self) -> Option<Instant> {
+                self.look_again()
+            }
+        }
+    )*};
+}
+
+sources!(Subscriber, WorkQueue);
 
 impl WaitSet {
     /// How many sources can be waited for at a time.

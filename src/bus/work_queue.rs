@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::error::{AcknowledgeError, RecvError, SubscribeError};
 use super::handle::Shared;
-use super::receive::Origin;
+use super::receive::{DECLARE_AGAIN, Origin, declare_again};
 use super::received::Received;
 use crate::message::DecodeOwned;
-use crate::store::directory::LONGEST_WAIT;
 use crate::store::lossless::Begin;
 use crate::store::queue::{self, Assignment, Queue};
 use crate::store::wait::Deadline;
-use crate::store::{DirectoryError, GetError, Slot, SlotError, Store};
+use crate::store::{GetError, Slot, Store};
 
 /// A worker on a key that is a work queue: each message goes to one worker, of whatever process, in order.
 ///
@@ -110,16 +109,14 @@ impl<T> WorkQueue<T> {
 
     /// When to look again although nothing was published.
     pub(super) fn look_again(&self) -> Option<Instant> {
-        self.removed.then(|| Instant::now() + Duration::from_millis(10))
+        self.removed.then(|| Instant::now() + DECLARE_AGAIN)
     }
 
     /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
     #[cold]
     fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
-        let slot = match self.store.slot_within(&self.key, patience) {
-            Ok(slot) => slot,
-            Err(SlotError::Directory(DirectoryError::Busy { .. })) => return Ok(false),
-            Err(error) => return Err(RecvError::Declare(error.into())),
+        let Some(slot) = declare_again(&self.store, &self.key, patience)? else {
+            return Ok(false);
         };
         match Queue::new(slot, Begin::Oldest) {
             Ok(queue) => self.queue = queue,
@@ -170,7 +167,7 @@ impl<T: DecodeOwned> WorkQueue<T> {
     }
 
     fn recv_until(&mut self, deadline: Deadline) -> Result<Option<Job<T>>, RecvError> {
-        if self.removed && !self.declare_again(deadline.left().unwrap_or_default().min(LONGEST_WAIT))? {
+        if self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
             return Ok(None);
         }
         let assignment = match self.queue.take(&mut self.frame, deadline) {
