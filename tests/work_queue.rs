@@ -254,6 +254,33 @@ fn what_a_stopped_worker_has_stays_its_own() {
     assert!(queue.try_recv().unwrap().is_none());
 }
 
+#[test]
+fn a_queue_in_a_file_outlives_all_who_have_it_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let bus = Bus::<Task>::on(options().create(&path).unwrap());
+    let mut queue = bus.work_queue("work").unwrap();
+    publish(&bus, 0..6);
+    queue.recv().unwrap().acknowledge().unwrap();
+    drop((queue, bus));
+    let mut dead = Actor::spawn("holder", &[path.to_str().unwrap()]);
+    let held = || std::fs::read(&path).unwrap().windows(4).any(|bytes| bytes == b"held");
+    support::wait_until("it has taken three", held);
+    dead.kill();
+    let bus = Bus::<Task>::on(Store::open(&path).unwrap());
+    assert!(bus.store().recovery().is_some(), "the last who had it open was killed");
+    // Nobody had declared it a queue since.
+    let mut queue = bus.work_queue("work").unwrap();
+    let mut left = Vec::new();
+    while let Some(job) = queue.try_recv().unwrap() {
+        left.push((job.number, job.attempt()));
+        job.acknowledge().unwrap();
+    }
+    assert_eq!(left, [(1, 2), (2, 2), (3, 2), (4, 1), (5, 1)]);
+    publish(&bus, 6..22);
+    assert!(bus.publish("work", &Task { number: 22 }).is_err());
+}
+
 /// How many messages, unless the environment says otherwise.
 fn messages() -> u64 {
     std::env::var("SPLINTER_TEST_MESSAGES").map_or(20_000, |count| count.parse().expect("a number"))
