@@ -60,6 +60,11 @@
 #[cfg(not(loom))]
 pub mod bus;
 pub mod frame;
+#[cfg(not(kill_points))]
+mod kill_points;
+#[cfg(kill_points)]
+#[doc(hidden)]
+pub mod kill_points;
 pub mod message;
 #[cfg(not(loom))]
 mod os;

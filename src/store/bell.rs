@@ -4,6 +4,7 @@
 //! makes something happen strikes afterwards. Either the sleeper sees what happened, or the striker sees the flag and changes
 //! the word.
 
+use crate::kill_points::{Step, reached};
 use crate::region::records::Bell;
 use crate::sync::{Ordering, total_order};
 
@@ -23,6 +24,7 @@ impl Bell {
         // reads the flag, clears it, changes the word.
         let word = self.word.load(Ordering::SeqCst);
         self.flag.store(1, Ordering::SeqCst);
+        reached(Step::BellListenedTo);
         total_order();
         word
     }
@@ -51,7 +53,9 @@ impl Bell {
     #[cold]
     fn strike_for_real(&self) {
         self.flag.store(0, Ordering::SeqCst);
+        reached(Step::BellFlagCleared);
         self.word.fetch_add(1, Ordering::SeqCst);
+        reached(Step::BellWordMoved);
     }
 
     /// Whether nobody has struck since `listen` gave this word.

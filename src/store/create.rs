@@ -21,6 +21,7 @@ use super::options::StoreOptions;
 use super::participant;
 use super::recover;
 use super::ring::AUTO_VACUUM;
+use crate::kill_points::{Step, reached};
 use crate::os::{clock, file, lock};
 use crate::region::Region;
 use crate::region::records::StoreHeader;
@@ -57,9 +58,11 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
                 _ => refused("reserve the space of", location)(error),
             });
         }
+        reached(Step::DraftReserved);
         let store = found(location, options, region, file)?;
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
+                reached(Step::StoreNamed);
                 // Nobody sweeps what has a name of its own; if this fails, closing the file does it.
                 let _ = lock::unlock(store.mapped().fd(), LockByte::Draft.offset());
                 if let Location::File(_) = location {
@@ -98,7 +101,9 @@ fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<(Dr
             (region, file)
         }
     };
+    reached(Step::DraftMade);
     let locked = lock::try_lock(file.as_fd(), LockByte::Draft.offset()).map_err(refused("lock", location))?;
+    reached(Step::DraftLocked);
     Ok(locked.then_some((draft, region, file)))
 }
 
@@ -122,8 +127,10 @@ fn found(location: &Location, options: &StoreOptions, region: Region, file: File
     identity.created.store(clock::unix_nanos(), Ordering::Relaxed);
     switches.flags.store(if options.auto_vacuum { AUTO_VACUUM } else { 0 }, Ordering::Relaxed);
     books.home.store(home, Ordering::Relaxed);
+    reached(Step::HeaderWritten);
     // Release: pairs with the acquire in `open`; whoever sees the magic sees all of the above.
     identity.magic.store(MAGIC, Ordering::Release);
+    reached(Step::MagicWritten);
     let joined = participant::join(&mapped);
     enter(mapped, joined, None)
 }

@@ -17,6 +17,7 @@ use super::key::{Key, StoredKey};
 use super::mapped::{LockByte, Mapped};
 use super::ring::{Reaper, Ring, Terms};
 use super::word::MAX_VERSION;
+use crate::kill_points::{Step, reached};
 use crate::os::lock;
 use crate::region::records::{Books, SlotHeader};
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -113,6 +114,7 @@ pub(crate) fn lock<'a>(
         return Err(DirectoryError::Busy { pid: mapped.books().holder.load(Ordering::Relaxed), waited: limit });
     }
     mapped.books().holder.store(std::process::id(), Ordering::Relaxed);
+    reached(Step::DirectoryLocked);
     let locked = Locked { author, _thread: thread };
     locked.finish_what_a_dead_holder_began();
     Ok(locked)
@@ -142,17 +144,21 @@ impl Locked<'_> {
         let header = self.header(slot);
         // A version that a key ever had is not given to it again, whatever slots it has lived in.
         let born = self.on_ring(slot, |ring| ring.skip_to(self.books().highest.load(Ordering::Relaxed)));
+        reached(Step::VersionsSkipped);
         // Release: the generation that made this slot nobody's is seen by whoever reads a word of the new key.
         fence(Ordering::Release);
         key.store(&header.key);
         header.key_hash.store(key.hash(), Ordering::Relaxed);
         header.born.store(born, Ordering::Relaxed);
+        reached(Step::KeyWritten);
         let generation = header.generation.load(Ordering::Relaxed).wrapping_add(1);
         // Release: pairs with the acquire in `Ring::generation` and `place_of`; key and `born` are in place.
         header.generation.store(generation, Ordering::Release);
+        reached(Step::KeyOwned);
         if put(self.active_table(), key.hash(), slot) == TOMBSTONE {
             self.count_tombstones(|tombstones| tombstones.saturating_sub(1));
         }
+        reached(Step::IndexEntered);
         let books = self.books();
         books.live.store(books.live.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.close_journal();
@@ -165,10 +171,12 @@ impl Locked<'_> {
         self.open_journal(slot);
         self.empty(slot);
         self.drop_from_index(key.hash(), slot);
+        reached(Step::IndexEntryBuried);
         let books = self.books();
         books.live.store(books.live.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
         self.header(slot).next_free.store(books.free.load(Ordering::Relaxed), Ordering::Relaxed);
         books.free.store(slot + 1, Ordering::Relaxed);
+        reached(Step::SlotListed);
         if books.tombstones.load(Ordering::Relaxed) as usize > self.active_table().len() / 4 {
             self.rebuild();
         }
@@ -185,17 +193,20 @@ impl Locked<'_> {
     fn empty(&self, slot: u32) {
         let header = self.header(slot);
         disown(header);
+        reached(Step::KeyDisowned);
         // Release: who reads a word of the key that is gone sees that the generation is another.
         fence(Ordering::Release);
         if self.author.terms.vacuum() {
             StoredKey::erase(&header.key);
         }
+        reached(Step::KeyErased);
         let version = self.on_ring(slot, |ring| {
             ring.clear(self.author.reaper);
             ring.head().version()
         });
         let highest = &self.books().highest;
         highest.store(highest.load(Ordering::Relaxed).max(version).min(MAX_VERSION), Ordering::Relaxed);
+        reached(Step::HighestRaised);
     }
 
     /// Takes a slot off the list of given-back ones, or a fresh one, and opens the journal for it.
@@ -217,6 +228,7 @@ impl Locked<'_> {
         let slot = books.free.load(Ordering::Relaxed).checked_sub(1).ok_or(Full)?;
         self.open_journal(slot);
         books.free.store(self.header(slot).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
+        reached(Step::SlotUnlisted);
         Ok(slot)
     }
 
@@ -233,9 +245,11 @@ impl Locked<'_> {
         }
         self.open_journal(fresh);
         books.fresh.store(fresh + 1, Ordering::Relaxed);
+        reached(Step::SlotUnlisted);
         if self.author.mapped.checksums {
             // Cells of a slot that nobody knows may be older than their headers, in a file whose machine stopped.
             self.on_ring(fresh, |ring| ring.wipe());
+            reached(Step::SlotWiped);
         }
         Ok(fresh)
     }
@@ -287,11 +301,13 @@ impl Locked<'_> {
         self.books().journal.store(slot + 1, Ordering::Relaxed);
         // Release: nothing of the change is written before its mark, so that a kill in the middle is always seen.
         fence(Ordering::Release);
+        reached(Step::JournalOpened);
     }
 
     fn close_journal(&self) {
         // Release: not before all of the change is written.
         self.books().journal.store(0, Ordering::Release);
+        reached(Step::JournalClosed);
     }
 
     fn active_table(&self) -> &[AtomicU64] {
@@ -346,8 +362,10 @@ pub(super) fn make_anew(mapped: &Mapped, used: u32) {
     books.fresh.store(used, Ordering::Relaxed);
     books.live.store(live, Ordering::Relaxed);
     books.tombstones.store(0, Ordering::Relaxed);
+    reached(Step::TableFilled);
     // Release: pairs with the acquire in `find`.
     books.active.store(next, Ordering::Release);
+    reached(Step::TableSwitched);
 }
 
 /// Takes the key away from a slot that has one. Its words stay, and mean nothing.

@@ -12,6 +12,7 @@ use super::pin::LocalPins;
 use super::recover::Recovery;
 use super::ring::{Claim, CommitError, Reaper, Ring, Terms};
 use super::wait::{Deadline, LONGEST_SLEEP};
+use crate::kill_points::{Step, reached};
 use crate::os::futex;
 use crate::region::Region;
 use crate::region::mapping::SlotLease;
@@ -148,6 +149,7 @@ impl Inner {
     #[inline]
     pub(crate) fn wake(&self, ring: Ring<'_>) {
         ring.bell().ring();
+        reached(Step::SlotBellRung);
         self.bell().ring();
     }
 }

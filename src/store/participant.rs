@@ -8,6 +8,7 @@ use std::io;
 
 use super::mapped::{LockByte, Mapped};
 use super::ring::Ring;
+use crate::kill_points::{Step, reached};
 use crate::os::lock;
 use crate::region::records::{PARTICIPANTS, ParticipantEntry};
 use crate::sync::Ordering;
@@ -62,12 +63,14 @@ pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
 
 /// Makes a place ours whose lock we hold.
 fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> Participant {
+    reached(Step::PlaceLocked);
     let incarnation = entry.incarnation.load(Ordering::Acquire);
     let inherited = incarnation % 2 == 1;
     let (incarnation, pid) = (incarnation.wrapping_add(if inherited { 2 } else { 1 }), std::process::id());
     entry.pid.store(pid, Ordering::Relaxed);
     // Release: whoever sees the incarnation sees the process id.
     entry.incarnation.store(incarnation, Ordering::Release);
+    reached(Step::PlaceTaken);
     if inherited {
         // Its owner died. The marks that it left are ours now; if we die over them, they are the next one's.
         reap(mapped, id, id);
@@ -79,6 +82,7 @@ fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> Participant {
 pub(crate) fn leave(mapped: &Mapped, participant: Participant) {
     let entry = &mapped.participants()[participant.id as usize];
     entry.incarnation.store(participant.incarnation.wrapping_add(1), Ordering::Release);
+    reached(Step::PlaceLeft);
     // If this fails, closing the file does it.
     let _ = lock::unlock(mapped.fd(), LockByte::Participant(participant.id).offset());
 }
@@ -134,6 +138,7 @@ fn bury_the_dead(mapped: &Mapped, me: Participant) -> io::Result<()> {
         if incarnation % 2 == 1 && id != me.id {
             if_dead(mapped, id, || {
                 reap(mapped, me.id, id);
+                reached(Step::DeadReaped);
                 // Unless it has closed properly between our look and our lock, or another has buried it.
                 let next = incarnation.wrapping_add(1);
                 let _ = entry.incarnation.compare_exchange(incarnation, next, Ordering::Release, Ordering::Relaxed);

@@ -20,6 +20,7 @@ use super::open::refused;
 use super::participant;
 use super::ring::{Found, Ring};
 use super::word::LARGEST_PLAUSIBLE;
+use crate::kill_points::{Step, reached};
 use crate::os::{file, lock};
 use crate::region::records::PARTICIPANTS;
 use crate::sync::Ordering;
@@ -103,14 +104,17 @@ pub(super) fn settle<'a>(mapped: &'a Mapped, location: &Location) -> Result<Sett
         return Err(OpenError::Busy { name: location.to_string(), pid: books.holder.load(Ordering::Relaxed) });
     }
     books.holder.store(std::process::id(), Ordering::Relaxed);
+    reached(Step::OpeningLocked);
     let mut settled = Settled { mapped, recovery: None };
     let doubtful = books.home.load(Ordering::Acquire) != home || participant::anybody_is_marked(mapped);
     if doubtful && nobody_is_there()? {
         // Should we not come to the end, the next one begins anew.
         books.home.store(0, Ordering::SeqCst);
+        reached(Step::HomeForgotten);
         settled.recovery = Some(recover(mapped));
         // Release: pairs with the acquire above; who sees that the store is sound finds it so.
         books.home.store(home, Ordering::Release);
+        reached(Step::HomeWritten);
     }
     Ok(settled)
 }
@@ -151,6 +155,7 @@ fn recover(mapped: &Mapped) -> Recovery {
             StoredKey::erase(&view.header.key);
             ring.wipe();
         }
+        reached(Step::SlotRecovered);
         highest = highest.max(ring.highest_version());
     }
     recovery.older.sort_unstable();

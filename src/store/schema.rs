@@ -1,6 +1,7 @@
 //! What fingerprints stand for: the names of the types that were published, for those who meet a message of another one.
 
 use super::mapped::Mapped;
+use crate::kill_points::{Step, reached};
 use crate::region::records::{SCHEMA_WORDS, SchemaEntry};
 use crate::region::words::{self, WORD};
 use crate::sync::Ordering;
@@ -14,11 +15,13 @@ pub(super) fn remember(mapped: &Mapped, fingerprint: u64, text: &str) {
     let Some(entry) = mapped.schemas().iter().find(|entry| is_or_becomes(entry, fingerprint)) else {
         return;
     };
+    reached(Step::SchemaEntered);
     // Acquire: pairs with the release below.
     if entry.len.load(Ordering::Acquire) == 0 {
         let len = text.floor_char_boundary(MAX_LEN);
         // Several may write at once, and one may die here: all write the same, and the next one writes it again.
         words::store(&entry.text, &text.as_bytes()[..len]);
+        reached(Step::SchemaWritten);
         entry.len.store(len as u64, Ordering::Release);
     }
 }

@@ -101,9 +101,14 @@ impl Actor {
     /// Stops the process, and waits until it stands still.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
+        assert!(self.has_stopped());
+    }
+
+    /// Waits until the process stands still, or ends; whether it stands still.
+    pub fn has_stopped(&self) -> bool {
         let pid = rustix::process::Pid::from_child(&self.0);
         let stopped = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::UNTRACED);
-        assert!(stopped.expect("our own child").is_some_and(|(_, status)| status.stopped()));
+        stopped.expect("our own child").is_some_and(|(_, status)| status.stopped())
     }
 
     pub fn kill(&mut self) {

@@ -2,6 +2,7 @@
 
 use super::reap::Reaper;
 use super::{Head, Ring, Scrub, Seq, read};
+use crate::kill_points::{Step, reached};
 use crate::region::records::CellHeader;
 use crate::region::view::CellView;
 use crate::region::words;
@@ -184,11 +185,13 @@ impl<'a> Ring<'a> {
         if cell.seq.compare_exchange(seen, claiming.bits(), Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return Err(Refused::AtFirstSight);
         }
+        reached(Step::CellClaimed);
         total_order();
         if wanted() {
             // The value is readable again as if nothing had happened, and nothing has.
             // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
             cell.seq.store(seen, Ordering::SeqCst);
+            reached(Step::ClaimWithdrawn);
             return Err(Refused::Afterwards);
         }
         let mark = Seq::Private { ticket, participant: self.terms.me }.bits();
@@ -198,6 +201,7 @@ impl<'a> Ring<'a> {
         // Release: pairs with the acquire fence in `copy`; a reader that meets a byte written after this one finds
         // the mark when it looks at `seq` again.
         fence(Ordering::Release);
+        reached(Step::CellPrivate);
         Ok(Claim { cell: index, mark, sum: 0 })
     }
 
@@ -224,9 +228,11 @@ impl<'a> Ring<'a> {
     fn release_scrubbed(self, claim: Claim, scrub: Scrub) {
         let cell = self.slot.cells.get(claim.cell);
         empty(cell, scrub);
+        reached(Step::CellEmptied);
         // SeqCst: whoever claims the cell next finds it as we left it, and pairs with who waits for room. Nobody but us changes a
         // private word of ours.
         cell.header.seq.store(Seq::Whole { version: 0 }.bits(), Ordering::SeqCst);
+        reached(Step::CellReleased);
         self.room().ring();
     }
 
@@ -249,6 +255,7 @@ impl<'a> Ring<'a> {
                 Err(now) => seen = Head::from_bits(now),
             }
         }
+        reached(Step::HeadEmptied);
         // SeqCst: the generation was changed before we look at the marks; see `discard_if_obsolete`.
         fence(Ordering::SeqCst);
         self.reap_holders(reaper);
@@ -285,6 +292,7 @@ impl<'a> Ring<'a> {
         let last = self.first_owed().map_or(last, |owed| last.min(owed.saturating_sub(1)));
         // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
         self.slot.header.born.fetch_max(last, Ordering::SeqCst);
+        reached(Step::BornRaised);
         fence(Ordering::SeqCst);
         self.reap_holders(reaper);
         let mut busy = 0;

@@ -262,6 +262,57 @@ fn a_reader_and_the_next_writer_may_both_finish_a_dead_writers_work() {
 }
 
 #[test]
+fn a_writer_in_need_never_takes_the_newest_value_that_was_marked_whole_for_a_dead_one() {
+    model(|| {
+        // No cell but those of the newest value and of the one before.
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let other = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                let mut published = 1;
+                if let Ok(mut claim) = slot.ring(1).claim(&Alive) {
+                    slot.ring(1).fill(&mut claim, &value(2));
+                    while let Advance::Overtaken(_) = slot.ring(1).advance(&claim, slot.ring(1).head(), GENERATION) {}
+                    published += 1;
+                }
+                // Marks it.
+                let mut bytes = Vec::new();
+                let version = slot.ring(3).copy_newest(GENERATION, &mut bytes).unwrap();
+                assert!(version.is_some_and(|version| version >= published));
+                published
+            })
+        };
+        let ours = publish(slot.ring(2), 3);
+        let published = other.join().unwrap() + u64::from(ours.is_ok());
+        let mut bytes = Vec::new();
+        assert_eq!(slot.ring(0).copy_newest(GENERATION, &mut bytes), Ok(Some(published)));
+        whole(&bytes);
+    });
+}
+
+#[test]
+fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
+    model(|| {
+        let slot = Slot::new(1, 3);
+        publish_and_die(slot.ring(1), 1);
+        let other = {
+            let slot = slot.clone();
+            thread::spawn(move || [2, 3].map(|mark| publish(slot.ring(2), mark).unwrap()))
+        };
+        // Has read `head` while the cell of the first value was its own, and marks it when it is another's.
+        publish(slot.ring(3), 4).unwrap();
+        other.join().unwrap();
+        // Each of these two was the newest for as long as anybody looked for a cell.
+        for version in 3..=4 {
+            let mut bytes = Vec::new();
+            assert_eq!(slot.ring(0).copy_version(version, GENERATION, &mut bytes), Ok(Exact::Copied));
+            whole(&bytes);
+        }
+    });
+}
+
+#[test]
 fn what_the_dead_hold_is_taken_back_once_and_nothing_published_is_lost() {
     model(|| {
         let slot = Slot::new(1, 2);

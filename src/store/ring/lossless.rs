@@ -5,6 +5,7 @@
 
 use super::reap::Reaper;
 use super::{Ring, read};
+use crate::kill_points::{Step, reached};
 use crate::region::records::CellHeader;
 use crate::store::delivery::{Cursor, Floor, Progress, Queue, Taker};
 use crate::store::word::{MAX_VERSION, Seq};
@@ -87,7 +88,10 @@ impl<'a> Ring<'a> {
             // Nobody has registered since `seen`, or the word would be another. (After 2^16 registrations it could be the same again,
             // were the smallest cursor the same, too, all that time.)
             match floor.compare_exchange(seen.bits(), fresh.bits(), Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => return fresh,
+                Ok(_) => {
+                    reached(Step::FloorMoved);
+                    return fresh;
+                }
                 Err(now) => seen = Floor::from_bits(now),
             }
         }
@@ -121,6 +125,7 @@ impl<'a> Ring<'a> {
             self.take_place(word, generation)
         });
         let mut registered = Registered { place: place.ok_or(Unregistered::Full)?, word };
+        reached(Step::CursorPlaced);
         let floor = &self.slot.header.floor;
         let mut seen = Floor::from_bits(floor.load(Ordering::Relaxed));
         // SeqCst: the cursor is in place; pairs with `is_owed`, which looks here after it has changed a `seq`, and with
@@ -130,6 +135,7 @@ impl<'a> Ring<'a> {
         {
             seen = Floor::from_bits(now);
         }
+        reached(Step::FloorJoined);
         // SeqCst: what is read below is read after `floor` was written.
         fence(Ordering::SeqCst);
         if self.generation() != generation {
@@ -193,6 +199,7 @@ impl<'a> Ring<'a> {
         // SeqCst: pairs with `room` in `Bell::listen`. As a release, it comes after our last read of what may be overwritten now.
         let moved = place.compare_exchange(registered.word, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
         registered.word = next;
+        reached(Step::CursorMoved);
         self.room().ring();
         moved
     }
@@ -202,6 +209,7 @@ impl<'a> Ring<'a> {
         let place: &AtomicU64 = &self.slot.cursors[registered.place];
         // If it is another's by now, our key was removed.
         let _ = place.compare_exchange(registered.word, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed);
+        reached(Step::CursorRemoved);
         self.room().ring();
     }
 

@@ -40,6 +40,7 @@ pub(crate) use recover::Found;
 
 use super::cells::CellCounts;
 use super::word::{Head, MAX_VERSION, Seq};
+use crate::kill_points::{Step, reached};
 #[cfg(not(loom))]
 use crate::region::Region;
 use crate::region::view::{CellView, SlotView};
@@ -162,6 +163,7 @@ impl<'a> Ring<'a> {
             // The word is unique by its ticket: if it is still there, it is the one under which `head`'s cell was filled.
             // Release: pairs with the acquire of `seq` in the readers. The writer's bytes came to us with `head`.
             let _ = seq.compare_exchange(seen, whole.bits(), Ordering::Release, Ordering::Relaxed);
+            reached(Step::OthersCellWhole);
         }
     }
 }

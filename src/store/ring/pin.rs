@@ -2,6 +2,7 @@
 
 use super::read::{self, ReadError};
 use super::{Ring, Seq};
+use crate::kill_points::{Step, reached};
 use crate::region::view::CellView;
 use crate::region::words;
 use crate::sync::{AtomicU64, Ordering, total_order, yield_now};
@@ -47,6 +48,7 @@ impl<'a> Ring<'a> {
             if !held {
                 // SeqCst, then a SeqCst read of `seq`: pairs with `try_claim`.
                 self.bits(cell).fetch_or(self.bit(), Ordering::SeqCst);
+                reached(Step::PinSet);
                 total_order();
             }
             let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
@@ -92,6 +94,7 @@ impl<'a> Ring<'a> {
                         if !held {
                             // As in `pin_newest`.
                             self.bits(cell).fetch_or(self.bit(), Ordering::SeqCst);
+                            reached(Step::PinSet);
                             total_order();
                         }
                         let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
@@ -121,6 +124,7 @@ impl<'a> Ring<'a> {
         // SeqCst: pairs with the look at the pins in `try_claim`, the next writer comes after our last read; and with those
         // who make values obsolete, see `discard_if_obsolete`.
         self.bits(cell).fetch_and(!self.bit(), Ordering::SeqCst);
+        reached(Step::PinTakenOff);
         self.room().ring();
         self.discard_if_obsolete(index);
     }

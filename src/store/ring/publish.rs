@@ -3,6 +3,7 @@
 use super::claim::{Backpressure, Claim};
 use super::reap::Reaper;
 use super::{Head, Ring, Seq};
+use crate::kill_points::{Step, reached};
 use crate::region::view::CellView;
 use crate::region::words;
 #[cfg(not(loom))]
@@ -74,11 +75,13 @@ impl Ring<'_> {
             // Before the bytes, so that whoever takes the cell over from a killed writer knows how far it may have come.
             cell.header.dirty.store(len, Ordering::Relaxed);
             fence(Ordering::Release);
+            reached(Step::DirtyRaised);
         }
         if self.terms.checksums {
             claim.sum = checksum::of(bytes);
         }
         words::store(cell.words, bytes);
+        reached(Step::BytesWritten);
         self.complete(cell, len, dirty);
     }
 
@@ -94,6 +97,7 @@ impl Ring<'_> {
         // The last word is zeroed in any case: behind the value it is not written by whoever borrows.
         let from = if bytes == Lending::Zeroed { 0 } else { len / WORD * WORD };
         words::zero(cell.words, from, len);
+        reached(Step::CellLent);
     }
 
     /// Completes a claimed cell whose `bytes` were written by others' means.
@@ -109,8 +113,10 @@ impl Ring<'_> {
     #[inline]
     fn complete(self, cell: CellView<'_>, len: u32, dirty: u32) {
         cell.header.len.store(len, Ordering::Relaxed);
+        reached(Step::LengthWritten);
         if dirty > len && self.terms.vacuum() {
             words::zero(cell.words, len as usize, dirty as usize);
+            reached(Step::TailZeroed);
             // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
             cell.header.dirty.store(len, Ordering::Release);
         }
@@ -169,7 +175,10 @@ impl Ring<'_> {
         // SeqCst: pairs with `Bell::listen` (we move `head`, then read the flag; the waiter sets the flag, then reads
         // `head`). As a release it carries the value's bytes to whoever acquires `head`.
         match head.compare_exchange(seen.bits(), next.bits(), Ordering::SeqCst, Ordering::Acquire) {
-            Ok(_) => Advance::Done(next.version()),
+            Ok(_) => {
+                reached(Step::HeadMoved);
+                Advance::Done(next.version())
+            }
             Err(now) => Advance::Overtaken(Head::from_bits(now)),
         }
     }
@@ -182,6 +191,7 @@ impl Ring<'_> {
         let whole = Seq::Whole { version };
         let seq = &self.slot.cells.get(claim.cell).header.seq;
         let _ = seq.compare_exchange(claim.mark, whole.bits(), Ordering::Release, Ordering::Relaxed);
+        reached(Step::CellWhole);
     }
 
     /// Binds a filled cell's checksum to the version that it is about to become.
@@ -191,5 +201,6 @@ impl Ring<'_> {
         let len = cell.len.load(Ordering::Relaxed);
         let key_hash = self.slot.header.key_hash.load(Ordering::Relaxed);
         cell.crc.store(checksum::seal(claim.sum, key_hash, version, len), Ordering::Relaxed);
+        reached(Step::CellSealed);
     }
 }

@@ -5,6 +5,7 @@
 
 use super::lossless::{Begin, taker};
 use super::{ReadError, Ring, Seq, read};
+use crate::kill_points::{Step, reached};
 use crate::region::view::CellView;
 use crate::store::delivery::{Progress, Queue, Taker};
 use crate::sync::{Ordering, total_order};
@@ -58,7 +59,10 @@ impl<'a> Ring<'a> {
             let word = Queue::new(generation, self.begin_of(begin)).bits();
             // SeqCst: pairs with `is_owed`: what is published after this is not overwritten before it is done.
             match queue.compare_exchange(seen, word, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => seen = word,
+                Ok(_) => {
+                    reached(Step::QueueDeclared);
+                    seen = word;
+                }
                 Err(now) => seen = now,
             }
             total_order();
@@ -145,6 +149,7 @@ impl<'a> Ring<'a> {
         let mine = Taker::new(version, Progress::Taken { participant: self.terms.me, attempt });
         // SeqCst: one of those who want it gets it; and `seq` is read after it.
         cell.taker.compare_exchange(seen.bits(), mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;
+        reached(Step::MessageTaken);
         total_order();
         // A message from before the queue was declared may have been overwritten meanwhile: then the word speaks of nothing.
         let held = Seq::from_bits(cell.seq.load(Ordering::SeqCst)).readable() == Some(version);
@@ -167,7 +172,10 @@ impl<'a> Ring<'a> {
     fn finish(self, taken: Taken, next: Taker) -> bool {
         let word = &self.slot.cells.get(taken.cell).header.taker;
         // SeqCst: pairs with `is_owed` and `take_this`, and with the bells of those who wait.
-        word.compare_exchange(self.mine(taken).bits(), next.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        let finished =
+            word.compare_exchange(self.mine(taken).bits(), next.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        reached(Step::MessageFinished);
+        finished
     }
 
     fn mine(self, taken: Taken) -> Taker {

@@ -3,6 +3,7 @@
 use super::claim::Claim;
 use super::lossless::taker;
 use super::{Ring, Seq};
+use crate::kill_points::{Step, reached};
 use crate::region::records::PARTICIPANTS;
 use crate::region::view::CellView;
 use crate::store::delivery::{Cursor, Progress};
@@ -43,10 +44,12 @@ impl Ring<'_> {
     /// Takes all marks of a participant that is dead, and stays so during the call, off this slot.
     pub(crate) fn reap(self, dead: u32) {
         if self.reap_cursors(dead) {
+            reached(Step::CursorReaped);
             self.room().ring();
         }
         for (index, cell) in self.cells() {
             if self.reap_taken(cell, dead) {
+                reached(Step::MessageReaped);
                 // There is something to do for whoever is left.
                 self.bell().ring();
             }
@@ -56,6 +59,7 @@ impl Ring<'_> {
                 if pins.load(Ordering::Relaxed) & bit != 0 {
                     // SeqCst: as in `unpin`.
                     pins.fetch_and(!bit, Ordering::SeqCst);
+                    reached(Step::PinReaped);
                     freed = true;
                 }
             }
@@ -89,6 +93,7 @@ impl Ring<'_> {
                 let (_, ticket) = self.next_ticket();
                 let mark = Seq::Private { ticket, participant: self.terms.me };
                 if seq.compare_exchange(seen, mark.bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                    reached(Step::CellInherited);
                     // Release: as after a claim; nobody takes what is zeroed for a value.
                     fence(Ordering::Release);
                     self.release(Claim { cell: index, mark: mark.bits(), sum: 0 });
@@ -98,7 +103,9 @@ impl Ring<'_> {
             _ => return false,
         };
         // SeqCst: whoever claims the cell finds it as we left it, and see `discard_if_obsolete`.
-        seq.compare_exchange(seen, free.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        let freed = seq.compare_exchange(seen, free.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        reached(Step::ClaimReaped);
+        freed
     }
 }
 

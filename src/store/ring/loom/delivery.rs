@@ -255,3 +255,21 @@ fn what_a_dead_worker_had_goes_to_another_once_and_counts_the_attempt() {
         assert_eq!(taken.collect::<Vec<_>>(), [(1, 2)]);
     });
 }
+
+#[test]
+fn two_who_reap_the_same_dead_subscriber_spare_the_one_that_takes_its_place() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        slot.ring(1).register(Begin::Next, GENERATION, &Alive).unwrap();
+        let other = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).reap(1))
+        };
+        let ring = slot.ring(0);
+        ring.reap(1);
+        let mut cursor = ring.register(Begin::Next, GENERATION, &Alive).unwrap();
+        other.join().unwrap();
+        let version = cursor.version();
+        assert!(ring.move_cursor(&mut cursor, version + 1, GENERATION), "taken away from the living");
+    });
+}

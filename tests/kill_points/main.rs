@@ -1,0 +1,365 @@
+//! Every step of every protocol: a process is killed there, and another time stopped, and everyone else goes on.
+//!
+//! Built with `--cfg kill_points`, in which steps have names. What a scene passes by is found by playing it once; then it is played
+//! again for each step, first and last time it is passed by, and ended there. A step that no scene passes by fails the run.
+//! See `docs/reliability.md`.
+
+#![cfg(kill_points)]
+
+mod scenes;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::Signal;
+use scenes::{Act, BEFORE, CELLS, JOBS, SCENES, SLOTS, Scene, Stage, TAIL, THEIRS};
+use splinter_bus::kill_points::{self, Ending, Step};
+use splinter_bus::store::{DirectoryError, OpenError, SlotError, Store};
+use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, Subscriber};
+use support::{Actor, DEADLINE, Name};
+
+/// What the observer sets keys to.
+const OURS: [u8; 120] = [b'p'; 120];
+/// How many scenes are played at a time: most of what takes long is waiting for who is stopped.
+const AT_ONCE: usize = 8;
+
+#[test]
+fn actor() {
+    let Some((role, arguments)) = support::role() else { return };
+    match &role[..] {
+        "holder" => scenes::hold_and_die(&arguments[0]),
+        "publisher" => scenes::publish_and_die(&arguments[0]),
+        "creator" => scenes::create_key_and_die(&arguments[0]),
+        "remover" => scenes::remove_key_and_die(&arguments[0]),
+        scene => {
+            let [location, report, step, before, ending] = &arguments[..] else { panic!("{arguments:?}") };
+            let end = Step::named(step).map(|step| {
+                let ending = if ending == "Killed" { Ending::Killed } else { Ending::Stopped };
+                (step, before.parse().unwrap(), ending)
+            });
+            Act::new(location, end).play(SCENES.iter().find(|known| known.name == scene).unwrap());
+            let passed: Vec<_> = Step::ALL.iter().map(|&step| kill_points::passed(step).to_string()).collect();
+            std::fs::write(report, passed.join("\n")).unwrap();
+        }
+    }
+}
+
+/// One store, and one process that is ended.
+struct Run<'a> {
+    scene: &'a Scene,
+    location: String,
+    name: Name,
+    directory: tempfile::TempDir,
+}
+
+impl<'a> Run<'a> {
+    fn new(scene: &'a Scene) -> Self {
+        let (name, directory) = (Name::new(), tempfile::tempdir().unwrap());
+        let location = match scene.stage {
+            Stage::Memory | Stage::Nothing => name.to_string(),
+            Stage::File | Stage::AbandonedFile | Stage::NoFile => {
+                directory.path().join("store").to_str().unwrap().to_owned()
+            }
+        };
+        Self { scene, location, name, directory }
+    }
+
+    fn spawn(&self, end: Option<(Step, usize, Ending)>) -> Actor {
+        let (step, before, ending) = match end {
+            Some((step, before, ending)) => (format!("{step:?}"), before, format!("{ending:?}")),
+            None => ("none".into(), 0, String::new()),
+        };
+        let report = self.report();
+        Actor::spawn(self.scene.name, &[&self.location, &report, &step, &before.to_string(), &ending])
+    }
+
+    fn report(&self) -> String {
+        self.directory.path().join("passed").to_str().unwrap().to_owned()
+    }
+
+    /// The store with its keys, and what the observer does in it.
+    fn observe(&self) -> Option<Observer> {
+        match self.scene.stage {
+            Stage::Nothing | Stage::NoFile => None,
+            Stage::AbandonedFile => {
+                let store = scenes::options().create(&self.location[..]).unwrap();
+                scenes::set_up(&store);
+                drop(store);
+                Actor::spawn("holder", &[&self.location]).0.wait().unwrap();
+                None
+            }
+            Stage::Memory | Stage::File => {
+                let store = scenes::options().create(&self.location[..]).unwrap();
+                scenes::set_up(&store);
+                Some(Observer::new(store))
+            }
+        }
+    }
+
+    /// Plays the scene to its end and tells how often it passes by each of all steps.
+    fn rehearse(&self) -> Vec<usize> {
+        let observer = self.observe();
+        self.spawn(None).finish();
+        drop(observer);
+        let report = std::fs::read_to_string(self.report()).unwrap();
+        report.lines().map(|count| count.parse().unwrap()).collect()
+    }
+
+    /// Plays the scene until it is ended there; false if it came to its own end, since others were quicker.
+    fn play(&self, step: Step, before: usize, ending: Ending) -> bool {
+        let mut observer = self.observe();
+        let mut actor = self.spawn(Some((step, before, ending)));
+        let ended = match ending {
+            Ending::Killed => !actor.0.wait().unwrap().success(),
+            Ending::Stopped => actor.has_stopped(),
+        };
+        if ended && ending == Ending::Stopped {
+            match &mut observer {
+                Some(observer) => observer.goes_on_beside_the_stopped(actor.0.id()),
+                None => self.comes_in_beside_the_stopped(actor.0.id()),
+            }
+            actor.signal(Signal::CONT);
+            actor.finish();
+        }
+        let store = self.store();
+        if let Some(observer) = observer {
+            observer.accounts_for_everything(&store);
+        }
+        self.is_whole(&store);
+        ended
+    }
+
+    fn open_or_create(&self) -> Result<Store, OpenError> {
+        if self.location.contains('/') {
+            scenes::options().open_or_create(Path::new(&self.location))
+        } else {
+            scenes::options().open_or_create(&*self.name)
+        }
+    }
+
+    fn store(&self) -> Store {
+        self.open_or_create().expect("whoever was ended, the store opens")
+    }
+
+    fn comes_in_beside_the_stopped(&self, pid: u32) {
+        match self.open_or_create() {
+            Ok(store) => drop(store.set("k", &OURS).unwrap()),
+            Err(OpenError::Busy { pid: named, .. }) => assert_eq!(named, pid),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Nothing has leaked: keys, slots, cells and places are all there.
+    fn is_whole(&self, store: &Store) {
+        let mut keys = store.keys();
+        let distinct: HashSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len(), "{keys:?}");
+        for key in &keys {
+            store.get(key).unwrap();
+        }
+        for number in 0.. {
+            match store.slot(&format!("more{number}")) {
+                Ok(slot) => {
+                    slot.set(&OURS).unwrap();
+                    keys.push(format!("more{number}"));
+                }
+                Err(SlotError::Full { .. }) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(keys.len(), SLOTS as usize, "a slot has leaked: {keys:?}");
+        for key in &keys {
+            if store.slot_snapshot(key).unwrap().is_some_and(|slot| slot.queue.is_some()) {
+                // Nobody works on it any more.
+                store.unset(key).unwrap();
+            }
+            let slot = store.slot(key).unwrap();
+            for _ in 0..2 * CELLS {
+                slot.set(&OURS).unwrap();
+            }
+            let all: Vec<_> = (1..CELLS).map(|_| slot.loan(1).expect("a cell has leaked")).collect();
+            drop(all);
+        }
+        assert_eq!(store.purge().unwrap(), 0);
+        let cells = store.cells();
+        assert_eq!((cells.total(), cells.pinned, cells.in_flight, cells.owed), (SLOTS * CELLS, 0, 0, 0), "{cells:?}");
+        for key in &keys {
+            assert!(store.unset(key).unwrap());
+        }
+        assert_eq!((store.keys().len(), store.cells().free), (0, SLOTS * CELLS));
+        let store = self.store();
+        assert_eq!(store.participants().unwrap().len(), 2, "a place has leaked");
+        let directory = Path::new(&self.location).parent().filter(|_| self.location.contains('/'));
+        if let Some(directory) = directory {
+            let files: Vec<_> = directory.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            let drafts = files.iter().filter(|name| name.to_str().unwrap().contains("draft")).count();
+            // The draft of one who was killed is there until the next store is made.
+            assert!(drafts <= 1, "{files:?}");
+            scenes::options().create(directory.join("next")).unwrap();
+            let files = directory.read_dir().unwrap();
+            assert!(!files.into_iter().any(|entry| entry.unwrap().file_name().to_str().unwrap().contains("draft")));
+        }
+    }
+}
+
+/// Whoever else has the store open.
+struct Observer {
+    store: Store,
+    /// Has received what was published before, and nothing since.
+    subscriber: Subscriber<Vec<u8>>,
+    next: u64,
+    versions: [u64; 2],
+    sleeper: thread::JoinHandle<Option<u64>>,
+}
+
+impl Observer {
+    fn new(store: Store) -> Self {
+        let bus = Bus::<Vec<u8>>::on(store.clone());
+        let options = SubscribeOptions::new().lossless().start(Start::Oldest);
+        let mut subscriber = bus.subscribe_with("m", &options).unwrap();
+        bus.publish("m", &vec![0]).unwrap();
+        let mut next = 0;
+        while let Some(message) = subscriber.try_recv().unwrap() {
+            next = message.version() + 1;
+        }
+        let versions = ["k", "calm"].map(|key| store.slot(key).unwrap().version());
+        let slot = store.slot("k").unwrap();
+        let seen = versions[0];
+        // Removed while it sleeps: that is an answer, too.
+        let sleeper = thread::spawn(move || slot.poll_after(seen, Some(DEADLINE)).unwrap_or(Some(u64::MAX)));
+        Self { store, subscriber, next, versions, sleeper }
+    }
+
+    fn goes_on_beside_the_stopped(&mut self, pid: u32) {
+        let calm = self.store.slot("calm").unwrap();
+        for _ in 0..3 * CELLS {
+            calm.set(&BEFORE).unwrap();
+            assert_eq!(calm.size().unwrap(), Some(BEFORE.len()));
+        }
+        if let Some(value) = self.store.get("k").unwrap() {
+            assert!(is_sound(&value), "{value:?}");
+            // Looking for a key takes no lock, setting one that is there takes none.
+            for _ in 0..3 * CELLS {
+                match self.store.set("k", &OURS) {
+                    Ok(_) => {}
+                    Err(error) => assert!(error.to_string().contains(&format!("process {pid}")), "{error}"),
+                }
+            }
+        }
+        match self.store.slot("another") {
+            Ok(_) => assert!(self.store.unset("another").unwrap()),
+            Err(SlotError::Directory(DirectoryError::Busy { pid: named, .. })) => assert_eq!(named, pid),
+            Err(error) => panic!("{error}"),
+        }
+        assert!(self.store.keys().contains(&"calm".to_owned()));
+    }
+
+    /// Nothing that was published is lost, nothing else is there, and nobody sleeps through it.
+    fn accounts_for_everything(mut self, store: &Store) {
+        if let Some(value) = store.get("k").unwrap() {
+            assert!(is_sound(&value), "{value:?}");
+            let slot = store.slot("k").unwrap();
+            if slot.version() > self.versions[0] {
+                support::wait_until("the sleeper wakes", || self.sleeper.is_finished());
+            }
+            assert!(slot.set(&OURS).unwrap() > self.versions[0]);
+        }
+        support::wait_until("the sleeper wakes, or learns that the key is gone", || self.sleeper.is_finished());
+        assert!(self.sleeper.join().unwrap().is_some());
+        let calm = store.slot("calm").unwrap();
+        assert!(calm.version() >= self.versions[1]);
+        assert_eq!(store.get("calm").unwrap().as_deref(), Some(&BEFORE[..]));
+        assert!(store.integer("count").unwrap().get().unwrap().unwrap() <= 1);
+
+        let last = store.slot("m").unwrap().version();
+        for version in self.next..=last {
+            let message = self.subscriber.try_recv().unwrap().expect("nothing is lost");
+            assert_eq!((message.version(), &message[..]), (version, &[1; 3][..]));
+        }
+        assert!(matches!(self.subscriber.try_recv(), Ok(None)));
+
+        let bus = Bus::<Vec<u8>>::on(store.clone());
+        let mut jobs = BTreeSet::new();
+        let mut queue = bus.work_queue("q").unwrap();
+        while let Some(job) = queue.try_recv().unwrap() {
+            assert!(jobs.insert(job[0]), "handled twice by us");
+            job.acknowledge().unwrap();
+        }
+        // The first may have been acknowledged, by the one scene that does.
+        assert!(jobs.iter().eq(&JOBS) || jobs.iter().eq(&JOBS[1..]), "{jobs:?}");
+        match bus.get("n") {
+            Ok(Some(_)) | Err(RecvError::Removed { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Whether this is a value that somebody set, all of it.
+fn is_sound(value: &[u8]) -> bool {
+    [&BEFORE[..], &THEIRS, &OURS].iter().any(|&set| value == set || value == [set, &TAIL].concat())
+}
+
+#[test]
+fn whoever_is_ended_at_any_step_everyone_else_goes_on_and_nothing_leaks() {
+    let only = std::env::var("SPLINTER_TEST_SCENE").ok();
+    let scenes: Vec<_> = SCENES.iter().filter(|scene| only.as_deref().is_none_or(|only| only == scene.name)).collect();
+    let start = Instant::now();
+    let mut cases = Vec::new();
+    for &scene in &scenes {
+        let passed = Run::new(scene).rehearse();
+        let times = |step: Step| passed[step as usize];
+        for &step in Step::ALL.iter().filter(|&&step| scene.races_for.is_none_or(|only| only == step)) {
+            let last = times(step).saturating_sub(1);
+            let befores = [0, last].into_iter().collect::<BTreeSet<_>>();
+            for before in befores.into_iter().filter(|_| times(step) > 0) {
+                cases.extend([Ending::Killed, Ending::Stopped].map(|ending| (scene, step, before, ending)));
+            }
+        }
+    }
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let endings = Mutex::new(BTreeMap::<String, [usize; 2]>::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(&(scene, step, before, ending)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match std::panic::catch_unwind(|| Run::new(scene).play(step, before, ending)) {
+                        Ok(false) => {}
+                        Ok(true) => {
+                            let mut endings = endings.lock().unwrap();
+                            endings.entry(format!("{step:?}")).or_default()[ending as usize] += 1;
+                        }
+                        Err(_) => {
+                            let failure = format!("{}: {ending:?} at {step:?}, {before} before", scene.name);
+                            failures.lock().unwrap().push(failure);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let endings = endings.into_inner().unwrap();
+    let sums = endings.values().fold([0; 2], |sums, counts| [sums[0] + counts[0], sums[1] + counts[1]]);
+    println!("{:24} {:>8} {:>8}", "step", "killed", "stopped");
+    for (step, [killed, stopped]) in &endings {
+        println!("{step:24} {killed:>8} {stopped:>8}");
+    }
+    let (steps, scenes) = (endings.len(), scenes.len());
+    println!(
+        "{steps} steps in {scenes} scenes: killed {} times, stopped {}, in {:?}",
+        sums[0],
+        sums[1],
+        start.elapsed()
+    );
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    let is_covered =
+        |step: &Step| endings.get(&format!("{step:?}")).is_some_and(|counts| counts.iter().all(|&n| n > 0));
+    let uncovered: Vec<_> = Step::ALL.iter().filter(|step| !is_covered(step)).collect();
+    assert!(only.is_some() || uncovered.is_empty(), "nobody was ended at {uncovered:?}");
+}

@@ -1,0 +1,389 @@
+//! What a process does while it is ended: every protocol once, and where the dead are in the way, over them.
+
+#![allow(unreachable_pub, reason = "a module of a test binary")]
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::Duration;
+
+use splinter_bus::kill_points::{self, Ending, Step};
+use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::{Bus, Message, Start, SubscribeOptions};
+
+use crate::support::Actor;
+
+/// What the keys hold that every store here has from the start.
+pub const BEFORE: [u8; 200] = [b'0'; 200];
+/// What the process that is ended sets them to.
+pub const THEIRS: [u8; 50] = [b'c'; 50];
+/// What it appends.
+pub const TAIL: [u8; 9] = [b't'; 9];
+/// The messages of the work queue.
+pub const JOBS: [u8; 3] = [1, 2, 3];
+
+pub const SLOTS: u32 = 12;
+pub const CELLS: u32 = 5;
+
+pub fn options() -> StoreOptions {
+    StoreOptions::new().slots(SLOTS).max_value_size(512).history(2).spare(CELLS - 2).lossless(3)
+}
+
+/// What is there when the scene begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// A store in shared memory with all its keys, in the observer's hands, too.
+    Memory,
+    /// The same in a file.
+    File,
+    /// A file whose last user was killed.
+    AbandonedFile,
+    /// No store, and a name for one in shared memory.
+    Nothing,
+    /// No store, and the path of a file.
+    NoFile,
+}
+
+pub struct Scene {
+    pub name: &'static str,
+    pub stage: Stage,
+    play: fn(&Act),
+    /// A race that reaches its steps at some time or other; only those that nothing else reaches are of interest.
+    pub races_for: Option<Step>,
+}
+
+const fn scene(name: &'static str, stage: Stage, play: fn(&Act)) -> Scene {
+    Scene { name, stage, play, races_for: None }
+}
+
+pub const SCENES: &[Scene] = &[
+    scene("publish", Stage::Memory, publish),
+    scene("publish to a file", Stage::File, publish),
+    scene("publish beside a lossless subscriber", Stage::Memory, publish_without_loss),
+    scene("publish over the dead", Stage::Memory, publish_over_the_dead),
+    scene("publish after one who died before saying so", Stage::Memory, publish_after_the_dead),
+    scene("append", Stage::Memory, append),
+    scene("count", Stage::Memory, count),
+    scene("lend and send", Stage::Memory, lend),
+    Scene {
+        name: "publish against pins",
+        stage: Stage::Memory,
+        play: publish_against_pins,
+        races_for: Some(Step::ClaimWithdrawn),
+    },
+    scene("read in place", Stage::Memory, read_in_place),
+    scene("let go of a removed value", Stage::Memory, let_go),
+    scene("receive without loss", Stage::Memory, receive_without_loss),
+    scene("declare a queue", Stage::Memory, declare_queue),
+    scene("work", Stage::Memory, work),
+    scene("work over the dead", Stage::Memory, work_over_the_dead),
+    scene("wait", Stage::Memory, wait),
+    scene("create a key", Stage::Memory, create_key),
+    scene("create a key in a file", Stage::File, create_key),
+    scene("create a key in a used slot", Stage::Memory, create_key_again),
+    scene("create a key over a dead creator", Stage::Memory, create_key_over_the_dead),
+    scene("remove a key", Stage::Memory, remove_key),
+    scene("remove a key over a dead remover", Stage::Memory, remove_key_over_the_dead),
+    scene("purge", Stage::Memory, purge),
+    scene("name a message type", Stage::Memory, announce),
+    scene("open", Stage::Memory, open),
+    scene("open beside the dead", Stage::Memory, open_beside_the_dead),
+    scene("close", Stage::Memory, close),
+    scene("open an abandoned file", Stage::AbandonedFile, open),
+    scene("create a store", Stage::Nothing, create),
+    scene("create a store in a file", Stage::NoFile, create),
+];
+
+/// A process on the stage.
+pub struct Act<'a> {
+    location: &'a str,
+    /// What happens to it once it has begun.
+    pub end: Option<(Step, usize, Ending)>,
+    begun: Cell<bool>,
+}
+
+impl<'a> Act<'a> {
+    pub fn new(location: &'a str, end: Option<(Step, usize, Ending)>) -> Self {
+        Self { location, end, begun: Cell::new(false) }
+    }
+
+    pub fn play(&self, scene: &Scene) {
+        (scene.play)(self);
+        assert!(self.begun.get());
+    }
+
+    fn open(&self) -> Store {
+        Store::open(self.location).expect("a store")
+    }
+
+    /// From here on every step counts.
+    fn begin(&self) {
+        self.begun.set(true);
+        kill_points::count();
+        if let Some((step, before, ending)) = self.end {
+            kill_points::arm(step, before, ending);
+        }
+    }
+
+    /// Has another process die in this role.
+    fn have_die(&self, role: &str) {
+        let status = Actor::spawn(role, &[self.location]).0.wait().expect("our own child");
+        assert!(!status.success(), "{role} was to be killed");
+    }
+}
+
+/// Makes what every stage has.
+pub fn set_up(store: &Store) {
+    for key in ["k", "calm", "idle"] {
+        // So often that every cell has held a value.
+        for _ in 0..2 * CELLS {
+            store.set(key, &BEFORE).unwrap();
+        }
+    }
+    store.integer("count").unwrap().set(0).unwrap();
+    let bus = Bus::<Vec<u8>>::on(store.clone());
+    for key in ["m", "n"] {
+        bus.publish(key, &vec![0]).unwrap();
+    }
+    let _declared = bus.work_queue("q").unwrap();
+    for job in JOBS {
+        bus.publish("q", &vec![job]).unwrap();
+    }
+}
+
+fn publish(act: &Act) {
+    let store = act.open();
+    let slot = store.slot("k").unwrap();
+    // Those who wait and give up leave word that somebody may be asleep.
+    assert_eq!(slot.poll_after(slot.version(), Some(Duration::from_millis(5))).unwrap(), None);
+    assert!(store.watch().poll(Some(Duration::from_millis(5))).is_empty());
+    act.begin();
+    slot.set(&THEIRS).unwrap();
+}
+
+fn publish_without_loss(act: &Act) {
+    let bus = Bus::<Vec<u8>>::on(act.open());
+    let mut publisher = bus.publisher("m").unwrap();
+    act.begin();
+    // Until the observer, who receives nothing meanwhile, is in the way.
+    while publisher.publish(&vec![1; 3]).is_ok() {}
+}
+
+fn publish_over_the_dead(act: &Act) {
+    let store = act.open();
+    let (slot, bus) = (store.slot("k").unwrap(), Bus::<Vec<u8>>::on(store));
+    let mut publisher = bus.publisher("n").unwrap();
+    act.have_die("holder");
+    act.begin();
+    for _ in 0..CELLS {
+        slot.set(&THEIRS).unwrap();
+        publisher.publish(&vec![1; 3]).unwrap();
+    }
+}
+
+fn publish_after_the_dead(act: &Act) {
+    let slot = act.open().slot("k").unwrap();
+    act.have_die("publisher");
+    act.begin();
+    slot.set(&THEIRS).unwrap();
+}
+
+pub fn publish_and_die(location: &str) {
+    let slot = Store::open(location).unwrap().slot("k").unwrap();
+    kill_points::arm(Step::HeadMoved, 0, Ending::Killed);
+    slot.set(&THEIRS).unwrap();
+}
+
+/// Holds one of everything, and dies with a cell marked.
+pub fn hold_and_die(location: &str) {
+    let store = Store::open(location).unwrap();
+    let (slot, bus) = (store.slot("k").unwrap(), Bus::<Vec<u8>>::on(store));
+    let _pin = slot.pin().unwrap();
+    let _loan = slot.loan(10).unwrap();
+    let _cursor = bus.subscribe_with("n", &SubscribeOptions::new().lossless().start(Start::Oldest)).unwrap();
+    let _job = bus.work_queue("q").unwrap().recv().unwrap();
+    kill_points::arm(Step::CellClaimed, 0, Ending::Killed);
+    slot.set(&THEIRS).unwrap();
+}
+
+fn append(act: &Act) {
+    let slot = act.open().slot("k").unwrap();
+    act.begin();
+    slot.append(&TAIL).unwrap();
+}
+
+fn count(act: &Act) {
+    let count = act.open().integer("count").unwrap();
+    act.begin();
+    count.fetch_add(1).unwrap();
+}
+
+fn lend(act: &Act) {
+    let slot = act.open().slot("k").unwrap();
+    act.begin();
+    drop(slot.loan(300).unwrap());
+    slot.loan_uninit(THEIRS.len()).unwrap().write(&THEIRS).send().unwrap();
+}
+
+/// A reader that comes between a writer's two looks has it withdraw.
+fn publish_against_pins(act: &Act) {
+    let slot = act.open().slot("k").unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while kill_points::passed(Step::ClaimWithdrawn) == 0 {
+                let oldest = slot.oldest_from(0).unwrap().unwrap_or(0);
+                // Not while it is claimed: the writer may be stopped.
+                let _ = slot.pin_version(oldest);
+            }
+        });
+        act.begin();
+        while kill_points::passed(Step::ClaimWithdrawn) == 0 {
+            slot.set(&THEIRS).unwrap();
+        }
+    });
+}
+
+fn read_in_place(act: &Act) {
+    let bus = Bus::<Vec<u8>>::on(act.open());
+    act.begin();
+    let newest = bus.sample("m").unwrap().unwrap();
+    assert!(bus.sample_version("m", newest.version() - 1).unwrap().is_some());
+}
+
+fn let_go(act: &Act) {
+    let store = act.open();
+    let pin = store.slot("k").unwrap().pin().unwrap();
+    act.open().unset("k").unwrap();
+    act.begin();
+    drop(pin);
+}
+
+fn receive_without_loss(act: &Act) {
+    let bus = Bus::<Vec<u8>>::on(act.open());
+    act.begin();
+    let mut subscriber = bus.subscribe_with("n", &SubscribeOptions::new().lossless().start(Start::Oldest)).unwrap();
+    subscriber.recv().unwrap();
+}
+
+fn declare_queue(act: &Act) {
+    let bus = Bus::<Vec<u8>>::on(act.open());
+    act.begin();
+    bus.work_queue("idle").unwrap();
+}
+
+fn work(act: &Act) {
+    let bus = Bus::<Vec<u8>>::on(act.open());
+    let mut queue = bus.work_queue("q").unwrap();
+    act.begin();
+    queue.recv().unwrap().acknowledge().unwrap();
+    let _taken = queue.recv().unwrap();
+    drop(queue.recv().unwrap());
+}
+
+fn work_over_the_dead(act: &Act) {
+    let bus = Bus::<Vec<u8>>::on(act.open());
+    let mut queue = bus.work_queue("q").unwrap();
+    act.have_die("holder");
+    act.begin();
+    let mut jobs = Vec::new();
+    while let Some(job) = queue.try_recv().unwrap() {
+        jobs.push(job);
+    }
+    assert_eq!(jobs.len(), JOBS.len());
+}
+
+fn wait(act: &Act) {
+    let slot = act.open().slot("k").unwrap();
+    act.begin();
+    slot.poll_after(slot.version(), Some(Duration::from_millis(5))).unwrap();
+}
+
+fn create_key(act: &Act) {
+    let store = act.open();
+    act.begin();
+    store.slot("new").unwrap();
+}
+
+fn create_key_again(act: &Act) {
+    let store = act.open();
+    store.set("old", &BEFORE).unwrap();
+    store.unset("old").unwrap();
+    act.begin();
+    store.slot("new").unwrap();
+}
+
+fn create_key_over_the_dead(act: &Act) {
+    let store = act.open();
+    act.have_die("creator");
+    act.begin();
+    store.slot("new").unwrap();
+}
+
+pub fn create_key_and_die(location: &str) {
+    let store = Store::open(location).unwrap();
+    kill_points::arm(Step::KeyWritten, 0, Ending::Killed);
+    store.slot("never").unwrap();
+}
+
+fn remove_key(act: &Act) {
+    let store = act.open();
+    act.begin();
+    assert!(store.unset("k").unwrap());
+}
+
+fn remove_key_over_the_dead(act: &Act) {
+    let store = act.open();
+    act.have_die("remover");
+    act.begin();
+    store.unset("k").unwrap();
+}
+
+pub fn remove_key_and_die(location: &str) {
+    let store = Store::open(location).unwrap();
+    kill_points::arm(Step::KeyDisowned, 0, Ending::Killed);
+    store.unset("k").unwrap();
+}
+
+fn purge(act: &Act) {
+    let store = act.open();
+    act.begin();
+    store.purge().unwrap();
+}
+
+#[derive(Message, serde::Serialize, serde::Deserialize)]
+struct Announced {
+    number: u8,
+}
+
+fn announce(act: &Act) {
+    let store = act.open();
+    act.begin();
+    let _bus = Bus::<Announced>::on(store);
+}
+
+fn open(act: &Act) {
+    act.begin();
+    let store = act.open();
+    assert_eq!(store.get("calm").unwrap().as_deref(), Some(&BEFORE[..]));
+}
+
+fn open_beside_the_dead(act: &Act) {
+    act.have_die("holder");
+    open(act);
+}
+
+fn close(act: &Act) {
+    let store = act.open();
+    act.begin();
+    drop(store);
+}
+
+fn create(act: &Act) {
+    act.begin();
+    // Somebody else may be quicker while this process is stopped.
+    let store = if act.location.contains('/') {
+        options().create_or_open(Path::new(act.location))
+    } else {
+        options().create_or_open(act.location)
+    };
+    store.unwrap();
+}
