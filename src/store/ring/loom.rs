@@ -296,12 +296,29 @@ fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
     model(|| {
         let slot = Slot::new(1, 3);
         publish_and_die(slot.ring(1), 1);
+        // Has read `head` while the cell of the first value was its own.
+        let ring = slot.ring(3);
+        let mut claim = ring.claim(&Alive).unwrap();
+        ring.fill(&mut claim, &value(4));
+        let mut seen = ring.head();
+        // loom tries out both orders of these two, and not of all that is between them.
+        let taken = Arc::new(AtomicU32::new(0));
         let other = {
-            let slot = slot.clone();
-            thread::spawn(move || [2, 3].map(|mark| publish(slot.ring(2), mark).unwrap()))
+            let (slot, taken) = (slot.clone(), taken.clone());
+            thread::spawn(move || {
+                let ring = slot.ring(2);
+                publish(ring, 2).unwrap();
+                let mut claim = ring.claim(&Alive).unwrap();
+                taken.store(1, Ordering::Relaxed);
+                ring.fill(&mut claim, &value(3));
+                ring.commit(claim, GENERATION).unwrap();
+            })
         };
-        // Has read `head` while the cell of the first value was its own, and marks it when it is another's.
-        publish(slot.ring(3), 4).unwrap();
+        taken.load(Ordering::Relaxed);
+        // Marks that cell, when it may be the other's by now.
+        while let Advance::Overtaken(now) = ring.advance(&claim, seen, GENERATION) {
+            seen = now;
+        }
         other.join().unwrap();
         // Each of these two was the newest for as long as anybody looked for a cell.
         for version in 3..=4 {
