@@ -8,6 +8,7 @@ use super::error::DirectoryError;
 use super::flags::Flags;
 use super::handle::Store;
 use super::identity::LAYOUT;
+use super::index::Indexed;
 use super::participant::{self, Participant};
 use super::recover::Recovery;
 use super::ring::Ring;

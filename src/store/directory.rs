@@ -1,18 +1,15 @@
-//! Which slot has which key.
+//! Which slot has which key, and how that changes.
 //!
-//! Looking up takes no lock: an open-addressed index of (hash tag : 32 | slot + 1 : 32) leads to slots whose keys are then
-//! compared. A hit and a miss both look at a few entries, whatever the size of the store.
-//!
-//! Creating and removing keys is done under a lock that the kernel drops when its holder dies. A holder that is stopped holds
-//! up others who create or remove keys; they wait for it, but not for ever. The books say which slot is
+//! Looking up takes no lock: see [`index`]. Creating and removing keys is done under a lock that the kernel drops when its holder dies. A
+//! holder that is stopped holds up others who create or remove keys; they wait for it, but not for ever. The books say which slot is
 //! being changed; who finds such a mark under the lock knows that its writer died, and rebuilds everything from the slots,
-//! which alone are the truth. A rebuild fills the other of two tables and then switches, so that those who look up at that
-//! moment never see it half done.
+//! which alone are the truth.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::DirectoryError;
+use super::index::{self, Indexed, Place, find, has_key};
 use super::key::{Key, StoredKey};
 use super::mapped::{LockByte, Mapped};
 use super::ring::{Reaper, Ring, Terms};
@@ -22,67 +19,16 @@ use crate::os::lock;
 use crate::region::records::{Books, SlotHeader};
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// An entry that was never used: the end of every search.
-const EMPTY: u64 = 0;
-/// An entry whose key was removed: searches go on past it.
-const TOMBSTONE: u64 = u64::MAX;
-/// Searches start over when the index is rebuilt under them. A rebuild follows on many removals; as often as this in one
-/// search, it is no rebuild but damage.
-const ATTEMPTS: usize = 1000;
-
 /// How long whoever creates or removes a key waits for others who do. What they do takes microseconds.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// Where a key lives, and the generation of the slot while it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) slot: u32,
-    pub(crate) generation: u64,
-}
 
 /// Every slot has a key.
 #[derive(Debug)]
 pub(crate) struct Full;
 
-/// Looks a key up. Takes no lock and never waits.
-pub(crate) fn find(mapped: &Mapped, key: &Key<'_>) -> Option<Place> {
-    let hash = key.hash();
-    for _ in 0..ATTEMPTS {
-        // Acquire: pairs with the release in `make_anew`; the table we are sent to is filled.
-        let active = mapped.books().active.load(Ordering::Acquire);
-        let table = mapped.index(active);
-        let entries = probe(table, hash).map(|position| table[position].load(Ordering::Acquire));
-        let found = entries
-            .take_while(|&entry| entry != EMPTY)
-            .filter(|&entry| entry >> 32 == hash >> 32 && entry != TOMBSTONE)
-            .find_map(|entry| place_of(mapped, slot_of(entry)?, key));
-        if found.is_some() {
-            return found;
-        }
-        // Acquire: pairs with the release fence in `make_anew`; had we read entries of a table that was being filled anew,
-        // `active` is no longer what it was.
-        fence(Ordering::Acquire);
-        if mapped.books().active.load(Ordering::Relaxed) == active {
-            return None;
-        }
-    }
-    None
-}
-
 /// All keys, in no order. One that is created anew in another slot meanwhile may be there twice.
 pub(crate) fn keys(mapped: &Mapped) -> impl Iterator<Item = String> {
-    (0..mapped.used_slots()).filter_map(|slot| key_of(mapped, slot))
-}
-
-/// The key that a slot has now.
-pub(crate) fn key_of(mapped: &Mapped, slot: u32) -> Option<String> {
-    let header = mapped.slot(slot).header;
-    let generation = header.generation.load(Ordering::Acquire);
-    let key = StoredKey::load(&header.key);
-    // Acquire: the generation is read again after the key.
-    fence(Ordering::Acquire);
-    let still = header.generation.load(Ordering::Relaxed) == generation;
-    (still && has_key(generation)).then(|| key.text()).flatten()
+    (0..mapped.used_slots()).filter_map(|slot| index::key_of(mapped, slot))
 }
 
 /// Who changes the directory, and where.
@@ -133,7 +79,7 @@ impl Locked<'_> {
         if let Some(place) = find(self.author.mapped, key) {
             return Ok(place);
         }
-        if !probe(self.active_table(), key.hash()).any(|position| self.entry(position) == EMPTY) {
+        if !index::has_an_end(self.active_table(), key.hash()) {
             // There are always more places than slots, so something else has written into the index.
             self.rebuild();
             if let Some(place) = find(self.author.mapped, key) {
@@ -145,18 +91,10 @@ impl Locked<'_> {
         // A version that a key ever had is not given to it again, whatever slots it has lived in.
         let born = self.on_ring(slot, |ring| ring.skip_to(self.books().highest.load(Ordering::Relaxed)));
         reached(Step::VersionsSkipped);
-        // Release: the generation that made this slot nobody's is seen by whoever reads a word of the new key.
-        fence(Ordering::Release);
-        key.store(&header.key);
-        header.key_hash.store(key.hash(), Ordering::Relaxed);
-        header.born.store(born, Ordering::Relaxed);
-        reached(Step::KeyWritten);
-        let generation = header.generation.load(Ordering::Relaxed).wrapping_add(1);
-        // Release: pairs with the acquire in `Ring::generation` and `place_of`; key and `born` are in place.
-        header.generation.store(generation, Ordering::Release);
-        reached(Step::KeyOwned);
-        if put(self.active_table(), key.hash(), slot) == TOMBSTONE {
-            self.count_tombstones(|tombstones| tombstones.saturating_sub(1));
+        let generation = index::give(header, key, born);
+        if index::enter(self.active_table(), key.hash(), slot) {
+            let tombstones = &self.books().tombstones;
+            tombstones.store(tombstones.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
         }
         reached(Step::IndexEntered);
         let books = self.books();
@@ -170,9 +108,10 @@ impl Locked<'_> {
         let Place { slot, .. } = find(self.author.mapped, key)?;
         self.open_journal(slot);
         self.empty(slot);
-        self.drop_from_index(key.hash(), slot);
-        reached(Step::IndexEntryBuried);
         let books = self.books();
+        let tombstones = books.tombstones.load(Ordering::Relaxed);
+        books.tombstones.store(index::bury(self.active_table(), key.hash(), slot, tombstones), Ordering::Relaxed);
+        reached(Step::IndexEntryBuried);
         books.live.store(books.live.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
         self.header(slot).next_free.store(books.free.load(Ordering::Relaxed), Ordering::Relaxed);
         books.free.store(slot + 1, Ordering::Relaxed);
@@ -192,9 +131,8 @@ impl Locked<'_> {
     /// Takes key and values out of a slot.
     fn empty(&self, slot: u32) {
         let header = self.header(slot);
-        disown(header);
-        reached(Step::KeyDisowned);
-        // Release: who reads a word of the key that is gone sees that the generation is another.
+        index::disown(header);
+        // Release: not before the generation, or a kill in between would leave a slot that has a key, and one that is none.
         fence(Ordering::Release);
         if self.author.terms.vacuum() {
             StoredKey::erase(&header.key);
@@ -269,34 +207,6 @@ impl Locked<'_> {
         make_anew(self.author.mapped, self.author.mapped.used_slots());
     }
 
-    /// Buries the slot's entry. Tombstones right before a free entry end no search that it would not end: they go too.
-    fn drop_from_index(&self, hash: u64, slot: u32) {
-        let table = self.active_table();
-        let Some(position) = probe(table, hash)
-            .take_while(|&position| self.entry(position) != EMPTY)
-            .find(|&position| self.entry(position) != TOMBSTONE && slot_of(self.entry(position)) == Some(slot))
-        else {
-            return;
-        };
-        table[position].store(TOMBSTONE, Ordering::Release);
-        let before = |position: usize| (position + table.len() - 1) % table.len();
-        let mut cleared = 0;
-        if self.entry((position + 1) % table.len()) == EMPTY {
-            let mut last = position;
-            while self.entry(last) == TOMBSTONE {
-                table[last].store(EMPTY, Ordering::Release);
-                cleared += 1;
-                last = before(last);
-            }
-        }
-        self.count_tombstones(|tombstones| tombstones.saturating_add(1).saturating_sub(cleared));
-    }
-
-    fn count_tombstones(&self, change: impl FnOnce(u32) -> u32) {
-        let tombstones = &self.books().tombstones;
-        tombstones.store(change(tombstones.load(Ordering::Relaxed)), Ordering::Relaxed);
-    }
-
     fn open_journal(&self, slot: u32) {
         self.books().journal.store(slot + 1, Ordering::Relaxed);
         // Release: nothing of the change is written before its mark, so that a kill in the middle is always seen.
@@ -311,11 +221,7 @@ impl Locked<'_> {
     }
 
     fn active_table(&self) -> &[AtomicU64] {
-        self.author.mapped.index(self.books().active.load(Ordering::Relaxed))
-    }
-
-    fn entry(&self, position: usize) -> u64 {
-        self.active_table()[position].load(Ordering::Relaxed)
+        self.author.mapped.table(self.books().active.load(Ordering::Relaxed))
     }
 
     fn books(&self) -> &Books {
@@ -323,7 +229,7 @@ impl Locked<'_> {
     }
 
     fn header(&self, slot: u32) -> &SlotHeader {
-        self.author.mapped.slot(slot).header
+        self.author.mapped.slot_header(slot)
     }
 
     fn generation(&self, slot: u32) -> u64 {
@@ -337,83 +243,20 @@ impl Locked<'_> {
 
 /// Makes index, list of free slots and counts anew from the first `used` slots. The caller has the lock.
 pub(super) fn make_anew(mapped: &Mapped, used: u32) {
-    let books = mapped.books();
-    let next = books.active.load(Ordering::Relaxed).wrapping_add(1);
-    // Release: pairs with the acquire fence in `find`; who reads an entry written below sees that the table it
-    // belongs to has not been in use for a while.
-    fence(Ordering::Release);
-    let table = mapped.index(next);
-    for entry in table {
-        entry.store(EMPTY, Ordering::Relaxed);
-    }
     let (mut live, mut free) = (0, 0);
     for slot in (0..used).rev() {
-        let header = mapped.slot(slot).header;
+        let header = mapped.slot_header(slot);
         if has_key(header.generation.load(Ordering::Relaxed)) {
             live += 1;
-            // What is no key is damage: nobody will ask for it.
-            put(table, StoredKey::load(&header.key).hash().unwrap_or_default(), slot);
         } else {
             header.next_free.store(free, Ordering::Relaxed);
             free = slot + 1;
         }
     }
+    let books = mapped.books();
     books.free.store(free, Ordering::Relaxed);
     books.fresh.store(used, Ordering::Relaxed);
     books.live.store(live, Ordering::Relaxed);
     books.tombstones.store(0, Ordering::Relaxed);
-    reached(Step::TableFilled);
-    // Release: pairs with the acquire in `find`.
-    books.active.store(next, Ordering::Release);
-    reached(Step::TableSwitched);
-}
-
-/// Takes the key away from a slot that has one. Its words stay, and mean nothing.
-pub(super) fn disown(header: &SlotHeader) {
-    let generation = header.generation.load(Ordering::Relaxed);
-    // SeqCst: pairs with the acquire in `Ring::generation`, and with `Ring::is_obsolete`. Before the move of `head` in `clear`.
-    header.generation.store(generation.wrapping_add(generation % 2), Ordering::SeqCst);
-}
-
-pub(super) fn has_key(generation: u64) -> bool {
-    generation % 2 == 1
-}
-
-/// The positions at which an entry of this hash may be, in order: all of them, at most.
-fn probe(table: &[AtomicU64], hash: u64) -> impl Iterator<Item = usize> + use<> {
-    // The length is a power of two.
-    let mask = table.len() - 1;
-    (0..=mask).map(move |step| (hash as usize).wrapping_add(step) & mask)
-}
-
-fn slot_of(entry: u64) -> Option<u32> {
-    (entry as u32).checked_sub(1)
-}
-
-/// Puts an entry into the first place that is free, and gives what was there before. The table has twice as many places
-/// as there are slots, so there is one.
-fn put(table: &[AtomicU64], hash: u64, slot: u32) -> u64 {
-    for position in probe(table, hash) {
-        let before = table[position].load(Ordering::Relaxed);
-        if before == EMPTY || before == TOMBSTONE {
-            // Release: pairs with the acquire in `find`; the slot it leads to has its key.
-            table[position].store(hash >> 32 << 32 | u64::from(slot + 1), Ordering::Release);
-            return before;
-        }
-    }
-    EMPTY
-}
-
-/// The slot, if it has this key and kept it while we compared.
-fn place_of(mapped: &Mapped, slot: u32, key: &Key<'_>) -> Option<Place> {
-    if slot >= mapped.geometry.slots {
-        return None;
-    }
-    let header = mapped.slot(slot).header;
-    // Acquire: pairs with the release in `insert`.
-    let generation = header.generation.load(Ordering::Acquire);
-    let same = has_key(generation) && key.is_in(&header.key);
-    // Acquire: pairs with the release fence in `insert`; a word of another key comes with another generation.
-    fence(Ordering::Acquire);
-    (same && header.generation.load(Ordering::Relaxed) == generation).then_some(Place { slot, generation })
+    index::rebuild(mapped, used);
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::cells::CellCounts;
 use super::geometry::{MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
-use super::key::MAX_KEY_LEN;
+use super::key::KeyError;
 use crate::region::records::PARTICIPANTS;
 
 /// Why a store could not be created, opened or removed.
@@ -236,39 +236,6 @@ impl GeometryError {
     pub(crate) fn max_value_size(value: u64) -> Self {
         Self::OutOfRange { what: "max_value_size", value, max: MAX_VALUE_SIZE }
     }
-}
-
-/// Why a text cannot be a key.
-///
-/// # Examples
-///
-/// ```
-/// # use splinter_bus::store::Store;
-/// # let name = format!("splinter-doc-key-error-{}", std::process::id());
-/// let store = Store::create(&name)?;
-/// assert_eq!(store.get("").unwrap_err().to_string(), "a key must not be empty");
-/// assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "the key has 64 bytes: 63 is the most");
-/// # Store::remove(&name)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The empty key.
-    #[error("a key must not be empty")]
-    Empty,
-    /// More than 63 bytes.
-    #[error("the key has {len} bytes: {MAX_KEY_LEN} is the most")]
-    TooLong {
-        /// The key's length in bytes.
-        len: usize,
-    },
-    /// A NUL byte in the key.
-    #[error("the key has a NUL byte at position {position}, which no key may have")]
-    Nul {
-        /// Where, in bytes.
-        position: usize,
-    },
 }
 
 /// Why keys could not be created or removed.

@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::directory::{self, Full, LONGEST_WAIT, Place};
-use super::error::{AppendError, GetError, KeyError, PatternError, SetError, SlotError, UnsetError};
+use super::directory::{self, Full, LONGEST_WAIT};
+use super::error::{AppendError, GetError, PatternError, SetError, SlotError, UnsetError};
 use super::geometry::Geometry;
+use super::index::{self, Place};
 use super::inner::Inner;
 use super::integer::Integer;
-use super::key::Key;
+use super::key::{Key, KeyError};
 use super::location::Location;
 use super::mapped::Mapped;
 use super::participant::Participant;
@@ -281,7 +282,7 @@ impl Store {
     /// Pins the newest value of a key; `None` if there is none.
     pub(crate) fn pin(&self, key: &str) -> Result<Option<Pinned>, GetError> {
         let key = Key::new(key)?;
-        while let Some(place) = directory::find(&self.inner.mapped, &key) {
+        while let Some(place) = index::find(&self.inner.mapped, &key) {
             match Pinned::newest(&self.inner, place) {
                 // Somebody removed the key in between: look for it again.
                 Err(GetError::Removed) => {}
@@ -293,7 +294,7 @@ impl Store {
 
     /// As [`slot`](Self::slot), and creates nothing.
     pub(crate) fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
-        let place = directory::find(&self.inner.mapped, &Key::new(key)?);
+        let place = index::find(&self.inner.mapped, &Key::new(key)?);
         Ok(place.map(|place| Slot::new(Arc::clone(&self.inner), place)))
     }
 
@@ -303,7 +304,7 @@ impl Store {
     }
 
     fn find_or_insert(&self, key: &Key<'_>, limit: Duration) -> Result<Place, SlotError> {
-        if let Some(place) = directory::find(&self.inner.mapped, key) {
+        if let Some(place) = index::find(&self.inner.mapped, key) {
             return Ok(place);
         }
         let inserted = self.inner.directory(limit)?.insert(key);
@@ -503,7 +504,7 @@ impl Store {
     ) -> Result<Option<T>, GetError> {
         let key = Key::new(key)?;
         loop {
-            let Some(place) = directory::find(&self.inner.mapped, &key) else {
+            let Some(place) = index::find(&self.inner.mapped, &key) else {
                 return Ok(None);
             };
             match self.inner.on_slot(place.slot, |ring| read(ring, place)) {

@@ -7,8 +7,8 @@ use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::directory::Place;
 use super::error::{LoanError, SetError};
+use super::index::Place;
 use super::inner::Inner;
 pub(crate) use super::ring::Lending;
 use super::ring::{Claim, CommitError};

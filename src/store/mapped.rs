@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::geometry::{Geometry, Tables};
+use super::index::Indexed;
 use super::location::Location;
 use super::ring::Terms;
 use crate::region::Region;
-use crate::region::records::{Books, ParticipantEntry, SchemaEntry, StoreHeader};
+use crate::region::records::{Books, ParticipantEntry, SchemaEntry, SlotHeader, StoreHeader};
 use crate::region::view::SlotView;
 use crate::sync::AtomicU64;
 
@@ -58,22 +59,12 @@ impl Mapped {
         self.region.header()
     }
 
-    pub(crate) fn books(&self) -> &Books {
-        &self.header().books
-    }
-
     pub(crate) fn participants(&self) -> &[ParticipantEntry] {
         self.region.table(&self.tables.participants)
     }
 
     pub(crate) fn schemas(&self) -> &[SchemaEntry] {
         self.region.table(&self.tables.schemas)
-    }
-
-    /// One of the two tables of the index.
-    #[inline]
-    pub(crate) fn index(&self, which: u64) -> &[AtomicU64] {
-        self.region.table(&self.tables.indexes[(which & 1) as usize])
     }
 
     /// The slot at `index`, which is below the number of slots.
@@ -96,5 +87,26 @@ impl Mapped {
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+impl Indexed for Mapped {
+    fn books(&self) -> &Books {
+        &self.region.header().books
+    }
+
+    #[inline]
+    fn table(&self, which: u64) -> &[AtomicU64] {
+        self.region.table(&self.tables.indexes[(which & 1) as usize])
+    }
+
+    #[inline]
+    fn slots(&self) -> u32 {
+        self.geometry.slots
+    }
+
+    #[inline]
+    fn slot_header(&self, slot: u32) -> &SlotHeader {
+        self.slot(slot).header
     }
 }

@@ -27,11 +27,11 @@ mod geometry;
 mod handle;
 #[cfg(not(loom))]
 mod identity;
+pub(crate) mod index;
 #[cfg(not(loom))]
 mod inner;
 #[cfg(not(loom))]
 mod integer;
-#[cfg(not(loom))]
 mod key;
 #[cfg(not(loom))]
 pub(crate) mod loan;
@@ -75,14 +75,14 @@ pub use public::*;
 mod public {
     pub use super::cells::CellCounts;
     pub use super::error::{
-        AppendError, DirectoryError, GeometryError, GetError, IntegerError, KeyError, LoanError, OpenError,
-        PatternError, SetError, SlotError, UnsetError,
+        AppendError, DirectoryError, GeometryError, GetError, IntegerError, LoanError, OpenError, PatternError,
+        SetError, SlotError, UnsetError,
     };
     pub use super::flags::Flags;
     pub use super::geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
     pub use super::handle::Store;
     pub use super::integer::Integer;
-    pub use super::key::MAX_KEY_LEN;
+    pub use super::key::{KeyError, MAX_KEY_LEN};
     pub use super::loan::{Loan, LoanUninit};
     pub use super::location::Location;
     pub use super::options::StoreOptions;

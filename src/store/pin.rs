@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use super::directory::Place;
 use super::error::GetError;
+use super::index::Place;
 use super::inner::Inner;
 use super::ring::{Exactly, Pin, Ring};
 

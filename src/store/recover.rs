@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::directory::{self, LONGEST_WAIT};
 use super::error::OpenError;
+use super::index::{self, Indexed};
 use super::key::StoredKey;
 use super::location::Location;
 use super::mapped::{LockByte, Mapped};
@@ -151,7 +152,7 @@ fn recover(mapped: &Mapped) -> Recovery {
             };
             keys.into_iter().for_each(|keys| keys.extend(key.text()));
         } else {
-            directory::disown(view.header);
+            index::disown(view.header);
             StoredKey::erase(&view.header.key);
             ring.wipe();
         }
@@ -175,7 +176,7 @@ fn find_keys(mapped: &Mapped) -> HashMap<StoredKey, u32> {
     for slot in 0..mapped.geometry.slots {
         let header = mapped.slot(slot).header;
         let key = StoredKey::load(&header.key);
-        let sound = directory::has_key(header.generation.load(Ordering::Relaxed))
+        let sound = index::has_key(header.generation.load(Ordering::Relaxed))
             && key.hash() == Some(header.key_hash.load(Ordering::Relaxed));
         if sound && homes.get(&key).is_none_or(|&other| born(other) < born(slot)) {
             homes.insert(key, slot);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cells::CellCounts;
-use super::directory::Place;
 use super::error::{AppendError, GetError, LoanError, SetError};
+use super::index::Place;
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};

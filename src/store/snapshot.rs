@@ -1,8 +1,8 @@
 //! What there is to know of a store, or of a key in it, at one moment.
 
-use super::directory::Place;
 use super::flags::Flags;
 use super::geometry::Geometry;
+use super::index::Place;
 use super::mapped::Mapped;
 use super::participant;
 use super::ring::{ReadError, Ring};

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::directory;
 use super::handle::Store;
+use super::index;
 use super::ring::Ring;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
 use crate::os::futex;
@@ -112,7 +112,7 @@ impl Watch {
                 continue;
             }
             // The slot may have been given to another key since: then its generation is another, and the next look tells.
-            if let Some(key) = directory::key_of(mapped, slot)
+            if let Some(key) = index::key_of(mapped, slot)
                 && ring.generation() == generation
             {
                 *seen = (generation, head.version());

@@ -12,6 +12,7 @@ use super::publish::Advance;
 use super::{AUTO_VACUUM, CommitError, Exact, ModifyError, ReadError, Reaper, Ring, Terms, Unfit};
 use crate::region::view::{CellView, HeapSlot};
 use crate::store::word::{Head, Seq};
+use crate::sync::watched::{model, model_within};
 use crate::sync::{AtomicU32, Ordering};
 
 /// The generation of the key in all scenarios, until it is removed.
@@ -95,12 +96,6 @@ fn assert_sterile(ring: Ring<'_>) {
         assert_eq!(Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)), Seq::Whole { version: 0 });
         assert!(cell.words.iter().all(|word| word.load(Ordering::Relaxed) == 0));
     }
-}
-
-fn model(scenario: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(scenario);
 }
 
 #[test]
@@ -301,20 +296,10 @@ fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
         let mut claim = ring.claim(&Alive).unwrap();
         ring.fill(&mut claim, &value(4));
         let mut seen = ring.head();
-        // loom tries out both orders of these two, and not of all that is between them.
-        let taken = Arc::new(AtomicU32::new(0));
         let other = {
-            let (slot, taken) = (slot.clone(), taken.clone());
-            thread::spawn(move || {
-                let ring = slot.ring(2);
-                publish(ring, 2).unwrap();
-                let mut claim = ring.claim(&Alive).unwrap();
-                taken.store(1, Ordering::Relaxed);
-                ring.fill(&mut claim, &value(3));
-                ring.commit(claim, GENERATION).unwrap();
-            })
+            let slot = slot.clone();
+            thread::spawn(move || [2, 3].map(|mark| publish(slot.ring(2), mark).unwrap()))
         };
-        taken.load(Ordering::Relaxed);
         // Marks that cell, when it may be the other's by now.
         while let Advance::Overtaken(now) = ring.advance(&claim, seen, GENERATION) {
             seen = now;
@@ -382,7 +367,8 @@ fn history_is_left_alone_until_a_newer_value_is_published() {
 
 #[test]
 fn history_gives_way_to_a_writer_in_need_but_the_newest_value_never_does() {
-    model(|| {
+    // With two it takes minutes.
+    model_within(1, || {
         // As many cells as history: every publish is one in need.
         let slot = Slot::new(2, 2);
         publish(slot.ring(1), 1).unwrap();

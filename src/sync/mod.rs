@@ -3,7 +3,12 @@
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{Ordering, fence};
+#[cfg(loom)]
+pub(crate) use watched::{AtomicU32, AtomicU64};
+
+#[cfg(loom)]
+pub(crate) mod watched;
 
 /// Gives loom, as a fence, the order that `SeqCst` accesses already have in the language.
 ///
