@@ -23,6 +23,8 @@ pub const JOBS: [u8; 3] = [1, 2, 3];
 
 pub const SLOTS: u32 = 12;
 pub const CELLS: u32 = 5;
+/// For participants, in every store.
+const PLACES: usize = 128;
 
 pub fn options() -> StoreOptions {
     StoreOptions::new().slots(SLOTS).max_value_size(512).history(2).spare(CELLS - 2).lossless(3)
@@ -87,6 +89,7 @@ pub const SCENES: &[Scene] = &[
     scene("name a message type", Stage::Memory, announce),
     scene("open", Stage::Memory, open),
     scene("open beside the dead", Stage::Memory, open_beside_the_dead),
+    scene("open in a dead one's place", Stage::Memory, open_in_a_dead_ones_place),
     scene("close", Stage::Memory, close),
     scene("open an abandoned file", Stage::AbandonedFile, open),
     scene("create a store", Stage::Nothing, create),
@@ -367,6 +370,15 @@ fn open(act: &Act) {
 }
 
 fn open_beside_the_dead(act: &Act) {
+    act.have_die("holder");
+    open(act);
+}
+
+fn open_in_a_dead_ones_place(act: &Act) {
+    let first = act.open();
+    let taken = first.participants().unwrap().len();
+    // All places but one, which is the dead one's then.
+    let _handles: Vec<_> = (taken + 1..PLACES).map(|_| act.open()).collect();
     act.have_die("holder");
     open(act);
 }
