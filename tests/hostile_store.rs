@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use splinter_bus::store::{OpenError, Store, StoreOptions};
-use splinter_bus::{Bus, Start, message::Fault};
+use splinter_bus::{Bus, Start, SubscribeOptions, message::Fault};
 use support::{ForeignLock, Name, Random};
 
 fn options() -> StoreOptions {
@@ -123,6 +123,13 @@ fn touch_everything_once(store: &Store) {
             let _ = slot.poll_after(slot.version().saturating_sub(1), Some(Duration::ZERO));
             let _ = slot.pin();
         }
+        let bus: Bus<Vec<u8>> = Bus::on(store.clone());
+        for start in [Start::Next, Start::Newest, Start::Oldest, Start::Version(0), Start::Version(u64::MAX)] {
+            if let Ok(mut subscriber) = bus.subscribe_with(&key, &SubscribeOptions::new().lossless().start(start)) {
+                let _ = subscriber.try_recv_sample();
+            }
+        }
+        let _ = bus.work_queue(&key).map(|mut queue| queue.try_recv().map(drop));
         let _ = store.unset(&key);
         let _ = store.set(&key, b"v");
     }

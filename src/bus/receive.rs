@@ -7,7 +7,7 @@ use super::error::RecvError;
 use super::handle::Shared;
 use super::parts;
 use super::received::{Envelope, Received};
-use super::sample::{Sample, Storage};
+use super::sample::{Head, Sample, Storage};
 use crate::frame::{Encoding, Frame, FrameError, Kind};
 use crate::message::{DecodeOwned, Fault, InPlace, Message};
 use crate::os::clock;
@@ -30,10 +30,11 @@ impl Origin<'_> {
         Frame::parse_mut(bytes).map_err(|source| self.no_frame(source))
     }
 
-    /// Finds a frame in bytes that are not to be touched.
+    /// Finds a frame in bytes that stay where they are.
     #[inline]
-    pub(super) fn parse_in_place<'b>(&self, bytes: &'b [u8]) -> Result<Frame<'b>, RecvError> {
-        Frame::parse(bytes).map_err(|source| self.no_frame(source))
+    fn parse_in_place<'b>(&self, head: &'b mut Head, storage: &'b Storage) -> Result<Frame<'b>, RecvError> {
+        let payload = &storage.as_slice()[head.len()..];
+        Frame::parse_in_place(head, payload).map_err(|source| self.no_frame(source))
     }
 
     /// The message in a frame, if it is one of the type.
@@ -52,7 +53,8 @@ impl Origin<'_> {
     #[inline]
     pub(super) fn sample<T: InPlace>(&self, storage: Storage) -> Result<Sample<T>, RecvError> {
         let (payload, envelope) = {
-            let frame = self.parse_in_place(storage.as_slice())?;
+            let mut head = storage.head();
+            let frame = self.parse_in_place(&mut head, &storage)?;
             self.check::<T>(&frame)?;
             if matches!(T::ENCODING, Encoding::Zerocopy | Encoding::Bytemuck)
                 && let Err(source) = T::view(frame.payload())

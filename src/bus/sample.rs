@@ -4,10 +4,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::aligned::AlignedBytes;
 use super::received::Envelope;
+use crate::frame::{Frame, HEADER_LEN};
 use crate::message::{DecodeError, InPlace, Plain};
 use crate::store::Pinned;
 
@@ -59,6 +61,28 @@ impl Storage {
         match self {
             Self::Pinned(pinned) => pinned,
             Self::Copied(bytes) => bytes.as_slice(),
+        }
+    }
+}
+
+/// A copy of all that comes before a frame's payload, where nobody else can write.
+pub(super) type Head = SmallVec<[u8; 256]>;
+
+impl Storage {
+    #[inline]
+    pub(super) fn head(&self) -> Head {
+        let mut start = [0; HEADER_LEN];
+        let len = self.as_slice().len();
+        self.copy_start(&mut start[..len.min(HEADER_LEN)]);
+        let mut head = Head::from_elem(0, Frame::head_len(&start).min(len));
+        self.copy_start(&mut head);
+        head
+    }
+
+    fn copy_start(&self, start: &mut [u8]) {
+        match self {
+            Self::Pinned(pinned) => pinned.copy_start(start),
+            Self::Copied(bytes) => start.copy_from_slice(&bytes.as_slice()[..start.len()]),
         }
     }
 }

@@ -416,7 +416,10 @@ impl<T: InPlace> Subscriber<T> {
             if !frame::is_part(storage.as_slice()) {
                 return origin.sample(storage).map(Some);
             }
-            let part = origin.parse_in_place(storage.as_slice())?;
+            if let Storage::Pinned(pinned) = &storage {
+                pinned.copy_into(&mut self.frame);
+            }
+            let part = origin.parse(&mut self.frame)?;
             if let Some(whole) = self.parts.accept(&part)? {
                 return origin.sample(Storage::Copied(AlignedBytes::copy_of(&whole))).map(Some);
             }

@@ -79,3 +79,11 @@ pub(super) fn checksum_mut(frame: &mut [u8]) -> u32 {
     frame[field].copy_from_slice(&crc);
     sum
 }
+
+/// The same, of a frame whose head and payload lie in two places.
+#[inline]
+pub(super) fn checksum_of_both(head: &mut [u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(checksum_mut(head));
+    hasher.update(payload);
+    hasher.finalize()
+}

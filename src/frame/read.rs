@@ -6,7 +6,7 @@ use zerocopy::FromBytes;
 use super::error::{FrameError, NameField};
 use super::header::{
     FLAG_EOF, FLAG_PART, FLAG_TTL, FLAG_UNSUMMED, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum,
-    checksum_mut,
+    checksum_mut, checksum_of_both,
 };
 use super::kind::{Encoding, Kind};
 
@@ -44,6 +44,21 @@ impl<'a> Frame<'a> {
         Self::parse_summed(bytes, sum)
     }
 
+    /// Reads a frame of which the head, all that comes before its payload, is a copy of ours, and the payload stays where it is. Nothing
+    /// of the head is read anywhere else: so whoever writes to the frame meanwhile changes no more than the payload.
+    #[inline]
+    pub(crate) fn parse_in_place(head: &'a mut [u8], payload: &'a [u8]) -> Result<Self, FrameError> {
+        let summed = Self::check_version(head)?;
+        let sum = if summed { checksum_of_both(head, payload) } else { 0 };
+        Self::of_both(head, payload, sum)
+    }
+
+    /// How much of a frame comes before its payload, in bytes, if this is the start of one.
+    #[inline]
+    pub(crate) fn head_len(start: &[u8]) -> usize {
+        Header::ref_from_prefix(start).map_or(0, |(header, _)| usize::from(header.payload_offset.get()).max(HEADER_LEN))
+    }
+
     /// Another version may be laid out in another way, so nothing else is looked at before it. Whether there is a checksum.
     #[inline]
     fn check_version(bytes: &[u8]) -> Result<bool, FrameError> {
@@ -60,30 +75,35 @@ impl<'a> Frame<'a> {
 
     #[inline]
     fn parse_summed(bytes: &'a [u8], found: u32) -> Result<Self, FrameError> {
-        let Ok((header, rest)) = Header::ref_from_prefix(bytes) else {
-            return Err(FrameError::TooShort { len: bytes.len() });
+        let (head, payload) = bytes.split_at(Self::head_len(bytes).min(bytes.len()));
+        Self::of_both(head, payload, found)
+    }
+
+    #[inline]
+    fn of_both(head: &'a [u8], payload: &'a [u8], found: u32) -> Result<Self, FrameError> {
+        let Ok((header, names)) = Header::ref_from_prefix(head) else {
+            return Err(FrameError::TooShort { len: head.len() });
         };
         let expected = header.crc.get();
         if expected != found {
             return Err(FrameError::Checksum { expected, found });
         }
         let offset = header.payload_offset.get();
-        let names = usize::from(header.from_len) + usize::from(header.to_len) + usize::from(header.trace_len);
-        let expected = u64::from(offset) + u64::from(header.payload_len.get());
-        if expected != bytes.len() as u64 {
-            return Err(FrameError::Length { expected, found: bytes.len() });
+        let names_len = usize::from(header.from_len) + usize::from(header.to_len) + usize::from(header.trace_len);
+        let (expected, len) = (u64::from(offset) + u64::from(header.payload_len.get()), head.len() + payload.len());
+        if expected != len as u64 {
+            return Err(FrameError::Length { expected, found: len });
         }
-        if usize::from(offset) < HEADER_LEN + names || !usize::from(offset).is_multiple_of(PAYLOAD_ALIGN) {
-            return Err(FrameError::PayloadOffset { offset, names });
-        }
+        let is_where_it_says = usize::from(offset) == head.len() && usize::from(offset).is_multiple_of(PAYLOAD_ALIGN);
+        let Some(names) = names.get(..names_len).filter(|_| is_where_it_says) else {
+            return Err(FrameError::PayloadOffset { offset, names: names_len });
+        };
         let kind = Kind::from_byte(header.kind).ok_or(FrameError::UnknownKind { found: header.kind })?;
         let encoding =
             Encoding::from_byte(header.encoding).ok_or(FrameError::UnknownEncoding { found: header.encoding })?;
-        let (names, payload) = rest.split_at(usize::from(offset) - HEADER_LEN);
         if payload.is_empty() != (kind == Kind::Heartbeat) {
             return Err(FrameError::Payload { kind, len: payload.len() });
         }
-        let names = &names[..usize::from(header.from_len) + usize::from(header.to_len) + usize::from(header.trace_len)];
         let (from, rest) = names.split_at(header.from_len.into());
         let (to, trace) = rest.split_at(header.to_len.into());
         Ok(Self {

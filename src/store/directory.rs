@@ -81,7 +81,7 @@ impl Locked<'_> {
         }
         if !index::has_an_end(self.active_table(), key.hash()) {
             // There are always more places than slots, so something else has written into the index.
-            self.rebuild();
+            self.heal();
             if let Some(place) = find(self.author.mapped, key) {
                 return Ok(place);
             }
@@ -150,46 +150,46 @@ impl Locked<'_> {
     /// Takes a slot off the list of given-back ones, or a fresh one, and opens the journal for it.
     fn take_free_slot(&self) -> Result<u32, Full> {
         let (books, slots) = (self.books(), self.author.mapped.geometry.slots);
-        if let Some(slot) = books.free.load(Ordering::Relaxed).checked_sub(1) {
-            if slot >= slots || has_key(self.generation(slot)) {
-                // The list leads astray: the books are damaged. The slots are not.
-                self.rebuild();
-                return self.take_listed_slot().or_else(|Full| self.take_fresh_slot());
+        for _ in 0..2 {
+            // Once each: what is checked is what is used, whoever writes here.
+            let listed = books.free.load(Ordering::Relaxed).checked_sub(1);
+            let fresh = books.fresh.load(Ordering::Relaxed);
+            if listed.is_none() && fresh >= slots {
+                return Err(Full);
             }
-            return self.take_listed_slot();
+            let slot = listed.unwrap_or(fresh);
+            if slot < slots && !has_key(self.generation(slot)) {
+                self.open_journal(slot);
+                if listed.is_some() {
+                    books.free.store(self.header(slot).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
+                    reached(Step::SlotUnlisted);
+                } else {
+                    books.fresh.store(fresh + 1, Ordering::Relaxed);
+                    reached(Step::SlotUnlisted);
+                    self.wipe_fresh_slot(slot);
+                }
+                return Ok(slot);
+            }
+            self.heal();
         }
-        self.take_fresh_slot()
+        Err(Full)
     }
 
-    fn take_listed_slot(&self) -> Result<u32, Full> {
-        let books = self.books();
-        let slot = books.free.load(Ordering::Relaxed).checked_sub(1).ok_or(Full)?;
-        self.open_journal(slot);
-        books.free.store(self.header(slot).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
-        reached(Step::SlotUnlisted);
-        Ok(slot)
-    }
-
-    fn take_fresh_slot(&self) -> Result<u32, Full> {
-        let books = self.books();
-        let fresh = books.fresh.load(Ordering::Relaxed);
-        if fresh >= self.author.mapped.geometry.slots {
-            return Err(Full);
-        }
-        if has_key(self.generation(fresh)) {
-            // As above.
-            self.rebuild();
-            return self.take_listed_slot();
-        }
-        self.open_journal(fresh);
-        books.fresh.store(fresh + 1, Ordering::Relaxed);
-        reached(Step::SlotUnlisted);
+    fn wipe_fresh_slot(&self, slot: u32) {
         if self.author.mapped.checksums {
             // Cells of a slot that nobody knows may be older than their headers, in a file whose machine stopped.
-            self.on_ring(fresh, |ring| ring.wipe());
+            self.on_ring(slot, |ring| ring.wipe());
             reached(Step::SlotWiped);
         }
-        Ok(fresh)
+    }
+
+    /// Makes the books anew from all slots: they lead astray, so they are damaged. The slots are not.
+    fn heal(&self) {
+        let slots = self.author.mapped.geometry.slots;
+        // No slot of this number: whoever finds the journal open makes the books anew, and no more.
+        self.open_journal(slots);
+        make_anew(self.author.mapped, slots);
+        self.close_journal();
     }
 
     fn finish_what_a_dead_holder_began(&self) {

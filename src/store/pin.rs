@@ -127,6 +127,12 @@ impl Pinned {
     pub fn copy_into(&self, value: &mut Vec<u8>) {
         self.inner.on_slot(self.slot, |ring| ring.copy_pinned(self.pin, value));
     }
+
+    /// Copies the first bytes of the value; those beyond its end are left as they are, or become whatever lies there.
+    #[inline]
+    pub(crate) fn copy_start(&self, start: &mut [u8]) {
+        self.inner.on_slot(self.slot, |ring| ring.copy_pinned_start(self.pin, start));
+    }
 }
 
 impl Deref for Pinned {

@@ -156,7 +156,7 @@ impl<'a> Ring<'a> {
             Begin::Newest if head.cell().is_some() => head.version().max(first),
             Begin::Newest => head.version().max(first - 1) + 1,
             Begin::Oldest => self.oldest_of_all_since(first).unwrap_or(head.version().max(first - 1) + 1),
-            Begin::At(version) => version.clamp(first, MAX_VERSION),
+            Begin::At(version) => version.min(MAX_VERSION).max(first),
         }
     }
 

@@ -155,6 +155,13 @@ impl<'a> Ring<'a> {
         words::load(cell.words, out);
     }
 
+    /// Fills `start` from the beginning of a pinned value; what lies beyond it is no part of the value.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn copy_pinned_start(self, pin: Pin, start: &mut [u8]) {
+        words::load(self.slot.cells.get(pin.cell).words, start);
+    }
+
     fn bits(self, cell: CellView<'a>) -> &'a AtomicU64 {
         &cell.header.pins[self.terms.me as usize / 64]
     }

@@ -1,0 +1,441 @@
+//! A process that writes whatever it likes into a store while others use it: they get errors, or values, and go on.
+//!
+//! They never panic, never touch a byte outside the store (before and behind each mapping of it lies a page that cannot be touched), never
+//! take more than a little memory, and are never kept busy by one operation. `SPLINTER_TEST_SECONDS` says for how long. What is
+//! promised against such a process, and what is not, is told in `docs/security.md`.
+
+mod support;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use splinter_bus::bus::WaitSet;
+use splinter_bus::store::{Slot, Store, StoreOptions};
+use splinter_bus::{Bus, Message, Start, SubscribeOptions};
+use support::{Actor, Name, Random};
+
+/// What one operation may take at the most: whoever creates a key waits ten seconds for others who do.
+const LONGEST: Duration = Duration::from_secs(20);
+/// What a victim may map, in bytes: many times what it needs.
+const MEMORY: u64 = 1 << 32;
+const PAGE: usize = 4096;
+/// How much beyond a mapping must not be touched, where nothing else lies.
+const GUARD: usize = 1 << 20;
+const KEYS: u64 = 10;
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+fn seconds() -> u64 {
+    std::env::var("SPLINTER_TEST_SECONDS").map_or(5, |seconds| seconds.parse().expect("a number"))
+}
+
+fn options() -> StoreOptions {
+    StoreOptions::new().slots(16).max_value_size(1024).history(6).spare(6).lossless(4)
+}
+
+#[derive(Debug, Message, serde::Serialize, serde::Deserialize)]
+struct Prompt {
+    text: String,
+    stop: Vec<String>,
+    options: Option<(u32, f32)>,
+}
+
+/// What a victim does all the time.
+type Act = fn(&mut Victim);
+
+/// One victim for each, by name.
+const ROLES: [(&str, Act); 4] = [
+    ("publisher", publish_and_get),
+    ("holder", read_and_write_in_place),
+    ("administrator", administrate),
+    ("receiver", receive),
+];
+
+#[test]
+fn actor() {
+    let Some((role, arguments)) = support::role() else { return };
+    let [location, seed, report] = &arguments[..] else { panic!("{arguments:?}") };
+    let mut random = Random::new(seed.parse().unwrap());
+    if role == "scribbler" {
+        scribble(location, &mut random);
+    }
+    limit_memory();
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        hook(panic);
+        std::process::abort();
+    }));
+    let (_, act) = ROLES.iter().find(|(name, _)| *name == role).unwrap();
+    let mut victim = Victim { store: open_between_guards(location).unwrap(), random };
+    std::fs::write(report, "ready").unwrap();
+    let (over, done) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // The end of the pipe is the end of the play.
+            let _ = std::io::stdin().read(&mut [0]);
+            over.store(true, Ordering::Relaxed);
+        });
+        scope.spawn(|| watch(&over, &done));
+        while !over.load(Ordering::Relaxed) {
+            if victim.random.below(100) == 0
+                && let Some(store) = open_between_guards(location)
+            {
+                victim.store = store;
+            }
+            act(&mut victim);
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    std::fs::write(report, done.into_inner().to_string()).unwrap();
+}
+
+/// Ends the process if one act takes too long.
+fn watch(over: &AtomicBool, done: &AtomicU64) {
+    let (mut last, mut since) = (0, Instant::now());
+    while !over.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(10));
+        let now = done.load(Ordering::Relaxed);
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        if since.elapsed() > LONGEST {
+            eprintln!("one act has taken {:?}", since.elapsed());
+            std::process::abort();
+        }
+    }
+}
+
+fn limit_memory() {
+    // A sanitizer maps more than there is.
+    if std::env::var_os("SPLINTER_TEST_UNLIMITED").is_none() {
+        let limit = libc::rlimit { rlim_cur: MEMORY, rlim_max: MEMORY };
+        // SAFETY: the kernel reads the limit and keeps nothing of it.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+    }
+}
+
+struct Victim {
+    store: Store,
+    random: Random,
+}
+
+impl Victim {
+    fn key(&mut self) -> String {
+        format!("key {}", self.random.below(KEYS))
+    }
+
+    fn bytes(&mut self, most: u64) -> Vec<u8> {
+        let len = self.random.below(most + 1) as usize;
+        vec![self.random.next() as u8; len]
+    }
+}
+
+fn publish_and_get(victim: &mut Victim) {
+    let key = victim.key();
+    let bus = Bus::<Prompt>::on(victim.store.clone());
+    let prompt = Prompt { text: "why?".repeat(20), stop: vec!["a".into(), "b".into()], options: Some((1, 0.5)) };
+    for _ in 0..10 {
+        let _ = bus.publish(&key, &prompt);
+        let _ = bus.get(&key).map(|prompt| prompt.map(|prompt| serde_json::to_string(&prompt).unwrap()));
+    }
+    let bytes = Bus::<Vec<u8>>::on(victim.store.clone());
+    if let Ok(mut publisher) = bytes.publisher(&key) {
+        let _ = publisher.publish(&victim.bytes(4000));
+        let _ = publisher.publish_timeout(&victim.bytes(900), MILLISECOND);
+        let mut stream = publisher.stream(uuid::Uuid::now_v7());
+        let _ = stream.send(&victim.bytes(100));
+        let _ = stream.finish(&victim.bytes(100));
+    }
+    let _ = bytes.get(&key);
+    let store = &victim.store;
+    let _ = store.set(&key, &[1; 1024]);
+    let _ = store.append(&key, &[2; 16]);
+    let _ = store.get(&key).map(|value| value.map(|value| assert!(value.len() <= 1024)));
+    if let Ok(integer) = store.integer("integer") {
+        let _ = (integer.set(1), integer.fetch_add(1), integer.get());
+    }
+}
+
+fn read_and_write_in_place(victim: &mut Victim) {
+    let key = victim.key();
+    let bus = Bus::<Vec<u8>>::on(victim.store.clone());
+    let mut samples = Vec::new();
+    for back in 0..3 {
+        samples.extend(bus.sample(&key).ok().flatten());
+        let version = victim.store.slot(&key).map_or(0, |slot| slot.version()).saturating_sub(back);
+        samples.extend(bus.sample_version(&key, version).ok().flatten());
+    }
+    if let Ok(slot) = victim.store.slot(&key) {
+        let pins: Vec<_> = (0..3).filter_map(|_| slot.pin().ok().flatten()).collect();
+        for pin in &pins {
+            let mut copy = Vec::new();
+            pin.copy_into(&mut copy);
+            assert!(copy.len() <= 1024 && pin.len() <= 1024);
+            touch(pin);
+        }
+        if let Ok(mut loan) = slot.loan(victim.random.below(1025) as usize) {
+            loan.fill(3);
+            if victim.random.below(2) == 0 {
+                let _ = loan.send();
+            }
+        }
+        if let Ok(loan) = slot.loan_uninit(9) {
+            let _ = loan.write(&[4; 9]).send();
+        }
+    }
+    if let Ok(mut publisher) = bus.publisher(&key) {
+        let loans: Vec<_> =
+            (0..2).filter_map(|_| publisher.loan_bytes(victim.random.below(900) as usize).ok()).collect();
+        for mut loan in loans {
+            loan.fill(5);
+            let _ = loan.send();
+        }
+    }
+    for sample in &samples {
+        touch(sample.payload());
+        let _ = sample.envelope().from().len();
+        let _ = sample.view().map(touch);
+    }
+}
+
+/// Reads every byte.
+fn touch(bytes: &[u8]) {
+    std::hint::black_box(bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)));
+}
+
+fn administrate(victim: &mut Victim) {
+    let key = victim.key();
+    let store = &victim.store;
+    let keys = store.keys();
+    assert!(keys.len() <= 16 && keys.iter().all(|key| !key.is_empty() && key.len() <= 63));
+    let _ = store.keys_matching("key *");
+    let _ = (store.snapshot(), store.diagnostics(), store.participants(), store.cells(), store.recovery());
+    let _ = store.slot_snapshot(&key);
+    let seen = store.slot(&key).map_or(0, |slot: Slot| {
+        let _ = (slot.size(), slot.cells(), slot.first_version(), slot.oldest_from(0));
+        slot.version()
+    });
+    let _ = store.poll_after(&key, seen, Some(MILLISECOND));
+    let mut all = store.watch();
+    let _ = all.poll(Some(MILLISECOND));
+    let _ = store.flush();
+    match victim.random.below(20) {
+        0 => drop(store.unset(&key)),
+        1 => drop(store.purge()),
+        2 => store.set_auto_vacuum(false),
+        3 => store.set_auto_vacuum(true),
+        _ => {}
+    }
+    let _ = all.poll(Some(Duration::ZERO));
+}
+
+fn receive(victim: &mut Victim) {
+    let (key, queue) = (victim.key(), format!("queue {}", victim.random.below(2)));
+    let bus = Bus::<Vec<u8>>::on(victim.store.clone());
+    let version = victim.store.slot(&key).map_or(0, |slot| slot.version());
+    let starts = [
+        Start::Next,
+        Start::Newest,
+        Start::Oldest,
+        Start::Version(version.saturating_sub(2)),
+        Start::Time(SystemTime::now() - Duration::from_secs(1)),
+    ];
+    let mut subscribers = Vec::new();
+    for start in starts {
+        let options = SubscribeOptions::new().start(start).part_timeout(MILLISECOND);
+        subscribers.extend(bus.subscribe_with(&key, &options));
+        subscribers.extend(bus.subscribe_with(&key, &options.lossless()));
+    }
+    let worker = bus.work_queue(&queue).map(|mut worker| {
+        let _ = bus.publish(&queue, &vec![6; 30]);
+        for _ in 0..3 {
+            if let Ok(Some(job)) = worker.recv_timeout(MILLISECOND)
+                && job[..] != [7]
+            {
+                let _ = job.acknowledge();
+            }
+        }
+        worker
+    });
+    for subscriber in &mut subscribers {
+        for _ in 0..4 {
+            let _ = subscriber.try_recv();
+            let _ = subscriber.try_recv_sample().map(|sample| sample.map(|sample| touch(sample.payload())));
+        }
+        let _ = subscriber.recv_timeout(MILLISECOND);
+    }
+    let mut sources: Vec<&dyn splinter_bus::bus::Source> = subscribers.iter().map(|source| source as _).collect();
+    sources.extend(worker.iter().map(|source| source as &dyn splinter_bus::bus::Source));
+    let _ = WaitSet::new().wait(&sources, Some(MILLISECOND));
+}
+
+/// Writes words all over the store, by turns many and few, and now and then all of it as it was at first, so that there is something left to be
+/// damaged.
+fn scribble(location: &str, random: &mut Random) -> ! {
+    let file = File::options().read(true).write(true).open(format!("/dev/shm/{location}")).unwrap();
+    let mut good = vec![0; file.metadata().unwrap().len() as usize];
+    file.read_exact_at(&mut good, 0).unwrap();
+    // Headers, participants, types, index, slots and cursors: what can lead astray. Behind them are cells.
+    let books = 22 * 1024;
+    loop {
+        for _ in 0..1 << random.below(12) {
+            let most = if random.below(2) == 0 { books } else { good.len() as u64 };
+            let at = random.below(most / 8) * 8;
+            let word = match random.below(8) {
+                0 => random.next(),
+                1 => u64::MAX,
+                2 => 0,
+                // Heads, versions, marks, cursors and takers that look like some.
+                3 => random.below(14) << 48 | random.below(64),
+                4 => random.below(3) << 56 | random.below(200) << 48 | random.below(64),
+                5 => random.below(1 << 16) << 48 | u64::MAX >> 17,
+                6 => 1 << random.below(64),
+                _ => u64::from_ne_bytes(good[at as usize..][..8].try_into().unwrap()).wrapping_add(random.below(3)),
+            };
+            let len = 1 + random.below(8) as usize;
+            file.write_all_at(&word.to_ne_bytes()[..len], at + random.below(9 - len as u64)).unwrap();
+        }
+        match random.below(4) {
+            0 => file.write_all_at(&good, 0).unwrap(),
+            1 => thread::sleep(MILLISECOND),
+            _ => {}
+        }
+    }
+}
+
+thread_local! {
+    /// Those that are no longer beside any mapping stay for a while: the next one may come to lie there.
+    static GUARDS: RefCell<VecDeque<Guard>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Opens the store such that whoever runs beyond either end of a mapping of it is ended by the kernel.
+fn open_between_guards(location: &str) -> Option<Store> {
+    let len = std::fs::metadata(format!("/dev/shm/{location}")).unwrap().len() as usize;
+    // The kernel puts a mapping below the last one, or into any gap above that is large enough: those are filled first.
+    for _ in 0..100 {
+        GUARDS.with_borrow_mut(|guards| guards.push_back(Guard::anywhere(len)));
+        let store = Store::open(location).ok()?;
+        guard(&mappings(location));
+        // Loans have a mapping of their own.
+        let _ = store.slot("key 0").map(|slot| slot.loan(1).map(drop));
+        guard(&mappings(location));
+        let open = maps();
+        let is_guarded =
+            |at: usize| open.iter().any(|(from, to, rights, _)| (*from..*to).contains(&at) && rights == "---p");
+        if mappings(location).iter().all(|&(start, end)| is_guarded(start - 1) && is_guarded(end)) {
+            GUARDS.with_borrow_mut(|guards| drop(guards.drain(..guards.len().saturating_sub(64))));
+            return Some(store);
+        }
+    }
+    panic!("no place between guards: {:x?}", maps());
+}
+
+fn guard(mappings: &[(usize, usize)]) {
+    GUARDS.with_borrow_mut(|guards| {
+        for &(start, end) in mappings {
+            guards.extend(Guard::below(start));
+            guards.extend(Guard::at(end, PAGE));
+        }
+    });
+}
+
+/// Memory that cannot be touched.
+struct Guard {
+    start: usize,
+    len: usize,
+}
+
+impl Guard {
+    fn anywhere(len: usize) -> Self {
+        Self::map(None, len).expect("room for a guard")
+    }
+
+    fn below(end: usize) -> Option<Self> {
+        [GUARD, PAGE].into_iter().find_map(|len| Self::at(end - len, len))
+    }
+
+    /// None where something else lies.
+    fn at(start: usize, len: usize) -> Option<Self> {
+        Self::map(Some(start), len)
+    }
+
+    fn map(start: Option<usize>, len: usize) -> Option<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | start.map_or(0, |_| libc::MAP_FIXED_NOREPLACE);
+        let address = std::ptr::without_provenance_mut(start.unwrap_or(0));
+        // SAFETY: new memory, where nothing is mapped.
+        let memory = unsafe { libc::mmap(address, len, libc::PROT_NONE, flags, -1, 0) };
+        (memory != libc::MAP_FAILED).then(|| Self { start: memory.addr(), len })
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // SAFETY: ours alone, and nobody can have touched it.
+        let unmapped = unsafe { libc::munmap(std::ptr::without_provenance_mut(self.start), self.len) };
+        assert_eq!(unmapped, 0);
+    }
+}
+
+/// Where the store is mapped in this process.
+fn mappings(location: &str) -> Vec<(usize, usize)> {
+    let path = format!("/dev/shm/{location}");
+    maps().into_iter().filter(|(.., name)| *name == path).map(|(start, end, ..)| (start, end)).collect()
+}
+
+/// What is mapped in this process: from, to, access rights, name.
+fn maps() -> Vec<(usize, usize, String, String)> {
+    let address = |text: &str| usize::from_str_radix(text, 16).unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let parse = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let rights = fields.next()?;
+        Some((address(start), address(end), rights.to_owned(), fields.nth(3).unwrap_or_default().to_owned()))
+    };
+    maps.lines().map(|line| parse(line).expect("a mapping")).collect()
+}
+
+#[test]
+fn whoever_shares_a_store_with_a_hostile_process_gets_errors_or_values() {
+    let (name, reports) = (Name::new(), tempfile::tempdir().unwrap());
+    let store = name.create(&options());
+    let bus = Bus::<Vec<u8>>::on(store.clone());
+    for number in 0..KEYS {
+        bus.publish(&format!("key {number}"), &vec![number as u8; 100]).unwrap();
+    }
+    let report = |role: &str| reports.path().join(role).to_str().unwrap().to_owned();
+    let spawn = |role: &str, seed: &str| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.stdin(Stdio::piped());
+        Actor::spawn_by(command, role, &[&name, seed, &report(role)])
+    };
+    let mut victims: Vec<_> = (0..).zip(ROLES).map(|(seed, (role, _))| spawn(role, &seed.to_string())).collect();
+    support::wait_until("all have the store open", || ROLES.iter().all(|(role, _)| Path::new(&report(role)).exists()));
+    let mut scribbler = spawn("scribbler", "4");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(seconds()) {
+        for (victim, (role, _)) in victims.iter_mut().zip(ROLES) {
+            let ended = victim.0.try_wait().unwrap();
+            assert!(ended.is_none(), "{role} has ended: {ended:?}");
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(scribbler.0.try_wait().unwrap().is_none());
+    for (mut victim, (role, _)) in victims.into_iter().zip(ROLES) {
+        drop(victim.0.stdin.take());
+        victim.finish();
+        let acts: u64 = std::fs::read_to_string(report(role)).unwrap().parse().unwrap();
+        println!("{role}: {acts} acts");
+        assert!(acts > 0);
+    }
+    scribbler.kill();
+    drop(bus);
+    drop(store);
+}
