@@ -1,0 +1,55 @@
+//! Messages with any envelope, rendered as JSON: one valid line, from which every field can be read back.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use splinter_bus::store::StoreOptions;
+use splinter_bus::{Bus, Message};
+use splinter_bus_fuzz::{Envelope, anonymous, written};
+
+#[derive(Debug, Arbitrary, Message, serde::Serialize, serde::Deserialize)]
+struct Prompt {
+    text: String,
+    stop: Vec<String>,
+    top_k: Option<u32>,
+}
+
+#[derive(Debug, Arbitrary)]
+struct Input<'a> {
+    envelope: Envelope<'a>,
+    prompt: Prompt,
+}
+
+static BUS: LazyLock<Bus<Prompt>> =
+    LazyLock::new(|| Bus::on(anonymous(&StoreOptions::new().slots(1).max_value_size(1 << 16))));
+
+fuzz_target!(|input: Input<'_>| {
+    let mut payload = Vec::new();
+    input.prompt.encode(&mut payload).expect("room");
+    let mut outgoing = input.envelope.outgoing();
+    (outgoing.fingerprint, outgoing.encoding) = (BUS.message_type().fingerprint(), Prompt::ENCODING);
+    (outgoing.part, outgoing.summed) = (false, true);
+    // Names that are too long, heartbeats, and what does not fit.
+    let Some(frame) = written(&outgoing, &payload) else { return };
+    if BUS.store().set("k", &frame).is_err() {
+        return;
+    }
+    // Its time may be over.
+    let Ok(received) = BUS.get("k") else { return };
+    let line = serde_json::to_string(&received.expect("what was published")).expect("JSON");
+    assert!(!line.contains('\n'));
+    let json: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(json["id"], outgoing.id.to_string());
+    assert_eq!(json["ts"].as_str().map(str::len), Some("2026-01-01T00:00:00.000Z".len()), "{}", json["ts"]);
+    assert_eq!(json["type"], outgoing.kind.name());
+    assert_eq!(json["from"], outgoing.from);
+    assert_eq!(json["to"], if outgoing.to.is_empty() { "*" } else { outgoing.to });
+    assert_eq!(json.get("ttl_ms").map(|ttl| ttl.as_u64().expect("a number")), outgoing.ttl.map(u64::from));
+    assert_eq!(json.get("trace").map_or("", |trace| trace.as_str().expect("a text")), outgoing.trace);
+    assert_eq!((&json["seq"], &json["eof"]), (&outgoing.seq.into(), &outgoing.eof.into()));
+    assert_eq!(json["payload"], serde_json::to_value(&input.prompt).expect("JSON"));
+});

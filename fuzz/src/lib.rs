@@ -1,0 +1,75 @@
+//! What the targets share.
+
+use std::fs;
+
+use arbitrary::Arbitrary;
+use splinter_bus::frame::{self, Encoding, Kind, Outgoing, WriteError};
+use splinter_bus::store::{Store, StoreOptions};
+use uuid::Uuid;
+
+/// Everything that an envelope can say, and a payload.
+#[derive(Debug, Arbitrary)]
+pub struct Envelope<'a> {
+    kind: u8,
+    encoding: u8,
+    fingerprint: u64,
+    id: u128,
+    ts: u64,
+    ttl: Option<u32>,
+    seq: u32,
+    eof: bool,
+    summed: bool,
+    part: bool,
+    pub from: &'a str,
+    pub to: &'a str,
+    pub trace: &'a str,
+    pub payload: &'a [u8],
+}
+
+impl Envelope<'_> {
+    pub fn outgoing(&self) -> Outgoing<'_> {
+        let kinds = [Kind::Query, Kind::Response, Kind::Event, Kind::Error, Kind::Heartbeat];
+        let encodings = [Encoding::Raw, Encoding::Postcard, Encoding::Zerocopy, Encoding::Bytemuck];
+        Outgoing {
+            kind: kinds[usize::from(self.kind) % kinds.len()],
+            encoding: encodings[usize::from(self.encoding) % encodings.len()],
+            fingerprint: self.fingerprint,
+            id: Uuid::from_u128(self.id),
+            ts: self.ts,
+            ttl: self.ttl,
+            seq: self.seq,
+            eof: self.eof,
+            summed: self.summed,
+            part: self.part,
+            from: self.from,
+            to: self.to,
+            trace: self.trace,
+        }
+    }
+}
+
+/// Where this process may make a store. Nobody else does, and what is there is removed before.
+pub fn place() -> String {
+    let path = format!("/dev/shm/splinter-fuzz-{}", std::process::id());
+    let _ = fs::remove_file(&path);
+    path
+}
+
+/// A store without a name: nothing is left of it, however the process ends.
+pub fn anonymous(options: &StoreOptions) -> Store {
+    let path = place();
+    let store = options.create(&path[..]).expect("a new store");
+    fs::remove_file(path).expect("the store's file");
+    store
+}
+
+/// The whole frame; `None` if it cannot be written.
+pub fn written(outgoing: &Outgoing<'_>, payload: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let append = |frame: &mut Vec<u8>| -> Result<(), WriteError> {
+        frame.extend_from_slice(payload);
+        Ok(())
+    };
+    frame::write(&mut bytes, outgoing, append).ok()?;
+    Some(bytes)
+}
