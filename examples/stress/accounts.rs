@@ -1,0 +1,126 @@
+//! Accounting for every job: from what workers wrote down, what must have become of it, and whether it did.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use crate::arena::Arena;
+use crate::defect::{Defect, Fault};
+use crate::journal::{self, Event, Record};
+
+/// How many jobs there were, and what was seen of kills in them.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    /// Known to have been published.
+    pub(crate) published: u64,
+    /// Whose publisher was killed over them, so that nobody knows.
+    pub(crate) perhaps_published: u64,
+    pub(crate) handled: u64,
+    /// More than once, since a worker was killed before it had acknowledged.
+    pub(crate) handled_again: u64,
+    /// Whose worker was killed between handling and acknowledging.
+    pub(crate) unacknowledged: u64,
+}
+
+#[derive(Debug, Default)]
+struct Job {
+    intended: bool,
+    open: bool,
+    version: u64,
+    handlings: Vec<Handling>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Handling {
+    attempt: u8,
+    worker: u64,
+    version: u64,
+    acknowledged: bool,
+}
+
+/// Looks through all journals.
+pub(crate) fn settle(
+    arena: &Arena,
+    workers: u64,
+    killed: &HashSet<u64>,
+    defects: &mut Vec<Defect>,
+) -> io::Result<Accounts> {
+    let mut jobs: HashMap<(u32, u64), Vec<Job>> = HashMap::new();
+    for worker in 1..=workers {
+        for record in journal::read(&arena.directory, worker)? {
+            enter(&mut jobs, worker, record);
+        }
+    }
+    let mut accounts = Accounts::default();
+    for ((queue, publisher), jobs) in &mut jobs {
+        for (sequence, job) in jobs.iter_mut().enumerate() {
+            job.handlings.sort_unstable();
+            if let Some((fault, what)) = accounts.add(job, killed) {
+                let key = arena.name(crate::arena::Sort::Queue, queue % arena.keys);
+                let version = job.handlings.first().map_or(job.version, |handling| handling.version);
+                let what = format!("job {sequence} of worker {publisher}: {what}; {job:?}");
+                defects.push(Defect::new(fault, &key, version, what));
+            }
+        }
+    }
+    Ok(accounts)
+}
+
+fn enter(jobs: &mut HashMap<(u32, u64), Vec<Job>>, worker: u64, record: Record) {
+    let jobs = jobs.entry((record.queue, record.publisher)).or_default();
+    let at = record.sequence as usize;
+    if jobs.len() <= at {
+        jobs.resize_with(at + 1, Job::default);
+    }
+    let job = &mut jobs[at];
+    match record.event {
+        Event::Intended => (job.intended, job.open) = (true, true),
+        Event::Refused => job.open = false,
+        Event::Published => (job.version, job.open) = (record.version, false),
+        Event::Handled => {
+            let Record { attempt, version, .. } = record;
+            job.handlings.push(Handling { attempt, worker, version, acknowledged: false });
+        }
+        Event::Acknowledged => {
+            let this = |handling: &&mut Handling| handling.worker == worker && handling.attempt == record.attempt;
+            if let Some(handling) = job.handlings.iter_mut().rev().find(this) {
+                handling.acknowledged = true;
+            }
+        }
+    }
+}
+
+impl Accounts {
+    /// Counts a job; what is wrong with it, if anything is.
+    fn add(&mut self, job: &Job, killed: &HashSet<u64>) -> Option<(Fault, &'static str)> {
+        self.published += u64::from(job.version > 0);
+        self.perhaps_published += u64::from(job.version == 0 && job.open);
+        let Some((last, earlier)) = job.handlings.split_last() else {
+            return (job.version > 0).then_some((Fault::LostJob, "published, and handled by nobody"));
+        };
+        self.handled += 1;
+        self.handled_again += u64::from(!earlier.is_empty());
+        self.unacknowledged += job.handlings.iter().filter(|handling| !handling.acknowledged).count() as u64;
+        if job.version == 0 && !job.open {
+            return Some((
+                Fault::WrongJob,
+                if job.intended { "refused, and handled" } else { "handled, never published" },
+            ));
+        }
+        if job.handlings.iter().any(|handling| handling.version != last.version)
+            || job.version > 0 && job.version != last.version
+        {
+            return Some((Fault::WrongJob, "handled as another version than it was published as"));
+        }
+        if earlier.iter().any(|handling| handling.acknowledged || !killed.contains(&handling.worker)) {
+            return Some((Fault::WrongJob, "handled again although its worker was not killed over it"));
+        }
+        let pairs = job.handlings.windows(2);
+        if pairs.into_iter().any(|pair| pair[0].attempt == pair[1].attempt && pair[0].attempt < u8::MAX) {
+            return Some((Fault::WrongJob, "in the hands of two workers in one attempt"));
+        }
+        if !last.acknowledged && !killed.contains(&last.worker) {
+            return Some((Fault::WrongJob, "handled, and never acknowledged by its worker, which lived"));
+        }
+        None
+    }
+}
