@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use crate::arena::Arena;
+use crate::arena::{Arena, Sort};
 use crate::defect::{Defect, Fault};
 use crate::journal::{self, Event, Record};
 
@@ -17,6 +17,8 @@ pub(crate) struct Accounts {
     pub(crate) handled: u64,
     /// More than once, since a worker was killed before it had acknowledged.
     pub(crate) handled_again: u64,
+    /// Not in the first attempt: another worker had given them back, or was killed with them in hand.
+    pub(crate) later_attempts: u64,
     /// Whose worker was killed between handling and acknowledging.
     pub(crate) unacknowledged: u64,
 }
@@ -55,7 +57,7 @@ pub(crate) fn settle(
         for (sequence, job) in jobs.iter_mut().enumerate() {
             job.handlings.sort_unstable();
             if let Some((fault, what)) = accounts.add(job, killed) {
-                let key = arena.name(crate::arena::Sort::Queue, queue % arena.keys);
+                let key = arena.name(Sort::Queue, queue % arena.keys);
                 let version = job.handlings.first().map_or(job.version, |handling| handling.version);
                 let what = format!("job {sequence} of worker {publisher}: {what}; {job:?}");
                 defects.push(Defect::new(fault, &key, version, what));
@@ -98,6 +100,7 @@ impl Accounts {
             return (job.version > 0).then_some((Fault::LostJob, "published, and handled by nobody"));
         };
         self.handled += 1;
+        self.later_attempts += u64::from(last.attempt > 1);
         self.handled_again += u64::from(!earlier.is_empty());
         self.unacknowledged += job.handlings.iter().filter(|handling| !handling.acknowledged).count() as u64;
         if job.version == 0 && !job.open {

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use splinter_bus::store::Location;
 
 use arena::Arena;
@@ -104,6 +105,8 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     let arena = options.arena(store.into(), directory.clone());
     match options.role {
         Some(Role::Worker) => {
+            // One that stands still would not see its standard input end.
+            set_parent_process_death_signal(Some(Signal::KILL))?;
             let orders = Orders::of_stdin();
             let store = arena.open()?;
             worker::run(&arena, &store, options.number, &orders, &mut Recorder::new(Sink::Stdout))?;

@@ -68,6 +68,7 @@ impl Summary<'_> {
             "killed_in_acknowledging_a_job": accounts.unacknowledged,
             "jobs": {
                 "published": accounts.published, "handled": accounts.handled, "handled_again": accounts.handled_again,
+                "in_later_attempts": accounts.later_attempts,
             },
             "operations": operations, "defects": faults, "defects_not_described": outcome.more_defects,
             "first_defects": described, "well": self.is_well(),
@@ -112,8 +113,11 @@ impl Summary<'_> {
         println!(
             "latencies in microseconds. Copies that readers found torn and took again are not counted by the store"
         );
-        let Accounts { published, handled, handled_again, .. } = accounts;
-        println!("jobs: {published} published, {handled} handled, {handled_again} of them again after a kill");
+        let Accounts { published, handled, handled_again, later_attempts, .. } = accounts;
+        println!(
+            "jobs: {published} published, {handled} handled, {later_attempts} of them in a later attempt, {handled_again} \
+             again after a kill"
+        );
         for (fault, count) in self.faults() {
             println!("{:<34} {count}", fault.name());
         }

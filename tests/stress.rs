@@ -1,0 +1,221 @@
+//! The stress example finds nothing in the store as it is, and finds what is wrong when a step of the protocol is missing.
+//!
+//! The second half compiles the store anew for each step, so it is run on demand:
+//! `cargo test --test stress -- --ignored --nocapture`. `CARGO_TARGET_DIR` says where, as for any build.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use std::{env, thread};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// The example, which `cargo test` builds beside the tests.
+fn program() -> PathBuf {
+    let mut path = env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples/stress");
+    assert!(path.exists(), "{} is not there: `cargo test` builds it, `cargo build --examples` too", path.display());
+    path
+}
+
+fn run(program: &Path, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// What it says of a run in which nothing was wrong.
+fn well(arguments: &[&str]) -> Value {
+    let output = run(&program(), &[arguments, &["--json"]].concat());
+    let (printed, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {printed}\n{errors}", output.status);
+    serde_json::from_str(&printed).unwrap()
+}
+
+fn done(summary: &Value, kind: &str) -> u64 {
+    summary["operations"][kind]["done"].as_u64().unwrap_or_else(|| panic!("no {kind} in {summary:#}"))
+}
+
+/// Every kind of operation was at work.
+fn assert_all_kinds(summary: &Value) {
+    for (kind, row) in summary["operations"].as_object().unwrap() {
+        assert!(row["done"].as_u64() > Some(0), "no {kind} in {summary:#}");
+    }
+    assert!(summary["jobs"]["handled"].as_u64() > Some(0), "{summary:#}");
+}
+
+#[test]
+fn nothing_is_lost_torn_or_leaked_while_processes_are_killed_and_stopped() {
+    let summary = well(&["--seconds", "3", "--kill-every", "40ms", "--stop-every", "30ms"]);
+    assert_all_kinds(&summary);
+    assert!(summary["kills"].as_u64() >= Some(10) && summary["stops"].as_u64() >= Some(10), "{summary:#}");
+    assert_eq!(summary["workers"].as_u64(), Some(8 + summary["kills"].as_u64().unwrap()));
+}
+
+#[test]
+fn a_store_in_a_file_is_worked_by_threads_and_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let arguments = ["--threads", "4", "--seconds", "1", "--keys", "2", "--sizes", "32..200", "--seed", "7"];
+    let summary = well(&[&arguments[..], &["--file", path.to_str().unwrap()]].concat());
+    assert_all_kinds(&summary);
+    assert_eq!((summary["kills"].as_u64(), summary["workers"].as_u64()), (Some(0), Some(4)));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert!(done(&summary, "set") > 100, "{summary:#}");
+}
+
+#[test]
+fn however_it_is_ended_it_leaves_nothing_behind() {
+    for signal in [Signal::INT, Signal::KILL] {
+        let mut child = Command::new(program())
+            .args(["--seconds", "600", "--processes", "2"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let name = format!("splinter-stress-{}", child.id());
+        let store = Path::new("/dev/shm").join(&name);
+        wait_until("it has workers", || store.exists() && journals(&name) >= 2);
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
+        wait_until("its traces are gone", || !store.exists() && journals(&name) == 0);
+        wait_until("its workers are gone", || !is_mapped(&name));
+    }
+}
+
+/// Journals that workers of this run have begun, where they have.
+fn journals(name: &str) -> usize {
+    let directories = fs::read_dir(env::temp_dir()).unwrap().flatten();
+    let ours = directories.filter(|entry| entry.file_name().to_string_lossy().starts_with(name));
+    let files = ours.filter_map(|entry| fs::read_dir(entry.path()).ok()).flatten().flatten();
+    files.filter(|entry| entry.file_name().to_string_lossy().starts_with("journal-")).count()
+}
+
+/// Whether any process has the store in its memory.
+fn is_mapped(name: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes.filter_map(|entry| fs::read_to_string(entry.path().join("maps")).ok()).any(|maps| maps.contains(name))
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A step of the protocol that is taken out, and what must be found then.
+struct Mutation {
+    file: &'static str,
+    before: &'static str,
+    after: &'static str,
+    finds: &'static [&'static str],
+}
+
+const MUTATIONS: [Mutation; 6] = [
+    // A reader does not look again after it has copied.
+    Mutation {
+        file: "src/store/ring/read.rs",
+        before: "Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version)\n",
+        after: "cell.header.seq.load(Ordering::Relaxed) == version || true\n",
+        finds: &["torn values delivered"],
+    },
+    // Writers take what is pinned.
+    Mutation {
+        file: "src/store/ring/claim.rs",
+        before: "cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)",
+        after: "cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) == u64::MAX)",
+        finds: &["torn values delivered"],
+    },
+    // Writers do not heed lossless subscribers.
+    Mutation {
+        file: "src/store/ring/lossless.rs",
+        before: "unread() || unfinished()",
+        after: "(false && unread()) || unfinished()",
+        finds: &["lost lossless messages"],
+    },
+    // Writers do not heed work queues.
+    Mutation {
+        file: "src/store/ring/lossless.rs",
+        before: "unread() || unfinished()",
+        after: "unread() || (false && unfinished())",
+        finds: &["lost jobs"],
+    },
+    // Of two workers who want a job, both have it.
+    Mutation {
+        file: "src/store/ring/queue.rs",
+        before: "mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;",
+        after: "mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok();",
+        finds: &["jobs done twice or never published"],
+    },
+    // What the dead had taken is nobody's.
+    Mutation {
+        file: "src/store/ring/queue.rs",
+        before: "Progress::Taken { participant, .. } if participant == dead => {",
+        after: "Progress::Taken { participant, .. } if participant == dead && dead > 200 => {",
+        finds: &["lost jobs", "leaks"],
+    },
+];
+
+#[test]
+#[ignore = "compiles the store once for each mutation"]
+fn what_is_wrong_in_the_protocol_is_found() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let copy = tempfile::tempdir().unwrap();
+    copy_sources(project, copy.path());
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.join("target"), PathBuf::from);
+    let target = std::path::absolute(target).unwrap();
+    // As it is, the copy is well: what is found below is found because of the mutations.
+    let (found, _) = stress_of(copy.path(), &target);
+    assert_eq!(found, Vec::<String>::new());
+    let mut missed = Vec::new();
+    for Mutation { file, before, after, finds } in &MUTATIONS {
+        let path = copy.path().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.matches(before).count(), 1, "{before:?} in {file}");
+        fs::write(&path, text.replace(before, after)).unwrap();
+        let (found, code) = stress_of(copy.path(), &target);
+        fs::write(&path, text).unwrap();
+        println!("{file}: {after}\n  exit {code:?}, found {found:?}");
+        if code != Some(1) || !finds.iter().any(|expected| found.iter().any(|found| found == expected)) {
+            missed.push((file, after, finds, code, found));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// Builds and runs the example of this copy: what it finds wrong, and how it ends.
+fn stress_of(project: &Path, target: &Path) -> (Vec<String>, Option<i32>) {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--locked", "--example", "stress"]).current_dir(project);
+    let built =
+        cargo.env("CARGO_TARGET_DIR", target.join("stress-mutants")).env("RUSTFLAGS", "-A warnings").output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let program = target.join("stress-mutants/debug/examples/stress");
+    let output = run(&program, &["--seconds", "10", "--json"]);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let summary: Value = serde_json::from_str(&printed)
+        .unwrap_or_else(|error| panic!("{error}: {printed}\n{}", String::from_utf8_lossy(&output.stderr)));
+    for described in summary["first_defects"].as_array().unwrap().iter().take(3) {
+        println!("  {described}");
+    }
+    let found = summary["defects"].as_object().unwrap().iter().filter(|(_, count)| count.as_u64() != Some(0));
+    (found.map(|(fault, _)| fault.clone()).collect(), output.status.code())
+}
+
+fn copy_sources(from: &Path, to: &Path) {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(from)
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "the sources are those that git knows");
+    for name in String::from_utf8(listed.stdout).unwrap().lines().filter(|name| from.join(name).is_file()) {
+        fs::create_dir_all(to.join(name).parent().unwrap()).unwrap();
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
