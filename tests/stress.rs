@@ -113,6 +113,8 @@ struct Mutation {
     file: &'static str,
     before: &'static str,
     after: &'static str,
+    /// Beside the usual ones.
+    arguments: &'static [&'static str],
     finds: &'static [&'static str],
 }
 
@@ -122,6 +124,7 @@ const MUTATIONS: [Mutation; 6] = [
         file: "src/store/ring/read.rs",
         before: "Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version)\n",
         after: "cell.header.seq.load(Ordering::Relaxed) == version || true\n",
+        arguments: &[],
         finds: &["torn values delivered"],
     },
     // Writers take what is pinned.
@@ -129,6 +132,7 @@ const MUTATIONS: [Mutation; 6] = [
         file: "src/store/ring/claim.rs",
         before: "cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)",
         after: "cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) == u64::MAX)",
+        arguments: &[],
         finds: &["torn values delivered"],
     },
     // Writers do not heed lossless subscribers.
@@ -136,6 +140,7 @@ const MUTATIONS: [Mutation; 6] = [
         file: "src/store/ring/lossless.rs",
         before: "unread() || unfinished()",
         after: "(false && unread()) || unfinished()",
+        arguments: &[],
         finds: &["lost lossless messages"],
     },
     // Writers do not heed work queues.
@@ -143,6 +148,7 @@ const MUTATIONS: [Mutation; 6] = [
         file: "src/store/ring/lossless.rs",
         before: "unread() || unfinished()",
         after: "unread() || (false && unfinished())",
+        arguments: &[],
         finds: &["lost jobs"],
     },
     // Of two workers who want a job, both have it.
@@ -150,6 +156,8 @@ const MUTATIONS: [Mutation; 6] = [
         file: "src/store/ring/queue.rs",
         before: "mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;",
         after: "mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok();",
+        // The more workers look at one job at a time, the better.
+        arguments: &["--keys", "1"],
         finds: &["jobs done twice or never published"],
     },
     // What the dead had taken is nobody's.
@@ -157,6 +165,7 @@ const MUTATIONS: [Mutation; 6] = [
         file: "src/store/ring/queue.rs",
         before: "Progress::Taken { participant, .. } if participant == dead => {",
         after: "Progress::Taken { participant, .. } if participant == dead && dead > 200 => {",
+        arguments: &[],
         finds: &["lost jobs", "leaks"],
     },
 ];
@@ -170,15 +179,15 @@ fn what_is_wrong_in_the_protocol_is_found() {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.join("target"), PathBuf::from);
     let target = std::path::absolute(target).unwrap();
     // As it is, the copy is well: what is found below is found because of the mutations.
-    let (found, _) = stress_of(copy.path(), &target);
+    let (found, _) = stress_of(copy.path(), &target, &[]);
     assert_eq!(found, Vec::<String>::new());
     let mut missed = Vec::new();
-    for Mutation { file, before, after, finds } in &MUTATIONS {
+    for Mutation { file, before, after, arguments, finds } in &MUTATIONS {
         let path = copy.path().join(file);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.matches(before).count(), 1, "{before:?} in {file}");
         fs::write(&path, text.replace(before, after)).unwrap();
-        let (found, code) = stress_of(copy.path(), &target);
+        let (found, code) = stress_of(copy.path(), &target, arguments);
         fs::write(&path, text).unwrap();
         println!("{file}: {after}\n  exit {code:?}, found {found:?}");
         if code != Some(1) || !finds.iter().any(|expected| found.iter().any(|found| found == expected)) {
@@ -189,14 +198,13 @@ fn what_is_wrong_in_the_protocol_is_found() {
 }
 
 /// Builds and runs the example of this copy: what it finds wrong, and how it ends.
-fn stress_of(project: &Path, target: &Path) -> (Vec<String>, Option<i32>) {
+fn stress_of(project: &Path, target: &Path, arguments: &[&str]) -> (Vec<String>, Option<i32>) {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--locked", "--example", "stress"]).current_dir(project);
-    let built =
-        cargo.env("CARGO_TARGET_DIR", target.join("stress-mutants")).env("RUSTFLAGS", "-A warnings").output().unwrap();
+    cargo.args(["build", "--quiet", "--release", "--locked", "--example", "stress"]).current_dir(project);
+    let built = cargo.env("CARGO_TARGET_DIR", target.join("stress-mutants")).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let program = target.join("stress-mutants/debug/examples/stress");
-    let output = run(&program, &["--seconds", "10", "--json"]);
+    let program = target.join("stress-mutants/release/examples/stress");
+    let output = run(&program, &[&["--seconds", "10", "--json"], arguments].concat());
     let printed = String::from_utf8_lossy(&output.stdout);
     let summary: Value = serde_json::from_str(&printed)
         .unwrap_or_else(|error| panic!("{error}: {printed}\n{}", String::from_utf8_lossy(&output.stderr)));

@@ -37,6 +37,10 @@ pub(crate) enum Sort {
     Queue,
 }
 
+impl Sort {
+    pub(crate) const ALL: [Self; 3] = [Self::Value, Self::Log, Self::Queue];
+}
+
 impl Arena {
     /// Creates the store, with all keys, so that workers find them in place.
     pub(crate) fn create(&self) -> Result<Store, Box<dyn std::error::Error>> {
@@ -48,7 +52,7 @@ impl Arena {
             .spare(2 * self.workers + 8)
             .lossless(self.workers + 1)
             .create(&self.location)?;
-        for sort in [Sort::Value, Sort::Log, Sort::Queue] {
+        for sort in Sort::ALL {
             for key in 0..self.keys {
                 store.slot(&self.name(sort, key))?;
             }
@@ -74,9 +78,7 @@ impl Arena {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
-        [Sort::Value, Sort::Log, Sort::Queue]
-            .into_iter()
-            .flat_map(move |sort| (0..self.keys).map(move |key| self.name(sort, key)))
+        Sort::ALL.into_iter().flat_map(move |sort| (0..self.keys).map(move |key| self.name(sort, key)))
     }
 
     /// A length for the next value.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use splinter_bus::Bus;
 use splinter_bus::store::Store;
 
-use crate::arena::Arena;
+use crate::arena::{Arena, Sort};
 use crate::orders::{Order, Orders};
 use crate::random::{Random, mix};
 use crate::recorder::Recorder;
@@ -22,6 +22,8 @@ pub(crate) mod values;
 
 /// How many operations of a sort are done in a row, so that the processor's caches are warm as in real programs.
 const BURST: usize = 8;
+/// How many of those until a worker may take to another sort. What one does mostly, it does often enough at once with another.
+const SWING: usize = 1000;
 /// How often orders are looked at when there is nothing else to do.
 const LOOK_AROUND: Duration = Duration::from_millis(1);
 
@@ -38,13 +40,17 @@ pub(crate) fn run(
     let mut values = Values::new(arena, store, me)?;
     let mut logs = Logs::new(arena, &bus, me)?;
     let mut queues = Queues::new(arena, &bus, me)?;
+    let mut mood = Sort::ALL[random.below(3)];
     while orders.latest() == Order::Work {
-        let sort = random.below(8);
+        if random.once_in(SWING) {
+            mood = Sort::ALL[random.below(3)];
+        }
+        let sort = if random.once_in(2) { mood } else { Sort::ALL[random.below(3)] };
         for _ in 0..BURST {
             match sort {
-                0..4 => values.step(&mut random, record),
-                4..7 => logs.step(&mut random, record),
-                _ => queues.step(&mut random, record),
+                Sort::Value => values.step(&mut random, record),
+                Sort::Log => logs.step(&mut random, record),
+                Sort::Queue => queues.step(&mut random, record),
             }
         }
         record.report_in_time();

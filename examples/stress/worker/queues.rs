@@ -57,8 +57,8 @@ impl<'a> Queues<'a> {
     pub(super) fn step(&mut self, random: &mut Random, record: &mut Recorder) {
         let queue = random.below(self.queues.len());
         let outcome = match random.below(16) {
-            0..6 => self.publish(queue, random, record),
-            6..11 => self.take(queue).map(drop),
+            0..7 => self.publish(queue, random, record),
+            7..11 => self.take(queue).map(drop),
             _ => self.acknowledge_some(random, record),
         };
         record.note(outcome);
