@@ -10,9 +10,6 @@ use crate::value;
 /// What a frame has beside its payload, with room to spare.
 const ENVELOPE: usize = 256;
 
-/// Few enough that a reader who is interrupted is overtaken by a whole ring.
-const HISTORY: u32 = 16;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Arena {
     pub(crate) location: Location,
@@ -22,6 +19,8 @@ pub(crate) struct Arena {
     pub(crate) keys: u32,
     /// Of values, in bytes.
     pub(crate) sizes: Range<usize>,
+    pub(crate) history: u32,
+    pub(crate) spare: u32,
     pub(crate) workers: u32,
     pub(crate) seed: u64,
 }
@@ -47,10 +46,10 @@ impl Arena {
         let store = StoreOptions::new()
             .slots(3 * self.keys)
             .max_value_size((self.sizes.end - 1 + ENVELOPE) as u64)
-            .history(HISTORY)
-            // For those who are killed with a cell in hand before anybody has noticed.
-            .spare(2 * self.workers + 8)
-            .lossless(self.workers + 1)
+            .history(self.history)
+            .spare(self.spare)
+            // Each worker may have one that stays, and one that comes for a moment.
+            .lossless(2 * self.workers)
             .create(&self.location)?;
         for sort in Sort::ALL {
             for key in 0..self.keys {

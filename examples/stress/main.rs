@@ -57,7 +57,13 @@ struct Options {
     /// The lengths of values in bytes
     #[arg(long, value_name = "MIN..MAX", default_value = "32..4096", value_parser = Arena::parse_sizes)]
     sizes: Range<usize>,
-    /// For how long
+    /// How many of a key's newest values are kept: few, so that a reader who is interrupted is overtaken
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    history: u32,
+    /// Cells beyond those: few, so that writers are in need while others hold some
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    spare: u32,
+    /// For how long, in seconds
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
     /// A worker is killed, and another one started, this often; 0: never
@@ -154,6 +160,8 @@ impl Options {
             directory,
             keys: self.keys,
             sizes: self.sizes.clone(),
+            history: self.history,
+            spare: self.spare,
             workers: self.threads.unwrap_or(self.processes),
             seed: self.seed,
         }

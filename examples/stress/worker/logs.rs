@@ -19,6 +19,8 @@ use crate::witness::Witness;
 const PATIENCE: Duration = Duration::from_micros(500);
 /// Messages that are received in a row.
 const AT_ONCE: usize = 32;
+/// And by those who come for a moment.
+const VISIT: usize = 4;
 
 pub(super) struct Logs<'a> {
     arena: &'a Arena,
@@ -68,7 +70,8 @@ impl<'a> Logs<'a> {
                 self.logs[log].lossless = None;
                 Ok(())
             }
-            18..24 => self.logs[log].follow(record),
+            18..22 => self.logs[log].follow(record),
+            22..25 => self.visit(log, record),
             _ => self.receive(log, random.once_in(4), record),
         };
         record.note(outcome);
@@ -102,24 +105,25 @@ impl<'a> Logs<'a> {
     }
 
     fn begin(&mut self, log: usize, random: &mut Random, record: &mut Recorder) -> Result<(), Defect> {
-        let log = &mut self.logs[log];
-        if log.lossless.is_some() {
-            return Ok(());
-        }
         let start = [Start::Next, Start::Newest, Start::Oldest][random.below(3)];
-        let options = SubscribeOptions::new().lossless().start(start);
-        match record.tallies.time(Kind::Subscribe, || self.bus.subscribe_with(log.witness.name(), &options)) {
-            Ok(subscriber) => {
-                let next = subscriber.next_version();
-                log.lossless = Some(Lossless { subscriber, next, sequences: HashMap::new() });
-                Ok(())
-            }
-            // The places of those who died are taken back when they are needed.
-            Err(error @ SubscribeError::TooManyLossless { .. }) => {
-                Err(Defect::new(Fault::Leak, log.witness.name(), 0, format!("places of the dead are taken: {error}")))
-            }
-            Err(error) => Err(Defect::failed(log.witness.name(), "subscribe", &error)),
+        match &mut self.logs[log] {
+            log if log.lossless.is_none() => log.subscribe(&self.bus, start, record),
+            _ => Ok(()),
         }
+    }
+
+    /// Comes, receives what is kept at that moment, which writers may be about to overwrite, and goes.
+    fn visit(&mut self, log: usize, record: &mut Recorder) -> Result<(), Defect> {
+        let log = &mut self.logs[log];
+        let stays = log.lossless.take();
+        let mut visited = log.subscribe(&self.bus, Start::Oldest, record);
+        for _ in 0..VISIT {
+            if visited.is_ok() {
+                visited = log.receive(false, record).map(drop);
+            }
+        }
+        log.lossless = stays;
+        visited
     }
 
     fn receive(&mut self, log: usize, in_place: bool, record: &mut Recorder) -> Result<(), Defect> {
@@ -185,6 +189,22 @@ impl Log {
         let proof = value::check(value, self.number, self.witness.name(), version)?;
         self.witness.saw(version, &proof)?;
         Ok(proof)
+    }
+
+    fn subscribe(&mut self, bus: &Bus<Vec<u8>>, start: Start, record: &mut Recorder) -> Result<(), Defect> {
+        let options = SubscribeOptions::new().lossless().start(start);
+        match record.tallies.time(Kind::Subscribe, || bus.subscribe_with(self.witness.name(), &options)) {
+            Ok(subscriber) => {
+                let next = subscriber.next_version();
+                self.lossless = Some(Lossless { subscriber, next, sequences: HashMap::new() });
+                Ok(())
+            }
+            // The places of those who died are taken back when they are needed.
+            Err(error @ SubscribeError::TooManyLossless { .. }) => {
+                Err(Defect::new(Fault::Leak, self.witness.name(), 0, format!("places of the dead are taken: {error}")))
+            }
+            Err(error) => Err(Defect::failed(self.witness.name(), "subscribe", &error)),
+        }
     }
 
     /// Receives one message without loss; whether there was one.

@@ -48,10 +48,10 @@ impl<'a> Values<'a> {
         let key = random.below(self.keys.len());
         let outcome = match random.below(16) {
             0..6 => self.set(key, random, record),
-            6..9 => self.get(key, record),
-            9..12 => self.get_version(key, random, record),
-            12 => self.pin_newest(key, record),
-            13 => self.pin_version(key, random, record),
+            6..8 => self.get(key, record),
+            8..10 => self.get_version(key, random, record),
+            10 => self.pin_newest(key, random, record),
+            11..14 => self.pin_version(key, random, record),
             14 => self.borrow(key, random, record),
             _ => self.give_back(random, record),
         };
@@ -109,10 +109,8 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn pin_newest(&mut self, key: usize, record: &mut Recorder) -> Result<(), Defect> {
-        if self.pins.len() == HELD {
-            return Ok(());
-        }
+    fn pin_newest(&mut self, key: usize, random: &mut Random, record: &mut Recorder) -> Result<(), Defect> {
+        self.make_room(random)?;
         let state = &mut self.keys[key];
         let least = state.newest.max(state.slot.version());
         match record.tallies.time(Kind::Pin, || state.slot.pin()) {
@@ -126,9 +124,7 @@ impl<'a> Values<'a> {
     }
 
     fn pin_version(&mut self, key: usize, random: &mut Random, record: &mut Recorder) -> Result<(), Defect> {
-        if self.pins.len() == HELD {
-            return Ok(());
-        }
+        self.make_room(random)?;
         let state = &mut self.keys[key];
         let version = state.some_version(random)?;
         match record.tallies.time(Kind::PinVersion, || state.slot.pin_version(version)) {
@@ -144,6 +140,15 @@ impl<'a> Values<'a> {
             }
             Err(error) => Err(Defect::failed(state.witness.name(), "pin version", &error)),
         }
+    }
+
+    /// Lets one pin go if no more may be held.
+    fn make_room(&mut self, random: &mut Random) -> Result<(), Defect> {
+        if self.pins.len() < HELD {
+            return Ok(());
+        }
+        let (key, proof, pinned) = self.pins.swap_remove(random.below(HELD));
+        self.unpin(key, &proof, &pinned)
     }
 
     fn hold(&mut self, key: usize, pinned: Pinned) -> Result<(), Defect> {
@@ -213,8 +218,13 @@ impl<'a> Values<'a> {
 }
 
 impl Key {
-    /// One that was published, and is perhaps still kept.
+    /// One that was published, and is perhaps still kept. The oldest as often as not: writers are about to take it.
     fn some_version(&self, random: &mut Random) -> Result<u64, Defect> {
+        if random.once_in(2) {
+            let oldest = self.slot.oldest_from(0);
+            let oldest = oldest.map_err(|error| Defect::failed(self.witness.name(), "oldest", &error))?;
+            return Ok(oldest.unwrap_or_else(|| self.slot.version()));
+        }
         let (newest, first) = (self.slot.version(), self.slot.first_version());
         let back = random.below(self.slot.cells().total() as usize) as u64;
         if newest < self.newest {
