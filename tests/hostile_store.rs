@@ -4,7 +4,7 @@ mod support;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use splinter_bus::store::{OpenError, Store, StoreOptions};
 use splinter_bus::{Bus, Start, SubscribeOptions, message::Fault};
@@ -214,6 +214,85 @@ fn a_program_that_locks_the_whole_file_is_told_of() {
     assert!(matches!(error, OpenError::LockedOut { .. }), "{error}");
     drop(lock);
     Store::open(&name).unwrap();
+}
+
+/// How many damaged copies are opened.
+fn copies() -> u32 {
+    std::env::var("SPLINTER_TEST_COPIES").map_or(2000, |count| count.parse().expect("a number"))
+}
+
+/// Bytes at random, fields that are wrong, cut short, put together from pieces of itself.
+fn damaged(good: &[u8], random: &mut Random, round: u32) -> Vec<u8> {
+    let (mut bytes, len) = (good.to_vec(), good.len() as u64);
+    for _ in 0..1 << random.below(8) {
+        let at = random.below(len) as usize;
+        match round % 4 {
+            0 => bytes[at] = random.next() as u8,
+            1 => {
+                let (at, field) = (at / 4 * 4, [0, 1, 7, u32::MAX, random.next() as u32][random.below(5) as usize]);
+                bytes[at..at + 4].copy_from_slice(&field.to_ne_bytes());
+            }
+            2 => {
+                let piece = good[at..].iter().take(1 << random.below(13)).copied();
+                let to = random.below(len) as usize / 8 * 8;
+                bytes[to..].iter_mut().zip(piece).for_each(|(old, new)| *old = new);
+            }
+            _ => bytes[at..].iter_mut().take(random.below(64) as usize).for_each(|byte| *byte = random.next() as u8),
+        }
+    }
+    match round % 16 {
+        13 => bytes.truncate(random.below(len) as usize),
+        // As long as it was, as after a machine that stopped.
+        14 => bytes[random.below(len) as usize..].fill(0),
+        15 => bytes.fill_with(|| random.next() as u8),
+        _ => {}
+    }
+    bytes
+}
+
+#[test]
+fn a_damaged_copy_of_a_file_gives_what_was_committed_or_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let (original, copy) = (directory.path().join("original"), directory.path().join("copy"));
+    let store = StoreOptions::new().slots(6).max_value_size(300).history(3).spare(3).create(&*original).unwrap();
+    let keys: Vec<_> = (0..6).map(|number| format!("key {number}")).collect();
+    let value_of = |key: &str, version: u64| format!("{key} as {version} ").repeat(1 + version as usize % 12);
+    for version in 1..=8 {
+        for key in &keys {
+            assert_eq!(store.set(key, value_of(key, version).as_bytes()).unwrap(), version);
+        }
+    }
+    drop(store);
+    let good = std::fs::read(&original).unwrap();
+    let (mut random, mut longest) = (Random::new(8), Duration::ZERO);
+    let (mut refused, mut values, mut lost) = (0, 0, 0);
+    for round in 0..copies() {
+        std::fs::write(&copy, damaged(&good, &mut random, round)).unwrap();
+        let start = Instant::now();
+        match Store::open(&*copy) {
+            Err(_) => refused += 1,
+            Ok(store) => {
+                for key in store.keys() {
+                    assert!(keys.contains(&key), "round {round}: {key:?} was never a key");
+                    match store.get(&key) {
+                        Ok(Some(value)) => {
+                            let told = (1..=8).any(|version| value == value_of(&key, version).as_bytes());
+                            assert!(told, "round {round}: {key:?} never was {:?}", String::from_utf8_lossy(&value));
+                            values += 1;
+                        }
+                        Ok(None) | Err(_) => lost += 1,
+                    }
+                }
+                do_everything(&store);
+            }
+        }
+        longest = longest.max(start.elapsed());
+        let _ = Store::remove(&*copy);
+        let _ = std::fs::remove_file(&copy);
+    }
+    println!("{} copies: {refused} refused; {values} values, {lost} lost; at most {longest:?} each", copies());
+    assert!(refused > 0 && values > 0 && lost > 0);
+    assert!(longest < support::DEADLINE);
 }
 
 #[test]
