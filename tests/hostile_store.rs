@@ -4,10 +4,10 @@ mod support;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use splinter_bus::store::{OpenError, Store, StoreOptions};
-use splinter_bus::{Bus, Start, SubscribeOptions, message::Fault};
+use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, message::Fault};
 use support::{ForeignLock, Name, Random};
 
 fn options() -> StoreOptions {
@@ -92,7 +92,9 @@ fn random_words_anywhere_in_an_open_store_are_survived() {
 
 #[test]
 fn every_word_of_an_open_store_may_turn_into_anything() {
-    for word in [0, 1, 0x7f, u64::MAX, u64::MAX >> 16, 1 << 63, u64::from(u32::MAX)] {
+    // Among them heads without a cell at a version that is kept, and with one at a version that is far away.
+    let words = [0, 1, 2, 3, 4, 5, 0x7f, u64::MAX, u64::MAX >> 16, 1 << 63, u64::from(u32::MAX), 1 << 48 | 1 << 40];
+    for word in words {
         let name = Name::new();
         let store = name.create(&options());
         do_everything(&store);
@@ -124,11 +126,13 @@ fn touch_everything_once(store: &Store) {
             let _ = slot.pin();
         }
         let bus: Bus<Vec<u8>> = Bus::on(store.clone());
-        for start in [Start::Next, Start::Newest, Start::Oldest, Start::Version(0), Start::Version(u64::MAX)] {
+        let starts = [Start::Next, Start::Newest, Start::Oldest, Start::Version(0), Start::Version(u64::MAX)];
+        for start in starts.into_iter().chain([Start::Time(SystemTime::UNIX_EPOCH), Start::Time(SystemTime::now())]) {
             if let Ok(mut subscriber) = bus.subscribe_with(&key, &SubscribeOptions::new().lossless().start(start)) {
-                let _ = subscriber.try_recv_sample();
+                let _ = (subscriber.try_recv_sample(), subscriber.try_recv());
             }
         }
+        let _ = bus.get(&key);
         let _ = bus.work_queue(&key).map(|mut queue| queue.try_recv().map(drop));
         let _ = store.unset(&key);
         let _ = store.set(&key, b"v");
@@ -214,6 +218,26 @@ fn a_program_that_locks_the_whole_file_is_told_of() {
     assert!(matches!(error, OpenError::LockedOut { .. }), "{error}");
     drop(lock);
     Store::open(&name).unwrap();
+}
+
+#[test]
+fn nobody_looks_for_ever_at_a_version_that_is_there_and_gone() {
+    let name = Name::new();
+    let bus = Bus::<Vec<u8>>::on(name.create(&options().max_value_size(256)));
+    for number in 0..3 {
+        bus.publish("key", &vec![number]).unwrap();
+    }
+    let mut subscriber = bus.subscribe_from("key", Start::Oldest).unwrap();
+    // The head of the first slot, behind an index for four: version 3, and no value.
+    let file = File::options().write(true).open(name.path()).unwrap();
+    file.write_all_at(&3u64.to_ne_bytes(), 17_408).unwrap();
+    assert_eq!(subscriber.try_recv().unwrap().unwrap()[..], [0]);
+    assert_eq!(subscriber.try_recv().unwrap().unwrap()[..], [1]);
+    assert!(matches!(subscriber.try_recv(), Err(RecvError::Lagged(1))));
+    assert!(subscriber.try_recv().unwrap().is_none());
+    // And at a version that is far away.
+    file.write_all_at(&(1u64 << 48 | 1 << 40).to_ne_bytes(), 17_408).unwrap();
+    let _ = bus.subscribe_from("key", Start::Time(SystemTime::now())).unwrap().try_recv();
 }
 
 /// How many damaged copies are opened.

@@ -69,7 +69,7 @@ fn a_store_in_a_file_is_worked_by_threads_and_removed() {
 
 #[test]
 fn however_it_is_ended_it_leaves_nothing_behind() {
-    for signal in [Signal::INT, Signal::KILL] {
+    for signal in [Signal::TERM, Signal::KILL] {
         let mut child = Command::new(program())
             .args(["--seconds", "600", "--processes", "2"])
             .stdin(Stdio::null())

@@ -211,6 +211,12 @@ pub enum AcknowledgeError {
         /// The key.
         key: String,
     },
+    /// The store says that somebody else has the message, or that it is done, which cannot be.
+    #[error("the slot of {key:?} is damaged: something other than splinter-bus wrote into the store; create it anew")]
+    Damaged {
+        /// The key.
+        key: String,
+    },
 }
 
 /// Why nothing was waited for.

@@ -145,10 +145,13 @@ pub(super) fn incomplete(part: &Frame<'_>) -> RecvError {
 pub(super) fn newest_whole(slot: &Slot) -> Result<Option<(u64, Vec<u8>)>, GetError> {
     let mut assembler = Assembler::new(Duration::MAX / 4);
     let (mut newest, mut bytes) = (None, Vec::new());
-    let Some(oldest) = slot.oldest_from(0)? else {
-        return Ok(None);
-    };
-    for version in oldest..=slot.version() {
+    let mut from = 0;
+    // As many versions are kept as there are cells. Between two of them there may be any number that are not: one was pinned for long.
+    for _ in 0..slot.cells().total() {
+        let Some(version) = slot.oldest_from(from)? else {
+            break;
+        };
+        from = version + 1;
         if slot.get_version_into(version, &mut bytes)? != Version::Copied {
             continue;
         }

@@ -124,15 +124,21 @@ impl<T> Subscriber<T> {
     /// Passes what was sent earlier.
     fn skip_to_time(&mut self, nanos: u64) -> Result<(), GetError> {
         let newest = self.slot.version();
-        while self.next <= newest {
+        // As many versions are kept as there are cells; what is not is passed at once.
+        for _ in 0..self.slot.cells().total() {
+            let Some(version) = self.slot.oldest_from(self.next)?.filter(|&version| version <= newest) else {
+                break;
+            };
+            self.skip_to(version);
             // What is no frame tells no time: it is received, and told of.
-            if self.slot.get_version_into(self.next, &mut self.frame)? == Version::Copied
+            if self.slot.get_version_into(version, &mut self.frame)? == Version::Copied
                 && Frame::parse(&self.frame).map_or(true, |frame| frame.ts() >= nanos)
             {
-                break;
+                return Ok(());
             }
             self.pass();
         }
+        self.skip_to(self.next.max(newest + 1));
         Ok(())
     }
 
@@ -246,9 +252,14 @@ impl<T> Subscriber<T> {
             Ok(oldest) => oldest.unwrap_or_else(|| self.slot.version() + 1),
             Err(error) => return Err(self.lost(error)),
         };
+        // One that is gone and there, too, is damage: it is passed, or we would look at it for ever.
         let missed = oldest.saturating_sub(self.next);
-        self.skip_to(oldest.max(self.next));
-        if missed == 0 { Ok(()) } else { Err(RecvError::Lagged(missed)) }
+        let damaged = oldest == self.next;
+        self.skip_to(oldest.max(self.next + u64::from(damaged)));
+        match missed + u64::from(damaged) {
+            0 => Ok(()),
+            missed => Err(RecvError::Lagged(missed)),
+        }
     }
 
     #[cold]

@@ -211,7 +211,13 @@ impl<T> Job<T> {
     ///
     /// [`AcknowledgeError`]: the key was removed meanwhile.
     pub fn acknowledge(self) -> Result<(), AcknowledgeError> {
-        self.assignment.acknowledge().map_err(|_| AcknowledgeError::Removed { key: self.key.as_ref().to_owned() })
+        self.assignment.acknowledge().map_err(|error| {
+            let key = self.key.as_ref().to_owned();
+            match error {
+                GetError::Removed => AcknowledgeError::Removed { key },
+                _ => AcknowledgeError::Damaged { key },
+            }
+        })
     }
 
     /// The message with its envelope.

@@ -110,7 +110,13 @@ impl Assignment {
     /// Says that it was handled. Removed: its key was, and it with it.
     pub(crate) fn acknowledge(mut self) -> Result<(), GetError> {
         let done = self.taken.take().is_some_and(|taken| self.slot.ring().acknowledge(taken));
-        if done && self.slot.ring().generation() == self.slot.generation() { Ok(()) } else { Err(GetError::Removed) }
+        if self.slot.ring().generation() != self.slot.generation() {
+            Err(GetError::Removed)
+        } else if done {
+            Ok(())
+        } else {
+            Err(GetError::Damaged)
+        }
     }
 }
 
