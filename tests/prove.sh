@@ -21,7 +21,7 @@ loom() { # Every schedule of every scenario, up to a number of preemptions.
 }
 
 mutants() { # Each mutation of docs/mutations.md fails its scenario.
-  CARGO_TARGET_DIR=$target/loom .ci/mutants
+  CARGO_TARGET_DIR=$target .ci/mutants
 }
 
 kill_points() { # SIGKILL and SIGSTOP at every step.

@@ -28,7 +28,8 @@ pub(crate) fn model(scenario: impl Fn() + Send + Sync + 'static) {
 pub(crate) fn model_within(preemptions: usize, scenario: impl Fn() + Send + Sync + 'static) {
     let chosen = std::env::var("SPLINTER_TEST_PREEMPTIONS").map(|text| text.parse().expect("a number of preemptions"));
     let scenario = Arc::new(scenario);
-    for (every, preemptions) in [(false, 3), (true, chosen.unwrap_or(preemptions))] {
+    // The quickest first: most mistakes show with one.
+    for (every, preemptions) in [(true, 1), (false, 3), (true, chosen.unwrap_or(preemptions))] {
         WATCHED.set(every);
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(preemptions);
