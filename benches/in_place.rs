@@ -31,22 +31,30 @@ fn bus<T: Message>(size: usize) -> Bus<T> {
     Bus::on(store)
 }
 
-/// Publishes one message, and receives it again and again.
+/// Publishes two messages, and receives the second again and again, by subscribers that have their buffers from the first.
 fn receive<T: Plain + InPlace + DecodeOwned>(c: &mut Criterion, what: &str) {
     let size = size_of::<T>();
     let bus = bus::<T>(size);
-    bus.publisher("k").unwrap().loan_zeroed().unwrap().send().unwrap();
-    let start = || bus.subscribe_from("k", Start::Oldest).unwrap();
+    for _ in 0..2 {
+        bus.publisher("k").unwrap().loan_zeroed().unwrap().send().unwrap();
+    }
+    let start = || {
+        let mut subscriber = bus.subscribe_from("k", Start::Oldest).unwrap();
+        subscriber.recv().unwrap();
+        subscriber
+    };
+    // A batch has as many buffers at a time.
+    let batch = if size > 4096 { BatchSize::PerIteration } else { BatchSize::SmallInput };
 
     c.bench_with_input(BenchmarkId::new(format!("sample obtained, {what}"), size), &size, |b, _| {
         b.iter(|| black_box(bus.sample("k").unwrap()));
     });
     let mut group = c.benchmark_group(format!("received, {what}"));
     group.bench_function(BenchmarkId::new("in place", size), |b| {
-        b.iter_batched_ref(start, |s| black_box(s.recv_sample().unwrap()), BatchSize::SmallInput);
+        b.iter_batched_ref(start, |s| black_box(s.recv_sample().unwrap()), batch);
     });
     group.bench_function(BenchmarkId::new("by copy", size), |b| {
-        b.iter_batched_ref(start, |s| drop(black_box(s.recv().unwrap())), BatchSize::SmallInput);
+        b.iter_batched_ref(start, |s| drop(black_box(s.recv().unwrap())), batch);
     });
     group.finish();
 }
