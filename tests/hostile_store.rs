@@ -6,6 +6,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
+use splinter_bus::bus::AcknowledgeError;
 use splinter_bus::store::{OpenError, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, message::Fault};
 use support::{ForeignLock, Name, Random};
@@ -228,16 +229,51 @@ fn nobody_looks_for_ever_at_a_version_that_is_there_and_gone() {
         bus.publish("key", &vec![number]).unwrap();
     }
     let mut subscriber = bus.subscribe_from("key", Start::Oldest).unwrap();
-    // The head of the first slot, behind an index for four: version 3, and no value.
+    // Version 3, and no value.
     let file = File::options().write(true).open(name.path()).unwrap();
-    file.write_all_at(&3u64.to_ne_bytes(), 17_408).unwrap();
+    file.write_all_at(&3u64.to_ne_bytes(), SLOT).unwrap();
     assert_eq!(subscriber.try_recv().unwrap().unwrap()[..], [0]);
     assert_eq!(subscriber.try_recv().unwrap().unwrap()[..], [1]);
     assert!(matches!(subscriber.try_recv(), Err(RecvError::Lagged(1))));
     assert!(subscriber.try_recv().unwrap().is_none());
     // And at a version that is far away.
-    file.write_all_at(&(1u64 << 48 | 1 << 40).to_ne_bytes(), 17_408).unwrap();
+    file.write_all_at(&(1u64 << 48 | 1 << 40).to_ne_bytes(), SLOT).unwrap();
     let _ = bus.subscribe_from("key", Start::Time(SystemTime::now())).unwrap().try_recv();
+}
+
+/// Where the first slot of a store with these options begins, behind an index for four keys, and its first cells.
+const SLOT: u64 = 17_408;
+const CELLS: u64 = SLOT + 4 * 256 + 4 * 64;
+const STRIDE: u64 = 320;
+/// In a cell.
+const TAKER: u64 = 24;
+
+#[test]
+fn a_message_in_parts_is_put_together_however_far_apart_its_versions_seem() {
+    let name = Name::new();
+    let bus = Bus::<Vec<u8>>::on(name.create(&options().max_value_size(256).history(4)));
+    let message = vec![7; 300];
+    bus.publish("key", &message).unwrap();
+    let newest = bus.store().slot("key").unwrap().version();
+    // The newest part as a version that is far away, of the head and of its cell alike.
+    let (cell, far) = (newest - 1, 1u64 << 40);
+    let file = File::options().write(true).open(name.path()).unwrap();
+    file.write_all_at(&(newest << 48 | far).to_ne_bytes(), SLOT).unwrap();
+    file.write_all_at(&far.to_ne_bytes(), CELLS + cell * STRIDE).unwrap();
+    let received = bus.get("key").unwrap().unwrap();
+    assert_eq!((received.version(), &received[..]), (far, &message[..]));
+}
+
+#[test]
+fn a_job_that_was_taken_away_is_not_said_to_be_done() {
+    let name = Name::new();
+    let bus = Bus::<Vec<u8>>::on(name.create(&options().max_value_size(256)));
+    let mut queue = bus.work_queue("key").unwrap();
+    bus.publish("key", &vec![7]).unwrap();
+    let job = queue.recv().unwrap();
+    let file = File::options().write(true).open(name.path()).unwrap();
+    file.write_all_at(&[0; 8], CELLS + TAKER).unwrap();
+    assert!(matches!(job.acknowledge(), Err(AcknowledgeError::Damaged { .. })));
 }
 
 /// How many damaged copies are opened.
