@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::aligned::AlignedBytes;
 use super::received::Envelope;
-use crate::frame::{Frame, HEADER_LEN};
+use crate::frame::Frame;
 use crate::message::{DecodeError, InPlace, Plain};
 use crate::store::Pinned;
 
@@ -66,19 +66,28 @@ impl Storage {
 }
 
 /// A copy of all that comes before a frame's payload, where nobody else can write.
-pub(super) type Head = SmallVec<[u8; 256]>;
+pub(super) type Head = SmallVec<[u8; USUAL_HEAD]>;
+
+/// As much as usual names need, in bytes.
+const USUAL_HEAD: usize = 128;
 
 impl Storage {
     #[inline]
     pub(super) fn head(&self) -> Head {
-        let mut start = [0; HEADER_LEN];
+        // Nearly always this is all of it.
+        let mut start = [0; USUAL_HEAD];
         let len = self.as_slice().len();
-        self.copy_start(&mut start[..len.min(HEADER_LEN)]);
-        let mut head = Head::from_elem(0, Frame::head_len(&start).min(len));
+        self.copy_start(&mut start[..len.min(USUAL_HEAD)]);
+        let head_len = Frame::head_len(&start).min(len);
+        if head_len <= USUAL_HEAD {
+            return Head::from_buf_and_len(start, head_len);
+        }
+        let mut head = Head::from_elem(0, head_len);
         self.copy_start(&mut head);
         head
     }
 
+    #[inline]
     fn copy_start(&self, start: &mut [u8]) {
         match self {
             Self::Pinned(pinned) => pinned.copy_start(start),
