@@ -1,0 +1,150 @@
+//! Removed keys, and values that are removed from a key.
+
+use loom::thread;
+
+use super::{Alive, CommitError, Exact, GENERATION, Ordering, Ring, Slot, model, publish, value, whole};
+use crate::region::view::CellView;
+use crate::store::ring::ReadError;
+use crate::store::ring::read::readable;
+use crate::store::word::Seq;
+
+/// What the directory does to remove the key.
+fn remove_key(ring: Ring<'_>) {
+    ring.slot.header.generation.store(GENERATION + 1, Ordering::SeqCst);
+    ring.clear(&Alive);
+}
+
+/// Not a byte of any value is left.
+fn assert_sterile(ring: Ring<'_>) {
+    for (_, cell) in ring.cells() {
+        assert_eq!(Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)), Seq::Whole { version: 0 });
+        assert!(cell.words.iter().all(|word| word.load(Ordering::Relaxed) == 0));
+    }
+}
+
+#[test]
+fn a_writer_of_a_removed_key_publishes_nothing_under_the_next_one() {
+    model(|| {
+        let slot = Slot::new(1, 3);
+        let writer = {
+            let slot = slot.clone();
+            thread::spawn(move || publish(slot.ring(1), 1))
+        };
+        // What the directory does: remove the key, then give the slot to another.
+        let ring = slot.ring(0);
+        remove_key(ring);
+        let header = slot.slot.view().header;
+        let removed_at = ring.head();
+        header.born.store(removed_at.version(), Ordering::Relaxed);
+        header.generation.store(GENERATION + 2, Ordering::Release);
+        let result = writer.join().unwrap();
+        assert_eq!(ring.head(), removed_at, "a writer of the old key moved the head");
+        match result {
+            Ok(version) => assert!(version < removed_at.version()),
+            Err(error) => assert_eq!(error, CommitError::Removed),
+        }
+        let mut bytes = Vec::new();
+        assert_eq!(ring.copy_newest(GENERATION + 2, &mut bytes), Ok(None));
+        assert_eq!(ring.oldest_from(1), None);
+        assert_sterile(ring);
+    });
+}
+
+#[test]
+fn a_reader_of_a_removed_key_gets_no_value_of_the_next_one() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let next = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                let header = slot.slot.view().header;
+                let ring = slot.ring(1);
+                remove_key(ring);
+                header.born.store(ring.head().version(), Ordering::Relaxed);
+                header.generation.store(GENERATION + 2, Ordering::Release);
+                ring.publish(&value(9), GENERATION + 2, &Alive).unwrap();
+            })
+        };
+        let mut bytes = Vec::new();
+        match slot.ring(0).copy_newest(GENERATION, &mut bytes) {
+            Ok(Some(version)) => assert_eq!((version, whole(&bytes)), (1, 1)),
+            Ok(None) => {}
+            Err(error) => assert_eq!(error, ReadError::Removed),
+        }
+        next.join().unwrap();
+    });
+}
+
+#[test]
+fn what_was_pinned_while_its_key_was_removed_is_emptied_by_one_of_the_two() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let pin = slot.ring(2).pin_newest(GENERATION, |_| false).unwrap().unwrap();
+        let reader = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).unpin(pin.cell))
+        };
+        remove_key(slot.ring(0));
+        reader.join().unwrap();
+        assert_sterile(slot.ring(0));
+    });
+}
+
+#[test]
+fn what_a_dead_claimer_held_while_its_key_was_removed_is_emptied_when_it_is_reaped() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let (_, cell) = slot.ring(0).cells().find(|(_, cell)| readable(*cell) == Some(1)).unwrap();
+        cell.header.seq.store(Seq::Claiming { version: 1, participant: 1 }.bits(), Ordering::Relaxed);
+        let reaper = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).reap(1))
+        };
+        remove_key(slot.ring(0));
+        reaper.join().unwrap();
+        assert_sterile(slot.ring(0));
+    });
+}
+
+#[test]
+fn a_writer_with_a_handle_on_a_removed_key_leaves_the_next_keys_history_alone() {
+    model(|| {
+        let slot = Slot::new(2, 2);
+        remove_key(slot.ring(0));
+        let header = slot.slot.view().header;
+        header.born.store(slot.ring(0).head().version(), Ordering::Relaxed);
+        header.generation.store(GENERATION + 2, Ordering::Release);
+        let next = slot.ring(1);
+        let versions = [3, 4].map(|mark| next.publish(&value(mark), GENERATION + 2, &Alive).unwrap());
+        assert_eq!(publish(slot.ring(2), 9), Err(CommitError::Removed));
+        let mut bytes = Vec::new();
+        assert_eq!(next.copy_version(versions[0], GENERATION + 2, &mut bytes), Ok(Exact::Copied));
+    });
+}
+
+#[test]
+fn a_purge_leaves_the_newest_value_and_nothing_of_older_ones() {
+    model(|| {
+        let slot = Slot::new(2, 3);
+        publish(slot.ring(1), 1).unwrap();
+        publish(slot.ring(1), 2).unwrap();
+        let purger = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).purge(&Alive))
+        };
+        let mut bytes = Vec::new();
+        assert_eq!(slot.ring(0).copy_newest(GENERATION, &mut bytes), Ok(Some(2)));
+        assert_eq!(whole(&bytes), 2);
+        publish(slot.ring(1), 3).unwrap();
+        purger.join().unwrap();
+        assert_eq!(slot.ring(0).copy_newest(GENERATION, &mut bytes), Ok(Some(3)));
+        assert_eq!(whole(&bytes), 3);
+        let ones = |cell: CellView<'_>| {
+            cell.words.iter().any(|word| word.load(Ordering::Relaxed) == u64::from_ne_bytes([1; 8]))
+        };
+        assert!(!slot.ring(0).cells().any(|(_, cell)| ones(cell)), "purged, and still there");
+    });
+}
