@@ -7,8 +7,11 @@
 //! - [`records`]: the shapes of what lies in shared memory;
 //! - [`view`]: a slot with its cells, the form in which the protocol sees memory (shared, or loom's);
 //! - [`words`]: values, copied in and out by relaxed atomic words;
+//! - `block_copy`: the same for longer values, by wider accesses;
 //! - [`mapping`]: the mapping itself.
 
+#[cfg(all(target_arch = "x86_64", not(loom), not(portable_copies)))]
+mod block_copy;
 #[cfg(not(loom))]
 pub(crate) mod mapping;
 pub(crate) mod records;
