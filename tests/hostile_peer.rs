@@ -321,9 +321,14 @@ thread_local! {
 fn open_between_guards(location: &str) -> Option<Store> {
     let len = std::fs::metadata(format!("/dev/shm/{location}")).unwrap().len() as usize;
     // The kernel puts a mapping below the last one, or into any gap above that is large enough: those are filled first.
+    let before = GUARDS.with_borrow(VecDeque::len);
     for _ in 0..100 {
         GUARDS.with_borrow_mut(|guards| guards.push_back(Guard::anywhere(len)));
-        let store = Store::open(location).ok()?;
+        let Ok(store) = Store::open(location) else {
+            // Those before are of the store that stays open.
+            GUARDS.with_borrow_mut(|guards| guards.truncate(before));
+            return None;
+        };
         guard(&mappings(location));
         // Loans have a mapping of their own.
         let _ = store.slot("key 0").map(|slot| slot.loan(1).map(drop));
