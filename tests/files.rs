@@ -163,7 +163,7 @@ fn a_writer_killed_300_times_in_the_middle_leaves_every_last_value() {
         drop(slot);
         writer.kill();
         if let Some(survivor) = &survivor {
-            hit += (0..KEYS).map(|number| survivor.slot(&key(number)).unwrap().cells().in_flight).sum::<u32>();
+            hit += (0..KEYS).map(|number| survivor.slot(&key(number)).unwrap().cells().in_flight).sum::<u64>();
         }
         let store = Store::open(&path).unwrap();
         assert_eq!(store.recovery().is_some(), survivor.is_none());
@@ -350,7 +350,7 @@ fn a_recovery_that_is_killed_at_any_moment_is_begun_anew() {
     // Large enough for a recovery to take a while.
     let mut life = Life::with_keys(&path, 18, 1000);
     let mut random = Random::new(19);
-    let (mut before, mut found, mut killed) = (life.go_on(3000), Found::default(), 0);
+    let (mut before, mut found, mut killed, mut older) = (life.go_on(3000), Found::default(), 0, 0);
     for _ in 0..30 {
         let after = life.go_on(500);
         let mut image = before.clone();
@@ -373,12 +373,20 @@ fn a_recovery_that_is_killed_at_any_moment_is_begun_anew() {
             std::hint::spin_loop();
         }
         opener.kill();
-        killed += u32::from(home() == 0);
+        if home() == 0 {
+            killed += 1;
+            // Whoever comes next tells all that the one before did not live to tell.
+            let undisturbed = directory.path().join("undisturbed");
+            fs::write(&undisturbed, &image).unwrap();
+            let [told, expected] = [&copy, &undisturbed].map(|path| Store::open(path).unwrap().recovery().cloned());
+            assert_eq!(told, expected);
+            older += expected.unwrap().older.len();
+        }
         life.check_file(&copy, &mut found);
         before = after;
     }
-    println!("killed in the middle of a recovery: {killed} of 30");
-    assert!(killed > 0 && found.whole > 0);
+    println!("killed in the middle of a recovery: {killed} of 30; {older} keys had an older value");
+    assert!(killed > 0 && older > 0 && found.whole > 0);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn the_longest_history() {
         assert_eq!(slot.get_version_into(version, &mut value).unwrap(), Version::Copied);
         assert_eq!(value, version.to_le_bytes());
     }
-    assert_eq!(slot.cells().readable, 2 * MAX_HISTORY);
+    assert_eq!(slot.cells().readable, u64::from(2 * MAX_HISTORY));
 }
 
 #[test]
@@ -75,4 +75,14 @@ fn the_smallest_store() {
     assert!(matches!(store.set("other", b""), Err(SetError::Full { slots: 1 })));
     assert!(store.unset("k").unwrap());
     assert!(store.set("other", b"").unwrap() > 101);
+}
+
+#[test]
+fn cells_of_the_largest_stores_are_counted() {
+    let name = Name::new();
+    let slots = 1 << 20;
+    let options = StoreOptions::new().slots(slots).max_value_size(1).history(MAX_HISTORY).spare(1).sparse(true);
+    let store = name.create(&options);
+    store.set("k", b"v").unwrap();
+    assert_eq!(store.cells().total(), u64::from(slots) * u64::from(MAX_HISTORY + 1));
 }

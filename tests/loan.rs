@@ -157,7 +157,7 @@ fn more_loans_than_cells_are_refused_at_once_with_the_numbers() {
     let loans: Vec<_> = (1..CELLS).map(|_| slot.loan(8).unwrap()).collect();
     let error = slot.loan(8).unwrap_err();
     let LoanError::Set(SetError::Backpressure(cells)) = &error else { panic!("{error}") };
-    assert_eq!((cells.total(), cells.in_flight), (CELLS, CELLS - 1));
+    assert_eq!((cells.total(), cells.in_flight), (u64::from(CELLS), u64::from(CELLS - 1)));
     assert!(error.to_string().contains("of 8, 0 hold"), "{error}");
     assert!(error.to_string().contains("7 are in the hands of writers or on loan"), "{error}");
     assert!(error.to_string().contains("more history or spare"), "{error}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use splinter_bus::store::{Store, StoreOptions};
-use splinter_bus::{Bus, Message, PublishError, RecvError, WorkQueue};
+use splinter_bus::{Bus, Message, PublishError, RecvError, SubscribeOptions, WorkQueue};
 use support::{Actor, DEADLINE, Name};
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
@@ -339,4 +339,30 @@ fn of_four_workers_of_which_two_are_killed_nothing_is_lost_and_the_living_do_not
     println!("{count} messages, handled by {by:?}, {again} of them twice");
     assert_eq!(handled.len() as u64, count);
     assert!(again <= 2);
+}
+
+#[test]
+fn what_was_said_of_a_key_means_nothing_for_any_that_comes_after_it() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new().slots(1).max_value_size(256).history(2).spare(2).lossless(1));
+    let bus = Bus::<Task>::on(store.clone());
+    drop(bus.work_queue("work").unwrap());
+    // The slot is told of its keys by their number, for some of which there are few bits: all of those come by.
+    for _ in 0..1 << 15 {
+        store.unset("work").unwrap();
+        store.set("work", b"no queue").unwrap();
+        assert_eq!(store.slot_snapshot("work").unwrap().unwrap().queue, None);
+    }
+    store.unset("work").unwrap();
+    let idle = bus.subscribe_with("lossless", &SubscribeOptions::new().lossless()).unwrap();
+    for _ in 0..1 << 8 {
+        let key = store.keys().remove(0);
+        store.unset(&key).unwrap();
+        store.set("other", b"nobody's").unwrap();
+        assert!(store.slot_snapshot("other").unwrap().unwrap().lossless.is_empty());
+    }
+    for _ in 0..10 {
+        store.set("other", b"refused by nobody").unwrap();
+    }
+    drop(idle);
 }

@@ -27,7 +27,7 @@ pub(crate) fn audit(arena: &Arena, store: &Store, defects: &mut Vec<Defect>) {
     let geometry = store.geometry();
     let all = geometry.slots * (geometry.history + geometry.spare);
     let total = store.cells().total();
-    if total != all {
+    if total != u64::from(all) {
         defects.push(leak("", format!("of {all} cells, {total} are accounted for")));
     }
     for name in arena.names() {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
@@ -186,7 +187,11 @@ impl<'a> Supervisor<'a> {
         let Body::Process { child, .. } = &mut self.workers[victim].body else { return Ok(()) };
         let pid = child.id();
         child.kill()?;
-        child.wait()?;
+        let status = child.wait()?;
+        if status.signal() != Some(Signal::KILL.as_raw()) {
+            // Before we came: nothing of it is excused.
+            self.died(self.workers[victim].number, &status.to_string());
+        }
         let held = |key| {
             let snapshot = self.store.slot_snapshot(&self.arena.name(Sort::Log, key)).ok().flatten();
             snapshot.is_some_and(|snapshot| snapshot.lossless.iter().any(|cursor| cursor.pid == pid))

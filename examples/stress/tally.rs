@@ -105,9 +105,19 @@ impl Tallies {
 
     /// Runs an operation, and counts it if it succeeds.
     pub(crate) fn time<T, E>(&mut self, kind: Kind, operation: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.time_if(kind, |_| true, operation)
+    }
+
+    /// As [`time`](Self::time), where something may succeed without having done anything.
+    pub(crate) fn time_if<T, E>(
+        &mut self,
+        kind: Kind,
+        has_done: impl FnOnce(&T) -> bool,
+        operation: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         let start = Instant::now();
         let outcome = operation();
-        if outcome.is_ok() {
+        if outcome.as_ref().is_ok_and(has_done) {
             self.done(kind, start.elapsed());
         }
         outcome

@@ -8,7 +8,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use splinter_bus::store::StoreOptions;
-use splinter_bus::{Bus, Message};
+use splinter_bus::{Bus, Message, RecvError};
 use splinter_bus_fuzz::{Envelope, anonymous, written};
 
 #[derive(Debug, Arbitrary, Message, serde::Serialize, serde::Deserialize)]
@@ -38,8 +38,11 @@ fuzz_target!(|input: Input<'_>| {
     if BUS.store().set("k", &frame).is_err() {
         return;
     }
-    // Its time may be over.
-    let Ok(received) = BUS.get("k") else { return };
+    let received = match BUS.get("k") {
+        // Its time may be over.
+        Err(RecvError::Expired { .. }) => return,
+        received => received.expect("what was published"),
+    };
     let line = serde_json::to_string(&received.expect("what was published")).expect("JSON");
     assert!(!line.contains('\n'));
     let json: Value = serde_json::from_str(&line).expect("JSON");

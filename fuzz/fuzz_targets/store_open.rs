@@ -108,9 +108,9 @@ fn use_everything(store: &Store) {
     let bus = Bus::<Vec<u8>>::on(store.clone());
     let mut value = Vec::new();
     for key in &keys {
-        let _ = store
-            .get(key)
-            .map(|value| value.map(|value| assert!(value.len() <= store.geometry().max_value_size as usize)));
+        let _ = store.get(key).map(|value| {
+            value.map(|value| assert!(value.len() <= store.geometry().max_value_size.next_multiple_of(8) as usize))
+        });
         if let Ok(slot) = store.slot(key) {
             let _ = (slot.snapshot(), slot.size(), slot.first_version());
             let oldest = slot.oldest_from(0).ok().flatten().unwrap_or(0);

@@ -18,6 +18,7 @@ use super::work_queue::WorkQueue;
 use crate::frame;
 use crate::message::{DecodeOwned, Fault, InPlace, Message, MessageType};
 use crate::os::clock;
+use crate::store::directory::REMOVALS;
 use crate::store::pin::PinnedVersion;
 use crate::store::{GetError, Location, OpenError, Store, Version};
 
@@ -197,7 +198,7 @@ impl<T> Bus<T> {
     /// The newest message that is complete, where the newest version is a part of one.
     #[cold]
     fn newest_whole(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, RecvError> {
-        loop {
+        for _ in 0..REMOVALS {
             let slot = self.store.slot(key).map_err(|error| RecvError::Declare(error.into()))?;
             match parts::newest_whole(&slot) {
                 // Removed in between: look again.
@@ -205,6 +206,7 @@ impl<T> Bus<T> {
                 newest => return newest.map_err(|error| RecvError::of(error, key)),
             }
         }
+        Err(RecvError::of(GetError::Removed, key))
     }
 }
 

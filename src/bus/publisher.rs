@@ -15,12 +15,10 @@ use super::parts;
 use crate::frame::{self, Encoding, Outgoing, WriteError};
 use crate::message::{Fault, Message, Plain};
 use crate::os::clock;
+use crate::store::directory::REMOVALS;
 use crate::store::loan::Lending;
 use crate::store::wait::Deadline;
 use crate::store::{self, LoanError, SetError, Slot, Store};
-
-/// How often a key that others keep removing is declared again for one publish.
-const ATTEMPTS: usize = 1000;
 
 /// A message that was published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,7 +256,7 @@ impl<T: Message> Publisher<T> {
         let number = self.ids.next_mut(stamp.ts).as_u64_pair().1;
         let parts = len.div_ceil(room);
         let mut part = Vec::with_capacity(max);
-        'again: for _ in 0..ATTEMPTS {
+        'again: for _ in 0..REMOVALS {
             self.check_parts(len, parts, deadline)?;
             let mut version = 0;
             for (seq, bytes) in (0..).zip(self.writer.frame.chunks(room)) {
@@ -373,12 +371,15 @@ impl<T: Message> Publisher<T> {
         let envelope = self.writer.sender.envelope::<T>(stamp);
         let head = frame::head_len(&envelope)?;
         let frame_len = head.checked_add(len).ok_or(WriteError::PayloadTooLong { len })?;
-        let mut raw = loop {
-            match self.slot.loan_within(frame_len, lending, Deadline::Now) {
-                Err(LoanError::Set(SetError::Removed)) => self.slot = self.store.slot(&self.key)?,
-                lent => break lent?,
+        let mut lent = self.slot.loan_within(frame_len, lending, Deadline::Now);
+        for _ in 0..REMOVALS {
+            if !matches!(lent, Err(LoanError::Set(SetError::Removed))) {
+                break;
             }
-        };
+            self.slot = self.store.slot(&self.key)?;
+            lent = self.slot.loan_within(frame_len, lending, Deadline::Now);
+        }
+        let mut raw = lent?;
         frame::write_head(&mut raw, &envelope, len)?;
         let (store, key) = (self.store.clone(), Arc::clone(&self.key));
         Ok((raw, loan::Terms { store, key, id, head, summed: T::CHECKSUM }))
@@ -388,7 +389,7 @@ impl<T: Message> Publisher<T> {
 /// Publishes a frame under a key that was removed, which is created anew.
 #[cold]
 pub(super) fn publish_frame(store: &Store, key: &str, frame: &[u8]) -> Result<(u64, Slot), PublishError> {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..REMOVALS {
         let slot = store.slot(key)?;
         match slot.set(frame) {
             Ok(version) => return Ok((version, slot)),

@@ -15,6 +15,7 @@ use super::received::Received;
 use super::sample::{Sample, Storage};
 use crate::frame::{self, Frame};
 use crate::message::{DecodeOwned, InPlace};
+use crate::store::directory::REMOVALS;
 use crate::store::error::LosslessError;
 use crate::store::lossless::{Begin, Lossless};
 use crate::store::pin::PinnedVersion;
@@ -74,7 +75,7 @@ impl<T> Subscriber<T> {
         key: &str,
         options: &SubscribeOptions,
     ) -> Result<Self, SubscribeError> {
-        loop {
+        for _ in 0..REMOVALS {
             let slot = store.slot(key)?;
             let begin = match options.start {
                 Start::Next => Begin::Next,
@@ -119,6 +120,7 @@ impl<T> Subscriber<T> {
             }
             return Ok(subscriber);
         }
+        Err(SubscribeError::Damaged)
     }
 
     /// Passes what was sent earlier.
@@ -431,6 +433,10 @@ impl<T: InPlace> Subscriber<T> {
                 pinned.copy_into(&mut self.frame);
             }
             let part = origin.parse(&mut self.frame)?;
+            if !part.is_part() {
+                // It was one a moment ago: somebody writes to what is pinned.
+                return origin.sample(Storage::Copied(AlignedBytes::copy_of(&self.frame))).map(Some);
+            }
             if let Some(whole) = self.parts.accept(&part)? {
                 return origin.sample(Storage::Copied(AlignedBytes::copy_of(&whole))).map(Some);
             }

@@ -11,6 +11,7 @@ use super::handle::Shared;
 use super::receive::{DECLARE_AGAIN, Origin, declare_again};
 use super::received::Received;
 use crate::message::DecodeOwned;
+use crate::store::directory::REMOVALS;
 use crate::store::lossless::Begin;
 use crate::store::queue::{self, Assignment, Queue};
 use crate::store::wait::Deadline;
@@ -73,14 +74,15 @@ pub struct Job<T> {
 
 impl<T> WorkQueue<T> {
     pub(super) fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, SubscribeError> {
-        let queue = loop {
-            match Queue::new(store.slot(key)?, Begin::Oldest) {
-                Ok(queue) => break queue,
-                // Removed in between: as if it had been before.
-                Err(GetError::Removed) => {}
-                Err(_) => return Err(SubscribeError::Damaged),
+        let mut queue = Queue::new(store.slot(key)?, Begin::Oldest);
+        for _ in 0..REMOVALS {
+            if !matches!(queue, Err(GetError::Removed)) {
+                break;
             }
-        };
+            // Removed in between: as if it had been before.
+            queue = Queue::new(store.slot(key)?, Begin::Oldest);
+        }
+        let queue = queue.map_err(|_| SubscribeError::Damaged)?;
         Ok(Self {
             store: store.clone(),
             shared: Arc::clone(shared),

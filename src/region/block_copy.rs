@@ -5,8 +5,8 @@
 //! what a loop over relaxed atomic words could have done. This does: each aligned word is inside one access or, where an access
 //! crosses a line, on one side of the cut, so it is read and written as a whole, in whatever order; words may be copied twice.
 //!
-//! Built with `--cfg portable_copies`, or for other processors, values are copied by words: so the tools that look at accesses
-//! (sanitizers, valgrind) see each of them.
+//! Built with `--cfg portable_copies`, or for other processors, values are copied by words: so sanitizers, which see only what the compiler
+//! wrote, see each access.
 
 #![allow(unsafe_code)]
 

@@ -193,7 +193,9 @@ records! {
         writers_line_end: [AtomicU64; 4],
         /// For publishers that wait for a cell.
         room: Bell,
-        reserved: [AtomicU64; 7],
+        /// The version that stands in for one that was lost, until whoever recovers the store has come to its end.
+        stand_in: AtomicU64,
+        reserved: [AtomicU64; 6],
     }
 
     /// One value of one key; its bytes follow.

@@ -244,7 +244,7 @@ impl Store {
         let (mapped, terms) = (self.mapped(), &self.inner.terms);
         let used = mapped.used_slots();
         let mut cells: CellCounts = (0..used).map(|slot| Ring::new(&mapped.slot(slot), terms).count_cells()).sum();
-        cells.free += (mapped.geometry.slots - used) * mapped.geometry.cells();
+        cells.free += u64::from(mapped.geometry.slots - used) * u64::from(mapped.geometry.cells());
         cells
     }
 

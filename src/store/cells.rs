@@ -21,15 +21,15 @@ use std::ops::Add;
 #[non_exhaustive]
 pub struct CellCounts {
     /// Cells that hold a value that can be read.
-    pub readable: u32,
+    pub readable: u64,
     /// Cells that hold nothing.
-    pub free: u32,
+    pub free: u64,
     /// Cells that a writer is filling, or was when it died or stopped, and those that are lent.
-    pub in_flight: u32,
+    pub in_flight: u64,
     /// Cells that a participant has pinned; they are readable as well.
-    pub pinned: u32,
+    pub pinned: u64,
     /// Cells whose value a lossless subscriber has not received, or a work queue not done with; they are readable as well.
-    pub owed: u32,
+    pub owed: u64,
 }
 
 impl CellCounts {
@@ -47,7 +47,7 @@ impl CellCounts {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn total(&self) -> u32 {
+    pub fn total(&self) -> u64 {
         self.readable + self.free + self.in_flight
     }
 }

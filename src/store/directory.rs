@@ -19,6 +19,9 @@ use crate::os::lock;
 use crate::region::records::{Books, SlotHeader};
 use crate::sync::{AtomicU64, Ordering, fence};
 
+/// How often a key may be removed under the hands of whoever wants to use it: more often is no chance.
+pub(crate) const REMOVALS: usize = 1000;
+
 /// How long whoever creates or removes a key waits for others who do. What they do takes microseconds.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::directory::{self, Full, LONGEST_WAIT};
+use super::directory::{self, Full, LONGEST_WAIT, REMOVALS};
 use super::error::{AppendError, GetError, PatternError, SetError, SlotError, UnsetError};
 use super::geometry::Geometry;
 use super::index::{self, Place};
@@ -124,7 +124,7 @@ impl Store {
         // Before a key is created for what cannot be its value.
         self.inner.check_len(value.len())?;
         let key = Key::new(key)?;
-        loop {
+        for _ in 0..REMOVALS {
             let place = self.find_or_insert(&key, LONGEST_WAIT)?;
             match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value)) {
                 // Somebody removed the key in between, as if before us: it is created anew.
@@ -132,6 +132,7 @@ impl Store {
                 done => return done,
             }
         }
+        Err(SetError::Removed)
     }
 
     /// Puts bytes behind the key's value, as one update, and gives the version. A key without a value is set to them.
@@ -157,12 +158,13 @@ impl Store {
     /// ```
     pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, AppendError> {
         self.inner.check_len(bytes.len())?;
-        loop {
+        for _ in 0..REMOVALS {
             match self.slot(key).map_err(SetError::from)?.append(bytes) {
                 Err(AppendError::Set(SetError::Removed)) => {}
                 done => return done,
             }
         }
+        Err(AppendError::Set(SetError::Removed))
     }
 
     /// The key's newest value, copied; `None` if there is no such key, or nothing was set under it yet. Never blocks.
@@ -282,14 +284,17 @@ impl Store {
     /// Pins the newest value of a key; `None` if there is none.
     pub(crate) fn pin(&self, key: &str) -> Result<Option<Pinned>, GetError> {
         let key = Key::new(key)?;
-        while let Some(place) = index::find(&self.inner.mapped, &key) {
+        for _ in 0..REMOVALS {
+            let Some(place) = index::find(&self.inner.mapped, &key) else {
+                return Ok(None);
+            };
             match Pinned::newest(&self.inner, place) {
                 // Somebody removed the key in between: look for it again.
                 Err(GetError::Removed) => {}
                 pinned => return pinned,
             }
         }
-        Ok(None)
+        Err(GetError::Removed)
     }
 
     /// As [`slot`](Self::slot), and creates nothing.
@@ -503,7 +508,7 @@ impl Store {
         mut read: impl FnMut(Ring<'_>, Place) -> Result<T, ReadError>,
     ) -> Result<Option<T>, GetError> {
         let key = Key::new(key)?;
-        loop {
+        for _ in 0..REMOVALS {
             let Some(place) = index::find(&self.inner.mapped, &key) else {
                 return Ok(None);
             };
@@ -513,6 +518,7 @@ impl Store {
                 done => return Ok(Some(done?)),
             }
         }
+        Err(GetError::Removed)
     }
 }
 

@@ -151,7 +151,8 @@ pub(super) fn bury(table: &[AtomicU64], hash: u64, slot: u32, tombstones: u32) -
     let mut cleared = 0;
     if entry((position + 1) % table.len()) == EMPTY {
         let mut last = position;
-        while entry(last) == TOMBSTONE {
+        // Once around, whatever others write.
+        while cleared < table.len() as u32 && entry(last) == TOMBSTONE {
             table[last].store(EMPTY, Ordering::Relaxed);
             cleared += 1;
             last = before(last);
@@ -173,9 +174,11 @@ pub(super) fn rebuild(store: &impl Indexed, used: u32) {
     }
     for slot in (0..used).rev() {
         let header = store.slot_header(slot);
-        if has_key(header.generation.load(Ordering::Relaxed)) {
-            // What is no key is damage: nobody will ask for it.
-            enter(table, StoredKey::load(&header.key).hash().unwrap_or_default(), slot);
+        // What is no key is damage: nobody will ask for it.
+        if has_key(header.generation.load(Ordering::Relaxed))
+            && let Some(hash) = StoredKey::load(&header.key).hash()
+        {
+            enter(table, hash, slot);
         }
     }
     reached(Step::TableFilled);

@@ -24,6 +24,9 @@ pub(crate) struct Assignment {
     taken: Option<Taken>,
 }
 
+/// As many messages that turn out to be none are no chance: somebody misleads us.
+const ATTEMPTS: u32 = 1 << 14;
+
 impl Queue {
     /// Makes the key a queue, from there on, unless it is one.
     pub(crate) fn new(slot: Slot, begin: Begin) -> Result<Self, GetError> {
@@ -39,7 +42,8 @@ impl Queue {
     pub(crate) fn try_take(&mut self, value: &mut Vec<u8>) -> Result<Option<Assignment>, GetError> {
         let (ring, generation) = (self.slot.ring(), self.slot.generation());
         let mut buried = false;
-        loop {
+        // Each cell may hold one that is no message, and be filled again while we look.
+        for _ in 0..ATTEMPTS {
             match ring.take_message(&mut self.position, generation)? {
                 Work::Taken(taken) => {
                     let assignment = Assignment { slot: self.slot.clone(), taken: Some(taken) };
@@ -56,6 +60,7 @@ impl Queue {
                 Work::Nothing { .. } => return Ok(None),
             }
         }
+        Err(GetError::Damaged)
     }
 
     /// As [`try_take`](Self::try_take), and waits for a message.

@@ -116,6 +116,9 @@ pub(super) fn settle<'a>(mapped: &'a Mapped, location: &Location) -> Result<Sett
         // Release: pairs with the acquire above; who sees that the store is sound finds it so.
         books.home.store(home, Ordering::Release);
         reached(Step::HomeWritten);
+        for slot in 0..mapped.used_slots() {
+            mapped.slot(slot).header.stand_in.store(0, Ordering::Relaxed);
+        }
     }
     Ok(settled)
 }

@@ -3,9 +3,11 @@
 #![allow(unreachable_pub, reason = "a module of a test binary")]
 
 use std::cell::Cell;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use splinter_bus::kill_points::{self, Ending, Step};
 use splinter_bus::store::{Store, StoreOptions};
 use splinter_bus::{Bus, Message, Start, SubscribeOptions};
@@ -130,7 +132,7 @@ impl<'a> Act<'a> {
     /// Has another process die in this role.
     fn have_die(&self, role: &str) {
         let status = Actor::spawn(role, &[self.location]).0.wait().expect("our own child");
-        assert!(!status.success(), "{role} was to be killed");
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{role} was to be killed: {status}");
     }
 }
 

@@ -95,7 +95,11 @@ impl<'a> Values<'a> {
     fn get_version(&mut self, key: usize, random: &mut Random, record: &mut Recorder) -> Result<(), Defect> {
         let key = &mut self.keys[key];
         let version = key.some_version(random)?;
-        match record.tallies.time(Kind::GetVersion, || key.slot.get_version_into(version, &mut self.buffer)) {
+        match record.tallies.time_if(
+            Kind::GetVersion,
+            |found| *found == Version::Copied,
+            || key.slot.get_version_into(version, &mut self.buffer),
+        ) {
             Ok(Version::Copied) => key.read(version, &self.buffer).map(drop),
             Ok(Version::Gone) => {
                 record.tallies.lagged(Kind::GetVersion, 1);
@@ -127,7 +131,7 @@ impl<'a> Values<'a> {
         self.make_room(random)?;
         let state = &mut self.keys[key];
         let version = state.some_version(random)?;
-        match record.tallies.time(Kind::PinVersion, || state.slot.pin_version(version)) {
+        match record.tallies.time_if(Kind::PinVersion, Option::is_some, || state.slot.pin_version(version)) {
             Ok(Some(pinned)) if pinned.version() == version => self.hold(key, pinned),
             Ok(Some(pinned)) => {
                 let what = format!("asked for, and version {} was pinned", pinned.version());

@@ -256,6 +256,7 @@ impl<'a> Ring<'a> {
             }
         }
         reached(Step::HeadEmptied);
+        self.forget_deliveries();
         // SeqCst: the generation was changed before we look at the marks; see `discard_if_obsolete`.
         fence(Ordering::SeqCst);
         self.reap_holders(reaper);
@@ -367,7 +368,7 @@ pub(super) fn empty(cell: CellView<'_>, scrub: Scrub) {
 /// Whether any participant reads the cell in place.
 #[inline]
 fn pinned(cell: &CellHeader) -> bool {
-    // SeqCst: see `try_claim`.
+    // SeqCst: see `take`.
     cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)
 }
 

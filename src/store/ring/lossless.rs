@@ -213,6 +213,18 @@ impl<'a> Ring<'a> {
         self.room().ring();
     }
 
+    /// Zeroes what was said of the deliveries of a key that is gone. It would mean nothing for the next one, but words have room for a few
+    /// bits of the generation only, and sooner or later some key would have the same ones.
+    pub(super) fn forget_deliveries(self) {
+        let header = self.slot.header;
+        // Release: whoever writes there after us sees that the generation was changed. Acquire: we come after whoever wrote there before.
+        header.queue.swap(0, Ordering::AcqRel);
+        // Their owners change them from what they know them to be, and find them changed.
+        for cursor in self.slot.cursors {
+            cursor.swap(Cursor::FREE, Ordering::AcqRel);
+        }
+    }
+
     /// Takes the cursors of a participant that is dead away; whether there were any.
     pub(super) fn reap_cursors(self, dead: u32) -> bool {
         let mut freed = false;

@@ -51,6 +51,13 @@ use crate::sync::Ordering;
 /// The bit of the store's switches that keeps old bytes out of cells.
 pub(crate) const AUTO_VACUUM: u32 = 1;
 
+/// How often to try again what fails only by chance, if an attempt may touch so many bytes: until it is no chance any more, but somebody who
+/// misleads us, and no longer than a second or so.
+#[inline]
+fn attempts(bytes: usize) -> u32 {
+    ((1_usize << 30) / bytes.max(1)).clamp(64, 1 << 20) as u32
+}
+
 /// What a participant goes by in every slot of a store.
 pub(crate) struct Terms {
     pub(crate) me: u32,
@@ -112,7 +119,7 @@ impl<'a> Ring<'a> {
     /// The slot's present generation; odd while it has a key.
     #[inline]
     pub(crate) fn generation(self) -> u64 {
-        // Acquire: pairs with the release in `directory::Locked::insert`; whoever sees the generation sees the key and `born`.
+        // Acquire: pairs with the release in `index::give`; whoever sees the generation sees the key and `born`.
         self.slot.header.generation.load(Ordering::Acquire)
     }
 
@@ -136,11 +143,11 @@ impl<'a> Ring<'a> {
                 Seq::Whole { version: 0 } => counts.free += 1,
                 Seq::Whole { version } => {
                     counts.readable += 1;
-                    counts.owed += u32::from(self.is_owed(cell.header, version));
+                    counts.owed += u64::from(self.is_owed(cell.header, version));
                 }
                 Seq::Claiming { .. } | Seq::Private { .. } => counts.in_flight += 1,
             }
-            counts.pinned += u32::from(cell.header.pins.iter().any(|pins| pins.load(Ordering::Relaxed) != 0));
+            counts.pinned += u64::from(cell.header.pins.iter().any(|pins| pins.load(Ordering::Relaxed) != 0));
         }
         counts
     }

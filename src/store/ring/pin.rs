@@ -1,7 +1,7 @@
 //! Keeping a value from being overwritten for as long as somebody reads it.
 
 use super::read::{self, ReadError};
-use super::{Ring, Seq};
+use super::{Ring, Seq, attempts};
 use crate::kill_points::{Step, reached};
 use crate::region::view::CellView;
 use crate::region::words;
@@ -29,8 +29,8 @@ pub(crate) enum Exactly {
 /// A writer that has chosen a cell looks at its pins at once, and lets go of it. As often as this in a row, it stands still.
 const CLAIM: u32 = if cfg!(loom) { 2 } else { 16 };
 
-/// Like a reader's, a pinner's attempts fail only when a whole ring of publishes overtook it.
-const ATTEMPTS: u32 = 1 << 20;
+/// What an attempt may take, in bytes that could be touched instead: taking a pin off may have to wake somebody.
+const ATTEMPT: usize = 16 << 10;
 
 impl<'a> Ring<'a> {
     /// Pins the newest value; `None` when there is none.
@@ -38,7 +38,7 @@ impl<'a> Ring<'a> {
     /// The participant's bit must not be set on the cell that is pinned: `held` says on which cells it is, and one of
     /// those is pinned once more by doing nothing.
     pub(crate) fn pin_newest(self, generation: u64, held: impl Fn(u32) -> bool) -> Result<Option<Pin>, ReadError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..attempts(ATTEMPT) {
             let head = self.head();
             let Some(index) = head.cell() else {
                 return if self.generation() == generation { Ok(None) } else { Err(ReadError::Removed) };
@@ -46,7 +46,7 @@ impl<'a> Ring<'a> {
             let cell = self.cell(index)?;
             let held = held(index);
             if !held {
-                // SeqCst, then a SeqCst read of `seq`: pairs with `try_claim`.
+                // SeqCst, then a SeqCst read of `seq`: pairs with `take`.
                 self.bits(cell).fetch_or(self.bit(), Ordering::SeqCst);
                 reached(Step::PinSet);
                 total_order();
@@ -121,7 +121,7 @@ impl<'a> Ring<'a> {
     /// Clears the participant's bit, and empties the cell if its value became nobody's meanwhile.
     pub(crate) fn unpin(self, index: u32) {
         let cell = self.slot.cells.get(index);
-        // SeqCst: pairs with the look at the pins in `try_claim`, the next writer comes after our last read; and with those
+        // SeqCst: pairs with the look at the pins in `take`, the next writer comes after our last read; and with those
         // who make values obsolete, see `discard_if_obsolete`.
         self.bits(cell).fetch_and(!self.bit(), Ordering::SeqCst);
         reached(Step::PinTakenOff);

@@ -4,8 +4,9 @@
 //! that is not done is never overwritten.
 
 use super::lossless::{Begin, taker};
-use super::{ReadError, Ring, Seq, read};
+use super::{ReadError, Ring, Seq, attempts, read};
 use crate::kill_points::{Step, reached};
+use crate::region::records::CACHE_LINE;
 use crate::region::view::CellView;
 use crate::store::delivery::{Progress, Queue, Taker};
 use crate::sync::{Ordering, total_order};
@@ -47,9 +48,6 @@ impl Position {
 /// How many messages that others have taken a worker passes by before it looks at all there are.
 const STRIDES: u64 = 8;
 
-/// Somebody else gets a message each time that this one does not. As often as this in a row, it is not being overtaken but misled.
-const ATTEMPTS: u32 = 1 << 20;
-
 impl<'a> Ring<'a> {
     /// Makes the key a work queue, from this version on, unless it is one.
     pub(crate) fn declare_queue(self, begin: Begin, generation: u64) -> Result<(), ReadError> {
@@ -67,7 +65,8 @@ impl<'a> Ring<'a> {
             }
             total_order();
             if self.generation() != generation {
-                // The next key's generation makes the word meaningless.
+                // The word speaks of no key that there is, but only as long as none has the same few bits of a generation.
+                let _ = queue.compare_exchange(word, 0, Ordering::SeqCst, Ordering::Relaxed);
                 return Err(ReadError::Removed);
             }
         }
@@ -109,7 +108,7 @@ impl<'a> Ring<'a> {
     }
 
     fn take_oldest(self, position: &mut Position, first: u64, generation: u64) -> Result<Work, ReadError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..attempts(self.slot.cells.count() as usize * CACHE_LINE) {
             let mut others_at_work = false;
             self.stamp(self.head());
             let oldest = self

@@ -3,7 +3,7 @@
 //! Readers store nothing into the slot, so any number of them scale with the cores. (The one exception: who meets a
 //! published cell that its writer has not marked whole yet does that for it.)
 
-use super::{Head, Ring, Seq};
+use super::{Head, Ring, Seq, attempts};
 use crate::region::view::CellView;
 use crate::region::words::{self, WORD};
 use crate::store::word::LOST;
@@ -31,10 +31,6 @@ pub(crate) enum Exact {
     Gone,
 }
 
-/// A reader tries again only when `spare + history - 1` publishes overtook a single copy. As often as this in a row, it is
-/// not being overtaken but misled.
-const ATTEMPTS: u32 = 1 << 20;
-
 impl<'a> Ring<'a> {
     /// Copies the newest value into `out`, replacing what it held, and gives the version; `None` when there is none.
     #[inline]
@@ -56,7 +52,7 @@ impl<'a> Ring<'a> {
 
     #[cold]
     fn copy_newest_again(self, generation: u64, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..self.reads() {
             let head = self.head();
             let newest = match head.cell() {
                 None => Some(None),
@@ -73,7 +69,7 @@ impl<'a> Ring<'a> {
     /// Copies this one version into `out`, replacing what it held. Versions up to `born` belong to other keys: gone.
     #[inline]
     pub(crate) fn copy_version(self, version: u64, generation: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..self.reads() {
             let head = self.head();
             let outcome = if head.version() < version {
                 Exact::NotYet
@@ -107,7 +103,7 @@ impl<'a> Ring<'a> {
 
     /// The newest version and the length of its value in bytes; no length when there is no value.
     pub(crate) fn newest_len(self, generation: u64) -> Result<(u64, Option<usize>), ReadError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..self.reads() {
             let head = self.head();
             let Some(index) = head.cell() else {
                 self.check_generation(generation)?;
@@ -124,6 +120,11 @@ impl<'a> Ring<'a> {
             self.settle(head, cell)?;
         }
         Err(ReadError::Corrupt)
+    }
+
+    /// How often a value is read in vain.
+    fn reads(self) -> u32 {
+        attempts(self.slot.cells.get(0).words.len() * WORD)
     }
 
     /// Copies the value that `head` names; `false` when it was overwritten meanwhile.
@@ -223,7 +224,7 @@ pub(super) fn len(cell: CellView<'_>) -> usize {
 fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
     set_len(out, len(cell));
     words::load(cell.words, out);
-    // Acquire: pairs with the release fence in `try_claim`; if any word above was a later writer's, `seq` below is too.
+    // Acquire: pairs with the release fence in `take`; if any word above was a later writer's, `seq` below is too.
     fence(Ordering::Acquire);
     Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version)
 }

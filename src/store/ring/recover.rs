@@ -35,10 +35,16 @@ impl<'a> Ring<'a> {
             .collect();
         let newest = whole.iter().copied().max();
         let next = self.highest_version() + 1;
+        let stand_in = &self.slot.header.stand_in;
         let (found, head) = match newest {
-            Some((version, index)) if version >= head.version() => (Found::Sound, Head::of(index, version)),
+            Some((version, index)) if version >= head.version() => {
+                // Of one that somebody put there who did not live to tell of it, we do.
+                let found = if version == stand_in.load(Ordering::Relaxed) { Found::Older } else { Found::Sound };
+                (found, Head::of(index, version))
+            }
             // It is told from what was lost by a version of its own: whoever has seen that one sees a newer one.
             Some((_, index)) if head.cell().is_some() => {
+                stand_in.store(next, Ordering::Relaxed);
                 let copy = self.copy_as(next, index, &whole);
                 whole.retain(|&(_, at)| at != copy);
                 whole.push((next, copy));

@@ -4,8 +4,8 @@ use loom::thread;
 
 use super::{Alive, CommitError, Exact, GENERATION, Ordering, Ring, Slot, model, publish, value, whole};
 use crate::region::view::CellView;
-use crate::store::ring::ReadError;
 use crate::store::ring::read::readable;
+use crate::store::ring::{Begin, Exactly, ReadError};
 use crate::store::word::Seq;
 
 /// What the directory does to remove the key.
@@ -146,5 +146,58 @@ fn a_purge_leaves_the_newest_value_and_nothing_of_older_ones() {
             cell.words.iter().any(|word| word.load(Ordering::Relaxed) == u64::from_ne_bytes([1; 8]))
         };
         assert!(!slot.ring(0).cells().any(|(_, cell)| ones(cell)), "purged, and still there");
+    });
+}
+
+#[test]
+fn what_is_left_of_a_removed_key_is_no_value_of_the_next_one() {
+    model(|| {
+        let slot = Slot::new(1, 3);
+        let ring = slot.ring(0);
+        publish(ring, 1).unwrap();
+        let pin = ring.pin_newest(GENERATION, |_| false).unwrap().unwrap();
+        remove_key(slot.ring(1));
+        let header = slot.slot.view().header;
+        header.born.store(ring.head().version(), Ordering::Relaxed);
+        header.generation.store(GENERATION + 2, Ordering::Release);
+        ring.publish(&value(2), GENERATION + 2, &Alive).unwrap();
+        let mut bytes = Vec::new();
+        assert_eq!(slot.ring(1).copy_version(pin.version, GENERATION + 2, &mut bytes), Ok(Exact::Gone));
+        let again = slot.ring(1).pin_version(pin.version, GENERATION + 2, |_| false);
+        assert_eq!(again, Ok(Exactly::Gone));
+    });
+}
+
+#[test]
+fn what_was_pinned_during_a_purge_is_emptied_by_one_of_the_two() {
+    model(|| {
+        let slot = Slot::new(2, 3);
+        publish(slot.ring(1), 1).unwrap();
+        let pin = slot.ring(2).pin_newest(GENERATION, |_| false).unwrap().unwrap();
+        publish(slot.ring(1), 2).unwrap();
+        let reader = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).unpin(pin.cell))
+        };
+        slot.ring(0).purge(&Alive);
+        reader.join().unwrap();
+        assert_eq!(
+            slot.ring(0).cells().filter_map(|(_, cell)| readable(cell)).filter(|&version| version > 0).count(),
+            1
+        );
+    });
+}
+
+#[test]
+fn a_queue_that_is_declared_while_its_key_is_removed_is_forgotten() {
+    model(|| {
+        let slot = Slot::new(1, 3);
+        let worker = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(1).declare_queue(Begin::Oldest, GENERATION))
+        };
+        remove_key(slot.ring(0));
+        let _ = worker.join().unwrap();
+        assert_eq!(slot.slot.view().header.queue.load(Ordering::Relaxed), 0);
     });
 }
