@@ -191,11 +191,15 @@ impl<'a> Run<'a> {
         }
         assert_eq!(store.purge().unwrap(), 0);
         let cells = store.cells();
-        assert_eq!((cells.total(), cells.pinned, cells.in_flight, cells.owed), (SLOTS * CELLS, 0, 0, 0), "{cells:?}");
+        assert_eq!(
+            (cells.total(), cells.pinned, cells.in_flight, cells.owed),
+            (u64::from(SLOTS * CELLS), 0, 0, 0),
+            "{cells:?}"
+        );
         for key in &keys {
             assert!(store.unset(key).unwrap());
         }
-        assert_eq!((store.keys().len(), store.cells().free), (0, SLOTS * CELLS));
+        assert_eq!((store.keys().len(), store.cells().free), (0, u64::from(SLOTS * CELLS)));
         let store = self.store();
         assert_eq!(store.participants().unwrap().len(), 2, "a place has leaked");
         let directory = Path::new(&self.location).parent().filter(|_| self.location.contains('/'));
