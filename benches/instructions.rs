@@ -48,8 +48,11 @@ impl Scene {
     }
 }
 
-/// The operations, each in a function that valgrind finds by its name.
-const OPERATIONS: [(&str, fn(&mut Scene)); 8] = [
+/// What is counted.
+type Operation = fn(&mut Scene);
+
+/// All of them, each in a function that valgrind finds by its name.
+const OPERATIONS: [(&str, Operation); 8] = [
     ("nothing", counted_nothing),
     ("set", counted_set),
     ("get", counted_get),
