@@ -121,7 +121,12 @@ fn worker(task: &Task) -> Result<()> {
 
 fn partner(task: &Task) -> Result<()> {
     end_with_parent()?;
-    task.setup.accept(task.workload.job(task.size).size, PartnerOf(task))
+    let played = task.setup.accept(task.workload.job(task.size).size, PartnerOf(task));
+    played.inspect_err(|error| {
+        if error.is::<Blank>() {
+            println!("{}{error}", Blank::LINE);
+        }
+    })
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::payload::{self, Payload};
-use crate::peer::{Channel, Job, Peer, Receiver, Sender};
+use crate::peer::{Blank, Channel, Job, Peer, Receiver, Sender};
 use crate::system::{Setup, Visitor};
 use crate::typed;
 use crate::workload::{Budget, Workload};
@@ -153,6 +153,10 @@ impl Partner {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         ensure!(!line.is_empty(), "the partner ended with an error");
+        if let Some(reason) = line.trim_end().strip_prefix(Blank::LINE) {
+            // Once in the life of this process.
+            return Err(Blank(reason.to_owned().leak()).into());
+        }
         Ok(line.trim_end().to_owned())
     }
 

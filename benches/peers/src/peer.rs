@@ -93,6 +93,11 @@ pub(crate) fn copy(message: &[u8], into: &mut Vec<u8>) {
 #[derive(Debug)]
 pub(crate) struct Blank(pub(crate) &'static str);
 
+impl Blank {
+    /// How a partner says it, in the line in which it would say that it is ready.
+    pub(crate) const LINE: &'static str = "blank: ";
+}
+
 impl fmt::Display for Blank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)

@@ -1,9 +1,12 @@
 //! crossbar: topics with rings of blocks, or the one block that "pinned" mode uses again and again, which is its fastest; of typed values,
 //! and losslessly, a `PodBus`.
 //!
-//! Pinned mode refuses to publish while somebody reads, so it is measured only where nobody does, in one thread.
+//! Pinned mode refuses to publish while somebody reads, so its sender tries again.
+
+use std::hint;
 
 use anyhow::{Context, Result};
+use crossbar::error::Error;
 use crossbar::{BusSubscriber, Config, PodBus, Publisher, Stream, Subscriber, Topic, WaitStrategy};
 
 use crate::peer::{self, Blank, Channel, Job, Kind, Peer};
@@ -14,14 +17,18 @@ pub(crate) struct Crossbar<const PINNED: bool>;
 /// The messages that a lossless bus has room for.
 const BACKLOG: usize = 64;
 
+/// Of values of some size.
+type Publish = Box<dyn FnMut(&[u8])>;
+type Receive = Box<dyn FnMut(&mut Vec<u8>) -> bool>;
+
 pub(crate) enum Sender<const PINNED: bool> {
     Topics(Box<Publisher>, Vec<Topic>),
-    Lossless(Box<dyn FnMut(&[u8])>),
+    Lossless(Publish),
 }
 
 pub(crate) enum Receiver<const PINNED: bool> {
     Topics { streams: Vec<Stream>, _region: Subscriber },
-    Lossless { sources: Vec<Box<dyn FnMut(&mut Vec<u8>) -> bool>>, turn: usize },
+    Lossless { sources: Vec<Receive>, turn: usize },
 }
 
 fn region(session: &str, channel: Channel) -> String {
@@ -40,7 +47,7 @@ fn config(job: Job) -> Config {
     }
 }
 
-fn lossless_sender<const WORDS: usize>(name: &str) -> Result<Box<dyn FnMut(&[u8])>> {
+fn lossless_sender<const WORDS: usize>(name: &str) -> Result<Publish> {
     let mut bus = PodBus::<[u64; WORDS]>::create_bounded(name, BACKLOG, 1)?;
     Ok(Box::new(move |message| {
         let mut words = [0; WORDS];
@@ -51,7 +58,7 @@ fn lossless_sender<const WORDS: usize>(name: &str) -> Result<Box<dyn FnMut(&[u8]
     }))
 }
 
-fn lossless_receiver<const WORDS: usize>(name: &str) -> Result<Box<dyn FnMut(&mut Vec<u8>) -> bool>> {
+fn lossless_receiver<const WORDS: usize>(name: &str) -> Result<Receive> {
     let mut bus = BusSubscriber::<[u64; WORDS]>::connect(name)?;
     Ok(Box::new(move |into| {
         let Some(words) = bus.try_recv() else { return false };
@@ -71,11 +78,10 @@ impl<const PINNED: bool> Peer for Crossbar<PINNED> {
     type Receiver = Receiver<PINNED>;
 
     fn host(_: &str, job: Job) -> Result<()> {
-        match job.kind {
-            Kind::Newest => Ok(()),
-            _ if PINNED => Err(Blank("refuses to publish while somebody reads").into()),
-            _ => Ok(()),
+        if PINNED && job.kind != Kind::Newest {
+            return Err(Blank("in pinned mode, has no next message, but only the newest").into());
         }
+        Ok(())
     }
 
     fn sender(session: &str, channel: Channel, job: Job) -> Result<Sender<PINNED>> {
@@ -120,7 +126,13 @@ impl<const PINNED: bool> peer::Sender for Sender<PINNED> {
     fn send(&mut self, key: usize, message: &[u8]) -> Result<()> {
         match self {
             Self::Topics(publisher, topics) if PINNED => {
-                let mut loan = publisher.loan_pinned(&topics[key])?;
+                let mut loan = loop {
+                    match publisher.loan_pinned(&topics[key]) {
+                        // Somebody reads: later.
+                        Err(Error::PinnedReadersActive { .. }) => hint::spin_loop(),
+                        loan => break loan?,
+                    }
+                };
                 loan.set_data(message)?;
                 loan.publish();
             }

@@ -151,12 +151,12 @@ impl Ends {
             c::splinter_get(self.keys[key].as_ptr(), into.as_mut_ptr().cast::<c_void>(), into.len() as _, &raw mut len)
         };
         if got == 0 {
-            into.truncate(len as usize);
+            into.truncate(len);
             return Ok(true);
         }
         let error = Error::last_os_error();
         if error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error()) {
-            into.resize(len as usize, 0);
+            into.resize(len, 0);
             return self.get(key, into);
         }
         // Somebody was writing: try again.
@@ -186,7 +186,8 @@ impl peer::Receiver for Ends {
     fn receive(&mut self, key: usize, into: &mut Vec<u8>) -> Result<bool> {
         let Some(seen) = self.seen else { return self.get(key, into) };
         let now = self.epoch();
-        if now == seen || !now.is_multiple_of(2) || !self.get(key, into)? {
+        // 0 is what it says while the sender writes the key's name, which it does each time.
+        if now == seen || now == 0 || !now.is_multiple_of(2) || !self.get(key, into)? {
             return Ok(false);
         }
         self.seen = Some(now);
