@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use hdrhistogram::Histogram;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -455,7 +455,7 @@ fn mpsc<P: Peer>(task: &Task) -> Result<Vec<Figure>> {
 fn mpsc_partner<P: Peer>(task: &Task) -> Result<()> {
     let job = task.job();
     let channel = [Channel::There, Channel::Back][task.number];
-    let mut sender = P::sender(&task.session, channel, job).context("sender")?;
+    let mut sender = P::sender(&task.session, channel, job)?;
     let mut payload = Payload::new(job.size);
     let over = ready()?;
     for number in 1.. {
