@@ -3,6 +3,7 @@
 //! Everything here is a thin, safe wrapper; what the calls are used for is told where they are used.
 
 pub(crate) mod clock;
+pub(crate) mod fence;
 pub(crate) mod file;
 pub(crate) mod futex;
 pub(crate) mod lock;

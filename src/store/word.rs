@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Versions and tickets have 48 bits: at ten million publishes a second, 325 days for one key.
+/// Versions have 48 bits: at ten million publishes a second, 325 days for one key.
 pub(crate) const NUMBER_BITS: u32 = 48;
 /// The largest version.
 pub(crate) const MAX_VERSION: u64 = (1 << NUMBER_BITS) - 1;
@@ -14,6 +14,9 @@ pub(crate) const LARGEST_PLAUSIBLE: u64 = MAX_VERSION / 2;
 
 /// Stands for the cell in the `head` of a key whose value was lost. No ring has as many cells.
 pub(crate) const LOST: u32 = 0xfffe;
+
+/// Told from versions by this bit, so that a ticket for a free cell is none for one that held a value.
+pub(crate) const FRESH: u64 = 1 << NUMBER_BITS;
 
 const PARTICIPANT_BITS: u32 = 8;
 const TAG_SHIFT: u32 = NUMBER_BITS + PARTICIPANT_BITS;
@@ -73,8 +76,11 @@ pub(crate) enum Seq {
     Whole { version: u64 },
     /// Chosen by this participant to be overwritten, not yet touched: still readable as this version.
     Claiming { version: u64, participant: u32 },
-    /// Being written by this participant. The ticket makes every such word unique.
+    /// Being written by this participant. The ticket makes every such word unique in its cell: it is the version that the cell held, which it
+    /// never holds again, or, if that was none, [`FRESH`] and a number that the slot gives out once.
     Private { ticket: u64, participant: u32 },
+    /// Holds this version, all of it, as somebody else has found; this participant, who wrote it, has still to let go.
+    Held { version: u64, participant: u32 },
 }
 
 impl Seq {
@@ -86,7 +92,8 @@ impl Seq {
         match self {
             Self::Whole { version } => version,
             Self::Claiming { version, participant } => marked(1, participant, version),
-            Self::Private { ticket, participant } => marked(2, participant, ticket),
+            Self::Private { ticket, participant } => marked(2 + (ticket & FRESH) / FRESH, participant, ticket),
+            Self::Held { version, participant } => marked(4, participant, version),
         }
     }
 
@@ -98,7 +105,8 @@ impl Seq {
         match bits >> TAG_SHIFT {
             0 if participant == 0 => Self::Whole { version: number },
             1 => Self::Claiming { version: number, participant },
-            2 => Self::Private { ticket: number, participant },
+            tag @ (2 | 3) => Self::Private { ticket: (tag - 2) * FRESH | number, participant },
+            4 => Self::Held { version: number, participant },
             _ => Self::Whole { version: 0 },
         }
     }
@@ -114,9 +122,17 @@ impl Seq {
     #[inline]
     pub(crate) fn readable(self) -> Option<u64> {
         match self {
-            Self::Whole { version } | Self::Claiming { version, .. } if version > 0 => Some(version),
+            Self::Whole { version } | Self::Claiming { version, .. } | Self::Held { version, .. } if version > 0 => {
+                Some(version)
+            }
             _ => None,
         }
+    }
+
+    /// The version that the cell holds, if any, and that nobody is about to overwrite.
+    #[inline]
+    pub(crate) fn steady(self) -> Option<u64> {
+        if let Self::Claiming { .. } = self { None } else { self.readable() }
     }
 
     /// Whose mark keeps others from claiming the cell, if anybody's.
@@ -124,7 +140,9 @@ impl Seq {
     pub(crate) fn owner(self) -> Option<u32> {
         match self {
             Self::Whole { .. } => None,
-            Self::Claiming { participant, .. } | Self::Private { participant, .. } => Some(participant),
+            Self::Claiming { participant, .. }
+            | Self::Private { participant, .. }
+            | Self::Held { participant, .. } => Some(participant),
         }
     }
 }
@@ -149,6 +167,8 @@ mod tests {
             Seq::Whole { version: MAX_VERSION },
             Seq::Claiming { version: 7, participant: 127 },
             Seq::Private { ticket: MAX_VERSION, participant: 0 },
+            Seq::Private { ticket: FRESH | 7, participant: 127 },
+            Seq::Held { version: 7, participant: 127 },
         ] {
             assert_eq!(Seq::from_bits(seq.bits()), seq);
         }

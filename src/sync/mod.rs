@@ -21,6 +21,29 @@ pub(crate) fn total_order() {
     fence(Ordering::SeqCst);
 }
 
+/// The half of a fence that is done often; the other half is `os::fence::heavy`.
+///
+/// Who stores, does this, then loads, and who stores, does the heavy half, then loads: one of the two sees the other's store. Here nothing but the
+/// compiler is kept from changing the order; the heavy half has every processor do the rest.
+#[inline(always)]
+pub(crate) fn light_fence() {
+    #[cfg(not(loom))]
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
+}
+
+/// Stores, with release, into a word that others may change by compare-and-swap meanwhile.
+///
+/// loom has no order for such a store and a change that was carried out before it, and may forget the store; so there it is a swap.
+#[inline(always)]
+pub(crate) fn store_last(word: &AtomicU64, value: u64) {
+    #[cfg(not(loom))]
+    word.store(value, Ordering::Release);
+    #[cfg(loom)]
+    word.swap(value, Ordering::Release);
+}
+
 /// Lets others run between two looks at something that they must change first.
 pub(crate) fn yield_now() {
     #[cfg(not(loom))]

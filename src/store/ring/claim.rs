@@ -7,15 +7,13 @@ use crate::region::records::CellHeader;
 use crate::region::view::CellView;
 use crate::region::words;
 use crate::store::cells::CellCounts;
-use crate::store::word::MAX_VERSION;
+use crate::store::word::{FRESH, MAX_VERSION};
 use crate::sync::{AtomicU64, Ordering, fence, total_order, yield_now};
 
 /// A cell that nobody else reads or writes until it is committed or released.
 #[must_use = "a claimed cell is lost to the slot until it is committed or released"]
 pub(crate) struct Claim {
     pub(super) cell: u32,
-    /// The word under which we hold it; no other claim ever has the same.
-    pub(super) mark: u64,
     /// The checksum of the bytes that were filled in, where cells carry one.
     pub(super) sum: u32,
 }
@@ -71,24 +69,41 @@ const PATIENCE: u32 = if cfg!(loom) { 2 } else { 512 };
 /// From this round on it sleeps between looks, so that a writer on this core gets its turn.
 const FIRST_SLEEP: u32 = 64;
 
+/// How often writers that have published are let run until they let go of their cells, which takes nanoseconds, before that is left to them.
+const LETTING_GO: u32 = if cfg!(loom) { 0 } else { 64 };
+
 impl<'a> Ring<'a> {
     /// Takes a cell: one that is not needed if there is one; else one that the dead left behind; else the oldest value.
     #[inline]
     pub(crate) fn claim(self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
         // The cell that is next in turn is nearly always free to take.
-        let (index, ticket) = self.next_ticket();
-        self.try_claim(index, ticket, Keep::History).map_or_else(|| self.claim_another(reaper), Ok)
+        let next = self.next_in_turn();
+        self.try_claim(next, Keep::History).map_or_else(|| self.claim_another(next, reaper), Ok)
     }
 
     #[cold]
-    fn claim_another(self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
+    fn claim_another(self, refused: u32, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
+        let mut index = refused;
+        // Twice around: others move on meanwhile.
         for _ in 0..2 * self.slot.cells.count() {
-            let (index, ticket) = self.next_ticket();
-            if let Some(claim) = self.try_claim(index, ticket, Keep::History) {
+            index = self.after(index);
+            if let Some(claim) = self.try_claim(index, Keep::History) {
                 return Ok(claim);
             }
         }
         self.claim_under_pressure(reaper)
+    }
+
+    /// The cell behind that of the newest value: a writer that is alone goes round the ring, and overwrites the oldest value first.
+    #[inline]
+    pub(super) fn next_in_turn(self) -> u32 {
+        self.head().cell().map_or(0, |newest| self.after(newest))
+    }
+
+    #[inline]
+    fn after(self, index: u32) -> u32 {
+        let next = index.wrapping_add(1);
+        if next < self.slot.cells.count() { next } else { 0 }
     }
 
     #[cold]
@@ -98,14 +113,13 @@ impl<'a> Ring<'a> {
             if round == 0 || round >= FIRST_SLEEP {
                 self.reap_holders(reaper);
             }
-            let (_, ticket) = self.next_ticket();
             for (index, _) in self.cells() {
-                if let Some(claim) = self.try_claim(index, ticket, Keep::History) {
+                if let Some(claim) = self.try_claim(index, Keep::History) {
                     return Ok(claim);
                 }
             }
             if let Some(index) = self.oldest_unwanted()
-                && let Some(claim) = self.try_claim(index, ticket, Keep::Owed)
+                && let Some(claim) = self.try_claim(index, Keep::Owed)
             {
                 return Ok(claim);
             }
@@ -126,19 +140,17 @@ impl<'a> Ring<'a> {
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) {
                 Seq::Whole { version } => found.readers |= pinned(cell.header) || self.is_owed(cell.header, version),
-                Seq::Claiming { .. } | Seq::Private { .. } => found.writers = true,
+                Seq::Claiming { .. } | Seq::Private { .. } | Seq::Held { .. } => found.writers = true,
             }
         }
         found
     }
 
-    /// The next number of this slot, which makes a mark unique, and the cell it leads to.
-    #[inline]
-    pub(super) fn next_ticket(self) -> (u32, u64) {
+    /// A number of this slot that no mark on a cell ever had.
+    #[cold]
+    pub(super) fn fresh_ticket(self) -> u64 {
         // Relaxed: a ticket only has to be taken once.
-        let ticket = self.slot.header.tickets.fetch_add(1, Ordering::Relaxed) & MAX_VERSION;
-        // The low half is enough to go round the ring, and divides faster.
-        (ticket as u32 % self.slot.cells.count(), ticket)
+        FRESH | self.slot.header.tickets.fetch_add(1, Ordering::Relaxed) & MAX_VERSION
     }
 
     /// The oldest value that a writer in need may overwrite: not the newest, not pinned, and nobody is still to receive it.
@@ -154,8 +166,8 @@ impl<'a> Ring<'a> {
     }
 
     #[inline]
-    fn try_claim(self, index: u32, ticket: u64, keep: Keep) -> Option<Claim> {
-        match self.take(index, ticket, keep) {
+    fn try_claim(self, index: u32, keep: Keep) -> Option<Claim> {
+        match self.take(index, keep) {
             Ok(claim) => Some(claim),
             Err(Refused::AtFirstSight) => None,
             Err(Refused::Afterwards) => {
@@ -167,7 +179,7 @@ impl<'a> Ring<'a> {
     }
 
     #[inline]
-    fn take(self, index: u32, ticket: u64, keep: Keep) -> Result<Claim, Refused> {
+    fn take(self, index: u32, keep: Keep) -> Result<Claim, Refused> {
         let cell = self.slot.cells.get(index).header;
         // Acquire, so that `head` is read after it: a cell that is whole by now was published before, and a `head` read
         // later cannot be older than that.
@@ -194,6 +206,8 @@ impl<'a> Ring<'a> {
             reached(Step::ClaimWithdrawn);
             return Err(Refused::Afterwards);
         }
+        // The version is that of this cell only once.
+        let ticket = if version > 0 { version } else { self.fresh_ticket() };
         let mark = Seq::Private { ticket, participant: self.terms.me }.bits();
         // Release: pairs with the acquire in `stamp`; who sees this mark and then finds `head` at this cell sees the move of
         // `head` that came after the mark, not one before.
@@ -202,7 +216,7 @@ impl<'a> Ring<'a> {
         // the mark when it looks at `seq` again.
         fence(Ordering::Release);
         reached(Step::CellPrivate);
-        Ok(Claim { cell: index, mark, sum: 0 })
+        Ok(Claim { cell: index, sum: 0 })
     }
 
     /// Whether writers must leave this cell alone.
@@ -260,6 +274,7 @@ impl<'a> Ring<'a> {
         // SeqCst: the generation was changed before we look at the marks; see `discard_if_obsolete`.
         fence(Ordering::SeqCst);
         self.reap_holders(reaper);
+        self.let_writers_go(MAX_VERSION);
         for (index, _) in self.cells() {
             self.discard(index, Keep::After(MAX_VERSION), self.terms.scrub());
         }
@@ -296,6 +311,7 @@ impl<'a> Ring<'a> {
         reached(Step::BornRaised);
         fence(Ordering::SeqCst);
         self.reap_holders(reaper);
+        self.let_writers_go(last);
         let mut busy = 0;
         for (index, cell) in self.cells() {
             // Published since we looked.
@@ -305,6 +321,23 @@ impl<'a> Ring<'a> {
             }
         }
         busy
+    }
+
+    /// Gives writers that have published versions up to this one, and still hold their cells, the moment that they need to let go.
+    ///
+    /// Of those that take longer, it sees to it that they find out what became obsolete when they do: see `mark_whole`.
+    fn let_writers_go(self, last: u64) {
+        let is_held = |cell: CellView<'_>| {
+            let seq = Seq::from_bits(cell.header.seq.load(Ordering::Acquire));
+            matches!(seq, Seq::Held { version, .. } if version <= last)
+        };
+        for _ in 0..LETTING_GO {
+            if !self.cells().any(|(_, cell)| is_held(cell)) {
+                return;
+            }
+            yield_now();
+        }
+        heavy_fence();
     }
 
     /// Up to which version values belong to nobody: their key was removed, or they were purged.
@@ -340,8 +373,7 @@ impl<'a> Ring<'a> {
     /// Empties a cell unless its value is to be kept; `false` if it is, or somebody has it in hand.
     fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
         loop {
-            let (_, ticket) = self.next_ticket();
-            match self.take(index, ticket, keep) {
+            match self.take(index, keep) {
                 Ok(claim) => {
                     self.release_scrubbed(claim, scrub);
                     return true;
@@ -370,6 +402,14 @@ pub(super) fn empty(cell: CellView<'_>, scrub: Scrub) {
 fn pinned(cell: &CellHeader) -> bool {
     // SeqCst: see `take`.
     cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)
+}
+
+/// See [`light_fence`](crate::sync::light_fence).
+fn heavy_fence() {
+    #[cfg(not(loom))]
+    crate::os::fence::heavy();
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
 }
 
 fn pause() {

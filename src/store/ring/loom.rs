@@ -177,10 +177,11 @@ fn a_pinned_value_does_not_change() {
 fn history_is_left_alone_until_a_newer_value_is_published() {
     model(|| {
         let slot = Slot::new(2, 3);
+        // Of two writers, the one that took its cell first publishes last: so the older value is behind the newest, where the next looks first.
+        let mut second = slot.ring(2).claim(&Alive).unwrap();
         publish(slot.ring(1), 1).unwrap();
-        publish(slot.ring(1), 2).unwrap();
-        // The next ticket leads to the older of the two.
-        slot.ring(1).next_ticket();
+        slot.ring(2).fill(&mut second, &value(2));
+        slot.ring(2).commit(second, GENERATION).unwrap();
         let writer = {
             let slot = slot.clone();
             thread::spawn(move || publish(slot.ring(1), 3).unwrap())

@@ -167,10 +167,8 @@ impl<'a> Ring<'a> {
         self.stamp(self.head());
         let mut whole: Vec<_> = self
             .cells()
-            .filter_map(|(_, cell)| match Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) {
-                Seq::Whole { version } if version >= first => Some(version),
-                _ => None,
-            })
+            .filter_map(|(_, cell)| Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).steady())
+            .filter(|&version| version >= first)
             .collect();
         whole.sort_unstable();
         let newest = whole.pop()?;

@@ -145,6 +145,10 @@ impl<'a> Ring<'a> {
                     counts.readable += 1;
                     counts.owed += u64::from(self.is_owed(cell.header, version));
                 }
+                Seq::Held { version, .. } => {
+                    counts.readable += 1;
+                    counts.owed += u64::from(self.is_owed(cell.header, version));
+                }
                 Seq::Claiming { .. } | Seq::Private { .. } => counts.in_flight += 1,
             }
             counts.pinned += u64::from(cell.header.pins.iter().any(|pins| pins.load(Ordering::Relaxed) != 0));
@@ -152,9 +156,9 @@ impl<'a> Ring<'a> {
         counts
     }
 
-    /// Does for the writer of `head` what it has not done yet, or never will: makes its cell whole.
+    /// Does for the writer of `head` what it has not done yet, or never will: says of its cell which version it holds.
     ///
-    /// Must happen before `head` moves on, so that every published cell is whole or was overwritten.
+    /// Must happen before `head` moves on, so that every published cell says so, or was overwritten.
     #[inline]
     fn stamp(self, head: Head) {
         let Some(index) = head.cell().filter(|&index| index < self.slot.cells.count()) else {
@@ -163,13 +167,14 @@ impl<'a> Ring<'a> {
         let seq = &self.slot.cells.get(index).header.seq;
         // Acquire: the look at `head` must come after it.
         let seen = seq.load(Ordering::Acquire);
-        if let Seq::Private { .. } = Seq::from_bits(seen)
+        if let Seq::Private { participant, .. } = Seq::from_bits(seen)
             && self.head() == head
         {
-            let whole = Seq::Whole { version: head.version() };
+            // Not whole: it is the writer's to let go of, which it does without looking.
+            let held = Seq::Held { version: head.version(), participant };
             // The word is unique by its ticket: if it is still there, it is the one under which `head`'s cell was filled.
             // Release: pairs with the acquire of `seq` in the readers. The writer's bytes came to us with `head`.
-            let _ = seq.compare_exchange(seen, whole.bits(), Ordering::Release, Ordering::Relaxed);
+            let _ = seq.compare_exchange(seen, held.bits(), Ordering::Release, Ordering::Relaxed);
             reached(Step::OthersCellWhole);
         }
     }

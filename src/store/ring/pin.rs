@@ -52,7 +52,7 @@ impl<'a> Ring<'a> {
                 total_order();
             }
             let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
-            if seq == (Seq::Whole { version: head.version() }) {
+            if seq.steady() == Some(head.version()) {
                 if self.generation() == generation {
                     return Ok(Some(Pin { cell: index, version: head.version() }));
                 }
@@ -98,7 +98,7 @@ impl<'a> Ring<'a> {
                             total_order();
                         }
                         let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
-                        if seq == (Seq::Whole { version }) && self.generation() == generation {
+                        if seq.steady() == Some(version) && self.generation() == generation {
                             return Ok(Exactly::Pinned(Pin { cell: index, version }));
                         }
                         if !held {

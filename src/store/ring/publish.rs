@@ -11,7 +11,7 @@ use crate::region::words::WORD;
 use crate::store::cells::CellCounts;
 use crate::store::checksum;
 use crate::store::word::MAX_VERSION;
-use crate::sync::{Ordering, fence};
+use crate::sync::{Ordering, fence, light_fence, store_last};
 
 /// How much of the next value is expected to be about as long as the last: more than this is streamed anyway.
 const EXPECTED: usize = 512;
@@ -126,8 +126,7 @@ impl Ring<'_> {
     /// last time around, and taking them back is most of what a publish costs between cores.
     #[inline]
     pub(crate) fn expect_to_publish(self, len: usize) {
-        let next = self.slot.header.tickets.load(Ordering::Relaxed) as u32 % self.slot.cells.count();
-        self.slot.cells.get(next).expect_to_write(len.min(EXPECTED));
+        self.slot.cells.get(self.next_in_turn()).expect_to_write(len.min(EXPECTED));
     }
 
     /// Makes a filled cell the newest value and gives its version.
@@ -146,7 +145,7 @@ impl Ring<'_> {
         loop {
             match self.advance(&claim, seen, generation) {
                 Advance::Done(version) => {
-                    self.mark_whole(claim, version);
+                    self.mark_whole(claim, version, generation);
                     return Ok(version);
                 }
                 Advance::Overtaken(now) => seen = now,
@@ -183,15 +182,20 @@ impl Ring<'_> {
         }
     }
 
-    /// Says of a cell that was published that it is.
+    /// Says of a cell that was published that it is, and lets go of it.
     #[inline]
-    pub(super) fn mark_whole(self, claim: Claim, version: u64) {
-        // Somebody may have stamped the cell for us, and it may even have been claimed again: then the mark is gone.
+    pub(super) fn mark_whole(self, claim: Claim, version: u64, generation: u64) {
+        // A store, not a compare-and-swap: somebody may have stamped the cell for us, but nobody takes it before we let go.
         // Release: pairs with the acquire of `seq` in the readers; a version read from `seq` is all there.
         let whole = Seq::Whole { version };
-        let seq = &self.slot.cells.get(claim.cell).header.seq;
-        let _ = seq.compare_exchange(claim.mark, whole.bits(), Ordering::Release, Ordering::Relaxed);
+        store_last(&self.slot.cells.get(claim.cell).header.seq, whole.bits());
         reached(Step::CellWhole);
+        // We let go, then look whether the value became obsolete; who makes it so has everybody's stores carried out, then looks whether we
+        // have let go (`let_writers_go`). One of the two sees the other, and empties the cell.
+        light_fence();
+        if self.generation() != generation || self.born() >= version {
+            self.discard_if_obsolete(claim.cell);
+        }
     }
 
     /// Binds a filled cell's checksum to the version that it is about to become.

@@ -72,31 +72,27 @@ impl Ring<'_> {
 
     /// Whether a mark was taken off a value.
     fn reap_mark(self, index: u32, cell: CellView<'_>, dead: u32) -> bool {
+        // It publishes nothing any more: if it ever did so with this cell, either `head` is here, or whoever moved it on has stamped the cell.
+        let head = self.head();
+        if head.cell() == Some(index) {
+            self.stamp(head);
+        }
         let seq = &cell.header.seq;
-        // Acquire: `head` is read after it.
         let seen = seq.load(Ordering::Acquire);
         let free = match Seq::from_bits(seen) {
-            // Not a byte of it was touched.
-            Seq::Claiming { version, participant } if participant == dead => Seq::Whole { version },
+            // Not a byte of it was touched, or it was published.
+            Seq::Claiming { version, participant } | Seq::Held { version, participant } if participant == dead => {
+                Seq::Whole { version }
+            }
             Seq::Private { participant, .. } if participant == dead => {
-                let head = self.head();
-                if head.cell() == Some(index) {
-                    self.stamp(head);
-                    return false;
-                }
-                if seq.load(Ordering::Acquire) != seen {
-                    // It had been published, and somebody has marked it whole.
-                    return false;
-                }
-                // Never published, and now it never will be: only the dead one could have done that. Others may be reaping it,
-                // too: the one that puts its own mark there empties the cell.
-                let (_, ticket) = self.next_ticket();
-                let mark = Seq::Private { ticket, participant: self.terms.me };
+                // Never published, and now it never will be. Others may be reaping it, too: the one that puts its own mark there
+                // empties the cell.
+                let mark = Seq::Private { ticket: self.fresh_ticket(), participant: self.terms.me };
                 if seq.compare_exchange(seen, mark.bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                     reached(Step::CellInherited);
                     // Release: as after a claim; nobody takes what is zeroed for a value.
                     fence(Ordering::Release);
-                    self.release(Claim { cell: index, mark: mark.bits(), sum: 0 });
+                    self.release(Claim { cell: index, sum: 0 });
                 }
                 return false;
             }

@@ -119,7 +119,7 @@ fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
         let mut seen = ring.head();
         let other = {
             let slot = slot.clone();
-            thread::spawn(move || [2, 3].map(|mark| publish(slot.ring(2), mark).unwrap()))
+            thread::spawn(move || [2, 3].map(|mark| slot.ring(2).publish(&value(mark), GENERATION, &Dead(1)).unwrap()))
         };
         // Marks that cell, when it may be the other's by now.
         while let Advance::Overtaken(now) = ring.advance(&claim, seen, GENERATION) {
