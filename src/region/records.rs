@@ -190,7 +190,9 @@ records! {
         floor: AtomicU64,
         /// From which version on values are messages of a work queue, if the key is one.
         queue: AtomicU64,
-        writers_line_end: [AtomicU64; 4],
+        /// How often values were made obsolete, by removals and purges: here, since writers look at it when readers have the first line.
+        sweeps: AtomicU64,
+        writers_line_end: [AtomicU64; 3],
         /// For publishers that wait for a cell.
         room: Bell,
         /// The version that stands in for one that was lost, until whoever recovers the store has come to its end.

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use super::records::{CellHeader, SlotHeader};
+use super::records::{CACHE_LINE, CellHeader, SlotHeader};
 use crate::sync::AtomicU64;
 
 /// One key's home: its header and its cells.
@@ -42,24 +42,48 @@ impl<'a> CellView<'a> {
     /// what anybody sees.
     #[inline]
     pub(crate) fn expect_to_write(&self, len: usize) {
-        #[cfg(all(not(loom), target_arch = "x86_64"))]
-        {
-            use super::records::CACHE_LINE;
-
-            let first = std::ptr::from_ref(self.header).cast::<u8>();
-            for line in 0..(size_of::<CellHeader>() + len).div_ceil(CACHE_LINE) {
-                let line = first.wrapping_byte_add(line * CACHE_LINE);
-                // The intrinsic becomes a prefetch for reading unless the whole program is built for newer processors.
-                // SAFETY: a prefetch changes nothing and does not fault, wherever it points; processors without this one
-                // take it for a no-op.
-                unsafe {
-                    std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
-                }
-            }
+        for line in 0..(size_of::<CellHeader>() + len).div_ceil(CACHE_LINE) {
+            prefetch::to_write(self.line(line));
         }
-        #[cfg(not(all(not(loom), target_arch = "x86_64")))]
-        let _ = len;
     }
+
+    /// Asks for the cell's second line: how much there is to be read is said in the first, and a reader would else wait for the one, then for the
+    /// other.
+    #[inline]
+    pub(crate) fn expect_to_read(&self) {
+        prefetch::to_read(self.line(1));
+    }
+
+    #[inline]
+    fn line(&self, line: usize) -> *const u8 {
+        std::ptr::from_ref(self.header).cast::<u8>().wrapping_byte_add(line * CACHE_LINE)
+    }
+}
+
+/// Hints for the processor, where it takes any: nothing depends on them.
+#[cfg(all(not(loom), target_arch = "x86_64"))]
+mod prefetch {
+    use std::arch::asm;
+
+    #[inline]
+    pub(super) fn to_read(line: *const u8) {
+        // SAFETY: a prefetch changes nothing and does not fault, wherever it points.
+        unsafe { asm!("prefetcht0 [{}]", in(reg) line, options(nostack, preserves_flags, readonly)) }
+    }
+
+    #[inline]
+    pub(super) fn to_write(line: *const u8) {
+        // The intrinsic becomes a prefetch for reading unless the whole program is built for newer processors.
+        // SAFETY: as above; processors without this one take it for a no-op.
+        unsafe { asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly)) }
+    }
+}
+
+#[cfg(not(all(not(loom), target_arch = "x86_64")))]
+mod prefetch {
+    pub(super) fn to_read(_: *const u8) {}
+
+    pub(super) fn to_write(_: *const u8) {}
 }
 
 #[cfg(not(loom))]

@@ -16,7 +16,7 @@ use super::mapped::Mapped;
 use super::participant::Participant;
 use super::pin::Pinned;
 use super::recover::Recovery;
-use super::ring::{ReadError, Ring};
+use super::ring::{Memo, ReadError, Ring};
 use super::schema;
 use super::slot::Slot;
 use super::snapshot::SlotSnapshot;
@@ -126,7 +126,8 @@ impl Store {
         let key = Key::new(key)?;
         for _ in 0..REMOVALS {
             let place = self.find_or_insert(&key, LONGEST_WAIT)?;
-            match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value)) {
+            match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value, &Memo::default()))
+            {
                 // Somebody removed the key in between, as if before us: it is created anew.
                 Err(SetError::Removed) => {}
                 done => return done,

@@ -10,7 +10,7 @@ use super::mapped::Mapped;
 use super::participant::{self, Participant};
 use super::pin::LocalPins;
 use super::recover::Recovery;
-use super::ring::{Claim, CommitError, Reaper, Ring, Terms};
+use super::ring::{Claim, CommitError, Memo, Reaper, Ring, Terms};
 use super::wait::{Deadline, LONGEST_SLEEP};
 use crate::kill_points::{Step, reached};
 use crate::os::futex;
@@ -95,10 +95,9 @@ impl Inner {
 
     /// Publishes a value that is not too long, and wakes who waits for it.
     #[inline]
-    pub(super) fn set(&self, ring: Ring<'_>, generation: u64, value: &[u8]) -> Result<u64, SetError> {
-        let version = ring.publish(value, generation, self)?;
+    pub(super) fn set(&self, ring: Ring<'_>, generation: u64, value: &[u8], memo: &Memo) -> Result<u64, SetError> {
+        let version = ring.publish(value, generation, memo, self)?;
         self.wake(ring);
-        ring.expect_to_publish(value.len());
         Ok(version)
     }
 
@@ -108,11 +107,11 @@ impl Inner {
         ring: Ring<'_>,
         generation: u64,
         value: &[u8],
+        memo: &Memo,
         deadline: Deadline,
     ) -> Result<u64, SetError> {
-        let version = self.once_there_is_room(ring, deadline, || ring.publish(value, generation, self))?;
+        let version = self.once_there_is_room(ring, deadline, || ring.publish(value, generation, memo, self))?;
         self.wake(ring);
-        ring.expect_to_publish(value.len());
         Ok(version)
     }
 

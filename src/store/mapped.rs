@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::geometry::{Geometry, Tables};
 use super::index::Indexed;
 use super::location::Location;
-use super::ring::Terms;
+use super::ring::{Order, Terms};
 use crate::region::Region;
 use crate::region::records::{Books, ParticipantEntry, SchemaEntry, SlotHeader, StoreHeader};
 use crate::region::view::SlotView;
@@ -75,7 +75,9 @@ impl Mapped {
 
     /// What the participant `me` goes by in every slot.
     pub(crate) fn terms(&self, me: u32) -> Terms {
-        Terms { me, history: self.geometry.history, checksums: self.checksums, region: Arc::clone(&self.region) }
+        let Geometry { history, spare, .. } = self.geometry;
+        let order = Order::of(history + spare);
+        Terms { me, history, checksums: self.checksums, order, region: Arc::clone(&self.region) }
     }
 
     /// How many slots were ever used, at most; the rest are as they were created.

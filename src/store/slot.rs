@@ -10,7 +10,7 @@ use super::index::Place;
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};
-use super::ring::{Begin, CommitError, Exact, Lending, ModifyError, ReadError, Ring, Unfit};
+use super::ring::{Begin, CommitError, Exact, Lending, Memo, ModifyError, ReadError, Ring, Unfit};
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 use crate::region::mapping::SlotLease;
@@ -35,11 +35,11 @@ use crate::region::records::Bell;
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
 pub struct Slot {
     inner: Arc<Inner>,
     lease: SlotLease,
     place: Place,
+    memo: Memo,
 }
 
 /// What became of one version of a key.
@@ -74,7 +74,7 @@ pub enum Version {
 impl Slot {
     pub(super) fn new(inner: Arc<Inner>, place: Place) -> Self {
         let lease = inner.lease(place.slot);
-        Self { inner, lease, place }
+        Self { inner, lease, place, memo: Memo::default() }
     }
 
     pub(super) fn inner(&self) -> &Inner {
@@ -113,7 +113,7 @@ impl Slot {
     #[inline]
     pub fn set(&self, value: &[u8]) -> Result<u64, SetError> {
         self.inner.check_len(value.len())?;
-        self.inner.set(self.ring(), self.place.generation, value)
+        self.inner.set(self.ring(), self.place.generation, value, &self.memo)
     }
 
     /// As [`set`](Self::set), and waits for a cell, at most for `timeout`, while none may be overwritten: until readers let go of
@@ -143,7 +143,7 @@ impl Slot {
     /// ```
     pub fn set_timeout(&self, value: &[u8], timeout: Duration) -> Result<u64, SetError> {
         self.inner.check_len(value.len())?;
-        self.inner.set_within(self.ring(), self.place.generation, value, Deadline::after(Some(timeout)))
+        self.inner.set_within(self.ring(), self.place.generation, value, &self.memo, Deadline::after(Some(timeout)))
     }
 
     /// Lends a cell for a value of `len` bytes, all zero, to be written in place.
@@ -492,7 +492,7 @@ impl Slot {
     pub(crate) fn set_within(&self, value: &[u8], deadline: Deadline) -> Result<u64, SetError> {
         match deadline {
             Deadline::Now => self.set(value),
-            _ => self.inner.set_within(self.ring(), self.place.generation, value, deadline),
+            _ => self.inner.set_within(self.ring(), self.place.generation, value, &self.memo, deadline),
         }
     }
 
@@ -550,6 +550,12 @@ impl Slot {
     #[must_use]
     pub fn cells(&self) -> CellCounts {
         self.ring().count_cells()
+    }
+}
+
+impl Clone for Slot {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.inner), self.place)
     }
 }
 

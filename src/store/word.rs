@@ -140,9 +140,9 @@ impl Seq {
     pub(crate) fn owner(self) -> Option<u32> {
         match self {
             Self::Whole { .. } => None,
-            Self::Claiming { participant, .. }
-            | Self::Private { participant, .. }
-            | Self::Held { participant, .. } => Some(participant),
+            Self::Claiming { participant, .. } | Self::Private { participant, .. } | Self::Held { participant, .. } => {
+                Some(participant)
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::sync::{AtomicU64, Ordering, fence, total_order, yield_now};
 #[must_use = "a claimed cell is lost to the slot until it is committed or released"]
 pub(crate) struct Claim {
     pub(super) cell: u32,
+    /// How often values had been made obsolete before.
+    pub(super) sweeps: u64,
     /// The checksum of the bytes that were filled in, where cells carry one.
     pub(super) sum: u32,
 }
@@ -73,6 +75,13 @@ const FIRST_SLEEP: u32 = 64;
 const LETTING_GO: u32 = if cfg!(loom) { 0 } else { 64 };
 
 impl<'a> Ring<'a> {
+    #[inline]
+    pub(super) fn claim_after(self, head: Head) -> Option<Claim> {
+        let next = self.after(head.cell()?);
+        self.try_claim_knowing(next, Keep::History, Some(head))
+    }
+
+    /// Takes a cell: one that is not needed if there is one; else one that the dead left behind; else the oldest value.
     /// Takes a cell: one that is not needed if there is one; else one that the dead left behind; else the oldest value.
     #[inline]
     pub(crate) fn claim(self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
@@ -96,14 +105,13 @@ impl<'a> Ring<'a> {
 
     /// The cell behind that of the newest value: a writer that is alone goes round the ring, and overwrites the oldest value first.
     #[inline]
-    pub(super) fn next_in_turn(self) -> u32 {
+    fn next_in_turn(self) -> u32 {
         self.head().cell().map_or(0, |newest| self.after(newest))
     }
 
     #[inline]
-    fn after(self, index: u32) -> u32 {
-        let next = index.wrapping_add(1);
-        if next < self.slot.cells.count() { next } else { 0 }
+    pub(super) fn after(self, index: u32) -> u32 {
+        self.terms.order.after(index)
     }
 
     #[cold]
@@ -167,7 +175,12 @@ impl<'a> Ring<'a> {
 
     #[inline]
     fn try_claim(self, index: u32, keep: Keep) -> Option<Claim> {
-        match self.take(index, keep) {
+        self.try_claim_knowing(index, keep, None)
+    }
+
+    #[inline]
+    fn try_claim_knowing(self, index: u32, keep: Keep, known: Option<Head>) -> Option<Claim> {
+        match self.take(index, keep, known) {
             Ok(claim) => Some(claim),
             Err(Refused::AtFirstSight) => None,
             Err(Refused::Afterwards) => {
@@ -178,8 +191,12 @@ impl<'a> Ring<'a> {
         }
     }
 
+    /// Marks a cell as ours, unless it is to be kept.
+    ///
+    /// Instead of looking at `head`, it may be told one that it has been. While at least one value is kept as history, that is enough: a cell
+    /// that may be taken going by an older `head` is neither the newest one's nor kept going by the present one.
     #[inline]
-    fn take(self, index: u32, keep: Keep) -> Result<Claim, Refused> {
+    fn take(self, index: u32, keep: Keep, known: Option<Head>) -> Result<Claim, Refused> {
         let cell = self.slot.cells.get(index).header;
         // Acquire, so that `head` is read after it: a cell that is whole by now was published before, and a `head` read
         // later cannot be older than that.
@@ -188,7 +205,7 @@ impl<'a> Ring<'a> {
             return Err(Refused::AtFirstSight);
         };
         let wanted = || pinned(cell) || keep.heeds_what_is_owed() && self.is_owed(cell, version);
-        if self.is_kept(index, version, self.head(), keep) || wanted() {
+        if self.is_kept(index, version, known.unwrap_or_else(|| self.head()), keep) || wanted() {
             return Err(Refused::AtFirstSight);
         }
         let claiming = Seq::Claiming { version, participant: self.terms.me };
@@ -216,7 +233,9 @@ impl<'a> Ring<'a> {
         // the mark when it looks at `seq` again.
         fence(Ordering::Release);
         reached(Step::CellPrivate);
-        Ok(Claim { cell: index, sum: 0 })
+        // Acquire: pairs with `sweep`; see `mark_whole`.
+        let sweeps = self.slot.header.sweeps.load(Ordering::Acquire);
+        Ok(Claim { cell: index, sweeps, sum: 0 })
     }
 
     /// Whether writers must leave this cell alone.
@@ -271,10 +290,7 @@ impl<'a> Ring<'a> {
         }
         reached(Step::HeadEmptied);
         self.forget_deliveries();
-        // SeqCst: the generation was changed before we look at the marks; see `discard_if_obsolete`.
-        fence(Ordering::SeqCst);
-        self.reap_holders(reaper);
-        self.let_writers_go(MAX_VERSION);
+        self.sweep(reaper, MAX_VERSION);
         for (index, _) in self.cells() {
             self.discard(index, Keep::After(MAX_VERSION), self.terms.scrub());
         }
@@ -309,9 +325,7 @@ impl<'a> Ring<'a> {
         // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
         self.slot.header.born.fetch_max(last, Ordering::SeqCst);
         reached(Step::BornRaised);
-        fence(Ordering::SeqCst);
-        self.reap_holders(reaper);
-        self.let_writers_go(last);
+        self.sweep(reaper, last);
         let mut busy = 0;
         for (index, cell) in self.cells() {
             // Published since we looked.
@@ -321,6 +335,17 @@ impl<'a> Ring<'a> {
             }
         }
         busy
+    }
+
+    /// Called when versions up to this one were made obsolete, before their cells are emptied: those who cannot be waited for find out when they
+    /// let go.
+    fn sweep(self, reaper: &dyn Reaper, last: u64) {
+        // Release: whoever sees it sees what was made obsolete.
+        self.slot.header.sweeps.fetch_add(1, Ordering::Release);
+        // SeqCst: generation or `born` were changed before we look at the marks; see `discard_if_obsolete`.
+        fence(Ordering::SeqCst);
+        self.reap_holders(reaper);
+        self.let_writers_go(last);
     }
 
     /// Gives writers that have published versions up to this one, and still hold their cells, the moment that they need to let go.
@@ -373,7 +398,7 @@ impl<'a> Ring<'a> {
     /// Empties a cell unless its value is to be kept; `false` if it is, or somebody has it in hand.
     fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
         loop {
-            match self.take(index, keep) {
+            match self.take(index, keep, None) {
                 Ok(claim) => {
                     self.release_scrubbed(claim, scrub);
                     return true;

@@ -10,7 +10,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::claim::{Backpressure, Claim};
-use super::{AUTO_VACUUM, CommitError, Exact, ModifyError, Reaper, Ring, Terms, Unfit};
+use super::{AUTO_VACUUM, CommitError, Exact, Memo, ModifyError, Order, Reaper, Ring, Terms, Unfit};
 use crate::region::view::HeapSlot;
 use crate::store::word::Head;
 use crate::sync::watched::{model, model_within};
@@ -29,7 +29,14 @@ impl Slot {
     fn new(history: u32, cells: usize) -> Arc<Self> {
         let slot = HeapSlot::new(cells, 2, 2);
         slot.view().header.generation.store(GENERATION, Ordering::Relaxed);
-        let terms = [0, 1, 2, 3].map(|me| Terms { me, history, checksums: false, flags: AtomicU32::new(AUTO_VACUUM) });
+        let terms = [0, 1, 2, 3].map(|me| Terms {
+            me,
+            history,
+            checksums: false,
+            order: Order::of(cells as u32),
+            flags: AtomicU32::new(AUTO_VACUUM),
+            memo: Memo::default(),
+        });
         Arc::new(Self { slot, terms })
     }
 
@@ -57,7 +64,11 @@ fn whole(bytes: &[u8]) -> u8 {
 }
 
 fn publish(ring: Ring<'_>, mark: u8) -> Result<u64, CommitError> {
-    ring.publish(&value(mark), GENERATION, &Alive)
+    publish_for(ring, mark, GENERATION, &Alive)
+}
+
+fn publish_for(ring: Ring<'_>, mark: u8, generation: u64, reaper: &impl Reaper) -> Result<u64, CommitError> {
+    ring.publish(&value(mark), generation, &ring.terms.memo, reaper)
 }
 
 #[test]
@@ -181,7 +192,7 @@ fn history_is_left_alone_until_a_newer_value_is_published() {
         let mut second = slot.ring(2).claim(&Alive).unwrap();
         publish(slot.ring(1), 1).unwrap();
         slot.ring(2).fill(&mut second, &value(2));
-        slot.ring(2).commit(second, GENERATION).unwrap();
+        slot.ring(2).commit_after(slot.ring(2).head(), second, GENERATION).unwrap();
         let writer = {
             let slot = slot.clone();
             thread::spawn(move || publish(slot.ring(1), 3).unwrap())

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 mod claim;
 mod lossless;
+mod memo;
 mod modify;
+mod order;
 mod pin;
 mod publish;
 mod queue;
@@ -27,7 +29,9 @@ mod loom;
 #[cfg(not(loom))]
 pub(crate) use claim::Claim;
 pub(crate) use lossless::{Begin, Registered, Unregistered};
+pub(crate) use memo::Memo;
 pub(crate) use modify::{ModifyError, Unfit};
+pub(crate) use order::Order;
 pub(crate) use pin::{Exactly, Pin};
 pub(crate) use publish::CommitError;
 #[cfg(not(loom))]
@@ -65,11 +69,16 @@ pub(crate) struct Terms {
     pub(crate) history: u32,
     /// Whether cells carry checksums.
     pub(crate) checksums: bool,
+    /// Which cell is next in turn.
+    pub(crate) order: Order,
     /// Has the store's switches.
     #[cfg(not(loom))]
     pub(crate) region: Arc<Region>,
     #[cfg(loom)]
     pub(crate) flags: AtomicU32,
+    /// Of the one handle that the participant has.
+    #[cfg(loom)]
+    pub(crate) memo: Memo,
 }
 
 impl Terms {

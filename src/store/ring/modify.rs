@@ -101,7 +101,7 @@ impl<'a> Ring<'a> {
                     self.fill(&mut claim, bytes.as_ref());
                     match self.advance(&claim, seen, generation) {
                         Advance::Done(version) => {
-                            self.mark_whole(claim, version, generation);
+                            self.mark_whole(claim, version);
                             return Ok(version);
                         }
                         Advance::Overtaken(now) => seen = now,

@@ -2,7 +2,7 @@
 
 use super::claim::{Backpressure, Claim};
 use super::reap::Reaper;
-use super::{Head, Ring, Seq};
+use super::{Head, Memo, Ring, Seq};
 use crate::kill_points::{Step, reached};
 use crate::region::view::CellView;
 use crate::region::words;
@@ -48,10 +48,30 @@ pub(super) enum Advance {
 impl Ring<'_> {
     /// Publishes `bytes`, which fit into a cell, and gives their version. Waiters are not woken yet.
     #[inline]
-    pub(crate) fn publish(self, bytes: &[u8], generation: u64, reaper: &impl Reaper) -> Result<u64, CommitError> {
-        let mut claim = self.claim_for(generation, reaper)?;
+    pub(crate) fn publish(
+        self,
+        bytes: &[u8],
+        generation: u64,
+        memo: &Memo,
+        reaper: &impl Reaper,
+    ) -> Result<u64, CommitError> {
+        let expected = memo.expected();
+        let mut claim = match expected.and_then(|head| self.claim_after(head)) {
+            Some(claim) => claim,
+            None => self.claim_for(generation, reaper)?,
+        };
         self.fill(&mut claim, bytes);
-        self.commit(claim, generation)
+        let cell = claim.cell;
+        let (before, version) = match expected.and_then(|head| Some((head, self.move_head(&claim, head).ok()?))) {
+            Some(moved) => {
+                self.mark_whole(claim, moved.1);
+                moved
+            }
+            None => self.commit_after(self.head(), claim, generation)?,
+        };
+        memo.remember(before, Head::of(cell, version));
+        self.expect_to_publish(cell, bytes.len());
+        Ok(version)
     }
 
     /// Takes a cell on behalf of a key, as long as the slot has it: nothing of another key's is touched.
@@ -125,28 +145,38 @@ impl Ring<'_> {
     /// Has the cell that is next in turn brought here, while nobody waits for it: readers still have its lines from the
     /// last time around, and taking them back is most of what a publish costs between cores.
     #[inline]
-    pub(crate) fn expect_to_publish(self, len: usize) {
-        self.slot.cells.get(self.next_in_turn()).expect_to_write(len.min(EXPECTED));
+    fn expect_to_publish(self, last: u32, len: usize) {
+        self.slot.cells.get(self.after(last)).expect_to_write(len.min(EXPECTED));
     }
 
-    /// Makes a filled cell the newest value and gives its version.
+    /// Makes a filled cell the newest value, and gives what `head` was before, and the version.
     #[inline]
-    pub(crate) fn commit(self, claim: Claim, generation: u64) -> Result<u64, CommitError> {
-        self.try_commit(claim, generation).map_err(|(error, claim)| {
+    fn commit_after(self, seen: Head, claim: Claim, generation: u64) -> Result<(Head, u64), CommitError> {
+        self.try_commit_after(seen, claim, generation).map_err(|(error, claim)| {
             self.release(claim);
             error
         })
     }
 
-    /// As [`commit`](Self::commit), and gives the claim back if that cannot be done.
+    /// Makes a filled cell the newest value and gives its version, or the claim back if that cannot be done.
+    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn try_commit(self, claim: Claim, generation: u64) -> Result<u64, (CommitError, Claim)> {
-        let mut seen = self.head();
+        self.try_commit_after(self.head(), claim, generation).map(|(_, version)| version)
+    }
+
+    #[inline]
+    fn try_commit_after(
+        self,
+        mut seen: Head,
+        claim: Claim,
+        generation: u64,
+    ) -> Result<(Head, u64), (CommitError, Claim)> {
         loop {
             match self.advance(&claim, seen, generation) {
                 Advance::Done(version) => {
-                    self.mark_whole(claim, version, generation);
-                    return Ok(version);
+                    self.mark_whole(claim, version);
+                    return Ok((seen, version));
                 }
                 Advance::Overtaken(now) => seen = now,
                 Advance::Failed(error) => return Err((error, claim)),
@@ -154,10 +184,9 @@ impl Ring<'_> {
         }
     }
 
-    /// Moves `head` from what it was to the claimed cell.
+    /// Moves `head` from what it was to the claimed cell, if the slot still has the key.
     #[inline]
     pub(super) fn advance(self, claim: &Claim, seen: Head, generation: u64) -> Advance {
-        let head = &self.slot.header.head;
         // Read after `head`: if the key was removed before we read `head`, we see that here; if it is removed later,
         // that moves `head` and fails our compare-and-swap.
         if self.generation() != generation {
@@ -167,24 +196,31 @@ impl Ring<'_> {
             return Advance::Failed(CommitError::Exhausted);
         }
         self.stamp(seen);
-        let next = Head::of(claim.cell, seen.version() + 1);
+        match self.move_head(claim, seen) {
+            Ok(version) => Advance::Done(version),
+            Err(now) => Advance::Overtaken(now),
+        }
+    }
+
+    /// Moves `head` from what it was, whose cell is whole, and gives the version; what it is, if it is something else.
+    #[inline]
+    fn move_head(self, claim: &Claim, before: Head) -> Result<u64, Head> {
+        let next = Head::of(claim.cell, before.version() + 1);
         if self.terms.checksums {
             self.seal(claim, next.version());
         }
         // SeqCst: pairs with `Bell::listen` (we move `head`, then read the flag; the waiter sets the flag, then reads
         // `head`). As a release it carries the value's bytes to whoever acquires `head`.
-        match head.compare_exchange(seen.bits(), next.bits(), Ordering::SeqCst, Ordering::Acquire) {
-            Ok(_) => {
-                reached(Step::HeadMoved);
-                Advance::Done(next.version())
-            }
-            Err(now) => Advance::Overtaken(Head::from_bits(now)),
-        }
+        let moved =
+            self.slot.header.head.compare_exchange(before.bits(), next.bits(), Ordering::SeqCst, Ordering::Acquire);
+        moved.map_err(Head::from_bits)?;
+        reached(Step::HeadMoved);
+        Ok(next.version())
     }
 
     /// Says of a cell that was published that it is, and lets go of it.
     #[inline]
-    pub(super) fn mark_whole(self, claim: Claim, version: u64, generation: u64) {
+    pub(super) fn mark_whole(self, claim: Claim, version: u64) {
         // A store, not a compare-and-swap: somebody may have stamped the cell for us, but nobody takes it before we let go.
         // Release: pairs with the acquire of `seq` in the readers; a version read from `seq` is all there.
         let whole = Seq::Whole { version };
@@ -193,7 +229,7 @@ impl Ring<'_> {
         // We let go, then look whether the value became obsolete; who makes it so has everybody's stores carried out, then looks whether we
         // have let go (`let_writers_go`). One of the two sees the other, and empties the cell.
         light_fence();
-        if self.generation() != generation || self.born() >= version {
+        if self.slot.header.sweeps.load(Ordering::Acquire) != claim.sweeps {
             self.discard_if_obsolete(claim.cell);
         }
     }

@@ -41,6 +41,7 @@ impl<'a> Ring<'a> {
             && index < self.slot.cells.count()
         {
             let cell = self.slot.cells.get(index);
+            cell.expect_to_read();
             // Acquire: see `readable`.
             let whole = cell.header.seq.load(Ordering::Acquire) == head.version();
             if whole && copy(cell, head.version(), out) && self.generation() == generation {
@@ -131,6 +132,7 @@ impl<'a> Ring<'a> {
     #[inline]
     fn copy_head(self, head: Head, index: u32, out: &mut Vec<u8>) -> Result<bool, ReadError> {
         let cell = self.cell(index)?;
+        cell.expect_to_read();
         if holds(cell, head.version()) {
             return Ok(copy(cell, head.version(), out));
         }
@@ -180,7 +182,7 @@ impl<'a> Ring<'a> {
         let count = cells.count();
         let newest = head.cell().filter(|&index| index < count).unwrap_or(0);
         let back = u32::try_from(head.version() - version).ok().filter(|&back| back < count).unwrap_or(0);
-        let guess = if newest >= back { newest - back } else { newest + count - back };
+        let guess = self.terms.order.before(newest, back);
         if holds(cells.get(guess), version) { Some(guess) } else { self.find_near(guess, version) }
     }
 
@@ -189,7 +191,8 @@ impl<'a> Ring<'a> {
         let cells = &self.slot.cells;
         let count = cells.count();
         let at = |index: u32| Some(index).filter(|&index| holds(cells.get(index), version));
-        (1..=count / 2).find_map(|away| at((guess + away) % count).or_else(|| at((guess + count - away) % count)))
+        let order = &self.terms.order;
+        (1..=count / 2).find_map(|away| at(order.before(guess, count - away)).or_else(|| at(order.before(guess, away))))
     }
 
     /// The last thing a reader with a cached slot does: what it copied belongs to its key only if the slot still does.

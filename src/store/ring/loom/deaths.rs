@@ -2,7 +2,7 @@
 
 use loom::thread;
 
-use super::{Alive, Exact, GENERATION, Ordering, Reaper, Ring, Slot, model, publish, value, whole};
+use super::{Alive, Exact, GENERATION, Ordering, Reaper, Ring, Slot, model, publish, publish_for, value, whole};
 use crate::store::ring::publish::Advance;
 use crate::store::ring::read::readable;
 use crate::store::word::Seq;
@@ -119,7 +119,7 @@ fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
         let mut seen = ring.head();
         let other = {
             let slot = slot.clone();
-            thread::spawn(move || [2, 3].map(|mark| slot.ring(2).publish(&value(mark), GENERATION, &Dead(1)).unwrap()))
+            thread::spawn(move || [2, 3].map(|mark| publish_for(slot.ring(2), mark, GENERATION, &Dead(1)).unwrap()))
         };
         // Marks that cell, when it may be the other's by now.
         while let Advance::Overtaken(now) = ring.advance(&claim, seen, GENERATION) {
@@ -151,7 +151,7 @@ fn what_the_dead_hold_is_taken_back_once_and_nothing_published_is_lost() {
                 assert_eq!(whole(&bytes), if version == 1 { 7 } else { 8 });
             })
         };
-        assert_eq!(slot.ring(2).publish(&value(8), GENERATION, &Dead(1)), Ok(2));
+        assert_eq!(publish_for(slot.ring(2), 8, GENERATION, &Dead(1)), Ok(2));
         reader.join().unwrap();
         assert!(
             slot.ring(2).cells().all(|(_, cell)| {

@@ -2,7 +2,7 @@
 
 use loom::thread;
 
-use super::{Alive, CommitError, Exact, GENERATION, Ordering, Ring, Slot, model, publish, value, whole};
+use super::{Alive, CommitError, Exact, GENERATION, Ordering, Ring, Slot, model, publish, publish_for, whole};
 use crate::region::view::CellView;
 use crate::store::ring::read::readable;
 use crate::store::ring::{Begin, Exactly, ReadError};
@@ -63,7 +63,7 @@ fn a_reader_of_a_removed_key_gets_no_value_of_the_next_one() {
                 remove_key(ring);
                 header.born.store(ring.head().version(), Ordering::Relaxed);
                 header.generation.store(GENERATION + 2, Ordering::Release);
-                ring.publish(&value(9), GENERATION + 2, &Alive).unwrap();
+                publish_for(ring, 9, GENERATION + 2, &Alive).unwrap();
             })
         };
         let mut bytes = Vec::new();
@@ -118,7 +118,7 @@ fn a_writer_with_a_handle_on_a_removed_key_leaves_the_next_keys_history_alone() 
         header.born.store(slot.ring(0).head().version(), Ordering::Relaxed);
         header.generation.store(GENERATION + 2, Ordering::Release);
         let next = slot.ring(1);
-        let versions = [3, 4].map(|mark| next.publish(&value(mark), GENERATION + 2, &Alive).unwrap());
+        let versions = [3, 4].map(|mark| publish_for(next, mark, GENERATION + 2, &Alive).unwrap());
         assert_eq!(publish(slot.ring(2), 9), Err(CommitError::Removed));
         let mut bytes = Vec::new();
         assert_eq!(next.copy_version(versions[0], GENERATION + 2, &mut bytes), Ok(Exact::Copied));
@@ -160,7 +160,7 @@ fn what_is_left_of_a_removed_key_is_no_value_of_the_next_one() {
         let header = slot.slot.view().header;
         header.born.store(ring.head().version(), Ordering::Relaxed);
         header.generation.store(GENERATION + 2, Ordering::Release);
-        ring.publish(&value(2), GENERATION + 2, &Alive).unwrap();
+        publish_for(ring, 2, GENERATION + 2, &Alive).unwrap();
         let mut bytes = Vec::new();
         assert_eq!(slot.ring(1).copy_version(pin.version, GENERATION + 2, &mut bytes), Ok(Exact::Gone));
         let again = slot.ring(1).pin_version(pin.version, GENERATION + 2, |_| false);
