@@ -26,6 +26,7 @@ const TAG_SHIFT: u32 = NUMBER_BITS + PARTICIPANT_BITS;
 pub(crate) struct Head(u64);
 
 impl Head {
+    #[inline]
     pub(crate) fn of(cell: u32, version: u64) -> Self {
         Self((u64::from(cell) + 1) << NUMBER_BITS | version)
     }
@@ -84,7 +85,7 @@ pub(crate) enum Seq {
 }
 
 impl Seq {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bits(self) -> u64 {
         let marked = |tag: u64, participant: u32, number: u64| {
             tag << TAG_SHIFT | u64::from(participant) << NUMBER_BITS | number & MAX_VERSION
@@ -98,7 +99,7 @@ impl Seq {
     }
 
     /// A word that no participant writes is taken for a free cell, so that a damaged store heals as it is used.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_bits(bits: u64) -> Self {
         let number = bits & MAX_VERSION;
         let participant = (bits >> NUMBER_BITS) as u32 & ((1 << PARTICIPANT_BITS) - 1);

@@ -52,6 +52,7 @@ impl Claim {
 }
 
 impl Keep {
+    #[inline(always)]
     fn heeds_what_is_owed(self) -> bool {
         !matches!(self, Self::After(_))
     }
@@ -78,7 +79,7 @@ impl<'a> Ring<'a> {
     #[inline]
     pub(super) fn claim_after(self, head: Head) -> Option<Claim> {
         let next = self.after(head.cell()?);
-        self.try_claim_knowing(next, Keep::History, Some(head))
+        self.claimed(next, self.take_knowing(next, Keep::History, Some(head)))
     }
 
     /// Takes a cell: one that is not needed if there is one; else one that the dead left behind; else the oldest value.
@@ -175,12 +176,12 @@ impl<'a> Ring<'a> {
 
     #[inline]
     fn try_claim(self, index: u32, keep: Keep) -> Option<Claim> {
-        self.try_claim_knowing(index, keep, None)
+        self.claimed(index, self.take(index, keep))
     }
 
     #[inline]
-    fn try_claim_knowing(self, index: u32, keep: Keep, known: Option<Head>) -> Option<Claim> {
-        match self.take(index, keep, known) {
+    fn claimed(self, index: u32, outcome: Result<Claim, Refused>) -> Option<Claim> {
+        match outcome {
             Ok(claim) => Some(claim),
             Err(Refused::AtFirstSight) => None,
             Err(Refused::Afterwards) => {
@@ -192,11 +193,17 @@ impl<'a> Ring<'a> {
     }
 
     /// Marks a cell as ours, unless it is to be kept.
+    #[inline(never)]
+    fn take(self, index: u32, keep: Keep) -> Result<Claim, Refused> {
+        self.take_knowing(index, keep, None)
+    }
+
+    /// As [`take`](Self::take).
     ///
     /// Instead of looking at `head`, it may be told one that it has been. While at least one value is kept as history, that is enough: a cell
     /// that may be taken going by an older `head` is neither the newest one's nor kept going by the present one.
-    #[inline]
-    fn take(self, index: u32, keep: Keep, known: Option<Head>) -> Result<Claim, Refused> {
+    #[inline(always)]
+    fn take_knowing(self, index: u32, keep: Keep, known: Option<Head>) -> Result<Claim, Refused> {
         let cell = self.slot.cells.get(index).header;
         // Acquire, so that `head` is read after it: a cell that is whole by now was published before, and a `head` read
         // later cannot be older than that.
@@ -204,8 +211,9 @@ impl<'a> Ring<'a> {
         let Seq::Whole { version } = Seq::from_bits(seen) else {
             return Err(Refused::AtFirstSight);
         };
-        let wanted = || pinned(cell) || keep.heeds_what_is_owed() && self.is_owed(cell, version);
-        if self.is_kept(index, version, known.unwrap_or_else(|| self.head()), keep) || wanted() {
+        if self.is_kept(index, version, known.unwrap_or_else(|| self.head()), keep)
+            || self.is_wanted(cell, version, keep)
+        {
             return Err(Refused::AtFirstSight);
         }
         let claiming = Seq::Claiming { version, participant: self.terms.me };
@@ -216,7 +224,7 @@ impl<'a> Ring<'a> {
         }
         reached(Step::CellClaimed);
         total_order();
-        if wanted() {
+        if self.is_wanted(cell, version, keep) {
             // The value is readable again as if nothing had happened, and nothing has.
             // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
             cell.seq.store(seen, Ordering::SeqCst);
@@ -238,8 +246,14 @@ impl<'a> Ring<'a> {
         Ok(Claim { cell: index, sweeps, sum: 0 })
     }
 
+    /// Whether somebody reads the value in place, or is still to receive it.
+    #[inline(always)]
+    fn is_wanted(self, cell: &CellHeader, version: u64, keep: Keep) -> bool {
+        pinned(cell) || keep.heeds_what_is_owed() && self.is_owed(cell, version)
+    }
+
     /// Whether writers must leave this cell alone.
-    #[inline]
+    #[inline(always)]
     fn is_kept(self, index: u32, version: u64, head: Head, keep: Keep) -> bool {
         if version == 0 {
             return false;
@@ -398,7 +412,7 @@ impl<'a> Ring<'a> {
     /// Empties a cell unless its value is to be kept; `false` if it is, or somebody has it in hand.
     fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
         loop {
-            match self.take(index, keep, None) {
+            match self.take(index, keep) {
                 Ok(claim) => {
                     self.release_scrubbed(claim, scrub);
                     return true;

@@ -52,7 +52,7 @@ const ATTEMPTS: u32 = 64;
 
 impl<'a> Ring<'a> {
     /// Whether somebody is still to receive this version, which the cell holds.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_owed(self, cell: &CellHeader, version: u64) -> bool {
         let header = self.slot.header;
         // SeqCst: pairs with `register` and `declare_queue`, as the pins do. We change `seq`, then look here; they write here,

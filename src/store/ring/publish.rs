@@ -55,22 +55,44 @@ impl Ring<'_> {
         memo: &Memo,
         reaper: &impl Reaper,
     ) -> Result<u64, CommitError> {
-        let expected = memo.expected();
-        let mut claim = match expected.and_then(|head| self.claim_after(head)) {
-            Some(claim) => claim,
-            None => self.claim_for(generation, reaper)?,
+        let Some(expected) = memo.expected() else {
+            return self.publish_among_others(bytes, generation, memo, reaper);
+        };
+        let Some(mut claim) = self.claim_after(expected) else {
+            return self.publish_among_others(bytes, generation, memo, reaper);
         };
         self.fill(&mut claim, bytes);
         let cell = claim.cell;
-        let (before, version) = match expected.and_then(|head| Some((head, self.move_head(&claim, head).ok()?))) {
-            Some(moved) => {
-                self.mark_whole(claim, moved.1);
-                moved
-            }
-            None => self.commit_after(self.head(), claim, generation)?,
+        let Ok(version) = self.move_head(&claim, expected) else {
+            return self.commit_among_others(claim, generation, memo);
         };
-        memo.remember(before, Head::of(cell, version));
+        self.mark_whole(claim, version);
+        memo.remember(expected, Head::of(cell, version));
         self.expect_to_publish(cell, bytes.len());
+        Ok(version)
+    }
+
+    #[inline(never)]
+    fn publish_among_others(
+        self,
+        bytes: &[u8],
+        generation: u64,
+        memo: &Memo,
+        reaper: &impl Reaper,
+    ) -> Result<u64, CommitError> {
+        let mut claim = self.claim_for(generation, reaper)?;
+        self.fill(&mut claim, bytes);
+        let cell = claim.cell;
+        let version = self.commit_among_others(claim, generation, memo)?;
+        self.expect_to_publish(cell, bytes.len());
+        Ok(version)
+    }
+
+    #[inline(never)]
+    fn commit_among_others(self, claim: Claim, generation: u64, memo: &Memo) -> Result<u64, CommitError> {
+        let cell = claim.cell;
+        let (before, version) = self.commit_after(self.head(), claim, generation)?;
+        memo.remember(before, Head::of(cell, version));
         Ok(version)
     }
 

@@ -223,7 +223,7 @@ pub(super) fn len(cell: CellView<'_>) -> usize {
 }
 
 /// Copies a cell that held `version` when the caller looked; `false` when it no longer did afterwards.
-#[inline]
+#[inline(always)]
 fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
     set_len(out, len(cell));
     words::load(cell.words, out);
