@@ -83,7 +83,7 @@ unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// By 32 bytes.
+/// By 32 bytes, written to where a write crosses no line: those that do take twice as long.
 ///
 /// # Safety
 ///
@@ -91,9 +91,18 @@ unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
 #[target_feature(enable = "avx")]
 unsafe fn copy_32(to: *mut u8, from: *const u8, len: usize) {
     let last = len - BLOCK;
+    // The second block begins on a line, and overlaps the first. A place in the middle of a word is none to begin at: of the side that is
+    // shared, words must stay whole.
+    let skip = (BLOCK - to.addr() % BLOCK) / 8 * 8;
     // SAFETY: as the caller promises: all offsets are below `len`.
     unsafe {
         asm!(
+            "vmovdqu ymm0, [{from} + rcx]",
+            "vmovdqu ymm1, [{from} + rcx + 32]",
+            "vmovdqu [{to} + rcx], ymm0",
+            "vmovdqu [{to} + rcx + 32], ymm1",
+            "add rcx, {skip}",
+            "jns 3f",
             "2:",
             "vmovdqu ymm0, [{from} + rcx]",
             "vmovdqu ymm1, [{from} + rcx + 32]",
@@ -101,6 +110,7 @@ unsafe fn copy_32(to: *mut u8, from: *const u8, len: usize) {
             "vmovdqu [{to} + rcx + 32], ymm1",
             "add rcx, 64",
             "js 2b",
+            "3:",
             "vmovdqu ymm0, [{from}]",
             "vmovdqu ymm1, [{from} + 32]",
             "vmovdqu [{to}], ymm0",
@@ -109,6 +119,7 @@ unsafe fn copy_32(to: *mut u8, from: *const u8, len: usize) {
             "vzeroupper",
             from = in(reg) from.wrapping_add(last),
             to = in(reg) to.wrapping_add(last),
+            skip = in(reg) skip,
             inout("rcx") last.wrapping_neg() => _,
             // For `vzeroupper`.
             clobber_abi("C"),
