@@ -224,13 +224,13 @@ impl<T: DecodeOwned> Bus<T> {
         let origin = self.origin(key, version);
         let frame = origin.parse(&mut bytes)?;
         if !frame.is_part() {
-            return origin.message(&frame).map(Some);
+            return origin.message(&frame);
         }
         let Some((version, mut bytes)) = self.newest_whole(key)? else {
             return Ok(None);
         };
         let origin = self.origin(key, version);
-        origin.message(&origin.parse(&mut bytes)?).map(Some)
+        origin.message(&origin.parse(&mut bytes)?)
     }
 }
 

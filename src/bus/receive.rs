@@ -37,12 +37,17 @@ impl Origin<'_> {
         Frame::parse_in_place(head, payload).map_err(|source| self.no_frame(source))
     }
 
-    /// The message in a frame, if it is one of the type.
+    /// The message in a frame, if it is one of the type, as whatever the caller returns: each move on the way there costs as much as a
+    /// checksum.
     #[inline]
-    pub(super) fn message<T: DecodeOwned>(&self, frame: &Frame<'_>) -> Result<Received<T>, RecvError> {
+    pub(super) fn message<T, R>(&self, frame: &Frame<'_>) -> Result<R, RecvError>
+    where
+        T: DecodeOwned,
+        R: From<Received<T>>,
+    {
         self.check::<T>(frame)?;
         match T::decode(frame.payload()) {
-            Ok(message) => Ok(Received::new(message, Envelope::of(frame, self.version))),
+            Ok(message) => Ok(Received::new(message, Envelope::of(frame, self.version)).into()),
             Err(source) => {
                 Err(self.rejected(RecvError::Decode { key: self.key.to_owned(), version: self.version, source }))
             }

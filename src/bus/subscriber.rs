@@ -203,10 +203,11 @@ impl<T> Subscriber<T> {
         if self.removed && !self.declare_again(Duration::ZERO)? {
             return Ok(None);
         }
-        match look(self)? {
-            None => self.parts.overdue().map_or(Ok(None), Err),
-            message => Ok(message),
+        let found = look(self);
+        if matches!(found, Ok(None)) {
+            return self.parts.overdue().map_or(Ok(None), Err);
         }
+        found
     }
 
     /// As [`try_next`](Self::try_next), and waits.
@@ -217,10 +218,11 @@ impl<T> Subscriber<T> {
         look: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
     ) -> Result<Option<R>, RecvError> {
         // All that receiving is when there is something.
-        if !self.removed
-            && let Some(message) = look(self)?
-        {
-            return Ok(Some(message));
+        if !self.removed {
+            let found = look(self);
+            if !matches!(found, Ok(None)) {
+                return found;
+            }
         }
         self.wait_for_next(deadline, look)
     }
@@ -234,8 +236,9 @@ impl<T> Subscriber<T> {
             if self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
                 return Ok(None);
             }
-            if let Some(received) = self.try_next(look)? {
-                return Ok(Some(received));
+            let found = self.try_next(look);
+            if !matches!(found, Ok(None)) {
+                return found;
             }
             let until = deadline.or_earlier(self.parts.deadline());
             match self.slot.wait(self.next - 1, until, &mut self.spin) {
@@ -344,10 +347,11 @@ impl<T: DecodeOwned> Subscriber<T> {
                     let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
                     let frame = origin.parse(&mut self.frame)?;
                     if !frame.is_part() {
-                        return origin.message(&frame).map(Some);
+                        return origin.message(&frame);
                     }
-                    if let Some(message) = self.look_at_part(version)? {
-                        return Ok(Some(message));
+                    let message = self.look_at_part(version);
+                    if !matches!(message, Ok(None)) {
+                        return message;
                     }
                 }
                 Ok(Version::Gone) => self.skip_what_is_gone()?,
@@ -365,7 +369,7 @@ impl<T: DecodeOwned> Subscriber<T> {
             return Ok(None);
         };
         let frame = origin.parse(&mut whole)?;
-        origin.message(&frame).map(Some)
+        origin.message(&frame)
     }
 }
 
