@@ -9,7 +9,7 @@ use super::parts;
 use super::received::{Envelope, Received};
 use super::sample::{Head, Sample, Storage};
 use crate::frame::{Encoding, Frame, FrameError, Kind};
-use crate::message::{DecodeOwned, Fault, InPlace, Message};
+use crate::message::{DecodeError, DecodeOwned, Fault, InPlace, Message};
 use crate::os::clock;
 use crate::store::directory::LONGEST_WAIT;
 use crate::store::{DirectoryError, Slot, SlotError, Store};
@@ -48,9 +48,7 @@ impl Origin<'_> {
         self.check::<T>(frame)?;
         match T::decode(frame.payload()) {
             Ok(message) => Ok(Received::new(message, Envelope::of(frame, self.version)).into()),
-            Err(source) => {
-                Err(self.rejected(RecvError::Decode { key: self.key.to_owned(), version: self.version, source }))
-            }
+            Err(source) => Err(self.undecodable(source)),
         }
     }
 
@@ -64,8 +62,7 @@ impl Origin<'_> {
             if matches!(T::ENCODING, Encoding::Zerocopy | Encoding::Bytemuck)
                 && let Err(source) = T::view(frame.payload())
             {
-                let error = RecvError::Decode { key: self.key.to_owned(), version: self.version, source };
-                return Err(self.rejected(error));
+                return Err(self.undecodable(source));
             }
             (payload_of(storage.as_slice(), &frame), Envelope::of(&frame, self.version))
         };
@@ -108,6 +105,12 @@ impl Origin<'_> {
         }
         let fault = crate::message::Decode::decode(frame.payload()).ok()?;
         Some(Received::new(fault, Envelope::of(frame, self.version)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn undecodable(&self, source: DecodeError) -> RecvError {
+        self.rejected(RecvError::Decode { key: self.key.to_owned(), version: self.version, source })
     }
 
     #[cold]

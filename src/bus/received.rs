@@ -1,5 +1,6 @@
 //! A message as it was received, with its envelope.
 
+use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,16 +12,42 @@ use super::names::Names;
 use crate::frame::{Frame, Kind};
 
 /// What came with a message: who sent it when, to whom, and as what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
     id: Uuid,
     ts: u64,
     version: u64,
-    ttl: Option<u32>,
+    ttl: u32,
     seq: u32,
-    eof: bool,
-    kind: Kind,
+    marks: Marks,
     names: Names,
+}
+
+/// What would be a `Kind` and two `bool`s, as a number, all of whose values are possible.
+///
+/// Were there impossible ones, `Option<Received<T>>` would use one of them for `None`, and a message would be moved around that byte, in pieces
+/// that lie across those in which it was written: for a small one, that takes as long as all else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Marks(u8);
+
+impl Marks {
+    const EOF: u8 = 1 << 6;
+    const TTL: u8 = 1 << 7;
+
+    #[inline]
+    fn of(frame: &Frame<'_>) -> Self {
+        let mark = |mark, set| if set { mark } else { 0 };
+        Self(frame.kind() as u8 | mark(Self::EOF, frame.eof()) | mark(Self::TTL, frame.ttl().is_some()))
+    }
+
+    fn has(self, mark: u8) -> bool {
+        self.0 & mark != 0
+    }
+
+    fn kind(self) -> Kind {
+        // It was one when the frame was parsed.
+        Kind::from_byte(self.0 & !(Self::EOF | Self::TTL)).unwrap_or(Kind::Event)
+    }
 }
 
 impl Envelope {
@@ -30,10 +57,9 @@ impl Envelope {
             id: frame.id(),
             ts: frame.ts(),
             version,
-            ttl: frame.ttl(),
+            ttl: frame.ttl().unwrap_or(0),
             seq: frame.seq(),
-            eof: frame.eof(),
-            kind: frame.kind(),
+            marks: Marks::of(frame),
             names: Names::of(frame),
         }
     }
@@ -47,7 +73,7 @@ impl Envelope {
     /// What the message is for.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.marks.kind()
     }
 
     /// The component that sent it.
@@ -77,13 +103,17 @@ impl Envelope {
     /// Whether it is the last of its stream. A message of its own is.
     #[must_use]
     pub fn eof(&self) -> bool {
-        self.eof
+        self.marks.has(Marks::EOF)
     }
 
     /// After how long it was to be discarded.
     #[must_use]
     pub fn ttl(&self) -> Option<Duration> {
-        self.ttl.map(|ttl| Duration::from_millis(ttl.into()))
+        self.ttl_ms().map(|ttl| Duration::from_millis(ttl.into()))
+    }
+
+    fn ttl_ms(&self) -> Option<u32> {
+        self.marks.has(Marks::TTL).then_some(self.ttl)
     }
 
     /// When it was sent, by the sender's clock.
@@ -96,6 +126,23 @@ impl Envelope {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
+    }
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("id", &self.id)
+            .field("kind", &self.kind())
+            .field("from", &self.from())
+            .field("to", &self.to())
+            .field("trace", &self.trace())
+            .field("ts", &self.ts)
+            .field("ttl", &self.ttl())
+            .field("seq", &self.seq)
+            .field("eof", &self.eof())
+            .field("version", &self.version)
+            .finish()
     }
 }
 
@@ -178,14 +225,14 @@ impl<T: Serialize> Serialize for Received<T> {
         frame.serialize_field("id", envelope.id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))?;
         frame.serialize_field("ts", &humantime::format_rfc3339_millis(envelope.sent_at()).to_string())?;
         frame.serialize_field("from", envelope.from())?;
-        frame.serialize_field("type", envelope.kind.name())?;
+        frame.serialize_field("type", envelope.kind().name())?;
         // A heartbeat has none.
-        match envelope.kind {
+        match envelope.kind() {
             Kind::Heartbeat => frame.skip_field("payload")?,
             _ => frame.serialize_field("payload", &self.message)?,
         }
         frame.serialize_field("to", envelope.to())?;
-        match envelope.ttl {
+        match envelope.ttl_ms() {
             Some(ttl) => frame.serialize_field("ttl_ms", &ttl)?,
             None => frame.skip_field("ttl_ms")?,
         }
@@ -194,7 +241,7 @@ impl<T: Serialize> Serialize for Received<T> {
             trace => frame.serialize_field("trace", trace)?,
         }
         frame.serialize_field("seq", &envelope.seq)?;
-        frame.serialize_field("eof", &envelope.eof)?;
+        frame.serialize_field("eof", &envelope.eof())?;
         frame.end()
     }
 }
