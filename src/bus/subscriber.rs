@@ -336,7 +336,7 @@ impl<T: DecodeOwned> Subscriber<T> {
         self.try_next(Self::look)
     }
 
-    #[inline]
+    #[inline(never)]
     fn look(&mut self) -> Result<Option<Received<T>>, RecvError> {
         loop {
             match self.slot.get_version_into(self.next, &mut self.frame) {
