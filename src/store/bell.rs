@@ -29,16 +29,22 @@ impl Bell {
         word
     }
 
+    /// Whether anybody may sleep. Called as [`strike`](Self::strike) is.
+    #[inline]
+    pub(crate) fn is_listened_to(&self) -> bool {
+        total_order();
+        // SeqCst: see `listen`.
+        self.flag.load(Ordering::SeqCst) != 0
+    }
+
     /// Called after a `SeqCst` change that somebody may wait for: whether sleepers must be woken through the word.
     #[inline]
     pub(crate) fn strike(&self) -> bool {
-        total_order();
-        // SeqCst: see `listen`.
-        if self.flag.load(Ordering::SeqCst) == 0 {
-            return false;
+        let listened_to = self.is_listened_to();
+        if listened_to {
+            self.strike_for_real();
         }
-        self.strike_for_real();
-        true
+        listened_to
     }
 
     /// Strikes, and wakes whoever sleeps.

@@ -17,6 +17,7 @@ use crate::os::futex;
 use crate::region::Region;
 use crate::region::mapping::SlotLease;
 use crate::region::records::{Bell, PARTICIPANTS};
+use crate::sync::yield_now;
 
 /// One opening of a store by one process: closed when the last handle on it is dropped.
 pub(crate) struct Inner {
@@ -132,16 +133,26 @@ impl Inner {
         deadline: Deadline,
         mut attempt: impl FnMut() -> Result<T, CommitError>,
     ) -> Result<T, CommitError> {
-        let mut outcome = attempt();
-        while let (Err(CommitError::Backpressure(_)), Some(_)) = (&outcome, deadline.left()) {
-            let word = ring.room().listen();
-            outcome = attempt();
-            if let (Err(CommitError::Backpressure(_)), Some(left)) = (&outcome, deadline.left()) {
-                // Whoever dies, or stops, in the instant between making room and telling, costs a tenth of a second.
-                futex::wait(&ring.room().word, word, left.min(LONGEST_SLEEP));
+        loop {
+            let outcome = attempt();
+            if !is_refused(&outcome) || deadline.left().is_none() {
+                return outcome;
             }
+            // Those who make room may have nothing but this core to do it on.
+            if (0..YIELDS).any(|_| {
+                yield_now();
+                ring.has_room_for_a_while()
+            }) {
+                continue;
+            }
+            let word = ring.room().listen();
+            let outcome = attempt();
+            let (true, Some(left)) = (is_refused(&outcome), deadline.left()) else {
+                return outcome;
+            };
+            // Whoever dies, or stops, between making room and telling, costs a tenth of a second.
+            futex::wait(&ring.room().word, word, left.min(LONGEST_SLEEP));
         }
-        outcome
     }
 
     /// Wakes whoever sleeps until something happens to the slot, which has happened.
@@ -151,6 +162,13 @@ impl Inner {
         reached(Step::SlotBellRung);
         self.bell().ring();
     }
+}
+
+/// How often a publisher without room lets others run before it sleeps: some ten microseconds, about what sleeping costs.
+const YIELDS: u32 = 16;
+
+fn is_refused<T>(outcome: &Result<T, CommitError>) -> bool {
+    matches!(outcome, Err(CommitError::Backpressure(_)))
 }
 
 impl Reaper for Inner {

@@ -144,7 +144,7 @@ fn run(arguments: &Arguments) -> Result<()> {
                 for system in
                     workload.systems().filter(|it| arguments.system.is_empty() || arguments.system.contains(it))
                 {
-                    for &setup in system.setups() {
+                    for &setup in system.setups(workload) {
                         results.add(
                             Cell { workload, size, system },
                             setup,

@@ -10,6 +10,7 @@ use crate::peers::{
     bare::Bare, crossbar::Crossbar, iceoryx2::Iceoryx2, redis::Redis, ringfire::BLOBS, ringfire::Ringfire,
 };
 use crate::peers::{splinter_bus::SplinterBus, unix_socket::UnixSocket};
+use crate::workload::Workload;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
 pub(crate) enum System {
@@ -37,9 +38,10 @@ impl System {
         }
     }
 
-    /// How it can be set up; the best counts.
-    pub(crate) fn setups(self) -> &'static [Setup] {
+    /// How it can be set up for this; the best counts.
+    pub(crate) fn setups(self, workload: Workload) -> &'static [Setup] {
         match self {
+            Self::SplinterBus if workload == Workload::Mpsc => &[Setup::SplinterBus, Setup::SplinterBusKeyEach],
             Self::SplinterBus => &[Setup::SplinterBus],
             #[cfg(feature = "libsplinter")]
             Self::Libsplinter => &[Setup::LibsplinterMop0, Setup::LibsplinterMop1],
@@ -59,6 +61,8 @@ impl System {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Setup {
     SplinterBus,
+    /// As other systems have it, with a key for each sender.
+    SplinterBusKeyEach,
     #[cfg(feature = "libsplinter")]
     LibsplinterMop0,
     #[cfg(feature = "libsplinter")]
@@ -83,7 +87,8 @@ impl Setup {
     /// Does it, for messages of `size` bytes.
     pub(crate) fn accept<V: Visitor>(self, size: usize, visitor: V) -> Result<V::Output> {
         match self {
-            Self::SplinterBus => visitor.visit::<SplinterBus>(),
+            Self::SplinterBus => visitor.visit::<SplinterBus<false>>(),
+            Self::SplinterBusKeyEach => visitor.visit::<SplinterBus<true>>(),
             #[cfg(feature = "libsplinter")]
             Self::LibsplinterMop0 => visitor.visit::<Libsplinter<0>>(),
             #[cfg(feature = "libsplinter")]

@@ -106,7 +106,7 @@ impl<'a> Ring<'a> {
 
     /// The cell behind that of the newest value: a writer that is alone goes round the ring, and overwrites the oldest value first.
     #[inline]
-    fn next_in_turn(self) -> u32 {
+    pub(super) fn next_in_turn(self) -> u32 {
         self.head().cell().map_or(0, |newest| self.after(newest))
     }
 

@@ -198,8 +198,37 @@ impl<'a> Ring<'a> {
         let moved = place.compare_exchange(registered.word, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
         registered.word = next;
         reached(Step::CursorMoved);
-        self.room().ring();
+        self.tell_of_room(version);
         moved
+    }
+
+    /// Wakes publishers that wait for room: not for each value, as long as there are more to receive at once.
+    ///
+    /// Woken for each, a publisher would fill the one cell and sleep again, and both would do little else than that. One who stops in the
+    /// middle makes them wait until they look by themselves.
+    #[inline]
+    fn tell_of_room(self, cursor: u64) {
+        if self.room().is_listened_to()
+            && (cursor.is_multiple_of(self.room_batch()) || self.head().version() < cursor)
+        {
+            self.room().ring();
+        }
+    }
+
+    /// How much room is worth waking for, and waiting for a little longer: a quarter of history, in values.
+    pub(super) fn room_batch(self) -> u64 {
+        u64::from(self.terms.history / 4).max(1)
+    }
+
+    /// Whether a writer that is alone could go on for a while.
+    #[cfg(not(loom))]
+    pub(crate) fn has_room_for_a_while(self) -> bool {
+        let ahead = (1..self.room_batch()).fold(self.next_in_turn(), |cell, _| self.after(cell));
+        let cell = self.slot.cells.get(ahead).header;
+        match Seq::from_bits(cell.seq.load(Ordering::Acquire)) {
+            Seq::Whole { version } => !self.is_owed(cell, version),
+            _ => false,
+        }
     }
 
     /// Takes the cursor away.

@@ -8,7 +8,8 @@ use splinter_bus::{Bus, Publisher, SubscribeOptions, Subscriber};
 
 use crate::peer::{self, Channel, Job, Kind, Peer};
 
-pub(crate) struct SplinterBus;
+/// Two senders write under one key, or each under a key of its own.
+pub(crate) struct SplinterBus<const KEY_EACH: bool>;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +30,7 @@ pub(crate) enum Sender {
 pub(crate) enum Receiver {
     Newest(Vec<Slot>),
     Next(Box<Slot>, u64),
-    All(Box<Subscriber<Vec<u8>>>),
+    All { subscribers: Vec<Subscriber<Vec<u8>>>, turn: usize },
 }
 
 /// The keys of a job, in one direction.
@@ -38,7 +39,7 @@ fn slots(session: &str, channel: Channel, job: Job) -> Result<Vec<Slot>> {
     Ok((0..job.keys).map(|key| store.slot(&format!("{} {key}", channel.name()))).collect::<Result<_, _>>()?)
 }
 
-impl Peer for SplinterBus {
+impl<const KEY_EACH: bool> Peer for SplinterBus<KEY_EACH> {
     type Host = Host;
     type Sender = Sender;
     type Receiver = Receiver;
@@ -62,8 +63,8 @@ impl Peer for SplinterBus {
     fn sender(session: &str, channel: Channel, job: Job) -> Result<Sender> {
         if job.kind == Kind::All {
             let bus = Bus::<Vec<u8>>::open(session)?;
-            // Both senders write under one key.
-            return Ok(Sender::Bus(Box::new(bus.publisher("all")?), Vec::new()));
+            let key = if KEY_EACH { channel } else { Channel::There }.name();
+            return Ok(Sender::Bus(Box::new(bus.publisher(key)?), Vec::new()));
         }
         Ok(Sender::Store(slots(session, channel, job)?))
     }
@@ -77,7 +78,10 @@ impl Peer for SplinterBus {
             }
             Kind::All => {
                 let bus = Bus::<Vec<u8>>::open(session)?;
-                Ok(Receiver::All(Box::new(bus.subscribe_with("all", &SubscribeOptions::new().lossless())?)))
+                let keys = if KEY_EACH { &[Channel::There, Channel::Back][..] } else { &[Channel::There] };
+                let options = SubscribeOptions::new().lossless();
+                let subscribers = keys.iter().map(|key| bus.subscribe_with(key.name(), &options));
+                Ok(Receiver::All { subscribers: subscribers.collect::<Result<_, _>>()?, turn: 0 })
             }
         }
     }
@@ -108,8 +112,10 @@ impl peer::Receiver for Receiver {
                 *seen += u64::from(next);
                 Ok(next)
             }
-            Self::All(subscriber) => {
-                let Some(received) = subscriber.try_recv()? else { return Ok(false) };
+            Self::All { subscribers, turn } => {
+                *turn += 1;
+                let count = subscribers.len();
+                let Some(received) = subscribers[*turn % count].try_recv()? else { return Ok(false) };
                 peer::copy(&received, into);
                 Ok(true)
             }
