@@ -166,20 +166,16 @@ records! {
         text: [AtomicU64; SCHEMA_WORDS],
     }
 
-    /// One key's home. Readers poll the first line; writers fight over the third; those who wait for room use the fourth. Never in
-    /// two pages, so that whatever a machine that stops has written of it, it has written all of it.
+    /// One key's home. Readers poll the first line, and each publish takes it from them; the third is the writers'; what is in the fourth hardly
+    /// ever changes. Never in two pages, so that whatever a machine that stops has written of it, it has written all of it.
     SlotHeader, align 256, size 256 {
         /// The newest value: (cell + 1 : 16 | version : 48). Moving it is publishing.
         head: AtomicU64,
-        /// Counts creations and removals of the key: odd while the slot has one.
-        generation: AtomicU64,
-        /// The version that `head` had when the present key was created: no value up to it belongs to this key.
-        born: AtomicU64,
         /// The next slot in the list of given-back slots, plus one.
         next_free: AtomicU32,
         /// The hash of the present key: what the checksums of its values are bound to.
         key_hash: AtomicU64,
-        line_end: [AtomicU64; 3],
+        line_end: [AtomicU64; 5],
         /// One byte of length, then the key.
         key: [AtomicU64; KEY_WORDS],
         /// Where writers look for a cell: each takes the next number.
@@ -193,11 +189,16 @@ records! {
         /// How often values were made obsolete, by removals and purges: here, since writers look at it when readers have the first line.
         sweeps: AtomicU64,
         writers_line_end: [AtomicU64; 3],
+        /// Counts creations and removals of the key: odd while the slot has one. Not beside `head`: readers look at it last, when the next publish
+        /// may have taken that line from them.
+        generation: AtomicU64,
+        /// The version that `head` had when the present key was created: no value up to it belongs to this key.
+        born: AtomicU64,
         /// For publishers that wait for a cell.
         room: Bell,
         /// The version that stands in for one that was lost, until whoever recovers the store has come to its end.
         stand_in: AtomicU64,
-        reserved: [AtomicU64; 6],
+        reserved: [AtomicU64; 4],
     }
 
     /// One value of one key; its bytes follow.

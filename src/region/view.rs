@@ -54,6 +54,14 @@ impl<'a> CellView<'a> {
         prefetch::to_read(self.line(1));
     }
 
+    /// Asks for the cell's lines, up to `len` bytes of its value, which will be read soon.
+    #[inline]
+    pub(crate) fn expect_to_read_next(&self, len: usize) {
+        for line in 0..(size_of::<CellHeader>() + len).div_ceil(CACHE_LINE) {
+            prefetch::to_read(self.line(line));
+        }
+    }
+
     #[inline]
     fn line(&self, line: usize) -> *const u8 {
         std::ptr::from_ref(self.header).cast::<u8>().wrapping_byte_add(line * CACHE_LINE)

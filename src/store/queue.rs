@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::error::GetError;
 use super::lossless::Begin;
-use super::ring::{Exact, Position, Taken, Work};
+use super::ring::{Exact, Position, Taken, Trail, Work};
 use super::slot::Slot;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
 use crate::os::futex;
@@ -47,7 +47,7 @@ impl Queue {
             match ring.take_message(&mut self.position, generation)? {
                 Work::Taken(taken) => {
                     let assignment = Assignment { slot: self.slot.clone(), taken: Some(taken) };
-                    match ring.copy_version(taken.version, generation, value)? {
+                    match ring.copy_version(taken.version, generation, &Trail::default(), value)? {
                         Exact::Copied => return Ok(Some(assignment)),
                         // From before the queue was declared, and overwritten since.
                         Exact::Gone | Exact::NotYet => assignment.acknowledge().unwrap_or_default(),

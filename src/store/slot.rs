@@ -10,7 +10,7 @@ use super::index::Place;
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};
-use super::ring::{Begin, CommitError, Exact, Lending, Memo, ModifyError, ReadError, Ring, Unfit};
+use super::ring::{Begin, CommitError, Exact, Lending, Memo, ModifyError, ReadError, Ring, Trail, Unfit};
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 use crate::region::mapping::SlotLease;
@@ -40,6 +40,7 @@ pub struct Slot {
     lease: SlotLease,
     place: Place,
     memo: Memo,
+    trail: Trail,
 }
 
 /// What became of one version of a key.
@@ -74,7 +75,7 @@ pub enum Version {
 impl Slot {
     pub(super) fn new(inner: Arc<Inner>, place: Place) -> Self {
         let lease = inner.lease(place.slot);
-        Self { inner, lease, place, memo: Memo::default() }
+        Self { inner, lease, place, memo: Memo::default(), trail: Trail::default() }
     }
 
     pub(super) fn inner(&self) -> &Inner {
@@ -267,7 +268,7 @@ impl Slot {
     /// ```
     #[inline]
     pub fn get_version_into(&self, version: u64, value: &mut Vec<u8>) -> Result<Version, GetError> {
-        Ok(match self.ring().copy_version(version, self.place.generation, value)? {
+        Ok(match self.ring().copy_version(version, self.place.generation, &self.trail, value)? {
             Exact::Copied => Version::Copied,
             Exact::NotYet => Version::NotYet,
             Exact::Gone => Version::Gone,

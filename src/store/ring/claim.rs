@@ -1,5 +1,7 @@
 //! Step one of publishing: to find a cell that may be overwritten, and make it ours alone.
 
+use std::iter;
+
 use super::reap::Reaper;
 use super::{Head, Ring, Scrub, Seq, read};
 use crate::kill_points::{Step, reached};
@@ -94,14 +96,23 @@ impl<'a> Ring<'a> {
     #[cold]
     fn claim_another(self, refused: u32, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
         let mut index = refused;
-        // Twice around: others move on meanwhile.
+        // Twice around: others move on meanwhile. Readers let go in turn, too: what was free later is not taken before what is free by now,
+        // so that versions stay where they are looked for.
         for _ in 0..2 * self.slot.cells.count() {
             index = self.after(index);
-            if let Some(claim) = self.try_claim(index, Keep::History) {
-                return Ok(claim);
+            for index in [refused, index] {
+                if let Some(claim) = self.try_claim(index, Keep::History) {
+                    return Ok(claim);
+                }
             }
         }
         self.claim_under_pressure(reaper)
+    }
+
+    /// All cells, from the one that is next in turn on.
+    fn in_turn(self) -> impl Iterator<Item = u32> {
+        let count = self.slot.cells.count() as usize;
+        iter::successors(Some(self.next_in_turn()), move |&index| Some(self.after(index))).take(count)
     }
 
     /// The cell behind that of the newest value: a writer that is alone goes round the ring, and overwrites the oldest value first.
@@ -122,7 +133,7 @@ impl<'a> Ring<'a> {
             if round == 0 || round >= FIRST_SLEEP {
                 self.reap_holders(reaper);
             }
-            for (index, _) in self.cells() {
+            for index in self.in_turn() {
                 if let Some(claim) = self.try_claim(index, Keep::History) {
                     return Ok(claim);
                 }

@@ -10,7 +10,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::claim::{Backpressure, Claim};
-use super::{AUTO_VACUUM, CommitError, Exact, Memo, ModifyError, Order, Reaper, Ring, Terms, Unfit};
+use super::{AUTO_VACUUM, CommitError, Exact, Memo, ModifyError, Order, Reaper, Ring, Terms, Trail, Unfit};
 use crate::region::view::HeapSlot;
 use crate::store::word::Head;
 use crate::sync::watched::{model, model_within};
@@ -36,6 +36,7 @@ impl Slot {
             order: Order::of(cells as u32),
             flags: AtomicU32::new(AUTO_VACUUM),
             memo: Memo::default(),
+            trail: Trail::default(),
         });
         Arc::new(Self { slot, terms })
     }
@@ -124,17 +125,17 @@ fn a_version_within_history_is_read_whatever_is_published_meanwhile() {
         };
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(2, GENERATION, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(2, GENERATION, &ring.terms.trail, &mut bytes).unwrap(), Exact::Copied);
         assert_eq!(whole(&bytes), 2);
-        let exact = ring.copy_version(3, GENERATION, &mut bytes).unwrap();
+        let exact = ring.copy_version(3, GENERATION, &ring.terms.trail, &mut bytes).unwrap();
         if exact == Exact::Copied {
             assert_eq!(whole(&bytes), 3);
         } else {
             assert_eq!(exact, Exact::NotYet);
         }
         writer.join().unwrap();
-        assert_eq!(ring.copy_version(2, GENERATION, &mut bytes).unwrap(), Exact::Copied);
-        assert_eq!(ring.copy_version(3, GENERATION, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(2, GENERATION, &ring.terms.trail, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(3, GENERATION, &ring.terms.trail, &mut bytes).unwrap(), Exact::Copied);
     });
 }
 
@@ -153,7 +154,10 @@ fn history_is_kept_while_two_writers_look_for_cells() {
         writer.join().unwrap();
         let mut bytes = Vec::new();
         for version in [3, 4] {
-            assert_eq!(slot.ring(0).copy_version(version, GENERATION, &mut bytes).unwrap(), Exact::Copied);
+            assert_eq!(
+                slot.ring(0).copy_version(version, GENERATION, &slot.ring(0).terms.trail, &mut bytes).unwrap(),
+                Exact::Copied
+            );
             whole(&bytes);
         }
     });
@@ -199,7 +203,7 @@ fn history_is_left_alone_until_a_newer_value_is_published() {
         };
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
-        match ring.copy_version(1, GENERATION, &mut bytes).unwrap() {
+        match ring.copy_version(1, GENERATION, &ring.terms.trail, &mut bytes).unwrap() {
             Exact::Copied => assert_eq!(whole(&bytes), 1),
             exact => {
                 assert_eq!(exact, Exact::Gone);

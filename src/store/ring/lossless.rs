@@ -208,8 +208,7 @@ impl<'a> Ring<'a> {
     /// middle makes them wait until they look by themselves.
     #[inline]
     fn tell_of_room(self, cursor: u64) {
-        if self.room().is_listened_to()
-            && (cursor.is_multiple_of(self.room_batch()) || self.head().version() < cursor)
+        if self.room().is_listened_to() && (cursor.is_multiple_of(self.room_batch()) || self.head().version() < cursor)
         {
             self.room().ring();
         }

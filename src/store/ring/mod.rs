@@ -21,6 +21,7 @@ mod read;
 mod reap;
 #[cfg(not(loom))]
 mod recover;
+mod trail;
 mod wait;
 
 #[cfg(all(loom, test))]
@@ -41,6 +42,7 @@ pub(crate) use read::{Exact, ReadError};
 pub(crate) use reap::Reaper;
 #[cfg(not(loom))]
 pub(crate) use recover::Found;
+pub(crate) use trail::Trail;
 
 use super::cells::CellCounts;
 use super::word::{Head, MAX_VERSION, Seq};
@@ -79,6 +81,8 @@ pub(crate) struct Terms {
     /// Of the one handle that the participant has.
     #[cfg(loom)]
     pub(crate) memo: Memo,
+    #[cfg(loom)]
+    pub(crate) trail: Trail,
 }
 
 impl Terms {

@@ -14,7 +14,7 @@ use crate::store::word::MAX_VERSION;
 use crate::sync::{Ordering, fence, light_fence, store_last};
 
 /// How much of the next value is expected to be about as long as the last: more than this is streamed anyway.
-const EXPECTED: usize = 512;
+pub(super) const EXPECTED: usize = 512;
 
 /// Why a filled cell could not become the newest. The claim was released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl Ring<'_> {
 
     /// Makes a filled cell the newest value, and gives what `head` was before, and the version.
     #[inline]
-    fn commit_after(self, seen: Head, claim: Claim, generation: u64) -> Result<(Head, u64), CommitError> {
+    pub(super) fn commit_after(self, seen: Head, claim: Claim, generation: u64) -> Result<(Head, u64), CommitError> {
         self.try_commit_after(seen, claim, generation).map_err(|(error, claim)| {
             self.release(claim);
             error

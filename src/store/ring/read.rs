@@ -3,7 +3,8 @@
 //! Readers store nothing into the slot, so any number of them scale with the cores. (The one exception: who meets a
 //! published cell that its writer has not marked whole yet does that for it.)
 
-use super::{Head, Ring, Seq, attempts};
+use super::publish::EXPECTED;
+use super::{Head, Ring, Seq, Trail, attempts};
 use crate::region::view::CellView;
 use crate::region::words::{self, WORD};
 use crate::store::word::LOST;
@@ -69,7 +70,46 @@ impl<'a> Ring<'a> {
 
     /// Copies this one version into `out`, replacing what it held. Versions up to `born` belong to other keys: gone.
     #[inline]
-    pub(crate) fn copy_version(self, version: u64, generation: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
+    pub(crate) fn copy_version(
+        self,
+        version: u64,
+        generation: u64,
+        trail: &Trail,
+        out: &mut Vec<u8>,
+    ) -> Result<Exact, ReadError> {
+        if let Some(index) = trail.place_of(version, &self.terms.order)
+            && self.copy_from(index, version, generation, out)
+        {
+            trail.read(index, version);
+            if let Some(next) = trail.place_of(version + 1, &self.terms.order) {
+                // Values of one key tend to have one length. While this one is looked at, the next comes here.
+                self.slot.cells.get(next).expect_to_read_next(out.len().min(EXPECTED));
+            }
+            return Ok(Exact::Copied);
+        }
+        self.look_and_copy(version, generation, trail, out)
+    }
+
+    /// Copies this version out of the cell in which it most likely is; `false` if it is not there.
+    #[inline]
+    fn copy_from(self, index: u32, version: u64, generation: u64, out: &mut Vec<u8>) -> bool {
+        let cell = self.slot.cells.get(index);
+        cell.expect_to_read();
+        // Acquire: see `readable`. What is whole was published.
+        cell.header.seq.load(Ordering::Acquire) == version
+            && version > self.born()
+            && copy(cell, version, out)
+            && self.generation() == generation
+    }
+
+    #[inline]
+    fn look_and_copy(
+        self,
+        version: u64,
+        generation: u64,
+        trail: &Trail,
+        out: &mut Vec<u8>,
+    ) -> Result<Exact, ReadError> {
         for _ in 0..self.reads() {
             let head = self.head();
             let outcome = if head.version() < version {
@@ -77,14 +117,21 @@ impl<'a> Ring<'a> {
             } else if version <= self.born() {
                 Exact::Gone
             } else if head.version() > version {
-                match self.find(head, version) {
-                    Some(cell) if copy(cell, version, out) => Exact::Copied,
+                trail.seen(head);
+                match self.find_index(head, version) {
+                    Some(index) if copy(self.slot.cells.get(index), version, out) => {
+                        trail.read(index, version);
+                        Exact::Copied
+                    }
                     _ => Exact::Gone,
                 }
             } else {
                 match head.cell() {
                     None => Exact::Gone,
-                    Some(index) if self.copy_head(head, index, out)? => Exact::Copied,
+                    Some(index) if self.copy_head(head, index, out)? => {
+                        trail.read(index, version);
+                        Exact::Copied
+                    }
                     Some(_) => continue,
                 }
             };
@@ -168,14 +215,8 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Where an older version is. One writer alone fills the ring in order, which makes the first guess right; several
-    /// mix up the order of neighbours, so the search goes outwards from there.
-    #[inline]
-    fn find(self, head: Head, version: u64) -> Option<CellView<'a>> {
-        self.find_index(head, version).map(|index| self.slot.cells.get(index))
-    }
-
-    /// The index of the cell in which an older version is.
+    /// The index of the cell in which an older version is. One writer alone fills the ring in order, which makes the first guess right;
+    /// several mix up the order of neighbours, so the search goes outwards from there.
     #[inline]
     pub(super) fn find_index(self, head: Head, version: u64) -> Option<u32> {
         let cells = &self.slot.cells;

@@ -50,7 +50,7 @@ fn a_value_whose_writer_died_before_marking_it_whole_is_read_and_survives_the_ne
         let ring = slot.ring(0);
         assert_eq!(ring.copy_newest(GENERATION, &mut bytes).unwrap(), Some(2));
         for version in [1, 2] {
-            assert_eq!(ring.copy_version(version, GENERATION, &mut bytes).unwrap(), Exact::Copied);
+            assert_eq!(ring.copy_version(version, GENERATION, &ring.terms.trail, &mut bytes).unwrap(), Exact::Copied);
             assert_eq!(whole(&bytes) == 2, version == other);
         }
     });
@@ -72,7 +72,10 @@ fn a_reader_and_the_next_writer_may_both_finish_a_dead_writers_work() {
         assert_eq!(publish(slot.ring(2), 2), Ok(2));
         reader.join().unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(slot.ring(0).copy_version(1, GENERATION, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(
+            slot.ring(0).copy_version(1, GENERATION, &slot.ring(0).terms.trail, &mut bytes).unwrap(),
+            Exact::Copied
+        );
         assert_eq!(whole(&bytes), 1);
     });
 }
@@ -129,7 +132,10 @@ fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
         // Each of these two was the newest for as long as anybody looked for a cell.
         for version in 3..=4 {
             let mut bytes = Vec::new();
-            assert_eq!(slot.ring(0).copy_version(version, GENERATION, &mut bytes), Ok(Exact::Copied));
+            assert_eq!(
+                slot.ring(0).copy_version(version, GENERATION, &slot.ring(0).terms.trail, &mut bytes),
+                Ok(Exact::Copied)
+            );
             whole(&bytes);
         }
     });
@@ -192,7 +198,7 @@ fn a_killed_claimer_has_destroyed_nothing() {
         let (index, cell) = ring.cells().find(|(_, cell)| readable(*cell) == Some(1)).unwrap();
         cell.header.seq.store(Seq::Claiming { version: 1, participant: 1 }.bits(), Ordering::Relaxed);
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(1, GENERATION, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(1, GENERATION, &ring.terms.trail, &mut bytes).unwrap(), Exact::Copied);
         ring.reap(1);
         let seq = ring.slot.cells.get(index).header.seq.load(Ordering::Relaxed);
         assert_eq!(Seq::from_bits(seq), Seq::Whole { version: 1 });

@@ -9,7 +9,7 @@ use crate::store::ring::{Begin, Exactly, Position, Work};
 /// The version of a value that was read as one of these marks.
 fn copied(ring: Ring<'_>, version: u64) -> Option<u8> {
     let mut bytes = Vec::new();
-    (ring.copy_version(version, GENERATION, &mut bytes) == Ok(Exact::Copied)).then(|| whole(&bytes))
+    (ring.copy_version(version, GENERATION, &ring.terms.trail, &mut bytes) == Ok(Exact::Copied)).then(|| whole(&bytes))
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_message_is_there_until_it_is_acknowledged_and_its_cell_free_afterwards() {
             panic!("a message is there");
         };
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(taken.version, GENERATION, &mut bytes), Ok(Exact::Copied));
+        assert_eq!(ring.copy_version(taken.version, GENERATION, &ring.terms.trail, &mut bytes), Ok(Exact::Copied));
         assert_eq!((taken.version, whole(&bytes)), (1, 1));
         assert!(ring.acknowledge(taken));
         let published = writer.join().unwrap();

@@ -121,7 +121,7 @@ fn a_writer_with_a_handle_on_a_removed_key_leaves_the_next_keys_history_alone() 
         let versions = [3, 4].map(|mark| publish_for(next, mark, GENERATION + 2, &Alive).unwrap());
         assert_eq!(publish(slot.ring(2), 9), Err(CommitError::Removed));
         let mut bytes = Vec::new();
-        assert_eq!(next.copy_version(versions[0], GENERATION + 2, &mut bytes), Ok(Exact::Copied));
+        assert_eq!(next.copy_version(versions[0], GENERATION + 2, &next.terms.trail, &mut bytes), Ok(Exact::Copied));
     });
 }
 
@@ -162,7 +162,10 @@ fn what_is_left_of_a_removed_key_is_no_value_of_the_next_one() {
         header.generation.store(GENERATION + 2, Ordering::Release);
         publish_for(ring, 2, GENERATION + 2, &Alive).unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(slot.ring(1).copy_version(pin.version, GENERATION + 2, &mut bytes), Ok(Exact::Gone));
+        assert_eq!(
+            slot.ring(1).copy_version(pin.version, GENERATION + 2, &slot.ring(1).terms.trail, &mut bytes),
+            Ok(Exact::Gone)
+        );
         let again = slot.ring(1).pin_version(pin.version, GENERATION + 2, |_| false);
         assert_eq!(again, Ok(Exactly::Gone));
     });
