@@ -106,7 +106,7 @@ impl Seq {
         match bits >> TAG_SHIFT {
             0 if participant == 0 => Self::Whole { version: number },
             1 => Self::Claiming { version: number, participant },
-            tag @ (2 | 3) => Self::Private { ticket: (tag - 2) * FRESH | number, participant },
+            tag @ (2 | 3) => Self::Private { ticket: ((tag - 2) * FRESH) | number, participant },
             4 => Self::Held { version: number, participant },
             _ => Self::Whole { version: 0 },
         }
