@@ -28,7 +28,7 @@ pub(crate) struct Backpressure(pub(crate) CellCounts);
 
 /// What is left standing when somebody looks for a cell.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
+pub(super) enum Keep {
     /// The newest `history` values, and what somebody is still to receive.
     History,
     /// The newest value, and what somebody is still to receive.
@@ -174,7 +174,7 @@ impl<'a> Ring<'a> {
     }
 
     /// The oldest value that a writer in need may overwrite: not the newest, not pinned, and nobody is still to receive it.
-    fn oldest_unwanted(self) -> Option<u32> {
+    pub(super) fn oldest_unwanted(self) -> Option<u32> {
         let oldest = self.cells().filter_map(|(index, cell)| {
             let Seq::Whole { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
                 return None;
@@ -186,7 +186,7 @@ impl<'a> Ring<'a> {
     }
 
     #[inline]
-    fn try_claim(self, index: u32, keep: Keep) -> Option<Claim> {
+    pub(super) fn try_claim(self, index: u32, keep: Keep) -> Option<Claim> {
         self.claimed(index, self.take(index, keep))
     }
 

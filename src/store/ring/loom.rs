@@ -9,7 +9,7 @@ mod removal;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::claim::{Backpressure, Claim};
+use super::claim::{Backpressure, Claim, Keep};
 use super::{AUTO_VACUUM, CommitError, Exact, Memo, ModifyError, Order, Reaper, Ring, Terms, Trail, Unfit};
 use crate::region::view::HeapSlot;
 use crate::store::word::Head;
@@ -199,7 +199,7 @@ fn history_is_left_alone_until_a_newer_value_is_published() {
         slot.ring(2).commit_after(slot.ring(2).head(), second, GENERATION).unwrap();
         let writer = {
             let slot = slot.clone();
-            thread::spawn(move || publish(slot.ring(1), 3).unwrap())
+            thread::spawn(move || publish(slot.ring(3), 3).unwrap())
         };
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
@@ -234,6 +234,88 @@ fn history_gives_way_to_a_writer_in_need_but_the_newest_value_never_does() {
         let last = ours.into_iter().chain(theirs).max().unwrap();
         assert_eq!(newest, last);
         assert_eq!(whole(&bytes) == 4, ours == Ok(last));
+    });
+}
+
+#[test]
+fn a_writer_that_lets_go_late_spoils_nothing_that_came_after_it() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        let first = {
+            let slot = slot.clone();
+            thread::spawn(move || publish(slot.ring(1), 1).map(|version| (version, 1)))
+        };
+        // The second time around, into the other's cell, once that one has let go. Whoever finds no cell gives up.
+        let ours = [2, 3].map(|mark| publish(slot.ring(2), mark).map(|version| (version, mark)));
+        let theirs = first.join().unwrap();
+        let mut bytes = Vec::new();
+        let newest = slot.ring(0).copy_newest(GENERATION, &mut bytes).unwrap().unwrap();
+        let last = ours.into_iter().chain([theirs]).flatten().max().unwrap();
+        assert_eq!((newest, whole(&bytes)), last);
+    });
+}
+
+#[test]
+fn a_writer_that_expects_an_older_head_spares_what_is_kept() {
+    model(|| {
+        let slot = Slot::new(2, 3);
+        publish(slot.ring(1), 1).unwrap();
+        let other = {
+            let slot = slot.clone();
+            thread::spawn(move || publish(slot.ring(2), 2).unwrap())
+        };
+        // Remembers the first `head`, and the cell after its own may hold the newest value.
+        publish(slot.ring(1), 3).unwrap();
+        let theirs = other.join().unwrap();
+        let mut bytes = Vec::new();
+        for version in [2, 3] {
+            let ring = slot.ring(0);
+            assert_eq!(ring.copy_version(version, GENERATION, &ring.terms.trail, &mut bytes), Ok(Exact::Copied));
+            assert_eq!(whole(&bytes) == 2, version == theirs);
+        }
+    });
+}
+
+#[test]
+fn a_reader_on_the_trail_of_a_writer_gets_each_version_whole_or_none() {
+    model(|| {
+        let slot = Slot::new(1, 3);
+        publish(slot.ring(1), 1).unwrap();
+        publish(slot.ring(1), 2).unwrap();
+        let ring = slot.ring(0);
+        let mut bytes = Vec::new();
+        // From here on it knows where the second one is, and that it was published.
+        assert_eq!(ring.copy_version(1, GENERATION, &ring.terms.trail, &mut bytes), Ok(Exact::Copied));
+        let writer = {
+            let slot = slot.clone();
+            thread::spawn(move || [3, 4].map(|mark| publish(slot.ring(1), mark).unwrap()))
+        };
+        if ring.copy_version(2, GENERATION, &ring.terms.trail, &mut bytes) == Ok(Exact::Copied) {
+            assert_eq!(whole(&bytes), 2);
+        }
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_writer_in_need_never_takes_what_has_become_the_newest_value() {
+    model(|| {
+        let slot = Slot::new(2, 2);
+        publish(slot.ring(1), 1).unwrap();
+        publish(slot.ring(1), 2).unwrap();
+        let writer = {
+            let slot = slot.clone();
+            thread::spawn(move || publish(slot.ring(1), 3))
+        };
+        // What a writer in need does at last. Between the two, the other may have published in the very same cell.
+        let ring = slot.ring(2);
+        if let Some(index) = ring.oldest_unwanted()
+            && let Some(claim) = ring.try_claim(index, Keep::Owed)
+        {
+            assert_ne!(ring.head().cell(), Some(index), "the newest value would be overwritten");
+            ring.release(claim);
+        }
+        let _ = writer.join().unwrap();
     });
 }
 

@@ -128,6 +128,11 @@ fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
         while let Advance::Overtaken(now) = ring.advance(&claim, seen, GENERATION) {
             seen = now;
         }
+        // It is read as the first value, all of it, or no more.
+        let mut bytes = Vec::new();
+        if ring.copy_version(1, GENERATION, &ring.terms.trail, &mut bytes) == Ok(Exact::Copied) {
+            assert_eq!(whole(&bytes), 1);
+        }
         other.join().unwrap();
         // Each of these two was the newest for as long as anybody looked for a cell.
         for version in 3..=4 {

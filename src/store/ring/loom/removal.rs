@@ -172,6 +172,47 @@ fn what_is_left_of_a_removed_key_is_no_value_of_the_next_one() {
 }
 
 #[test]
+fn what_is_obsolete_is_not_read_by_those_who_know_where_it_was() {
+    model(|| {
+        for purged in [true, false] {
+            let slot = Slot::new(3, 4);
+            let ring = slot.ring(0);
+            for mark in 1..=3 {
+                publish(slot.ring(1), mark).unwrap();
+            }
+            let mut bytes = Vec::new();
+            assert_eq!(ring.copy_version(1, GENERATION, &ring.terms.trail, &mut bytes), Ok(Exact::Copied));
+            // So its cell keeps it.
+            assert!(matches!(slot.ring(2).pin_version(2, GENERATION, |_| false), Ok(Exactly::Pinned(_))));
+            if purged {
+                slot.ring(1).purge(&Alive);
+            } else {
+                remove_key(slot.ring(1));
+            }
+            let read = ring.copy_version(2, GENERATION, &ring.terms.trail, &mut bytes);
+            assert_eq!(read, if purged { Ok(Exact::Gone) } else { Err(ReadError::Removed) });
+        }
+    });
+}
+
+#[test]
+fn what_a_writer_held_during_a_purge_is_emptied_by_one_of_the_two() {
+    model(|| {
+        let slot = Slot::new(2, 3);
+        let writer = {
+            let slot = slot.clone();
+            thread::spawn(move || publish(slot.ring(1), 1).unwrap())
+        };
+        let ours = publish(slot.ring(2), 2).unwrap();
+        slot.ring(0).purge(&Alive);
+        let theirs = writer.join().unwrap();
+        let left = slot.ring(0).cells().filter_map(|(_, cell)| readable(cell)).collect::<Vec<_>>();
+        // What was published after the purge has looked is kept beside what was there.
+        assert!(left == [ours.max(theirs)] || theirs > ours && left.len() == 2, "{left:?}");
+    });
+}
+
+#[test]
 fn what_was_pinned_during_a_purge_is_emptied_by_one_of_the_two() {
     model(|| {
         let slot = Slot::new(2, 3);
