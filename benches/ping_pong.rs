@@ -39,7 +39,7 @@ fn partner(name: &str, game: Game) {
 }
 
 enum Player {
-    Raw { from: Slot, to: Slot, next: u64, value: Vec<u8> },
+    Raw { from: Box<Slot>, to: Box<Slot>, next: u64, value: Vec<u8> },
     Typed { from: Box<Subscriber<Ball>>, to: Box<splinter_bus::Publisher<Ball>> },
 }
 
@@ -47,7 +47,7 @@ impl Player {
     fn new(store: &Store, game: Game, from: &str, to: &str) -> Self {
         match game {
             Game::Raw => {
-                let (from, to) = (store.slot(from).unwrap(), store.slot(to).unwrap());
+                let (from, to) = (Box::new(store.slot(from).unwrap()), Box::new(store.slot(to).unwrap()));
                 Self::Raw { from, to, next: 1, value: vec![7; 64] }
             }
             Game::Typed => {

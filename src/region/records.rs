@@ -178,7 +178,7 @@ records! {
         line_end: [AtomicU64; 5],
         /// One byte of length, then the key.
         key: [AtomicU64; KEY_WORDS],
-        /// Where writers look for a cell: each takes the next number.
+        /// How many marks were put on cells that were free: each has a number of its own.
         tickets: AtomicU64,
         /// For those who wait for the next version.
         bell: Bell,

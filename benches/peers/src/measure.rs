@@ -166,6 +166,15 @@ impl Partner {
         Ok(input.flush()?)
     }
 
+    /// As [`end`](Self::end), and goes on with something meanwhile: whoever waits for room does not end before there is some.
+    fn end_meanwhile(&mut self, mut act: impl FnMut() -> Result<()>) -> Result<String> {
+        self.input = None;
+        while self.process.try_wait()?.is_none() {
+            act()?;
+        }
+        self.end()
+    }
+
     /// Has it end, and gives what it says then.
     pub(crate) fn end(&mut self) -> Result<String> {
         self.input = None;
@@ -394,7 +403,7 @@ fn mrsw<P: Peer>(task: &Task) -> Result<Vec<Figure>> {
         }
     }
     let seconds = start.elapsed().as_secs_f64();
-    let writes: f64 = partner.end()?.parse()?;
+    let writes: f64 = partner.end_meanwhile(|| receiver.receive(0, &mut received).map(drop))?.parse()?;
     ensure!(torn == 0, "{torn} torn reads");
     ensure!(reads > 0, "nothing was read");
     Ok(vec![Figure::new("reads", reads as f64 / seconds, "/s"), Figure::new("writes", writes, "/s")])

@@ -1,0 +1,159 @@
+//! What a message is made of, part by part, to see where the time goes. Together they are not the whole: much of it overlaps.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use serde::{Deserialize, Serialize};
+use splinter_bus::Message;
+use splinter_bus::frame::{self, Encoding, Frame, Kind, Outgoing, WriteError};
+use splinter_bus::message::Decode;
+use splinter_bus::store::{Slot, Store, StoreOptions};
+use uuid::Uuid;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+const SIZES: [usize; 4] = [64, 1024, 4096, 65_536];
+
+#[derive(Message, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[message(encoding = "zerocopy")]
+#[repr(C)]
+struct Numbers {
+    numbers: [u64; 8],
+}
+
+#[derive(Message, Serialize, Deserialize)]
+struct Text {
+    text: String,
+    number: u64,
+}
+
+fn slot(max_value_size: usize) -> Slot {
+    let name = format!("splinter-bench-parts-{}", std::process::id());
+    let options = StoreOptions::new().slots(1).history(1).spare(3).max_value_size(max_value_size as u64);
+    let store = options.create(&name).expect("a scratch store");
+    Store::remove(&name).expect("the scratch store is there");
+    store.slot("key").unwrap()
+}
+
+/// Taking a cell, and giving it back: what of a publish does not depend on the value, but for moving `head`.
+fn claim(c: &mut Criterion) {
+    let slot = slot(64);
+    c.bench_function("claim and release a cell", |b| b.iter(|| drop(black_box(slot.loan(0).unwrap()))));
+    c.bench_function("publish no bytes", |b| b.iter(|| slot.set(black_box(&[])).unwrap()));
+}
+
+fn copy(c: &mut Criterion) {
+    let mut group = c.benchmark_group("copy");
+    for size in SIZES {
+        let (slot, value, mut out) = (slot(size), vec![7; size], Vec::new());
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_with_input(BenchmarkId::new("in, as part of set", size), &size, |b, _| {
+            b.iter(|| slot.set(black_box(&value)).unwrap());
+        });
+        group.bench_with_input(BenchmarkId::new("out, as part of get", size), &size, |b, _| {
+            b.iter(|| slot.get_into(black_box(&mut out)).unwrap());
+        });
+    }
+}
+
+fn envelope(payload: &[u8], summed: bool) -> Outgoing<'static> {
+    Outgoing {
+        kind: Kind::Event,
+        encoding: Encoding::Raw,
+        fingerprint: payload.len() as u64,
+        id: Uuid::from_u128(7),
+        ts: 7,
+        ttl: None,
+        seq: 0,
+        eof: true,
+        summed,
+        part: false,
+        from: "bench-12345",
+        to: "",
+        trace: "",
+    }
+}
+
+/// The frame around a payload, with and without the checksum over all of it.
+fn frames(c: &mut Criterion) {
+    let mut group = c.benchmark_group("frame");
+    for size in SIZES {
+        let (payload, mut bytes) = (vec![7; size], Vec::new());
+        for (label, summed) in [("without checksum", false), ("with checksum", true)] {
+            let write = |bytes: &mut Vec<u8>| {
+                frame::write::<WriteError>(bytes, &envelope(&payload, summed), |out| {
+                    out.extend_from_slice(black_box(&payload));
+                    Ok(())
+                })
+                .unwrap();
+            };
+            group.bench_with_input(BenchmarkId::new(format!("write {label}"), size), &size, |b, _| {
+                b.iter(|| write(&mut bytes));
+            });
+            group.bench_with_input(BenchmarkId::new(format!("read {label}"), size), &size, |b, _| {
+                b.iter(|| black_box(Frame::parse(black_box(&bytes)).unwrap().payload().len()));
+            });
+        }
+    }
+}
+
+/// From a value to its payload, and back.
+fn encode<T: Message + for<'de> Decode<'de>>(c: &mut Criterion, label: &str, value: &T) {
+    let mut payload = Vec::new();
+    c.bench_function(&format!("encode {label}"), |b| {
+        b.iter(|| {
+            payload.clear();
+            black_box(value).encode(&mut payload).unwrap();
+        });
+    });
+    c.bench_function(&format!("decode {label}"), |b| b.iter(|| black_box(T::decode(black_box(&payload)).unwrap())));
+}
+
+fn encodings(c: &mut Criterion) {
+    encode(c, "zerocopy 64", &Numbers { numbers: [7; 8] });
+    encode(c, "postcard 64", &Text { text: "t".repeat(62), number: 7 });
+}
+
+/// When a message was sent.
+fn clock(c: &mut Criterion) {
+    c.bench_function("read the clock", |b| b.iter(SystemTime::now));
+}
+
+/// From a publish to a thread that sleeps, with all that the kernel does for it.
+fn wake(c: &mut Criterion) {
+    let there = slot(64);
+    let (back, over) = (there.clone(), AtomicBool::new(false));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            let mut seen = back.version();
+            while !over.load(Ordering::Relaxed) {
+                // The versions of this side are odd, and those of the other even.
+                if let Some(version) = back.poll_after(seen, Some(Duration::from_millis(10))).unwrap() {
+                    seen = version;
+                    if version % 2 == 1 {
+                        seen = back.set(&[7; 64]).unwrap();
+                    }
+                }
+            }
+        });
+        c.bench_function("wake a sleeper, and be woken", |b| {
+            b.iter_custom(|times| {
+                let mut took = Duration::ZERO;
+                for _ in 0..times {
+                    // Longer than anybody spins.
+                    std::thread::sleep(Duration::from_millis(1));
+                    let start = Instant::now();
+                    let sent = there.set(&[7; 64]).unwrap();
+                    while there.poll_after(sent, None).unwrap().is_none() {}
+                    took += start.elapsed();
+                }
+                took
+            });
+        });
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+criterion_group!(benches, claim, copy, frames, encodings, clock, wake);
+criterion_main!(benches);
