@@ -438,6 +438,8 @@ fn mpsc<P: Peer>(task: &Task) -> Result<Vec<Figure>> {
     let senders = || Ok([Partner::start(task, 0)?, Partner::start(task, 1)?]);
     let (mut partners, mut receiver) = ends(P::receiver_first(job.kind), senders, receiver)?;
     let (mut received, mut next) = (Vec::new(), [1u64; 2]);
+    // Some notice only now that there are senders, and lose what these send before.
+    ensure!(!receiver.receive(0, &mut received)?, "a message came before any was sent");
     partners.iter_mut().try_for_each(Partner::begin)?;
     let start = Instant::now();
     while start.elapsed() < task.budget().lap {
