@@ -62,7 +62,7 @@ steps! {
     /// It says so itself.
     CellWhole,
     /// Another writer's cell says that it is published.
-    OthersCellWhole,
+    OthersCellHeld,
 
     // Waking.
     /// A sleeper is announced.

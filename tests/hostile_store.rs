@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
 use splinter_bus::bus::AcknowledgeError;
-use splinter_bus::store::{OpenError, Store, StoreOptions};
+use splinter_bus::store::{OpenError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, message::Fault};
 use support::{ForeignLock, Name, Random};
 
@@ -237,6 +237,30 @@ fn nobody_looks_for_ever_at_a_version_that_is_there_and_gone() {
     // And at a version that is far away.
     file.write_all_at(&(1u64 << 48 | 1 << 40).to_ne_bytes(), SLOT).unwrap();
     let _ = bus.subscribe_from("key", Start::Time(SystemTime::now())).unwrap().try_recv();
+}
+
+#[test]
+fn versions_end_with_an_error_and_do_not_begin_anew() {
+    const LAST: u64 = (1 << 48) - 1;
+    let name = Name::new();
+    let slot = name.create(&options().max_value_size(256)).slot("key").unwrap();
+    slot.set(b"first").unwrap();
+    // As after 2^48 publishes.
+    let file = File::options().read(true).write(true).open(name.path()).unwrap();
+    let mut head = [0; 8];
+    file.read_exact_at(&mut head, SLOT).unwrap();
+    let (cell, before_last) = (u64::from_ne_bytes(head) >> 48, LAST - 2);
+    file.write_all_at(&(cell << 48 | before_last).to_ne_bytes(), SLOT).unwrap();
+    file.write_all_at(&before_last.to_ne_bytes(), CELLS + (cell - 1) * STRIDE).unwrap();
+    assert_eq!(slot.set(b"last but one").unwrap(), LAST - 1);
+    // By now it expects what `head` is.
+    assert_eq!(slot.set(b"last").unwrap(), LAST);
+    let mut value = Vec::new();
+    for _ in 0..3 {
+        assert!(matches!(slot.set(b"too late"), Err(SetError::Exhausted)));
+        assert_eq!(slot.get_into(&mut value).unwrap(), Some(LAST));
+        assert_eq!(value, b"last");
+    }
 }
 
 /// Where the first slot of a store with these options begins, behind an index for four keys, and its first cells.

@@ -425,3 +425,50 @@ fn fork_and_drop(store: &Store) {
     let next = Store::open(store.location()).unwrap();
     assert_ne!(next.participant().id, mine.participant().id);
 }
+
+/// How often this thread had to ask the kernel for a page so far.
+fn faults() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    // Behind the name, which may have blanks in it: the eighth.
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(7).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_store_that_was_prefaulted_is_touched_without_faults() {
+    const KEYS: u64 = 100;
+    let touched = |prefaulted: bool| {
+        let name = Name::new();
+        let store = name.create(&StoreOptions::new());
+        if prefaulted {
+            store.prefault().unwrap();
+        }
+        let before = faults();
+        for key in 0..KEYS {
+            store.set(&key.to_string(), &[7; 4096]).unwrap();
+        }
+        faults() - before
+    };
+    let (plainly, prefaulted) = (touched(false), touched(true));
+    // Where pages are huge, there are few to be touched.
+    assert!(prefaulted <= plainly && prefaulted < KEYS / 4, "{prefaulted} faults, and {plainly} without");
+}
+
+/// For how long this thread had a processor.
+fn busy() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+#[test]
+fn a_publisher_that_waits_for_readers_to_let_go_is_asleep() {
+    let name = Name::new();
+    let slot = name.create(&options().history(1).spare(1)).slot("key").unwrap();
+    slot.set(b"first").unwrap();
+    let pinned = slot.pin().unwrap();
+    slot.set(b"second").unwrap();
+    let (patience, before) = (Duration::from_millis(500), busy());
+    assert!(matches!(slot.set_timeout(b"third", patience), Err(SetError::Backpressure(_))));
+    assert!(busy() - before < patience / 4, "busy for {:?}", busy() - before);
+    drop(pinned);
+    slot.set_timeout(b"third", patience).unwrap();
+}

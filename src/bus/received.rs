@@ -30,6 +30,8 @@ pub struct Envelope {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Marks(u8);
 
+const _: () = assert!((Kind::Heartbeat as u8) < Marks::EOF, "kinds and marks do not overlap");
+
 impl Marks {
     const EOF: u8 = 1 << 6;
     const TTL: u8 = 1 << 7;

@@ -111,7 +111,7 @@ impl<'a> Frame<'a> {
         let whole = str::from_utf8(names).unwrap_or_default();
         let name = |field, range: Range<usize>| match whole.get(range.clone()) {
             Some(name) => Ok(name),
-            None => name(field, &names[range]),
+            None => faulty_or_not(field, &names[range]),
         };
         Ok(Self {
             header,
@@ -224,6 +224,6 @@ pub(crate) fn is_part(bytes: &[u8]) -> bool {
 }
 
 #[cold]
-fn name(field: NameField, bytes: &[u8]) -> Result<&str, FrameError> {
+fn faulty_or_not(field: NameField, bytes: &[u8]) -> Result<&str, FrameError> {
     str::from_utf8(bytes).map_err(|_| FrameError::Name { field })
 }

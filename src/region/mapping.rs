@@ -10,6 +10,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use memmap2::{MmapOptions, MmapRaw};
+use rustix::mm::{Advice, madvise};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use super::records::{CellHeader, Shared, SlotHeader, StoreHeader};
@@ -86,6 +87,14 @@ impl Region {
             Source::Segment { .. } => Ok(()),
             Source::File(mapping) => mapping.flush(),
         }
+    }
+
+    /// Has every page of the mapping there, to be written to without asking the kernel for it first. Blocks until it is.
+    pub(crate) fn prefault(&self) -> io::Result<()> {
+        let base = self.base.as_ptr().cast();
+        // SAFETY: the range is our mapping, which lives as long as `self`; the advice brings pages in and changes nothing that is in them.
+        unsafe { madvise(base, self.len, Advice::LinuxPopulateWrite) }?;
+        Ok(())
     }
 
     /// The first record of every store.

@@ -203,7 +203,7 @@ records! {
 
     /// One value of one key; its bytes follow.
     CellHeader, align 8, size 48 {
-        /// Whole, claiming or private: see `store::word`.
+        /// Whole, claiming, private or held: see `store::word`.
         seq: AtomicU64,
         /// One bit for each participant that reads in place.
         pins: [AtomicU64; PARTICIPANTS / 64],

@@ -135,7 +135,8 @@ impl Store {
     /// at rest.
     ///
     /// With auto-vacuum on, those who have such cells in hand zero them when they let go. Keeps keys from being created and
-    /// removed meanwhile; publishers and readers go on.
+    /// removed meanwhile; publishers and readers go on. Blocks for some tens of milliseconds for each key one of whose writers is stopped between
+    /// publishing and letting go of its cell.
     ///
     /// # Errors
     ///
@@ -191,6 +192,31 @@ impl Store {
     /// ```
     pub fn flush(&self) -> io::Result<()> {
         self.mapped().region.flush()
+    }
+
+    /// Has all of the store there for this process, so that whoever is the first to touch a page does not wait for the kernel to bring it.
+    ///
+    /// Blocks while the kernel does it for all of it, and takes nothing that was not reserved when the store was created, unless that
+    /// was [sparse](super::StoreOptions::sparse): then it takes all of its space now. Of a store in a file, the kernel writes everything to the disk once.
+    /// Values that are lent are written through a mapping of their own, of which this says nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said: it is older than 5.14, or there is not enough memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-prefault-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.prefault()?;
+    /// store.set("k", b"no slower than the next one")?;
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn prefault(&self) -> io::Result<()> {
+        self.mapped().region.prefault()
     }
 
     /// What was found when this handle opened the store, if the machine had stopped since it was last used, the last who had it

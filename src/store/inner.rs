@@ -133,18 +133,22 @@ impl Inner {
         deadline: Deadline,
         mut attempt: impl FnMut() -> Result<T, CommitError>,
     ) -> Result<T, CommitError> {
+        let mut has_yielded = false;
         loop {
             let outcome = attempt();
             if !is_refused(&outcome) || deadline.left().is_none() {
                 return outcome;
             }
-            // Those who make room may have nothing but this core to do it on.
-            if (0..YIELDS).any(|_| {
+            // Those who make room may have nothing but this core to do it on. Once: whatever looks like room and is none is waited for asleep.
+            let looks_like_room = || {
                 yield_now();
                 ring.has_room_for_a_while()
-            }) {
+            };
+            if !has_yielded && (0..YIELDS).any(|_| looks_like_room()) {
+                has_yielded = true;
                 continue;
             }
+            has_yielded = false;
             let word = ring.room().listen();
             let outcome = attempt();
             let (true, Some(left)) = (is_refused(&outcome), deadline.left()) else {

@@ -93,7 +93,7 @@ impl Seq {
         match self {
             Self::Whole { version } => version,
             Self::Claiming { version, participant } => marked(1, participant, version),
-            Self::Private { ticket, participant } => marked(2 + (ticket & FRESH) / FRESH, participant, ticket),
+            Self::Private { ticket, participant } => marked(2 + (ticket >> NUMBER_BITS & 1), participant, ticket),
             Self::Held { version, participant } => marked(4, participant, version),
         }
     }
@@ -106,7 +106,7 @@ impl Seq {
         match bits >> TAG_SHIFT {
             0 if participant == 0 => Self::Whole { version: number },
             1 => Self::Claiming { version: number, participant },
-            tag @ (2 | 3) => Self::Private { ticket: ((tag - 2) * FRESH) | number, participant },
+            tag @ (2 | 3) => Self::Private { ticket: (tag - 2) << NUMBER_BITS | number, participant },
             4 => Self::Held { version: number, participant },
             _ => Self::Whole { version: 0 },
         }

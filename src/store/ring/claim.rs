@@ -46,6 +46,11 @@ enum Refused {
 }
 
 impl Claim {
+    /// A cell in which a dead one has left half a value: to be released, and not committed.
+    pub(super) fn inherited(cell: u32) -> Self {
+        Self { cell, sweeps: 0, sum: 0 }
+    }
+
     /// Which cell it is.
     #[cfg(not(loom))]
     pub(crate) fn cell(&self) -> u32 {
@@ -78,13 +83,13 @@ const FIRST_SLEEP: u32 = 64;
 const LETTING_GO: u32 = if cfg!(loom) { 0 } else { 64 };
 
 impl<'a> Ring<'a> {
+    /// Takes the cell that is next in turn after that of a `head` which may be an older one by now.
     #[inline]
     pub(super) fn claim_after(self, head: Head) -> Option<Claim> {
         let next = self.after(head.cell()?);
         self.claimed(next, self.take_knowing(next, Keep::History, Some(head)))
     }
 
-    /// Takes a cell: one that is not needed if there is one; else one that the dead left behind; else the oldest value.
     /// Takes a cell: one that is not needed if there is one; else one that the dead left behind; else the oldest value.
     #[inline]
     pub(crate) fn claim(self, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
@@ -259,7 +264,7 @@ impl<'a> Ring<'a> {
 
     /// Whether somebody reads the value in place, or is still to receive it.
     #[inline(always)]
-    fn is_wanted(self, cell: &CellHeader, version: u64, keep: Keep) -> bool {
+    pub(super) fn is_wanted(self, cell: &CellHeader, version: u64, keep: Keep) -> bool {
         pinned(cell) || keep.heeds_what_is_owed() && self.is_owed(cell, version)
     }
 

@@ -3,6 +3,8 @@
 //! A cursor is written by its owner alone, or by whoever takes it away from a dead one. Writers look at `floor`, which is never
 //! larger than the smallest cursor, and compute it afresh only when it is in their way.
 
+#[cfg(not(loom))]
+use super::claim::Keep;
 use super::reap::Reaper;
 use super::{Ring, read};
 use crate::kill_points::{Step, reached};
@@ -144,7 +146,10 @@ impl<'a> Ring<'a> {
         }
         // What was kept before may be gone by now; what is kept now, stays.
         let begin = self.begin_of(begin).max(lowest);
-        if self.move_cursor(&mut registered, begin, generation) { Ok(registered) } else { Err(Unregistered::Removed) }
+        let moved = self.move_cursor(&mut registered, begin, generation);
+        // What was guarded before we knew where to begin is not any more.
+        self.room().ring();
+        if moved { Ok(registered) } else { Err(Unregistered::Removed) }
     }
 
     /// The first version that counts for those who begin there.
@@ -225,7 +230,7 @@ impl<'a> Ring<'a> {
         let ahead = (1..self.room_batch()).fold(self.next_in_turn(), |cell, _| self.after(cell));
         let cell = self.slot.cells.get(ahead).header;
         match Seq::from_bits(cell.seq.load(Ordering::Acquire)) {
-            Seq::Whole { version } => !self.is_owed(cell, version),
+            Seq::Whole { version } => !self.is_wanted(cell, version, Keep::Owed),
             _ => false,
         }
     }

@@ -1,6 +1,7 @@
 //! What a handle remembers of its last publish, so that it need not look before the next.
 
 use super::Head;
+use crate::store::word::MAX_VERSION;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The `head` that a handle's last publish has made, and whether nobody else published before it.
@@ -14,14 +15,14 @@ pub(crate) struct Memo(AtomicU64);
 const ALONE: u64 = 1 << 63;
 
 impl Memo {
-    /// What `head` most likely is.
+    /// What `head` most likely is, if there is a version after it.
     ///
-    /// While it is, the slot has the key that it had then, since removing it moves `head`; and its cell is whole.
+    /// While it is, the slot has not been given to another key, since removing one moves `head`; and its cell is whole.
     #[inline]
     pub(super) fn expected(&self) -> Option<Head> {
         // Acquire: pairs with `remember`, if threads share the handle.
         let word = self.0.load(Ordering::Acquire);
-        (word & ALONE != 0).then(|| Head::from_bits(word & !ALONE))
+        Some(Head::from_bits(word & !ALONE)).filter(|head| word & ALONE != 0 && head.version() < MAX_VERSION)
     }
 
     /// Notes a publish that has moved `head` from `before` to `now`, and whose cell the caller has let go of.

@@ -188,7 +188,7 @@ impl<'a> Ring<'a> {
             // The word is unique by its ticket: if it is still there, it is the one under which `head`'s cell was filled.
             // Release: pairs with the acquire of `seq` in the readers. The writer's bytes came to us with `head`.
             let _ = seq.compare_exchange(seen, held.bits(), Ordering::Release, Ordering::Relaxed);
-            reached(Step::OthersCellWhole);
+            reached(Step::OthersCellHeld);
         }
     }
 }

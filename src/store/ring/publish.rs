@@ -63,6 +63,10 @@ impl Ring<'_> {
         };
         self.fill(&mut claim, bytes);
         let cell = claim.cell;
+        // The key may be on its way out, and `head` not have moved yet.
+        if self.generation() != generation {
+            return self.commit_among_others(claim, generation, memo);
+        }
         let Ok(version) = self.move_head(&claim, expected) else {
             return self.commit_among_others(claim, generation, memo);
         };
@@ -224,7 +228,8 @@ impl Ring<'_> {
         }
     }
 
-    /// Moves `head` from what it was, whose cell is whole, and gives the version; what it is, if it is something else.
+    /// Moves `head` from what it was, whose cell says by now which version it holds, and gives the next one; what `head` is, if that is
+    /// something else.
     #[inline]
     fn move_head(self, claim: &Claim, before: Head) -> Result<u64, Head> {
         let next = Head::of(claim.cell, before.version() + 1);
@@ -252,8 +257,16 @@ impl Ring<'_> {
         // have let go (`let_writers_go`). One of the two sees the other, and empties the cell.
         light_fence();
         if self.slot.header.sweeps.load(Ordering::Acquire) != claim.sweeps {
-            self.discard_if_obsolete(claim.cell);
+            self.discard_what_was_held(claim.cell);
         }
+    }
+
+    #[cold]
+    fn discard_what_was_held(self, cell: u32) {
+        // SeqCst: pairs with `unpin` and `reap`, whose readers may have kept the cell from being emptied as we did. We let go, then look at
+        // the pins; they take theirs off, then look whether we have let go.
+        fence(Ordering::SeqCst);
+        self.discard_if_obsolete(cell);
     }
 
     /// Binds a filled cell's checksum to the version that it is about to become.

@@ -1,7 +1,7 @@
 //! Copying a value out: the newest, or one of the versions that are kept.
 //!
 //! Readers store nothing into the slot, so any number of them scale with the cores. (The one exception: who meets a
-//! published cell that its writer has not marked whole yet does that for it.)
+//! published cell that its writer has not let go of yet says for it which version it holds.)
 
 use super::publish::EXPECTED;
 use super::{Head, Ring, Seq, Trail, attempts};
@@ -187,7 +187,7 @@ impl<'a> Ring<'a> {
         Ok(false)
     }
 
-    /// Called when `head` names a cell that did not hold its version: marks it whole if only that is missing.
+    /// Called when `head` names a cell that did not hold its version: says so for its writer if only that is missing.
     #[cold]
     pub(super) fn settle(self, head: Head, cell: CellView<'a>) -> Result<(), ReadError> {
         let seq = Seq::from_bits(cell.header.seq.load(Ordering::Acquire));
@@ -199,7 +199,7 @@ impl<'a> Ring<'a> {
                 self.stamp(head);
                 Ok(())
             }
-            // A cell that `head` names is private until it is whole, and whole until `head` moves on.
+            // A cell that `head` names is private until it is whole or held, and stays so until `head` moves on.
             _ => Err(ReadError::Corrupt),
         }
     }

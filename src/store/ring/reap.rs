@@ -92,7 +92,7 @@ impl Ring<'_> {
                     reached(Step::CellInherited);
                     // Release: as after a claim; nobody takes what is zeroed for a value.
                     fence(Ordering::Release);
-                    self.release(Claim { cell: index, sweeps: 0, sum: 0 });
+                    self.release(Claim::inherited(index));
                 }
                 return false;
             }

@@ -172,6 +172,20 @@ fn what_is_left_of_a_removed_key_is_no_value_of_the_next_one() {
 }
 
 #[test]
+fn a_writer_that_knows_head_publishes_nothing_once_its_key_is_disowned() {
+    model(|| {
+        let slot = Slot::new(1, 3);
+        for mark in 1..=2 {
+            publish(slot.ring(1), mark).unwrap();
+        }
+        // Whoever removes the key has not come to `head` yet.
+        slot.slot.view().header.generation.store(GENERATION + 1, Ordering::SeqCst);
+        assert_eq!(publish(slot.ring(1), 3), Err(CommitError::Removed));
+        assert_eq!(slot.ring(0).head().version(), 2);
+    });
+}
+
+#[test]
 fn what_is_obsolete_is_not_read_by_those_who_know_where_it_was() {
     model(|| {
         for purged in [true, false] {
