@@ -6,6 +6,7 @@ mod deaths;
 mod delivery;
 mod removal;
 
+use deaths::publish_and_die;
 use loom::sync::Arc;
 use loom::thread;
 
@@ -327,7 +328,8 @@ fn a_sleeper_is_never_left_behind() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let ring = slot.ring(1);
-                publish(ring, 1).unwrap();
+                // It has not let go of its cell, or the fence behind that would do for the one of the bell.
+                publish_and_die(ring, 1);
                 ring.bell().strike()
             })
         };

@@ -19,7 +19,7 @@ impl Reaper for Dead {
 }
 
 /// Steps one to four, and the compare-and-swap of step five: killed before it can mark its cell whole.
-fn publish_and_die(ring: Ring<'_>, mark: u8) {
+pub(super) fn publish_and_die(ring: Ring<'_>, mark: u8) {
     let mut claim = ring.claim(&Alive).unwrap();
     ring.fill(&mut claim, &value(mark));
     let mut seen = ring.head();
