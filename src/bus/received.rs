@@ -25,8 +25,7 @@ pub struct Envelope {
 
 /// What would be a `Kind` and two `bool`s, as a number, all of whose values are possible.
 ///
-/// Were there impossible ones, `Option<Received<T>>` would use one of them for `None`, and a message would be moved around that byte, in pieces
-/// that lie across those in which it was written: for a small one, that takes as long as all else.
+/// Were there impossible ones, `Option<Received<T>>` would use one of them for `None`, and a message would be moved around that byte, in pieces.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Marks(u8);
 
