@@ -5,5 +5,6 @@
 pub(crate) mod clock;
 pub(crate) mod fence;
 pub(crate) mod file;
+pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod lock;

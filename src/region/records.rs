@@ -198,7 +198,13 @@ records! {
         room: Bell,
         /// The version that stands in for one that was lost, until whoever recovers the store has come to its end.
         stand_in: AtomicU64,
-        reserved: [AtomicU64; 4],
+        /// The largest version up to which a purge meant to go. Only grows; see `Ring::purge`.
+        purge_intent: AtomicU64,
+        /// The version that was the newest at the last completed flush. In a file, its cell is not overwritten before the next flush is complete.
+        flushed: AtomicU64,
+        /// The version that a flush in progress, or one whose process died, is writing to the disk. Spared as `flushed` is.
+        flushing: AtomicU64,
+        reserved: AtomicU64,
     }
 
     /// One value of one key; its bytes follow.

@@ -27,6 +27,8 @@ pub(crate) enum LockByte {
     Draft,
     /// Held by whoever is opening a store in a file, until it is a participant.
     Opening,
+    /// Held while the store is flushed to the disk.
+    Flush,
 }
 
 impl LockByte {
@@ -36,6 +38,7 @@ impl LockByte {
             Self::Directory => LOCKS + 1024,
             Self::Draft => LOCKS + 1025,
             Self::Opening => LOCKS + 1026,
+            Self::Flush => LOCKS + 1027,
         }
     }
 }
