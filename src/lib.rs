@@ -41,10 +41,12 @@
 //! - Whoever receives a message receives all of it, as it was published, of the type that was asked for; or an error.
 //! - A subscriber receives each message once and in order, or is told how many it missed; a lossless one misses none.
 //! - Each message of a work queue is handled by one worker; if that one dies, by another.
-//! - What is read in place does not change, as long as all who write to the store keep to its protocol.
+//! - What is read in place does not change, as long as every process that can write to the store follows its protocol. A program that
+//!   writes to the file by other means can change the bytes under a view; for a `&str` that is undefined behaviour, also if no program contains
+//!   `unsafe`. No library can prevent that for memory that others may write. Copies do not have this weakness: receive copies where writers are not trusted.
 //! - A process may be killed or stopped at any instruction: what it had published stays, what it had not is never seen, and
-//!   every other process goes on. (Creating and removing keys takes a lock, which a stopped process may hold: others give up
-//!   waiting for it after ten seconds.)
+//!   every other process goes on. (Creating and removing keys, purging, flushing, and opening a store in a file take locks, which a
+//!   stopped process may hold: others give up waiting after ten seconds.)
 //! - A store in a file survives its processes. When the machine has stopped, or in a copy, each value is whole as it was
 //!   committed once, or its loss is an error.
 //! - Bytes of older messages do not stay behind in a store whose auto-vacuum is on, as it is unless it is turned off.

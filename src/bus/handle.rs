@@ -22,7 +22,7 @@ use crate::store::directory::REMOVALS;
 use crate::store::pin::PinnedVersion;
 use crate::store::{GetError, Location, OpenError, Store, Version};
 
-/// A bus of messages of type `T`, on a store that any number of processes have open.
+/// A bus of messages of type `T`, on a store that several processes have open, with at most 128 handles in all.
 ///
 /// Cloning gives another handle on the same open store. Handles may be used from any thread.
 ///

@@ -1,7 +1,7 @@
 //! The bus: typed messages under keys, published and subscribed to.
 //!
 //! A [`Bus`] is a store with a message type. Publishing encodes the message, puts it into a frame with its envelope, and sets
-//! the key; receiving copies the frame out, checks it, and decodes it. Any number of types share a store, one to a key.
+//! the key; receiving copies the frame out, checks it, and decodes it. Several types can share a store, one to a key.
 
 mod aligned;
 #[cfg(feature = "async")]

@@ -22,7 +22,7 @@ use super::slot::Slot;
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 
-/// A key-value store in shared memory or in a file: bytes in, bytes out, among any number of processes.
+/// A key-value store in shared memory or in a file: bytes in, bytes out, among processes that have at most 128 handles open on it.
 ///
 /// Cloning gives another handle on the same open store, as cheap as an `Arc`. Handles may be used from any thread. The store
 /// itself stays where it is until it is [removed](Self::remove), whoever closes it. One in shared memory is gone when the

@@ -85,7 +85,11 @@ impl StoreOptions {
         self
     }
 
-    /// How many of a key's newest values are kept for subscribers that fall behind: 1 to 4,096.
+    /// How many of a key's newest values writers leave alone while there is any other cell that they may overwrite: 1 to 4,096.
+    ///
+    /// Subscribers that fall behind find them there. When no other cell is left, because cells are pinned, on loan, retained for lossless
+    /// subscribers or queues, or held by stopped writers, the oldest value that nobody needs is overwritten, down to the newest one.
+    /// A message in parts takes one value for each part.
     ///
     /// # Examples
     ///
