@@ -85,6 +85,8 @@ steps! {
     CursorPlaced,
     /// Writers heed it.
     FloorJoined,
+    /// The floor says who is about to compute it anew.
+    FloorMarked,
     /// The floor was computed anew.
     FloorMoved,
     /// The cursor moved on, and nobody who waits for room knows.
@@ -93,6 +95,8 @@ steps! {
     CursorRemoved,
 
     // Work queues.
+    /// The key is declared a queue, and nobody takes messages from it yet.
+    QueueTentative,
     /// The key is a queue.
     QueueDeclared,
     /// The message is ours.
@@ -115,6 +119,8 @@ steps! {
     // Removing a key, and purging.
     /// The slot has no value, and its cells still do.
     HeadEmptied,
+    /// A purge has said how far it goes, and has taken nothing.
+    PurgeAnnounced,
     /// The older values are nobody's, and still there.
     BornRaised,
 

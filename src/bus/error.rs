@@ -94,6 +94,9 @@ pub enum SubscribeError {
         /// How many there can be.
         max: u32,
     },
+    /// Others removed the key each time that it had been created.
+    #[error("the key was removed each time it was created: have whoever removes it stop, or try again")]
+    Removed,
     /// The key's words contradict each other.
     #[error("the slot of this key is damaged: something other than splinter-bus wrote into the store; create it anew")]
     Damaged,
@@ -187,6 +190,15 @@ pub enum RecvError {
     /// The newest message was lost when the machine stopped, and no older one is whole.
     #[error("the newest message of {key:?} was lost when the machine stopped, or while its file was copied")]
     Lost {
+        /// The key.
+        key: String,
+    },
+    /// Publishers replaced the key's values, or other workers took them, each time that one was to be read. Nothing is wrong with the key.
+    #[error(
+        "others replaced or took the values of {key:?} faster than one could be read: try again, or create the store with more \
+         history or spare"
+    )]
+    Overtaken {
         /// The key.
         key: String,
     },
@@ -295,7 +307,8 @@ impl RecvError {
             GetError::Key(error) => Self::Key(error),
             GetError::Removed => Self::Removed { key },
             GetError::Lost => Self::Lost { key },
-            GetError::Damaged | GetError::Claimed { .. } => Self::Damaged { key },
+            GetError::Overtaken | GetError::Claimed { .. } => Self::Overtaken { key },
+            GetError::Damaged => Self::Damaged { key },
         }
     }
 }

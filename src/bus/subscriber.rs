@@ -120,7 +120,7 @@ impl<T> Subscriber<T> {
             }
             return Ok(subscriber);
         }
-        Err(SubscribeError::Damaged)
+        Err(SubscribeError::Removed)
     }
 
     /// Passes what was sent earlier.

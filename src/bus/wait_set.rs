@@ -11,7 +11,6 @@ use super::work_queue::WorkQueue;
 use crate::os::futex;
 use crate::store::Slot;
 use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin};
-use crate::sync::fence;
 
 /// Waits for any of up to 127 subscribers and work queues, of any types and stores, or for a [`Waker`].
 ///
@@ -169,8 +168,6 @@ impl WaitSet {
                 let bell = source.listens_to().bell();
                 (&bell.word, bell.listen())
             }));
-            // SeqCst: what the sources look at is read after all flags were set.
-            fence(Ordering::SeqCst);
             if let Some(waited) = self.look(sources) {
                 self.spin.slept(start.elapsed());
                 return Ok(waited);

@@ -82,7 +82,10 @@ impl<T> WorkQueue<T> {
             // Removed in between: as if it had been before.
             queue = Queue::new(store.slot(key)?, Begin::Oldest);
         }
-        let queue = queue.map_err(|_| SubscribeError::Damaged)?;
+        let queue = queue.map_err(|error| match error {
+            GetError::Removed => SubscribeError::Removed,
+            _ => SubscribeError::Damaged,
+        })?;
         Ok(Self {
             store: store.clone(),
             shared: Arc::clone(shared),

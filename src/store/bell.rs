@@ -6,7 +6,7 @@
 
 use crate::kill_points::{Step, reached};
 use crate::region::records::Bell;
-use crate::sync::{Ordering, total_order};
+use crate::sync::{Ordering, fence, total_order};
 
 impl Bell {
     /// One that nobody listens to.
@@ -17,7 +17,7 @@ impl Bell {
 
     /// Announces a sleeper, and gives what the word holds before anything that the next strike tells of.
     ///
-    /// What the caller waits for must be read after this, with a `SeqCst` load or behind a `SeqCst` fence.
+    /// What the caller waits for must be read after this. Any load will do: a fence is between.
     #[inline]
     pub(crate) fn listen(&self) -> u32 {
         // SeqCst throughout: pairs with `strike`. We read the word, set the flag, then look; the other side makes it happen,
@@ -25,13 +25,15 @@ impl Bell {
         let word = self.word.load(Ordering::SeqCst);
         self.flag.store(1, Ordering::SeqCst);
         reached(Step::BellListenedTo);
-        total_order();
+        // The callers look at cursors, cells and `head` by weaker loads, which a SeqCst store does not keep behind it.
+        fence(Ordering::SeqCst);
         word
     }
 
     /// Whether anybody may sleep. Called as [`strike`](Self::strike) is.
     #[inline]
     pub(crate) fn is_listened_to(&self) -> bool {
+        // The change was a SeqCst access, and so is the load.
         total_order();
         // SeqCst: see `listen`.
         self.flag.load(Ordering::SeqCst) != 0

@@ -43,10 +43,12 @@ impl Cursor {
     }
 }
 
-/// The smallest cursor of a slot, as it was when somebody last looked: (registrations : 16 | version : 48). Cursors only move on, so it
-/// is never too large. No version: there was no cursor.
+/// The smallest cursor of a slot, as it was when somebody last looked: (participant + 1 : 8 | tag : 8 | version : 48). Cursors only move
+/// on, so it is never too large. No version: there was no cursor.
 ///
-/// Each new cursor changes the word, so whoever has computed it afresh can tell that none was added meanwhile.
+/// The upper bits are the mark of a recomputation in progress: whose it is, and which of that participant's threads does it. Every
+/// registration clears them, so a thread that finds its mark still there knows that no cursor was added since it put it there. Only that
+/// thread writes that mark, so it cannot come back behind its back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Floor(u64);
 
@@ -72,25 +74,48 @@ impl Floor {
         self.version().is_some_and(|floor| version >= floor)
     }
 
-    pub(crate) fn with_version(self, version: Option<u64>) -> Self {
-        Self(self.0 & !MAX_VERSION | version.unwrap_or(0).min(MAX_VERSION))
+    /// The smallest cursor, and no mark.
+    pub(crate) fn of(smallest: Option<u64>) -> Self {
+        Self(smallest.unwrap_or(0).min(MAX_VERSION))
     }
 
-    /// One more registration, of a cursor at this version.
+    /// The same version, with the mark of a participant that is about to recompute it in the thread with this tag.
+    pub(crate) fn marked_by(self, participant: u32, tag: u8) -> Self {
+        let mark = u64::from((participant + 1) as u8) << 8 | u64::from(tag);
+        Self(mark << NUMBER_BITS | self.0 & MAX_VERSION)
+    }
+
+    /// What it is once a cursor at this version is registered: no recomputation that began before is written down.
     pub(crate) fn joined_by(self, version: u64) -> Self {
         let lowest = self.version().map_or(version, |floor| floor.min(version));
-        Self((self.0 & !MAX_VERSION).wrapping_add(1 << NUMBER_BITS)).with_version(Some(lowest.max(1)))
+        Self::of(Some(lowest.max(1)))
     }
 }
 
-/// From which version on values are messages of a work queue: (generation : 16 | version : 48). Of another generation than the
-/// slot's, or zero: the key is no queue.
+/// From which version on values are messages of a work queue: (tentative : 1 | generation : 15 | version : 48). Of another generation
+/// than the slot's, or zero: the key is no queue.
+///
+/// A queue is declared in two steps. While it is tentative, writers and purges spare its messages, and nobody takes one: its first version
+/// may still move up, behind what a purge takes that did not see it in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Queue(u64);
 
 impl Queue {
-    pub(crate) fn new(generation: u64, first: u64) -> Self {
-        Self(generation << NUMBER_BITS | first.min(MAX_VERSION))
+    const TENTATIVE: u64 = 1 << 63;
+    const GENERATION: u64 = 0x7fff;
+
+    pub(crate) fn tentative(generation: u64, first: u64) -> Self {
+        Self(Self::TENTATIVE | (generation & Self::GENERATION) << NUMBER_BITS | first.min(MAX_VERSION))
+    }
+
+    /// The declaration made final: its messages begin above `purged`.
+    pub(crate) fn finalised(self, purged: u64) -> Self {
+        let first = (self.0 & MAX_VERSION).max((purged + 1).min(MAX_VERSION));
+        Self(self.0 & !(Self::TENTATIVE | MAX_VERSION) | first)
+    }
+
+    pub(crate) fn is_tentative(self) -> bool {
+        self.0 & Self::TENTATIVE != 0
     }
 
     #[inline]
@@ -102,10 +127,11 @@ impl Queue {
         self.0
     }
 
-    /// The first version that is a message, if the slot's key, of this generation, is a queue.
+    /// The first version that is a message, if the slot's key, of this generation, is a queue, tentative or not.
     #[inline]
     pub(crate) fn first(self, generation: u64) -> Option<u64> {
-        (self.0 != 0 && self.0 >> NUMBER_BITS == generation & 0xffff).then_some(self.0 & MAX_VERSION)
+        let same = self.0 >> NUMBER_BITS & Self::GENERATION == generation & Self::GENERATION;
+        (self.0 != 0 && same).then_some(self.0 & MAX_VERSION)
     }
 }
 
@@ -207,8 +233,10 @@ mod tests {
     #[test]
     fn words_are_laid_out_as_they_always_were() {
         assert_eq!(Cursor::new(127, 5, 9).bits(), 0x8002_0000_0000_0009);
-        assert_eq!(Floor::from_bits(0).joined_by(9).bits(), 0x0001_0000_0000_0009);
-        assert_eq!(Queue::new(0x1_0005, 9).bits(), 0x0005_0000_0000_0009);
+        assert_eq!(Floor::of(Some(9)).bits(), 9);
+        assert_eq!(Floor::of(Some(9)).marked_by(127, 5).bits(), 0x8005_0000_0000_0009);
+        assert_eq!(Queue::tentative(0x1_0005, 9).bits(), 0x8005_0000_0000_0009);
+        assert_eq!(Queue::tentative(0x1_0005, 9).finalised(0).bits(), 0x0005_0000_0000_0009);
         assert_eq!(Taker::new(9, Progress::Waiting { attempt: 2 }).bits(), 0x0002_0000_0000_0009);
         assert_eq!(Taker::new(9, Progress::Taken { participant: 127, attempt: 3 }).bits(), 0x8003_0000_0000_0009);
         assert_eq!(Taker::new(9, Progress::Done).bits(), 0xff00_0000_0000_0009);
@@ -219,8 +247,12 @@ mod tests {
         let cursor = Cursor::new(127, 5, MAX_VERSION);
         assert_eq!(Cursor::from_bits(cursor.bits()), Some(cursor));
         assert!(cursor.is_of(5) && !cursor.is_of(7));
-        let queue = Queue::new(0x1_0003, 7);
-        assert_eq!((queue.first(0x1_0003), queue.first(0x1_0005)), (Some(7), None));
+        let tentative = Queue::tentative(0x1_0003, 7);
+        let queue = tentative.finalised(0);
+        assert!(tentative.is_tentative() && !queue.is_tentative());
+        for queue in [queue, tentative] {
+            assert_eq!((queue.first(0x1_0003), queue.first(0x1_0005)), (Some(7), None));
+        }
         for progress in
             [Progress::Waiting { attempt: 255 }, Progress::Taken { participant: 127, attempt: 1 }, Progress::Done]
         {
@@ -239,13 +271,27 @@ mod tests {
     }
 
     #[test]
-    fn a_floor_is_the_smallest_cursor_and_every_registration_changes_it() {
+    fn a_floor_is_the_smallest_cursor_and_every_registration_clears_the_mark() {
         let floor = Floor::from_bits(0).joined_by(10);
         assert!(floor.guards(10) && !floor.guards(9));
         let lower = floor.joined_by(4);
         assert_eq!(lower.version(), Some(4));
-        assert_ne!(lower.joined_by(7), lower);
-        assert_eq!(lower.joined_by(7).version(), Some(4));
-        assert_eq!(lower.with_version(None).version(), None);
+        // Any number that a damaged word may hold, too.
+        for participant in [0, 127, 128, 254] {
+            let marked = lower.marked_by(participant, 7);
+            assert!(marked.guards(4) && !marked.guards(3));
+            assert_ne!(marked, lower);
+            assert_ne!(marked, lower.marked_by(participant, 8));
+            assert_eq!((marked.joined_by(7), marked.joined_by(3)), (lower, Floor::of(Some(3))));
+        }
+        assert_eq!(Floor::of(None).version(), None);
+    }
+
+    #[test]
+    fn a_queue_that_is_made_final_begins_above_what_was_purged() {
+        let tentative = Queue::tentative(5, 7);
+        for (purged, first) in [(0, 7), (6, 7), (7, 8), (20, 21), (MAX_VERSION, MAX_VERSION)] {
+            assert_eq!(tentative.finalised(purged).first(5), Some(first));
+        }
     }
 }

@@ -92,7 +92,10 @@ impl Locked<'_> {
         let slot = self.take_free_slot()?;
         let header = self.header(slot);
         // A version that a key ever had is not given to it again, whatever slots it has lived in.
-        let born = self.on_ring(slot, |ring| ring.skip_to(self.books().highest.load(Ordering::Relaxed)));
+        let born = self.on_ring(slot, |ring| {
+            ring.forget_queue();
+            ring.skip_to(self.books().highest.load(Ordering::Relaxed))
+        });
         reached(Step::VersionsSkipped);
         let generation = index::give(header, key, born);
         if index::enter(self.active_table(), key.hash(), slot) {
@@ -124,11 +127,6 @@ impl Locked<'_> {
         }
         self.close_journal();
         Some(slot)
-    }
-
-    /// All slots that were ever used.
-    pub(crate) fn slots(&self) -> std::ops::Range<u32> {
-        0..self.author.mapped.used_slots()
     }
 
     /// Takes key and values out of a slot.

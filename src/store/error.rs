@@ -387,6 +387,12 @@ pub enum GetError {
     /// The key had a value, of which no version was whole after the machine stopped or in the copy.
     #[error("the value of this key was lost when the machine stopped, or while its file was copied: set it anew")]
     Lost,
+    /// Publishers replaced the key's values, or other workers took them, each time that one was to be read. Nothing is wrong with the key.
+    #[error(
+        "others replaced or took the values of this key faster than one could be read: try again, or create the store with more \
+         history or spare"
+    )]
+    Overtaken,
     /// The key's words contradict each other.
     #[error("the slot of this key is damaged: something other than splinter-bus wrote into the store; create it anew")]
     Damaged,

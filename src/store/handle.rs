@@ -16,7 +16,7 @@ use super::mapped::Mapped;
 use super::participant::Participant;
 use super::pin::Pinned;
 use super::recover::Recovery;
-use super::ring::{Memo, ReadError, Ring};
+use super::ring::{Memo, Ring};
 use super::schema;
 use super::slot::Slot;
 use super::snapshot::SlotSnapshot;
@@ -212,7 +212,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_into(&self, key: &str, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
-        Ok(self.on_existing(key, |ring, place| ring.copy_newest(place.generation, value))?.flatten())
+        Ok(self.on_existing(key, |ring, place| self.inner.copy_newest(ring, place, value))?.flatten())
     }
 
     /// The length of the key's newest value in bytes; `None` if there is no such key, or nothing was set under it yet. Never
@@ -234,7 +234,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn size(&self, key: &str) -> Result<Option<usize>, GetError> {
-        Ok(self.on_existing(key, |ring, place| ring.newest_len(place.generation))?.and_then(|(_, len)| len))
+        Ok(self.on_existing(key, |ring, place| self.inner.newest_len(ring, place))?.and_then(|(_, len)| len))
     }
 
     /// What there is to know of a key at one moment, without its value; `None` if there is no such key. Never blocks.
@@ -256,7 +256,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn slot_snapshot(&self, key: &str) -> Result<Option<SlotSnapshot>, GetError> {
-        self.on_existing(key, |ring, place| SlotSnapshot::take(self.mapped(), ring, place))
+        self.on_existing(key, |ring, place| SlotSnapshot::take(&self.inner, ring, place))
     }
 
     /// A handle on the key's slot, creating the key, without a value, if there is none. Blocks as [`set`](Self::set) does.
@@ -506,7 +506,7 @@ impl Store {
     fn on_existing<T>(
         &self,
         key: &str,
-        mut read: impl FnMut(Ring<'_>, Place) -> Result<T, ReadError>,
+        mut read: impl FnMut(Ring<'_>, Place) -> Result<T, GetError>,
     ) -> Result<Option<T>, GetError> {
         let key = Key::new(key)?;
         for _ in 0..REMOVALS {
@@ -515,8 +515,8 @@ impl Store {
             };
             match self.inner.on_slot(place.slot, |ring| read(ring, place)) {
                 // Somebody removed the key in between: look for it again.
-                Err(ReadError::Removed) => {}
-                done => return Ok(Some(done?)),
+                Err(GetError::Removed) => {}
+                done => return done.map(Some),
             }
         }
         Err(GetError::Removed)

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::directory::{self, Author};
-use super::error::{DirectoryError, SetError};
+use super::error::{DirectoryError, GetError, SetError};
+use super::index::Place;
 use super::mapped::Mapped;
 use super::participant::{self, Participant};
-use super::pin::LocalPins;
+use super::pin::{LocalPins, Pinned};
 use super::recover::Recovery;
-use super::ring::{Claim, CommitError, Memo, Reaper, Ring, Terms};
+use super::ring::{Claim, CommitError, Memo, ReadError, Reaper, Ring, Terms};
 use super::wait::{Deadline, LONGEST_SLEEP};
 use crate::kill_points::{Step, reached};
 use crate::os::futex;
@@ -71,6 +72,34 @@ impl Inner {
     #[inline]
     pub(crate) fn on_slot<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
         act(Ring::new(&self.mapped.slot(slot), &self.terms))
+    }
+
+    /// Copies the newest value of a slot into `value`, replacing what it held, and gives the version; `None` if there is none.
+    #[inline]
+    pub(super) fn copy_newest(
+        self: &Arc<Self>,
+        ring: Ring<'_>,
+        place: Place,
+        value: &mut Vec<u8>,
+    ) -> Result<Option<u64>, GetError> {
+        match ring.copy_newest(place.generation, value) {
+            Err(ReadError::Overtaken) => Ok(Pinned::newest(self, place)?.map(|pinned| {
+                pinned.copy_into(value);
+                pinned.version()
+            })),
+            newest => Ok(newest?),
+        }
+    }
+
+    /// The newest version of a slot and the length of its value in bytes; no length if there is no value.
+    pub(super) fn newest_len(self: &Arc<Self>, ring: Ring<'_>, place: Place) -> Result<(u64, Option<usize>), GetError> {
+        match ring.newest_len(place.generation) {
+            Err(ReadError::Overtaken) => Ok(match Pinned::newest(self, place)? {
+                Some(pinned) => (pinned.version(), Some(pinned.len())),
+                None => (ring.head().version(), None),
+            }),
+            newest => Ok(newest?),
+        }
     }
 
     /// A mapping of the store through which nothing is reached but cells that are lent.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::geometry::{Geometry, Tables};
 use super::index::Indexed;
 use super::location::Location;
-use super::ring::{Order, Terms};
+use super::ring::{Order, Tags, Terms};
 use crate::region::Region;
 use crate::region::records::{Books, ParticipantEntry, SchemaEntry, SlotHeader, StoreHeader};
 use crate::region::view::SlotView;
@@ -80,7 +80,8 @@ impl Mapped {
     pub(crate) fn terms(&self, me: u32) -> Terms {
         let Geometry { history, spare, .. } = self.geometry;
         let order = Order::of(history + spare);
-        Terms { me, history, checksums: self.checksums, order, region: Arc::clone(&self.region) }
+        let (tags, region) = (Tags::default(), Arc::clone(&self.region));
+        Terms { me, history, checksums: self.checksums, order, tags, region }
     }
 
     /// How many slots were ever used, at most; the rest are as they were created.

@@ -60,7 +60,7 @@ pub(crate) struct LocalPins {
 type Counts = FxHashMap<(u32, u32), u32>;
 
 impl LocalPins {
-    /// Zeroes what lies behind the newest value of a slot. The caller has the directory's lock.
+    /// Zeroes what lies behind the newest value of a slot.
     pub(super) fn scrub_behind_newest(&self, slot: u32, ring: Ring<'_>) {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(slot, cell));

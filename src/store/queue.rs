@@ -24,7 +24,7 @@ pub(crate) struct Assignment {
     taken: Option<Taken>,
 }
 
-/// As many messages that turn out to be none are no chance: somebody misleads us.
+/// How many messages from before the queue was declared, which are overwritten when they are taken, are passed in one call.
 const ATTEMPTS: u32 = 1 << 14;
 
 impl Queue {
@@ -60,7 +60,7 @@ impl Queue {
                 Work::Nothing { .. } => return Ok(None),
             }
         }
-        Err(GetError::Damaged)
+        Err(GetError::Overtaken)
     }
 
     /// As [`try_take`](Self::try_take), and waits for a message.

@@ -223,9 +223,12 @@ impl Slot {
     /// Copies the newest value into `value`, replacing what it held, and gives the version; `None` if nothing was set yet.
     /// Never blocks.
     ///
+    /// A reader that is overtaken by publishers up to eight times pins the value, which takes one of the key's cells from them for as long as
+    /// the copy takes.
+    ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, or the store is damaged.
+    /// [`GetError`]: the key was removed, the store is damaged, or publishers were faster each time.
     ///
     /// # Examples
     ///
@@ -242,7 +245,7 @@ impl Slot {
     /// ```
     #[inline]
     pub fn get_into(&self, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
-        Ok(self.ring().copy_newest(self.place.generation, value)?)
+        self.inner.copy_newest(self.ring(), self.place, value)
     }
 
     /// Copies this one version into `value`, if it is kept. Never blocks.
@@ -293,7 +296,7 @@ impl Slot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn size(&self) -> Result<Option<usize>, GetError> {
-        Ok(self.ring().newest_len(self.place.generation)?.1)
+        Ok(self.inner.newest_len(self.ring(), self.place)?.1)
     }
 
     /// What there is to know of the key at one moment, without its value. Never blocks.
@@ -306,7 +309,7 @@ impl Slot {
     ///
     /// See [`SlotSnapshot`].
     pub fn snapshot(&self) -> Result<SlotSnapshot, GetError> {
-        Ok(SlotSnapshot::take(&self.inner.mapped, self.ring(), self.place)?)
+        SlotSnapshot::take(&self.inner, self.ring(), self.place)
     }
 
     /// The version of the newest value; before the first, the version after which this key's begin.
@@ -582,6 +585,7 @@ impl From<ReadError> for GetError {
         match error {
             ReadError::Removed => Self::Removed,
             ReadError::Lost => Self::Lost,
+            ReadError::Overtaken => Self::Overtaken,
             ReadError::Corrupt => Self::Damaged,
         }
     }

@@ -1,11 +1,14 @@
 //! What there is to know of a store, or of a key in it, at one moment.
 
+use std::sync::Arc;
+
+use super::error::GetError;
 use super::flags::Flags;
 use super::geometry::Geometry;
 use super::index::Place;
-use super::mapped::Mapped;
+use super::inner::Inner;
 use super::participant;
-use super::ring::{ReadError, Ring};
+use super::ring::Ring;
 
 /// What a store says of itself. Each field is true at some moment of the call; those that change do so independently.
 ///
@@ -157,17 +160,17 @@ pub struct QueueSnapshot {
 }
 
 impl SlotSnapshot {
-    pub(super) fn take(mapped: &Mapped, ring: Ring<'_>, place: Place) -> Result<Self, ReadError> {
+    pub(super) fn take(inner: &Arc<Inner>, ring: Ring<'_>, place: Place) -> Result<Self, GetError> {
         // Before the version, which it never passes.
         let first_version = ring.born() + 1;
         let cursors: Vec<_> = ring.cursors().collect();
         let queue = ring.backlog().map(|(waiting, taken)| QueueSnapshot { waiting, taken });
-        let (version, len) = ring.newest_len(place.generation)?;
+        let (version, len) = inner.newest_len(ring, place)?;
         let mut lossless: Vec<_> = cursors
             .into_iter()
             .map(|cursor| LosslessSnapshot {
                 participant: cursor.participant,
-                pid: participant::pid(mapped, cursor.participant),
+                pid: participant::pid(&inner.mapped, cursor.participant),
                 next: cursor.version,
                 behind: (version + 1).saturating_sub(cursor.version),
             })

@@ -10,7 +10,6 @@ use super::ring::Ring;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
 use crate::os::futex;
 use crate::region::records::PARTICIPANTS;
-use crate::sync::{Ordering, fence};
 
 /// Waits for any key of a store to be set, and says which were.
 ///
@@ -80,8 +79,6 @@ impl Watch {
         let bell = inner.bell();
         loop {
             let word = bell.listen();
-            // SeqCst: whatever `look` reads is read after the flag was set; see `Bell::listen`.
-            fence(Ordering::SeqCst);
             let changes = self.look();
             if !changes.is_empty() {
                 return changes;

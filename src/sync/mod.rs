@@ -14,7 +14,8 @@ pub(crate) mod watched;
 ///
 /// loom treats a `SeqCst` access as `AcqRel`; it does model `SeqCst` fences. Where the protocol rests on the single total
 /// order of `SeqCst` accesses ("I wrote, then looked; you wrote, then looked; one of us saw the other"), this stands
-/// between the write and the look. On the processor it is nothing: the accesses themselves are `SeqCst`.
+/// between the write and the look. On the processor it is nothing: the accesses themselves are `SeqCst`. So both must be: where either
+/// is weaker, loom would see an order that no processor has to keep, and a real fence belongs there.
 #[inline(always)]
 pub(crate) fn total_order() {
     #[cfg(loom)]

@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use super::low_water::LowWater;
 use super::reap::Reaper;
 use super::{Head, Ring, Scrub, Seq, read};
 use crate::kill_points::{Step, reached};
@@ -87,7 +88,7 @@ impl<'a> Ring<'a> {
     #[inline]
     pub(super) fn claim_after(self, head: Head) -> Option<Claim> {
         let next = self.after(head.cell()?);
-        self.claimed(next, self.take_knowing(next, Keep::History, Some(head)))
+        self.claimed(next, self.take_knowing(next, Keep::History, Some(head), None))
     }
 
     /// Takes a cell: one that is not needed if there is one; else one that the dead left behind; else the oldest value.
@@ -100,13 +101,13 @@ impl<'a> Ring<'a> {
 
     #[cold]
     fn claim_another(self, refused: u32, reaper: &impl Reaper) -> Result<Claim, Backpressure> {
-        let mut index = refused;
+        let (mut index, computed) = (refused, LowWater::default());
         // Twice around: others move on meanwhile. Readers let go in turn, too: what was free later is not taken before what is free by now,
         // so that versions stay where they are looked for.
         for _ in 0..2 * self.slot.cells.count() {
             index = self.after(index);
             for index in [refused, index] {
-                if let Some(claim) = self.try_claim(index, Keep::History) {
+                if let Some(claim) = self.claimed(index, self.take(index, Keep::History, Some(&computed))) {
                     return Ok(claim);
                 }
             }
@@ -138,19 +139,21 @@ impl<'a> Ring<'a> {
             if round == 0 || round >= FIRST_SLEEP {
                 self.reap_holders(reaper);
             }
+            // Once in a round: cursors move on meanwhile.
+            let computed = LowWater::default();
             for index in self.in_turn() {
-                if let Some(claim) = self.try_claim(index, Keep::History) {
+                if let Some(claim) = self.claimed(index, self.take(index, Keep::History, Some(&computed))) {
                     return Ok(claim);
                 }
             }
-            if let Some(index) = self.oldest_unwanted()
+            if let Some(index) = self.oldest_unwanted(&computed)
                 && let Some(claim) = self.try_claim(index, Keep::Owed)
             {
                 return Ok(claim);
             }
             // Writers are done in a moment, unless they are stopped, or have the cell on loan. Who reads or is to receive may take
             // any time: that is for the publisher to wait for, or not.
-            match self.in_the_way() {
+            match self.in_the_way(&computed) {
                 InTheWay { writers: false, .. } => break,
                 InTheWay { readers: true, .. } if round >= FIRST_SLEEP => break,
                 _ if round < FIRST_SLEEP => yield_now(),
@@ -160,11 +163,13 @@ impl<'a> Ring<'a> {
         Err(Backpressure(self.count_cells()))
     }
 
-    fn in_the_way(self) -> InTheWay {
+    fn in_the_way(self, computed: &LowWater) -> InTheWay {
         let mut found = InTheWay { writers: false, readers: false };
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) {
-                Seq::Whole { version } => found.readers |= pinned(cell.header) || self.is_owed(cell.header, version),
+                Seq::Whole { version } => {
+                    found.readers |= pinned(cell.header) || self.is_owed(cell.header, version, Some(computed));
+                }
                 Seq::Claiming { .. } | Seq::Private { .. } | Seq::Held { .. } => found.writers = true,
             }
         }
@@ -179,12 +184,12 @@ impl<'a> Ring<'a> {
     }
 
     /// The oldest value that a writer in need may overwrite: not the newest, not pinned, and nobody is still to receive it.
-    pub(super) fn oldest_unwanted(self) -> Option<u32> {
+    pub(super) fn oldest_unwanted(self, computed: &LowWater) -> Option<u32> {
         let oldest = self.cells().filter_map(|(index, cell)| {
             let Seq::Whole { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
                 return None;
             };
-            let wanted = pinned(cell.header) || self.is_owed(cell.header, version);
+            let wanted = pinned(cell.header) || self.is_owed(cell.header, version, Some(computed));
             (self.head().cell() != Some(index) && !wanted).then_some((version, index))
         });
         oldest.min().map(|(_, index)| index)
@@ -192,7 +197,7 @@ impl<'a> Ring<'a> {
 
     #[inline]
     pub(super) fn try_claim(self, index: u32, keep: Keep) -> Option<Claim> {
-        self.claimed(index, self.take(index, keep))
+        self.claimed(index, self.take(index, keep, None))
     }
 
     #[inline]
@@ -210,8 +215,8 @@ impl<'a> Ring<'a> {
 
     /// Marks a cell as ours, unless it is to be kept.
     #[inline(never)]
-    fn take(self, index: u32, keep: Keep) -> Result<Claim, Refused> {
-        self.take_knowing(index, keep, None)
+    fn take(self, index: u32, keep: Keep, computed: Option<&LowWater>) -> Result<Claim, Refused> {
+        self.take_knowing(index, keep, None, computed)
     }
 
     /// As [`take`](Self::take).
@@ -219,7 +224,13 @@ impl<'a> Ring<'a> {
     /// Instead of looking at `head`, it may be told one that it has been. While at least one value is kept as history, that is enough: a cell
     /// that may be taken going by an older `head` is neither the newest one's nor kept going by the present one.
     #[inline(always)]
-    fn take_knowing(self, index: u32, keep: Keep, known: Option<Head>) -> Result<Claim, Refused> {
+    fn take_knowing(
+        self,
+        index: u32,
+        keep: Keep,
+        known: Option<Head>,
+        computed: Option<&LowWater>,
+    ) -> Result<Claim, Refused> {
         let cell = self.slot.cells.get(index).header;
         // Acquire, so that `head` is read after it: a cell that is whole by now was published before, and a `head` read
         // later cannot be older than that.
@@ -228,7 +239,7 @@ impl<'a> Ring<'a> {
             return Err(Refused::AtFirstSight);
         };
         if self.is_kept(index, version, known.unwrap_or_else(|| self.head()), keep)
-            || self.is_wanted(cell, version, keep)
+            || self.is_wanted(cell, version, keep, computed)
         {
             return Err(Refused::AtFirstSight);
         }
@@ -240,7 +251,7 @@ impl<'a> Ring<'a> {
         }
         reached(Step::CellClaimed);
         total_order();
-        if self.is_wanted(cell, version, keep) {
+        if self.is_wanted(cell, version, keep, computed) {
             // The value is readable again as if nothing had happened, and nothing has.
             // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
             cell.seq.store(seen, Ordering::SeqCst);
@@ -264,8 +275,8 @@ impl<'a> Ring<'a> {
 
     /// Whether somebody reads the value in place, or is still to receive it.
     #[inline(always)]
-    pub(super) fn is_wanted(self, cell: &CellHeader, version: u64, keep: Keep) -> bool {
-        pinned(cell) || keep.heeds_what_is_owed() && self.is_owed(cell, version)
+    pub(super) fn is_wanted(self, cell: &CellHeader, version: u64, keep: Keep, computed: Option<&LowWater>) -> bool {
+        pinned(cell) || keep.heeds_what_is_owed() && self.is_owed(cell, version, computed)
     }
 
     /// Whether writers must leave this cell alone.
@@ -320,7 +331,7 @@ impl<'a> Ring<'a> {
         }
         reached(Step::HeadEmptied);
         self.forget_deliveries();
-        self.sweep(reaper, MAX_VERSION);
+        self.sweep(Some(reaper), MAX_VERSION);
         for (index, _) in self.cells() {
             self.discard(index, Keep::After(MAX_VERSION), self.terms.scrub());
         }
@@ -344,14 +355,48 @@ impl<'a> Ring<'a> {
     }
 
     /// Makes the newest value the only one, none if the slot has no key, and leaves no byte of any other in the slot, whatever
-    /// the switches say. What somebody is still to receive stays, with all that is newer. Gives the number of cells of which this cannot be said: readers have them pinned, or writers in hand.
+    /// the switches say. What somebody is still to receive stays, with all that is newer. Gives the number of cells of which this cannot be
+    /// said: readers have them pinned, writers in hand, or somebody is still to receive their values.
     ///
-    /// The caller has the directory's lock.
+    /// Others may do the same at the same time, and the slot may lose its key meanwhile, or get another: its versions are larger than any that
+    /// are purged here.
     pub(crate) fn purge(self, reaper: &dyn Reaper) -> u32 {
         let head = self.head();
         self.stamp(head);
-        let last = if head.cell().is_some() { head.version().saturating_sub(1) } else { head.version() };
-        let last = self.first_owed().map_or(last, |owed| last.min(owed.saturating_sub(1)));
+        let wanted = if head.cell().is_some() { head.version().saturating_sub(1) } else { head.version() };
+        // SeqCst, and a fence: pairs with `register` and `declare_queue`. They write what they want, then read this; we write this, then
+        // read what they want. One of the two sees the other: what is taken here, nobody begins with.
+        self.slot.header.purge_intent.fetch_max(wanted, Ordering::SeqCst);
+        reached(Step::PurgeAnnounced);
+        fence(Ordering::SeqCst);
+        self.purge_up_to(wanted, Some(reaper))
+    }
+
+    /// Up to which version purges have gone, or are about to go.
+    pub(super) fn purge_intent(self) -> u64 {
+        // SeqCst: see `purge`. It never is larger than `head`, unless something else has written there.
+        self.slot.header.purge_intent.load(Ordering::SeqCst).min(self.head().version())
+    }
+
+    /// Takes what a purge has left for somebody who does not want it after all, or did not come to because it was ended.
+    #[cold]
+    pub(super) fn finish_purge(self) {
+        let wanted = self.purge_intent();
+        // SeqCst: as in `purge`.
+        fence(Ordering::SeqCst);
+        self.purge_up_to(wanted, None);
+    }
+
+    fn purge_up_to(self, wanted: u64, reaper: Option<&dyn Reaper>) -> u32 {
+        let mut owed = self.first_owed();
+        if let Some(reaper) = reaper
+            && owed.is_some_and(|owed| owed <= wanted)
+        {
+            // It may be owed to the dead.
+            self.reap_holders(reaper);
+            owed = self.first_owed();
+        }
+        let last = owed.map_or(wanted, |owed| wanted.min(owed.saturating_sub(1)));
         // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
         self.slot.header.born.fetch_max(last, Ordering::SeqCst);
         reached(Step::BornRaised);
@@ -359,7 +404,7 @@ impl<'a> Ring<'a> {
         let mut busy = 0;
         for (index, cell) in self.cells() {
             // Published since we looked.
-            let is_newer = || read::readable(cell).is_some_and(|version| version > last);
+            let is_newer = || read::readable(cell).is_some_and(|version| version > wanted);
             if !self.discard(index, Keep::After(last), Scrub::Always) && !is_newer() {
                 busy += 1;
             }
@@ -369,12 +414,14 @@ impl<'a> Ring<'a> {
 
     /// Called when versions up to this one were made obsolete, before their cells are emptied: those who cannot be waited for find out when they
     /// let go.
-    fn sweep(self, reaper: &dyn Reaper, last: u64) {
+    fn sweep(self, reaper: Option<&dyn Reaper>, last: u64) {
         // Release: whoever sees it sees what was made obsolete.
         self.slot.header.sweeps.fetch_add(1, Ordering::Release);
         // SeqCst: generation or `born` were changed before we look at the marks; see `discard_if_obsolete`.
         fence(Ordering::SeqCst);
-        self.reap_holders(reaper);
+        if let Some(reaper) = reaper {
+            self.reap_holders(reaper);
+        }
         self.let_writers_go(last);
     }
 
@@ -428,7 +475,7 @@ impl<'a> Ring<'a> {
     /// Empties a cell unless its value is to be kept; `false` if it is, or somebody has it in hand.
     fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
         loop {
-            match self.take(index, keep) {
+            match self.take(index, keep, None) {
                 Ok(claim) => {
                     self.release_scrubbed(claim, scrub);
                     return true;

@@ -4,6 +4,7 @@
 
 mod deaths;
 mod delivery;
+mod purging;
 mod removal;
 
 use deaths::publish_and_die;
@@ -11,7 +12,10 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::claim::{Backpressure, Claim, Keep};
-use super::{AUTO_VACUUM, CommitError, Exact, Memo, ModifyError, Order, Reaper, Ring, Terms, Trail, Unfit};
+use super::low_water::LowWater;
+use super::{
+    AUTO_VACUUM, CommitError, Exact, Memo, ModifyError, Order, ReadError, Reaper, Ring, Tags, Terms, Trail, Unfit,
+};
 use crate::region::view::HeapSlot;
 use crate::store::word::Head;
 use crate::sync::watched::{model, model_within};
@@ -35,6 +39,7 @@ impl Slot {
             history,
             checksums: false,
             order: Order::of(cells as u32),
+            tags: Tags::default(),
             flags: AtomicU32::new(AUTO_VACUUM),
             memo: Memo::default(),
             trail: Trail::default(),
@@ -310,7 +315,7 @@ fn a_writer_in_need_never_takes_what_has_become_the_newest_value() {
         };
         // What a writer in need does at last. Between the two, the other may have published in the very same cell.
         let ring = slot.ring(2);
-        if let Some(index) = ring.oldest_unwanted()
+        if let Some(index) = ring.oldest_unwanted(&LowWater::default())
             && let Some(claim) = ring.try_claim(index, Keep::Owed)
         {
             assert_ne!(ring.head().cell(), Some(index), "the newest value would be overwritten");
@@ -340,6 +345,64 @@ fn a_sleeper_is_never_left_behind() {
             assert_ne!(slot.slot.view().header.bell.word.load(Ordering::Relaxed), word);
         }
     });
+}
+
+#[test]
+fn whoever_listens_then_looks_by_whatever_load_misses_nothing() {
+    model(|| {
+        let slot = Slot::new(1, 3);
+        let writer = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                let ring = slot.ring(1);
+                // As in the scenario before this one.
+                publish_and_die(ring, 1);
+                ring.bell().strike()
+            })
+        };
+        let ring = slot.ring(0);
+        let word = ring.bell().listen();
+        // As those do who watch many keys, or wait for a message or for room: no load is SeqCst, and no fence is theirs.
+        let has_missed = ring.head().version() == 0;
+        let woken = writer.join().unwrap();
+        assert!(!has_missed || woken && !ring.bell().is_quiet(word), "asleep, and there is something");
+    });
+}
+
+#[test]
+fn a_reader_that_is_overtaken_is_told_so_and_reads_by_way_of_a_pin() {
+    use std::sync::atomic::AtomicUsize;
+
+    static OVERTAKEN: AtomicUsize = AtomicUsize::new(0);
+    model(|| {
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let writer = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                for mark in 2..=3 {
+                    // Refused, if the only other cell is pinned.
+                    let _ = publish(slot.ring(1), mark);
+                }
+            })
+        };
+        let ring = slot.ring(0);
+        let mut bytes = Vec::new();
+        let version = match ring.copy_newest_again(GENERATION, &mut bytes) {
+            Ok(version) => version.unwrap(),
+            Err(error) => {
+                assert_eq!(error, ReadError::Overtaken);
+                OVERTAKEN.fetch_add(1, Ordering::Relaxed);
+                let pin = ring.pin_newest(GENERATION, |_| false).unwrap().unwrap();
+                ring.copy_pinned(pin, &mut bytes);
+                ring.unpin(pin.cell);
+                pin.version
+            }
+        };
+        assert_eq!(u64::from(whole(&bytes)), version);
+        writer.join().unwrap();
+    });
+    assert!(OVERTAKEN.load(Ordering::Relaxed) > 0, "nobody was overtaken");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Keeping what somebody is still to receive: cursors of lossless subscribers, and the floor that writers heed.
 //!
-//! A cursor is written by its owner alone, or by whoever takes it away from a dead one. Writers look at `floor`, which is never
-//! larger than the smallest cursor, and compute it afresh only when it is in their way.
+//! A cursor is written by its owner alone, or by whoever takes it away from a dead one. Writers look at `floor` (`low_water.rs`).
 
 #[cfg(not(loom))]
 use super::claim::Keep;
+use super::low_water::LowWater;
 use super::reap::Reaper;
 use super::{Ring, read};
 use crate::kill_points::{Step, reached};
@@ -49,13 +49,12 @@ pub(crate) enum Unregistered {
     Removed,
 }
 
-/// How often `floor` is computed anew when others change it meanwhile, before the careful answer is given.
-const ATTEMPTS: u32 = 64;
-
 impl<'a> Ring<'a> {
     /// Whether somebody is still to receive this version, which the cell holds.
+    ///
+    /// A call that looks at many cells passes what it has computed so far.
     #[inline(always)]
-    pub(super) fn is_owed(self, cell: &CellHeader, version: u64) -> bool {
+    pub(super) fn is_owed(self, cell: &CellHeader, version: u64, computed: Option<&LowWater>) -> bool {
         let header = self.slot.header;
         // SeqCst: pairs with `register` and `declare_queue`, as the pins do. We change `seq`, then look here; they write here,
         // then look at `seq`.
@@ -64,53 +63,24 @@ impl<'a> Ring<'a> {
         if floor.version().is_none() && queue.bits() == 0 {
             return false;
         }
-        self.is_owed_to_somebody(cell, version, floor, queue)
+        self.is_owed_to_somebody(cell, version, floor, queue, computed)
     }
 
     #[cold]
-    fn is_owed_to_somebody(self, cell: &CellHeader, version: u64, floor: Floor, queue: Queue) -> bool {
-        let unread = || floor.guards(version) && self.fresh_floor().guards(version);
+    fn is_owed_to_somebody(
+        self,
+        cell: &CellHeader,
+        version: u64,
+        floor: Floor,
+        queue: Queue,
+        computed: Option<&LowWater>,
+    ) -> bool {
+        let unread = || self.is_unread(floor, version, computed);
         let unfinished = || {
             let is_message = queue.first(self.generation()).is_some_and(|first| version >= first);
             is_message && taker(cell).progress_of(version) != Progress::Done
         };
         unread() || unfinished()
-    }
-
-    /// The floor as it is now, computed from the cursors and written down.
-    pub(super) fn fresh_floor(self) -> Floor {
-        let floor = &self.slot.header.floor;
-        // SeqCst: the cursor of whoever registered before is there, see `register`.
-        let mut seen = Floor::from_bits(floor.load(Ordering::SeqCst));
-        for _ in 0..ATTEMPTS {
-            let fresh = seen.with_version(self.smallest_cursor());
-            if fresh == seen {
-                return seen;
-            }
-            // Nobody has registered since `seen`, or the word would be another. (After 2^16 registrations it could be the same again,
-            // were the smallest cursor the same, too, all that time.)
-            match floor.compare_exchange(seen.bits(), fresh.bits(), Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => {
-                    reached(Step::FloorMoved);
-                    return fresh;
-                }
-                Err(now) => seen = Floor::from_bits(now),
-            }
-        }
-        seen
-    }
-
-    fn smallest_cursor(self) -> Option<u64> {
-        let first = self.born() + 1;
-        self.cursors().map(|cursor| cursor.version.max(first)).min()
-    }
-
-    /// Where the lossless subscribers of the present key are, in no order.
-    pub(crate) fn cursors(self) -> impl Iterator<Item = Cursor> + use<'a> {
-        let generation = self.generation();
-        // Acquire: pairs with the release of the cursor in `move_cursor`: who sees that a value was received comes after it was.
-        let words = self.slot.cursors.iter().map(|word| word.load(Ordering::Acquire));
-        words.filter_map(Cursor::from_bits).filter(move |cursor| cursor.is_of(generation))
     }
 
     /// From now on, no version from the cursor on is overwritten.
@@ -144,9 +114,14 @@ impl<'a> Ring<'a> {
             self.unregister(registered);
             return Err(Unregistered::Removed);
         }
-        // What was kept before may be gone by now; what is kept now, stays.
-        let begin = self.begin_of(begin).max(lowest);
+        // What was kept before may be gone by now; what is kept now, stays, but for what a purge takes that began before our fence and
+        // may not have seen our cursor. One that begins later sees it.
+        let purged = self.purge_intent();
+        let begin = self.begin_of(begin).max(lowest).max(purged + 1);
         let moved = self.move_cursor(&mut registered, begin, generation);
+        if purged >= lowest {
+            self.finish_purge();
+        }
         // What was guarded before we knew where to begin is not any more.
         self.room().ring();
         if moved { Ok(registered) } else { Err(Unregistered::Removed) }
@@ -230,7 +205,7 @@ impl<'a> Ring<'a> {
         let ahead = (1..self.room_batch()).fold(self.next_in_turn(), |cell, _| self.after(cell));
         let cell = self.slot.cells.get(ahead).header;
         match Seq::from_bits(cell.seq.load(Ordering::Acquire)) {
-            Seq::Whole { version } => !self.is_wanted(cell, version, Keep::Owed),
+            Seq::Whole { version } => !self.is_wanted(cell, version, Keep::Owed, None),
             _ => false,
         }
     }
@@ -247,13 +222,18 @@ impl<'a> Ring<'a> {
     /// Zeroes what was said of the deliveries of a key that is gone. It would mean nothing for the next one, but words have room for a few
     /// bits of the generation only, and sooner or later some key would have the same ones.
     pub(super) fn forget_deliveries(self) {
-        let header = self.slot.header;
-        // Release: whoever writes there after us sees that the generation was changed. Acquire: we come after whoever wrote there before.
-        header.queue.swap(0, Ordering::AcqRel);
+        self.forget_queue();
         // Their owners change them from what they know them to be, and find them changed.
         for cursor in self.slot.cursors {
             cursor.swap(Cursor::FREE, Ordering::AcqRel);
         }
+    }
+
+    /// Zeroes what was said of a queue. Done again before the slot is given to another key, in case somebody declared the last one so late
+    /// that it was gone, and died before it could undo that.
+    pub(crate) fn forget_queue(self) {
+        // Release: whoever writes there after us sees that the generation was changed. Acquire: we come after whoever wrote there before.
+        self.slot.header.queue.swap(0, Ordering::AcqRel);
     }
 
     /// Takes the cursors of a participant that is dead away; whether there were any.

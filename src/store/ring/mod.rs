@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 mod claim;
 mod lossless;
+mod low_water;
 mod memo;
 mod modify;
 mod order;
@@ -30,6 +31,7 @@ mod loom;
 #[cfg(not(loom))]
 pub(crate) use claim::Claim;
 pub(crate) use lossless::{Begin, Registered, Unregistered};
+pub(crate) use low_water::Tags;
 pub(crate) use memo::Memo;
 pub(crate) use modify::{ModifyError, Unfit};
 pub(crate) use order::Order;
@@ -44,6 +46,7 @@ pub(crate) use reap::Reaper;
 pub(crate) use recover::Found;
 pub(crate) use trail::Trail;
 
+use self::low_water::LowWater;
 use super::cells::CellCounts;
 use super::word::{Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
@@ -73,6 +76,8 @@ pub(crate) struct Terms {
     pub(crate) checksums: bool,
     /// Which cell is next in turn.
     pub(crate) order: Order,
+    /// For those of its threads that recompute a low-water mark. A participant has one `Terms` with which it does that.
+    pub(crate) tags: Tags,
     /// Has the store's switches.
     #[cfg(not(loom))]
     pub(crate) region: Arc<Region>,
@@ -150,17 +155,17 @@ impl<'a> Ring<'a> {
 
     /// How the cells are used now.
     pub(crate) fn count_cells(self) -> CellCounts {
-        let mut counts = CellCounts::default();
+        let (mut counts, computed) = (CellCounts::default(), LowWater::default());
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {
                 Seq::Whole { version: 0 } => counts.free += 1,
                 Seq::Whole { version } => {
                     counts.readable += 1;
-                    counts.owed += u64::from(self.is_owed(cell.header, version));
+                    counts.owed += u64::from(self.is_owed(cell.header, version, Some(&computed)));
                 }
                 Seq::Held { version, .. } => {
                     counts.readable += 1;
-                    counts.owed += u64::from(self.is_owed(cell.header, version));
+                    counts.owed += u64::from(self.is_owed(cell.header, version, Some(&computed)));
                 }
                 Seq::Claiming { .. } | Seq::Private { .. } => counts.in_flight += 1,
             }

@@ -68,7 +68,7 @@ impl<'a> Ring<'a> {
                 self.settle(head, cell)?;
             }
         }
-        Err(ReadError::Corrupt)
+        if self.generation() == generation { Err(ReadError::Overtaken) } else { Err(ReadError::Removed) }
     }
 
     /// Pins this one version, on the same terms as [`pin_newest`](Self::pin_newest).
@@ -131,7 +131,7 @@ impl<'a> Ring<'a> {
 
     /// Zeroes what lies behind a value that this participant has pinned, left there while auto-vacuum was off.
     ///
-    /// Nobody else writes there: the pin keeps writers out, and the caller has the directory's lock.
+    /// The pin keeps writers out. Others may do the same: all of them write zeros, and the same `dirty`.
     pub(crate) fn scrub_behind(self, pin: Pin) {
         let cell = self.slot.cells.get(pin.cell);
         let (len, dirty) = (read::len(cell), cell.header.dirty.load(Ordering::Relaxed) as usize);

@@ -9,7 +9,7 @@ use crate::kill_points::{Step, reached};
 use crate::region::records::CACHE_LINE;
 use crate::region::view::CellView;
 use crate::store::delivery::{Progress, Queue, Taker};
-use crate::sync::{Ordering, total_order};
+use crate::sync::{Ordering, fence, total_order};
 
 /// A message that this participant has to handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,32 +50,66 @@ const STRIDES: u64 = 8;
 
 impl<'a> Ring<'a> {
     /// Makes the key a work queue, from this version on, unless it is one.
+    ///
+    /// In two steps. Once it is tentative, writers and purges spare its messages, and nobody takes one. It is made final, by anybody, above
+    /// what a purge takes that may not have seen the first step; so nobody who finds the key declared hurries past that.
     pub(crate) fn declare_queue(self, begin: Begin, generation: u64) -> Result<(), ReadError> {
         let queue = &self.slot.header.queue;
-        let mut seen = queue.load(Ordering::SeqCst);
-        while Queue::from_bits(seen).first(generation).is_none() {
-            let word = Queue::new(generation, self.begin_of(begin)).bits();
-            // SeqCst: pairs with `is_owed`: what is published after this is not overwritten before it is done.
-            match queue.compare_exchange(seen, word, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) => {
-                    reached(Step::QueueDeclared);
-                    seen = word;
-                }
-                Err(now) => seen = now,
-            }
-            total_order();
+        let mut left_by_a_purge = false;
+        loop {
+            // SeqCst: as the compare-and-swap below.
+            let seen = Queue::from_bits(queue.load(Ordering::SeqCst));
             if self.generation() != generation {
-                // The word speaks of no key that there is, but only as long as none has the same few bits of a generation.
-                let _ = queue.compare_exchange(word, 0, Ordering::SeqCst, Ordering::Relaxed);
                 return Err(ReadError::Removed);
             }
+            let next = match seen.first(generation) {
+                None => Queue::tentative(generation, self.begin_of(begin)),
+                Some(first) if seen.is_tentative() => {
+                    // SeqCst: pairs with `purge`. Whose fence comes second sees the tentative word, or the intent.
+                    fence(Ordering::SeqCst);
+                    let purged = self.purge_intent();
+                    left_by_a_purge |= purged >= first;
+                    seen.finalised(purged)
+                }
+                Some(_) => break,
+            };
+            // SeqCst: pairs with `is_owed`: what is published after this is not overwritten before it is done.
+            if queue.compare_exchange(seen.bits(), next.bits(), Ordering::SeqCst, Ordering::SeqCst).is_err() {
+                continue;
+            }
+            reached(if next.is_tentative() { Step::QueueTentative } else { Step::QueueDeclared });
+            // If the key was removed before our compare-and-swap, that has acquired the change of the generation, by way of what
+            // `forget_deliveries` wrote; if later, our word is zeroed there.
+            if self.generation() != generation {
+                // The word speaks of no key that there is, but only as long as none has the same few bits of a generation.
+                let _ = queue.compare_exchange(next.bits(), 0, Ordering::SeqCst, Ordering::Relaxed);
+                return Err(ReadError::Removed);
+            }
+        }
+        if left_by_a_purge {
+            self.finish_purge();
         }
         Ok(())
     }
 
+    /// Makes a tentative declaration final, of a slot that nobody else has: after the machine stopped.
+    #[cfg(not(loom))]
+    pub(super) fn finalise_recovered_queue(self) {
+        let word = &self.slot.header.queue;
+        let queue = Queue::from_bits(word.load(Ordering::Relaxed));
+        if queue.is_tentative() {
+            word.store(queue.finalised(self.purge_intent()).bits(), Ordering::Relaxed);
+        }
+    }
+
     /// Takes the oldest message that nobody has.
     pub(crate) fn take_message(self, position: &mut Position, generation: u64) -> Result<Work, ReadError> {
-        let first = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst)).first(generation);
+        let mut queue = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst));
+        if queue.is_tentative() {
+            self.declare_queue(Begin::Next, generation)?;
+            queue = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst));
+        }
+        let first = queue.first(generation).filter(|_| !queue.is_tentative());
         let Some(first) = first.filter(|_| self.generation() == generation) else {
             return Err(ReadError::Removed);
         };
@@ -135,7 +169,8 @@ impl<'a> Ring<'a> {
                 return Ok(Work::Taken(taken));
             }
         }
-        Err(ReadError::Corrupt)
+        // Others have taken each of them first.
+        Err(ReadError::Overtaken)
     }
 
     /// Takes this message, if nobody has it.

@@ -4,7 +4,7 @@
 //! published cell that its writer has not let go of yet says for it which version it holds.)
 
 use super::publish::EXPECTED;
-use super::{Head, Ring, Seq, Trail, attempts};
+use super::{Head, Ring, Seq, Trail};
 use crate::region::view::CellView;
 use crate::region::words::{self, WORD};
 use crate::store::word::LOST;
@@ -17,9 +17,19 @@ pub(crate) enum ReadError {
     Removed,
     /// The value was lost when the machine stopped.
     Lost,
+    /// Others changed what was to be read, or took it, each time. Nothing is wrong with the slot.
+    Overtaken,
     /// The slot's words contradict each other: something other than this protocol wrote there.
     Corrupt,
 }
+
+/// How often a reader is overtaken before it says so, rather than copy in vain: then it is better off with a pin.
+const OVERTAKEN: usize = if cfg!(loom) { 1 } else { 8 };
+/// No more bytes than these are copied in vain, unless it is twice.
+const IN_VAIN: usize = 8 << 20;
+
+/// How often the newest value is looked at in all: one that is published and not marked yet is looked at twice.
+const LOOKS: usize = 64;
 
 /// What became of one version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,19 +63,44 @@ impl<'a> Ring<'a> {
     }
 
     #[cold]
-    fn copy_newest_again(self, generation: u64, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
-        for _ in 0..self.reads() {
+    pub(super) fn copy_newest_again(self, generation: u64, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
+        let most = if cfg!(loom) { OVERTAKEN } else { (IN_VAIN / self.max_len().max(1)).clamp(2, OVERTAKEN) };
+        let (version, copied) =
+            self.read_newest(generation, most, |cell, version| copy(cell, version, out).then_some(()))?;
+        Ok(copied.map(|()| version))
+    }
+
+    /// The newest version, and what `read` makes of its cell, which gives nothing when the value was overwritten meanwhile; nothing when there
+    /// is no value. Overtaken: that has happened `most` times.
+    fn read_newest<T>(
+        self,
+        generation: u64,
+        most: usize,
+        mut read: impl FnMut(CellView<'a>, u64) -> Option<T>,
+    ) -> Result<(u64, Option<T>), ReadError> {
+        let mut overtaken = 0;
+        for _ in 0..LOOKS {
             let head = self.head();
-            let newest = match head.cell() {
-                None => Some(None),
-                Some(index) => self.copy_head(head, index, out)?.then_some(Some(head.version())),
-            };
-            if let Some(newest) = newest {
+            let Some(index) = head.cell() else {
                 self.check_generation(generation)?;
-                return Ok(newest);
+                return Ok((head.version(), None));
+            };
+            let cell = self.cell(index)?;
+            cell.expect_to_read();
+            if !holds(cell, head.version()) {
+                overtaken += usize::from(!self.settle(head, cell)?);
+            } else if let Some(value) = read(cell, head.version()) {
+                self.check_generation(generation)?;
+                return Ok((head.version(), Some(value)));
+            } else {
+                overtaken += 1;
+            }
+            if overtaken == most {
+                break;
             }
         }
-        Err(ReadError::Corrupt)
+        self.check_generation(generation)?;
+        Err(ReadError::Overtaken)
     }
 
     /// Copies this one version into `out`, replacing what it held. Versions up to `born` belong to other keys: gone.
@@ -110,7 +145,7 @@ impl<'a> Ring<'a> {
         trail: &Trail,
         out: &mut Vec<u8>,
     ) -> Result<Exact, ReadError> {
-        for _ in 0..self.reads() {
+        for _ in 0..LOOKS {
             let head = self.head();
             let outcome = if head.version() < version {
                 Exact::NotYet
@@ -138,6 +173,8 @@ impl<'a> Ring<'a> {
             self.check_generation(generation)?;
             return Ok(outcome);
         }
+        // It stayed the newest all the time, or `head` went back to it, and its cell was never found to hold it: a reader that is overtaken
+        // finds a newer one.
         Err(ReadError::Corrupt)
     }
 
@@ -151,28 +188,17 @@ impl<'a> Ring<'a> {
 
     /// The newest version and the length of its value in bytes; no length when there is no value.
     pub(crate) fn newest_len(self, generation: u64) -> Result<(u64, Option<usize>), ReadError> {
-        for _ in 0..self.reads() {
-            let head = self.head();
-            let Some(index) = head.cell() else {
-                self.check_generation(generation)?;
-                return Ok((head.version(), None));
-            };
-            let cell = self.cell(index)?;
+        self.read_newest(generation, OVERTAKEN, |cell, version| {
             let len = len(cell);
             // Acquire: `seq` is read again after the length.
             fence(Ordering::Acquire);
-            if holds(cell, head.version()) {
-                self.check_generation(generation)?;
-                return Ok((head.version(), Some(len)));
-            }
-            self.settle(head, cell)?;
-        }
-        Err(ReadError::Corrupt)
+            holds(cell, version).then_some(len)
+        })
     }
 
-    /// How often a value is read in vain.
-    fn reads(self) -> u32 {
-        attempts(self.slot.cells.get(0).words.len() * WORD)
+    /// The largest value in bytes.
+    fn max_len(self) -> usize {
+        self.slot.cells.get(0).words.len() * WORD
     }
 
     /// Copies the value that `head` names; `false` when it was overwritten meanwhile.
@@ -187,19 +213,24 @@ impl<'a> Ring<'a> {
         Ok(false)
     }
 
-    /// Called when `head` names a cell that did not hold its version: says so for its writer if only that is missing.
+    /// Called when `head` names a cell that did not hold its version: says so for its writer if only that is missing. Whether it is worth
+    /// another look at the same `head`; else that has moved on.
+    ///
+    /// A contradiction is only what no writer leaves, however slow the reader: `head` is the same before and after, so it was all the time,
+    /// and meanwhile its cell was private, or held its version.
     #[cold]
-    pub(super) fn settle(self, head: Head, cell: CellView<'a>) -> Result<(), ReadError> {
+    pub(super) fn settle(self, head: Head, cell: CellView<'a>) -> Result<bool, ReadError> {
+        // Acquire: `head` is read after it.
         let seq = Seq::from_bits(cell.header.seq.load(Ordering::Acquire));
-        if self.head() != head || seq.readable() == Some(head.version()) {
-            return Ok(());
+        if self.head() != head {
+            return Ok(false);
         }
         match seq {
             Seq::Private { .. } => {
                 self.stamp(head);
-                Ok(())
+                Ok(true)
             }
-            // A cell that `head` names is private until it is whole or held, and stays so until `head` moves on.
+            seq if seq.readable() == Some(head.version()) => Ok(true),
             _ => Err(ReadError::Corrupt),
         }
     }

@@ -41,7 +41,8 @@ impl Ring<'_> {
         }
     }
 
-    /// Takes all marks of a participant that is dead, and stays so during the call, off this slot.
+    /// Takes all marks of a participant that is dead, and stays so during the call, off this slot, and empties what cells are left that hold
+    /// values of a removed key, or purged ones: whoever took the last mark off one of them may have died before emptying it.
     pub(crate) fn reap(self, dead: u32) {
         if self.reap_cursors(dead) {
             reached(Step::CursorReaped);
@@ -65,8 +66,8 @@ impl Ring<'_> {
             }
             if freed {
                 self.room().ring();
-                self.discard_if_obsolete(index);
             }
+            self.discard_if_obsolete(index);
         }
     }
 

@@ -140,6 +140,7 @@ impl<'a> Ring<'a> {
         self.bell().flag.store(0, Ordering::Relaxed);
         self.room().flag.store(0, Ordering::Relaxed);
         self.slot.header.floor.store(0, Ordering::Relaxed);
+        self.finalise_recovered_queue();
         for cursor in self.slot.cursors {
             cursor.store(Cursor::FREE, Ordering::Relaxed);
         }

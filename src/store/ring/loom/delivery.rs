@@ -7,7 +7,7 @@ use crate::store::delivery::Floor;
 use crate::store::ring::{Begin, Exactly, Position, Work};
 
 /// The version of a value that was read as one of these marks.
-fn copied(ring: Ring<'_>, version: u64) -> Option<u8> {
+pub(super) fn copied(ring: Ring<'_>, version: u64) -> Option<u8> {
     let mut bytes = Vec::new();
     (ring.copy_version(version, GENERATION, &ring.terms.trail, &mut bytes) == Ok(Exact::Copied)).then(|| whole(&bytes))
 }
@@ -114,6 +114,37 @@ fn a_floor_computed_afresh_never_leaves_a_new_subscriber_out() {
         assert!(floor.guards(1), "{floor:?}");
         assert!(ring.fresh_floor().guards(1));
     });
+}
+
+/// Two recompute the floor of a slot whose only subscriber has gone, and another comes, as far back.
+fn recompute_twice_beside_a_registration(second: u32) {
+    model(move || {
+        let slot = Slot::new(2, 4);
+        publish(slot.ring(1), 1).unwrap();
+        let gone = slot.ring(1).register(Begin::Oldest, GENERATION, &Alive).unwrap();
+        slot.ring(1).unregister(gone);
+        let others = [1, second].map(|me| {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(me).fresh_floor())
+        });
+        let cursor = slot.ring(0).register(Begin::Oldest, GENERATION, &Alive).unwrap();
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(cursor.version(), 1);
+        let floor = Floor::from_bits(slot.slot.view().header.floor.load(Ordering::Relaxed));
+        assert!(floor.guards(1), "{floor:?}");
+    });
+}
+
+#[test]
+fn a_floor_that_two_participants_recompute_never_leaves_a_new_subscriber_out() {
+    recompute_twice_beside_a_registration(2);
+}
+
+#[test]
+fn a_floor_that_two_threads_of_one_participant_recompute_never_leaves_a_new_subscriber_out() {
+    recompute_twice_beside_a_registration(1);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::store::ring::{Begin, Exactly, ReadError};
 use crate::store::word::Seq;
 
 /// What the directory does to remove the key.
-fn remove_key(ring: Ring<'_>) {
+pub(super) fn remove_key(ring: Ring<'_>) {
     ring.slot.header.generation.store(GENERATION + 1, Ordering::SeqCst);
     ring.clear(&Alive);
 }
@@ -243,6 +243,27 @@ fn what_was_pinned_during_a_purge_is_emptied_by_one_of_the_two() {
             slot.ring(0).cells().filter_map(|(_, cell)| readable(cell)).filter(|&version| version > 0).count(),
             1
         );
+    });
+}
+
+#[test]
+fn what_a_reader_has_left_that_died_once_its_pin_was_off_is_emptied_when_it_is_reaped() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let pin = slot.ring(2).pin_newest(GENERATION, |_| false).unwrap().unwrap();
+        let reader = {
+            let slot = slot.clone();
+            // The first half of `unpin`.
+            thread::spawn(move || {
+                let pins = &slot.ring(2).slot.cells.get(pin.cell).header.pins[0];
+                pins.fetch_and(!(1 << 2), Ordering::SeqCst);
+            })
+        };
+        remove_key(slot.ring(0));
+        reader.join().unwrap();
+        slot.ring(3).reap(2);
+        assert_sterile(slot.ring(0));
     });
 }
 
