@@ -64,6 +64,16 @@ steps! {
     /// Another writer's cell says that it is published.
     OthersCellHeld,
 
+    // Writing a store in a file to the disk.
+    /// The first version of an epoch is about to be published, and the disk may not say so yet.
+    EpochAnnounced,
+    /// A value is marked as the one that a flush writes to the disk.
+    FlushBegun,
+    /// All values are on the disk, and none is promised.
+    FlushWritten,
+    /// A value is promised, others are not.
+    FlushEnded,
+
     // Waking.
     /// A sleeper is announced.
     BellListenedTo,
@@ -185,6 +195,8 @@ steps! {
     HeaderWritten,
     /// The header is complete.
     MagicWritten,
+    /// All of it is on the disk, under the draft's name.
+    DraftFlushed,
     /// The store has its name.
     StoreNamed,
 

@@ -258,7 +258,7 @@ impl<T> Subscriber<T> {
             Err(error) => return Err(self.lost(error)),
         };
         // One that is gone and there, too, is damage: it is passed, or we would look at it for ever.
-        let missed = oldest.saturating_sub(self.next);
+        let missed = self.slot.published_between(self.next, oldest);
         let damaged = oldest == self.next;
         self.skip_to(oldest.max(self.next + u64::from(damaged)));
         match missed + u64::from(damaged) {

@@ -100,7 +100,7 @@ pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
     Ok([device, stat.stx_ino, stat.stx_btime.tv_sec as u64, stat.stx_btime.tv_nsec.into()])
 }
 
-/// What tells this run of the machine from every other; empty when the kernel does not say.
-pub(crate) fn boot_id() -> Vec<u8> {
-    std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+/// What tells this run of the machine from every other; `None` when it cannot be read, as in some containers.
+pub(crate) fn boot_id() -> Option<Vec<u8>> {
+    std::fs::read("/proc/sys/kernel/random/boot_id").ok().filter(|id| !id.is_empty())
 }

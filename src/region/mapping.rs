@@ -89,6 +89,14 @@ impl Region {
         }
     }
 
+    /// Writes the pages that hold the first `len` bytes to the disk, if there is one. Blocks until they are there.
+    pub(crate) fn flush_first(&self, len: usize) -> io::Result<()> {
+        match &self.source {
+            Source::Segment { .. } => Ok(()),
+            Source::File(mapping) => mapping.flush_range(0, len.min(self.len)),
+        }
+    }
+
     /// Has every page of the mapping there, to be written to without asking the kernel for it first. Blocks until it is.
     pub(crate) fn prefault(&self) -> io::Result<()> {
         let base = self.base.as_ptr().cast();
@@ -255,6 +263,11 @@ impl<T> Table<T> {
         let end = count.checked_mul(size_of::<T>())?.checked_add(offset)?;
         let good = end <= len && offset.is_multiple_of(align_of::<T>());
         good.then_some(Self { offset, count, checked_len: len, records: PhantomData })
+    }
+
+    /// Where the record at `index` begins: bytes from the start of the mapping.
+    pub(crate) fn offset_of(&self, index: usize) -> usize {
+        self.offset + index * size_of::<T>()
     }
 }
 

@@ -126,8 +126,12 @@ records! {
         holder: AtomicU32,
         /// No key that was ever removed had a version larger than this.
         highest: AtomicU64,
-        /// Which file in which boot of the machine this store was last found sound in.
+        /// Which file in which boot of the machine this store was last found sound in; 0 when that is unknown. See `store::recover`.
         home: AtomicU64,
+        /// In a file: the largest epoch of which versions were published, or are about to be. See `store::epoch`.
+        epoch: AtomicU64,
+        /// In a file: the first version that may be published. A recovery raises it above all versions that anybody can have seen.
+        first: AtomicU64,
     }
 
     /// What those sleep on who wait for something, and how whoever makes it happen knows of them.
@@ -204,7 +208,8 @@ records! {
         flushed: AtomicU64,
         /// The version that a flush in progress, or one whose process died, is writing to the disk. Spared as `flushed` is.
         flushing: AtomicU64,
-        reserved: AtomicU64,
+        /// How many jobs a recovery in progress could not prove, so that one that starts again reports the same. See `Ring::recover`.
+        unproven_jobs: AtomicU64,
     }
 
     /// One value of one key; its bytes follow.

@@ -139,9 +139,11 @@ impl Store {
     /// create and remove keys go on. Waits until whoever is creating or removing a key now is done, ten seconds at most. Blocks for some tens
     /// of milliseconds for each key one of whose writers is stopped between publishing and letting go of its cell.
     ///
+    /// In a file, it [flushes](Self::flush) first, so that no older value is needed after the machine stops: it waits for the disk.
+    ///
     /// # Errors
     ///
-    /// [`DirectoryError`]: somebody else has been creating or removing a key for ten seconds.
+    /// [`DirectoryError`]: somebody else has been creating or removing a key for ten seconds, or the flush failed.
     ///
     /// # Examples
     ///
@@ -161,6 +163,9 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn purge(&self) -> Result<u32, DirectoryError> {
+        // What a purge takes is needed by no flush then. No other flush begins before it is done.
+        let flushes = self.inner.flushes()?;
+        flushes.flush()?;
         // Whoever locks the directory empties what a dead remover has left. For the rest the lock is not needed: cells are emptied by those who
         // claim them, and purged are only versions of the present key, or of older ones.
         drop(self.inner.directory(LONGEST_WAIT)?);
@@ -179,12 +184,20 @@ impl Store {
 
     /// Blocks until everything that was published so far is on the disk. Nothing to do for a store in shared memory.
     ///
-    /// Without it, a store in a file survives whatever happens to processes, but of a machine that loses its power only what
+    /// Of each key, the value that is the newest during the flush is found again after the machine stops, whatever is published
+    /// afterwards and however much of that reaches the disk: until the next flush is complete, its cell is not overwritten.
+    /// So are the jobs of work queues that are not done. Older values, and what is published later, are found if the disk has them. A key
+    /// that is removed is not kept by an earlier flush.
+    ///
+    /// Without a flush, a store in a file survives whatever happens to processes, but of a machine that loses its power only what
     /// the kernel has written by itself, within about half a minute.
+    ///
+    /// Writers and readers go on meanwhile. Flushes of one store follow each other.
     ///
     /// # Errors
     ///
-    /// What the kernel said: the disk is full or broken.
+    /// What the kernel said: the disk is full or broken. `TimedOut`: another process has been flushing for a minute. What the flush before
+    /// promised still holds then.
     ///
     /// # Examples
     ///
@@ -197,7 +210,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush(&self) -> io::Result<()> {
-        self.mapped().region.flush()
+        self.inner.flushes()?.flush()
     }
 
     /// Has all of the store there for this process, so that whoever is the first to touch a page does not wait for the kernel to bring it.

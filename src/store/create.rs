@@ -1,7 +1,8 @@
 //! Making a store.
 //!
 //! A store is made under a draft name and gets its own in one step when it is complete. So an opener never meets one that is
-//! half made, and a creator that dies leaves only a draft, which the next creator removes: its lock is free.
+//! half made, and a creator that dies leaves only a draft, which the next creator removes: its lock is free. In a file, all of it is on the disk before it has its
+//! name there.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -12,6 +13,7 @@ use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::error::OpenError;
+use super::geometry::Geometry;
 use super::handle::Store;
 use super::identity::{CHECKSUMS, LAYOUT, MAGIC, Shape};
 use super::location::{DRAFT_PREFIX, Location};
@@ -29,7 +31,12 @@ use crate::sync::Ordering;
 
 pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenError> {
     location.check()?;
-    let len = options.geometry.layout()?.total_len;
+    let geometry = match location {
+        Location::Memory(_) => options.geometry,
+        // What is out of range stays so.
+        Location::File(_) => options.geometry.layout().map(|_| options.geometry.in_a_file())?,
+    };
+    let len = geometry.layout()?.total_len;
     let directory = location.directory();
     if file::exists(&location.path()).map_err(refused("look for", location))? {
         return Err(OpenError::AlreadyExists { name: location.to_string() });
@@ -59,7 +66,10 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
             });
         }
         reached(Step::DraftReserved);
-        let store = found(location, options, region, file)?;
+        let store = found(location, geometry, options, region, file)?;
+        // First the store, then its name: or the machine may stop in between, and leave a file of that name that is none.
+        store.mapped().region.flush().map_err(refused("write", location))?;
+        reached(Step::DraftFlushed);
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
                 reached(Step::StoreNamed);
@@ -108,11 +118,16 @@ fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<(Dr
 }
 
 /// Writes the header of a new store, and joins it as its first participant.
-fn found(location: &Location, options: &StoreOptions, region: Region, file: File) -> Result<Store, OpenError> {
+fn found(
+    location: &Location,
+    geometry: Geometry,
+    options: &StoreOptions,
+    region: Region,
+    file: File,
+) -> Result<Store, OpenError> {
     file::set_mode(&file, options.mode).map_err(refused("set the mode of", location))?;
-    let home = recover::home(&file).map_err(refused("examine", location))?;
-    let geometry = options.geometry;
     let shape = Shape { geometry, checksums: matches!(location, Location::File(_)) };
+    let home = recover::home(&file, shape.checksums).map_err(refused("examine", location))?;
     let mapped = map(location, shape, region, file)?;
     let StoreHeader { identity, switches, books, .. } = mapped.header();
     identity.layout.store(LAYOUT, Ordering::Relaxed);
@@ -126,7 +141,7 @@ fn found(location: &Location, options: &StoreOptions, region: Region, file: File
     identity.id.store(Uuid::now_v7().as_u64_pair().1, Ordering::Relaxed);
     identity.created.store(clock::unix_nanos(), Ordering::Relaxed);
     switches.flags.store(if options.auto_vacuum { AUTO_VACUUM } else { 0 }, Ordering::Relaxed);
-    books.home.store(home, Ordering::Relaxed);
+    books.home.store(home.unwrap_or(recover::UNKNOWN), Ordering::Relaxed);
     reached(Step::HeaderWritten);
     // Release: pairs with the acquire in `open`; whoever sees the magic sees all of the above.
     identity.magic.store(MAGIC, Ordering::Release);

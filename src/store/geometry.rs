@@ -1,6 +1,7 @@
 //! How large a store is, and where each thing lies in it.
 
 use super::error::GeometryError;
+use super::ring::CELLS_OF_A_FILE;
 use crate::region::Region;
 use crate::region::mapping::{IndexTable, SlotPlace, SlotTable, Table};
 use crate::region::records::{
@@ -90,6 +91,11 @@ impl Geometry {
     /// How many cells a slot has.
     pub(crate) fn cells(&self) -> u32 {
         self.history + self.spare
+    }
+
+    /// As asked for a store in a file, in which a key has a few cells at least: `spare` makes up for what is missing.
+    pub(crate) fn in_a_file(self) -> Self {
+        Self { spare: self.spare.max(CELLS_OF_A_FILE.saturating_sub(self.history)), ..self }
     }
 
     pub(crate) fn layout(&self) -> Result<Layout, GeometryError> {

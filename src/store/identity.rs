@@ -99,5 +99,9 @@ pub(super) fn check(location: &Location, identity: Option<&Identity>, len: u64) 
     if traits & !CHECKSUMS != 0 {
         return Err(damaged(format!("it has traits ({traits:#x}) that this version does not know")));
     }
-    Ok(Shape { geometry, checksums: traits & CHECKSUMS != 0 })
+    let checksums = traits & CHECKSUMS != 0;
+    if checksums && geometry != geometry.in_a_file() {
+        return Err(damaged(format!("it has {} cells for a key, fewer than any store in a file", geometry.cells())));
+    }
+    Ok(Shape { geometry, checksums })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::directory::{self, Author};
 use super::error::{DirectoryError, GetError, SetError};
+use super::flush::{self, Flushes};
 use super::index::Place;
 use super::mapped::Mapped;
 use super::participant::{self, Participant};
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     /// Keeps threads apart that would take the lock of the same dead participant: locks belong to the open file.
     reaping: Mutex<()>,
     changing_directory: Mutex<()>,
+    flushing: Mutex<()>,
     pub(crate) pins: LocalPins,
     /// The store once more, for cells that are lent.
     lending: OnceLock<Arc<Region>>,
@@ -44,6 +46,7 @@ impl Inner {
             recovery,
             reaping: Mutex::default(),
             changing_directory: Mutex::default(),
+            flushing: Mutex::default(),
             pins: LocalPins::default(),
             lending: OnceLock::new(),
         }
@@ -115,6 +118,11 @@ impl Inner {
     pub(super) fn directory(&self, limit: Duration) -> Result<directory::Locked<'_>, DirectoryError> {
         let author = Author { mapped: &self.mapped, terms: &self.terms, reaper: self };
         directory::lock(author, &self.changing_directory, limit)
+    }
+
+    /// Keeps other flushes from beginning, waiting for those that have.
+    pub(super) fn flushes(&self) -> io::Result<Flushes<'_>> {
+        flush::lock(&self.mapped, &self.terms, &self.flushing)
     }
 
     /// What those sleep on who wait for any key.

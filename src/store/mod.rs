@@ -18,9 +18,13 @@ mod delivery;
 #[cfg(not(loom))]
 pub(crate) mod directory;
 #[cfg(not(loom))]
+mod epoch;
+#[cfg(not(loom))]
 pub(crate) mod error;
 #[cfg(not(loom))]
 mod flags;
+#[cfg(not(loom))]
+mod flush;
 #[cfg(not(loom))]
 mod geometry;
 #[cfg(not(loom))]
@@ -88,7 +92,7 @@ mod public {
     pub use super::options::StoreOptions;
     pub use super::participant::Participant;
     pub use super::pin::Pinned;
-    pub use super::recover::Recovery;
+    pub use super::recover::{Recovery, UnprovenJobs};
     pub use super::slot::{Slot, Version};
     pub use super::snapshot::{Diagnostics, LosslessSnapshot, QueueSnapshot, SlotSnapshot, StoreSnapshot};
     pub use super::watch::{Change, Watch};

@@ -52,7 +52,7 @@ pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
     for owned in [false, true] {
         for (id, entry) in (0..).zip(mapped.participants()) {
             if is_owned(entry) == owned && lock::try_lock(mapped.fd(), LockByte::Participant(id).offset())? {
-                let me = take(mapped, id, entry);
+                let me = take(mapped, id, entry)?;
                 bury_the_dead(mapped, me)?;
                 return Ok(Joined::As(me));
             }
@@ -62,7 +62,7 @@ pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
 }
 
 /// Makes a place ours whose lock we hold.
-fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> Participant {
+fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> io::Result<Participant> {
     reached(Step::PlaceLocked);
     let incarnation = entry.incarnation.load(Ordering::Acquire);
     let inherited = incarnation % 2 == 1;
@@ -71,11 +71,43 @@ fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> Participant {
     // Release: whoever sees the incarnation sees the process id.
     entry.incarnation.store(incarnation, Ordering::Release);
     reached(Step::PlaceTaken);
+    write_first_mark(mapped, id)?;
     if inherited {
         // Its owner died. The marks that it left are ours now; if we die over them, they are the next one's.
         reap(mapped, id, id);
     }
-    Participant { id, incarnation, pid }
+    Ok(Participant { id, incarnation, pid })
+}
+
+/// Blocks until the disk says that somebody has the store open, if it is in a file: before anything is changed in it.
+///
+/// Pages of the table are written each in one piece, so who finds another mark in the page of our entry need not do this: since the first one was
+/// written, the page has not been without.
+fn write_first_mark(mapped: &Mapped, id: u32) -> io::Result<()> {
+    if !mapped.checksums {
+        return Ok(());
+    }
+    // The largest piece that every file system and disk writes at once.
+    const PAGE: usize = 4096;
+    let page = |index: usize| mapped.tables.participants.offset_of(index) / PAGE;
+    let others = mapped.participants().iter().enumerate().filter(|&(index, _)| index != id as usize);
+    let mut in_our_page = others.filter(|&(index, _)| page(index) == page(id as usize));
+    if in_our_page.any(|(_, entry)| is_owned(entry)) {
+        return Ok(());
+    }
+    // With what is before the table: in which home the store was found sound, and which epoch it has reached.
+    let written = mapped.region.flush_first(mapped.tables.participants.offset_of(PARTICIPANTS));
+    written.map_err(|error| {
+        io::Error::new(error.kind(), format!("its participants could not be written to the disk: {error}"))
+    })
+}
+
+/// Takes the marks off all entries, in a store that nobody has open, and in which nobody's marks are left in any slot.
+pub(crate) fn forget_all(mapped: &Mapped) {
+    for entry in mapped.participants() {
+        let incarnation = entry.incarnation.load(Ordering::Relaxed);
+        entry.incarnation.store(incarnation.wrapping_add(incarnation % 2), Ordering::Release);
+    }
 }
 
 /// Gives the place back. Its owner has no mark left in any slot.

@@ -12,6 +12,7 @@ use std::io;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::directory::{self, LONGEST_WAIT};
+use super::epoch;
 use super::error::OpenError;
 use super::index::{self, Indexed};
 use super::key::StoredKey;
@@ -19,7 +20,7 @@ use super::location::Location;
 use super::mapped::{LockByte, Mapped};
 use super::open::refused;
 use super::participant;
-use super::ring::{Found, Ring};
+use super::ring::{Found, Moments, Ring, Successor, Unproven};
 use super::word::LARGEST_PLAUSIBLE;
 use crate::kill_points::{Step, reached};
 use crate::os::{file, lock};
@@ -52,21 +53,74 @@ use crate::sync::Ordering;
 pub struct Recovery {
     /// The number of keys that are there.
     pub keys: u32,
-    /// Keys whose newest value was not whole, and that have an older one now, as a version of its own. Sorted.
+    /// Keys whose newest value was not whole, and that have an older one now, as a version of its own. Sorted. Work queues are not
+    /// among them: an older value would be a job that may be done.
     pub older: Vec<String>,
     /// Keys of whose values none was whole: reading them is an error until they are set. Sorted.
     pub lost: Vec<String>,
+    /// Work queues of which jobs may have been lost. Sorted by key. Jobs that are not counted here are there, with the attempts that were
+    /// made and with what was acknowledged, as far as that was on the disk: one that was finished since the last flush
+    /// may come again.
+    pub jobs: Vec<UnprovenJobs>,
 }
 
-/// What tells this file, in this run of the machine, from any other; never 0.
-pub(super) fn home(file: &File) -> io::Result<u64> {
+/// How many jobs of a work queue a recovery could not prove. The two numbers count different jobs; together they are the most that can have
+/// been lost of all jobs of which the file has any trace.
+///
+/// Both may count jobs that were done: those whose acknowledgement did not reach the disk either. A queue whose last jobs were
+/// [flushed](super::Store::flush) has none that are missing.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::Bus;
+///
+/// # let directory = tempfile::tempdir()?;
+/// let (original, copy) = (directory.path().join("original"), directory.path().join("copy"));
+/// let bus: Bus<String> = Bus::create(original.as_path())?;
+/// let queue = bus.work_queue("jobs")?;
+/// bus.publish("jobs", &"a long letter".to_owned())?;
+/// let mut image = std::fs::read(&original)?;
+/// let at = image.windows(6).position(|bytes| bytes == b"letter").unwrap();
+/// image[at] = b'b';
+/// std::fs::write(&copy, &image)?;
+///
+/// let bus: Bus<String> = Bus::open(copy.as_path())?;
+/// let jobs = &bus.store().recovery().unwrap().jobs;
+/// assert_eq!((jobs[0].key.as_str(), jobs[0].damaged, jobs[0].missing), ("jobs", 1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct UnprovenJobs {
+    /// The key of the queue.
+    pub key: String,
+    /// Jobs whose cell is there, does not say that they are done, and fails its checksum.
+    pub damaged: u32,
+    /// Jobs that were published after the last flush, and before others of which there is a trace, and are in no cell: at most so many
+    /// of them can have been waiting.
+    pub missing: u32,
+}
+
+/// What tells this file from any other, in this run of the machine if it is one that outlives it; never 0. `None` if that cannot be told: it is
+/// different from everything, also from itself.
+pub(super) fn home(file: &File, persistent: bool) -> io::Result<Option<u64>> {
+    let boot = if persistent { file::boot_id() } else { Some(Vec::new()) };
+    let identity = file::identity(file)?;
+    Ok(boot.map(|boot| home_of(&boot, &identity)))
+}
+
+fn home_of(boot: &[u8], identity: &[u64]) -> u64 {
     let mut hasher = Xxh3::new();
-    hasher.update(&file::boot_id());
-    for part in file::identity(file)? {
+    hasher.update(boot);
+    for part in identity {
         hasher.update(&part.to_ne_bytes());
     }
-    Ok(hasher.digest().max(1))
+    hasher.digest().max(UNKNOWN + 1)
 }
+
+/// The home of a store in a file when the kernel does not tell one run of the machine from another.
+pub(super) const UNKNOWN: u64 = 0;
 
 /// A store that is sound. In a file, nobody else can open it until this is dropped.
 #[must_use = "whoever is not a participant yet must keep others from making the store sound"]
@@ -88,12 +142,12 @@ impl Drop for Settled<'_> {
 /// open did not close it. (They may have been killed, which does no harm; or else this is a copy that was made while they had
 /// it open, and was written over the original.)
 pub(super) fn settle<'a>(mapped: &'a Mapped, location: &Location) -> Result<Settled<'a>, OpenError> {
-    let home = home(&mapped.file).map_err(refused("examine", location))?;
+    let home = home(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
     let books = mapped.books();
     let nobody_is_there = || participant::nobody_is_there(mapped).map_err(refused("examine the locks of", location));
     if !mapped.checksums {
         // Where somebody has the store open, it is no copy: what differs is how we see the file, in another container perhaps.
-        let copied = books.home.load(Ordering::Relaxed) != home && nobody_is_there()?;
+        let copied = Some(books.home.load(Ordering::Relaxed)) != home && nobody_is_there()?;
         return if copied {
             Err(OpenError::Copied { name: location.to_string() })
         } else {
@@ -107,31 +161,63 @@ pub(super) fn settle<'a>(mapped: &'a Mapped, location: &Location) -> Result<Sett
     books.holder.store(std::process::id(), Ordering::Relaxed);
     reached(Step::OpeningLocked);
     let mut settled = Settled { mapped, recovery: None };
-    let doubtful = books.home.load(Ordering::Acquire) != home || participant::anybody_is_marked(mapped);
-    if doubtful && nobody_is_there()? {
-        // Should we not come to the end, the next one begins anew.
-        books.home.store(0, Ordering::SeqCst);
-        reached(Step::HomeForgotten);
-        settled.recovery = Some(recover(mapped));
+    let at_home = home.is_some_and(|home| books.home.load(Ordering::Acquire) == home);
+    if (!at_home || participant::anybody_is_marked(mapped)) && nobody_is_there()? {
+        let moments = if at_home { Moments::One } else { Moments::Many };
+        if moments == Moments::Many {
+            // Should we not come to the end, the next one begins anew. (At home, it does so because of those who are marked.)
+            books.home.store(UNKNOWN, Ordering::SeqCst);
+            reached(Step::HomeForgotten);
+        }
+        settled.recovery = Some(recover(mapped, moments));
         // Release: pairs with the acquire above; who sees that the store is sound finds it so.
-        books.home.store(home, Ordering::Release);
+        books.home.store(home.unwrap_or(UNKNOWN), Ordering::Release);
         reached(Step::HomeWritten);
         for slot in 0..mapped.used_slots() {
-            mapped.slot(slot).header.stand_in.store(0, Ordering::Relaxed);
+            let header = mapped.slot(slot).header;
+            header.stand_in.store(0, Ordering::Relaxed);
+            header.unproven_jobs.store(0, Ordering::Relaxed);
         }
+        // Last: whoever finds marks and nobody there recovers the store.
+        participant::forget_all(mapped);
     }
     Ok(settled)
 }
 
-fn recover(mapped: &Mapped) -> Recovery {
-    for entry in mapped.participants() {
-        let incarnation = entry.incarnation.load(Ordering::Relaxed);
-        entry.incarnation.store(incarnation.wrapping_add(incarnation % 2), Ordering::Relaxed);
+/// Where versions go on after a loss.
+struct NextEpoch<'a> {
+    mapped: &'a Mapped,
+    /// Larger than all versions that anybody can have seen; 0 if there are no more of those.
+    first: u64,
+}
+
+impl NextEpoch<'_> {
+    fn begin(&self) {
+        // Relaxed: nobody else has the store open.
+        self.mapped.books().first.fetch_max(self.first, Ordering::Relaxed);
     }
+}
+
+impl Successor for NextEpoch<'_> {
+    fn version_after(&self, version: u64) -> u64 {
+        self.begin();
+        let next = self.first.max(version + 1);
+        epoch::reach(&self.mapped.region, next);
+        next
+    }
+}
+
+fn recover(mapped: &Mapped, moments: Moments) -> Recovery {
     for entry in mapped.schemas() {
         // Whoever opens a bus remembers its own again.
         entry.len.store(0, Ordering::Relaxed);
         entry.fingerprint.store(0, Ordering::Relaxed);
+    }
+    let next_epoch = NextEpoch { mapped, first: epoch::first_of_next(mapped.books()) };
+    if moments == Moments::Many {
+        // What is written there may be damaged.
+        mapped.books().first.store(0, Ordering::Relaxed);
+        next_epoch.begin();
     }
     // Nobody's: recovering claims nothing.
     let terms = mapped.terms(PARTICIPANTS as u32);
@@ -148,12 +234,17 @@ fn recover(mapped: &Mapped) -> Recovery {
         let key = StoredKey::load(&view.header.key);
         if homes.get(&key) == Some(&slot) {
             recovery.keys += 1;
-            let keys = match ring.recover() {
+            let (found, Unproven { damaged, missing }) = ring.recover(moments, &next_epoch);
+            let keys = match found {
                 Found::Sound => None,
                 Found::Older => Some(&mut recovery.older),
                 Found::Nothing => Some(&mut recovery.lost),
             };
             keys.into_iter().for_each(|keys| keys.extend(key.text()));
+            if damaged + missing > 0 {
+                next_epoch.begin();
+                recovery.jobs.extend(key.text().map(|key| UnprovenJobs { key, damaged, missing }));
+            }
         } else {
             index::disown(view.header);
             StoredKey::erase(&view.header.key);
@@ -164,6 +255,7 @@ fn recover(mapped: &Mapped) -> Recovery {
     }
     recovery.older.sort_unstable();
     recovery.lost.sort_unstable();
+    recovery.jobs.sort_unstable();
     let books = mapped.books();
     let told = Some(books.highest.load(Ordering::Relaxed)).filter(|&version| version <= LARGEST_PLAUSIBLE);
     books.highest.store(highest.max(told.unwrap_or(0)), Ordering::Relaxed);
@@ -186,4 +278,19 @@ fn find_keys(mapped: &Mapped) -> HashMap<StoredKey, u32> {
         }
     }
     homes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_is_of_one_file_in_one_run_of_the_machine_and_never_the_unknown_one() {
+        let identity = [1, 2, 3, 4];
+        let home = home_of(b"one run", &identity);
+        assert_eq!(home, home_of(b"one run", &identity));
+        assert_ne!(home, home_of(b"another run", &identity));
+        assert_ne!(home, home_of(b"one run", &[1, 2, 3, 5]));
+        assert_ne!(home, UNKNOWN);
+    }
 }

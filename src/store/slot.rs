@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cells::CellCounts;
+use super::epoch;
 use super::error::{AppendError, GetError, LoanError, SetError};
-use super::index::Place;
+use super::index::{Indexed, Place};
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};
@@ -483,6 +484,12 @@ impl Slot {
 
     pub(crate) fn try_pin(&self, version: u64) -> Result<PinnedVersion, GetError> {
         Pinned::version_of(&self.inner, self.place, version)
+    }
+
+    /// How many versions from `from` on, and before `to`, were published; without those that were lost with the machine's last moments, of
+    /// which nobody knows how many there were.
+    pub(crate) fn published_between(&self, from: u64, to: u64) -> u64 {
+        epoch::published_between(self.inner.mapped.books(), from, to)
     }
 
     /// The largest value in bytes.

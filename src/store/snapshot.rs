@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use super::epoch;
 use super::error::GetError;
 use super::flags::Flags;
 use super::geometry::Geometry;
-use super::index::Place;
+use super::index::{Indexed, Place};
 use super::inner::Inner;
 use super::participant;
 use super::ring::Ring;
+use crate::sync::Ordering;
 
 /// What a store says of itself. Each field is true at some moment of the call; those that change do so independently.
 ///
@@ -166,13 +168,20 @@ impl SlotSnapshot {
         let cursors: Vec<_> = ring.cursors().collect();
         let queue = ring.backlog().map(|(waiting, taken)| QueueSnapshot { waiting, taken });
         let (version, len) = inner.newest_len(ring, place)?;
+        // Where a recovery has passed versions by, those before them are counted in their cells: a lossless subscriber's are all there.
+        let first = inner.mapped.books().first.load(Ordering::Relaxed);
+        let behind = |next| match ring.kept_between(next, first) {
+            0 => epoch::published_between(inner.mapped.books(), next, version + 1),
+            kept if version < first => kept,
+            kept => kept + (version + 1 - first),
+        };
         let mut lossless: Vec<_> = cursors
             .into_iter()
             .map(|cursor| LosslessSnapshot {
                 participant: cursor.participant,
                 pid: participant::pid(&inner.mapped, cursor.participant),
                 next: cursor.version,
-                behind: (version + 1).saturating_sub(cursor.version),
+                behind: behind(cursor.version),
             })
             .collect();
         lossless.sort_unstable_by_key(|subscriber| (subscriber.next, subscriber.participant));

@@ -189,7 +189,7 @@ impl<'a> Ring<'a> {
             let Seq::Whole { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
                 return None;
             };
-            let wanted = pinned(cell.header) || self.is_owed(cell.header, version, Some(computed));
+            let wanted = self.is_wanted(cell.header, version, Keep::Owed, Some(computed));
             (self.head().cell() != Some(index) && !wanted).then_some((version, index))
         });
         oldest.min().map(|(_, index)| index)
@@ -273,10 +273,10 @@ impl<'a> Ring<'a> {
         Ok(Claim { cell: index, sweeps, sum: 0 })
     }
 
-    /// Whether somebody reads the value in place, or is still to receive it.
+    /// Whether somebody reads the value in place, or is still to receive it, or a flush needs it.
     #[inline(always)]
     pub(super) fn is_wanted(self, cell: &CellHeader, version: u64, keep: Keep, computed: Option<&LowWater>) -> bool {
-        pinned(cell) || keep.heeds_what_is_owed() && self.is_owed(cell, version, computed)
+        pinned(cell) || keep.heeds_what_is_owed() && (self.is_owed(cell, version, computed) || self.is_flushed(version))
     }
 
     /// Whether writers must leave this cell alone.
@@ -397,6 +397,7 @@ impl<'a> Ring<'a> {
             owed = self.first_owed();
         }
         let last = owed.map_or(wanted, |owed| wanted.min(owed.saturating_sub(1)));
+        let last = self.purgeable_up_to(last);
         // SeqCst: pairs with `unpin`; see `discard_if_obsolete`.
         self.slot.header.born.fetch_max(last, Ordering::SeqCst);
         reached(Step::BornRaised);

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 mod claim;
+mod flush;
 mod lossless;
 mod low_water;
 mod memo;
@@ -30,6 +31,8 @@ mod loom;
 
 #[cfg(not(loom))]
 pub(crate) use claim::Claim;
+#[cfg(not(loom))]
+pub(crate) use flush::{CELLS_OF_A_FILE, Overtaken};
 pub(crate) use lossless::{Begin, Registered, Unregistered};
 pub(crate) use low_water::Tags;
 pub(crate) use memo::Memo;
@@ -43,7 +46,7 @@ pub(crate) use queue::{Position, Taken, Work};
 pub(crate) use read::{Exact, ReadError};
 pub(crate) use reap::Reaper;
 #[cfg(not(loom))]
-pub(crate) use recover::Found;
+pub(crate) use recover::{Found, Moments, Successor, Unproven};
 pub(crate) use trail::Trail;
 
 use self::low_water::LowWater;
@@ -151,6 +154,13 @@ impl<'a> Ring<'a> {
     fn cells(self) -> impl Iterator<Item = (u32, CellView<'a>)> + use<'a> {
         let cells = &self.slot.cells;
         (0..cells.count()).map(move |index| (index, cells.get(index)))
+    }
+
+    /// How many versions from `from` on, and before `to`, are in cells.
+    #[cfg(not(loom))]
+    pub(crate) fn kept_between(self, from: u64, to: u64) -> u64 {
+        let versions = self.cells().filter_map(|(_, cell)| read::readable(cell));
+        versions.filter(|version| (from..to).contains(version)).count() as u64
     }
 
     /// How the cells are used now.

@@ -10,6 +10,8 @@ use crate::region::words;
 use crate::region::words::WORD;
 use crate::store::cells::CellCounts;
 use crate::store::checksum;
+#[cfg(not(loom))]
+use crate::store::epoch;
 use crate::store::word::MAX_VERSION;
 use crate::sync::{Ordering, fence, light_fence, store_last};
 
@@ -232,10 +234,8 @@ impl Ring<'_> {
     /// something else.
     #[inline]
     fn move_head(self, claim: &Claim, before: Head) -> Result<u64, Head> {
-        let next = Head::of(claim.cell, before.version() + 1);
-        if self.terms.checksums {
-            self.seal(claim, next.version());
-        }
+        let version = if self.terms.checksums { self.seal(claim, before) } else { before.version() + 1 };
+        let next = Head::of(claim.cell, version);
         // SeqCst: pairs with `Bell::listen` (we move `head`, then read the flag; the waiter sets the flag, then reads
         // `head`). As a release it carries the value's bytes to whoever acquires `head`.
         let moved =
@@ -269,13 +269,18 @@ impl Ring<'_> {
         self.discard_if_obsolete(cell);
     }
 
-    /// Binds a filled cell's checksum to the version that it is about to become.
+    /// Binds a filled cell's checksum to the version that it is about to become, and gives that version.
     #[cold]
-    fn seal(self, claim: &Claim, version: u64) {
+    fn seal(self, claim: &Claim, before: Head) -> u64 {
+        #[cfg(not(loom))]
+        let version = epoch::next_version(&self.terms.region, before.version());
+        #[cfg(loom)]
+        let version = before.version() + 1;
         let cell = self.slot.cells.get(claim.cell).header;
         let len = cell.len.load(Ordering::Relaxed);
         let key_hash = self.slot.header.key_hash.load(Ordering::Relaxed);
         cell.crc.store(checksum::seal(claim.sum, key_hash, version, len), Ordering::Relaxed);
         reached(Step::CellSealed);
+        version
     }
 }

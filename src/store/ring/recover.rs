@@ -3,13 +3,15 @@
 //! Nobody else has the store open meanwhile. Checksums decide: a cell is a version if its checksum says so, whatever `head` and
 //! `seq` say.
 
+use std::cmp::Reverse;
+
 use super::{Ring, Seq, read};
 use crate::region::records::{CellHeader, SlotHeader};
 use crate::region::view::CellView;
 use crate::region::words::{self, WORD};
 use crate::store::checksum;
-use crate::store::delivery::{Cursor, Taker};
-use crate::store::word::{Head, LARGEST_PLAUSIBLE};
+use crate::store::delivery::{Cursor, Progress, Queue, Taker};
+use crate::store::word::{FRESH, Head, LARGEST_PLAUSIBLE};
 use crate::sync::Ordering;
 
 /// What was found in a slot.
@@ -23,9 +25,46 @@ pub(crate) enum Found {
     Nothing,
 }
 
+/// Whether all that is found in a store is from one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moments {
+    /// It is: its last users were killed. Unless checksums say something else.
+    One,
+    /// It may not be: the machine stopped, or it is a copy.
+    Many,
+}
+
+/// How many jobs of a work queue may have been lost: the two numbers count different jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Unproven {
+    pub(crate) damaged: u32,
+    pub(crate) missing: u32,
+}
+
+impl Unproven {
+    /// What is kept in the slot while the recovery is in progress: (1 : 1 | damaged : 31 | missing : 32).
+    fn bits(self) -> u64 {
+        1 << 63 | u64::from(self.damaged) << 32 | u64::from(self.missing)
+    }
+
+    fn from_bits(bits: u64) -> Option<Self> {
+        (bits >> 63 == 1).then_some(Self { damaged: (bits >> 32) as u32 & !(1 << 31), missing: bits as u32 })
+    }
+}
+
+/// Gives the versions that are published because of a loss.
+pub(crate) trait Successor {
+    /// A version that nobody can have seen, and is larger than this one. After it was asked once, no key of the store goes on with a version
+    /// that somebody may have seen.
+    fn version_after(&self, version: u64) -> u64;
+}
+
 impl<'a> Ring<'a> {
-    /// Finds the newest value that is whole, makes it the one that the slot has, and frees every cell that holds none.
-    pub(crate) fn recover(self) -> Found {
+    /// Finds the newest value that is whole, makes it the one that the slot has, and frees every cell that holds none. Of a work queue, tells how
+    /// many jobs could not be proven.
+    ///
+    /// A recovery that starts again after it was killed finds the same.
+    pub(crate) fn recover(self, moments: Moments, successor: &impl Successor) -> (Found, Unproven) {
         let head = self.head();
         let born = self.born();
         let mut whole: Vec<_> = self
@@ -33,8 +72,9 @@ impl<'a> Ring<'a> {
             .filter_map(|(index, cell)| Some((self.proven_version(index, cell, head)?, index)))
             .filter(|&(version, _)| version > born)
             .collect();
+        let first_job = Queue::from_bits(self.slot.header.queue.load(Ordering::Relaxed)).first(self.generation());
+        let jobs = first_job.map_or_else(Unproven::default, |first| self.unproven_jobs(first, &whole, moments));
         let newest = whole.iter().copied().max();
-        let next = self.highest_version() + 1;
         let stand_in = &self.slot.header.stand_in;
         let (found, head) = match newest {
             Some((version, index)) if version >= head.version() => {
@@ -42,16 +82,24 @@ impl<'a> Ring<'a> {
                 let found = if version == stand_in.load(Ordering::Relaxed) { Found::Older } else { Found::Sound };
                 (found, Head::of(index, version))
             }
+            // As a version of its own it would be a job once more, done or not.
+            Some((version, index)) if head.cell().is_some() && first_job.is_some() => {
+                successor.version_after(self.highest_version());
+                (Found::Sound, Head::of(index, version))
+            }
             // It is told from what was lost by a version of its own: whoever has seen that one sees a newer one.
             Some((_, index)) if head.cell().is_some() => {
+                let next = successor.version_after(self.highest_version());
                 stand_in.store(next, Ordering::Relaxed);
                 let copy = self.copy_as(next, index, &whole);
                 whole.retain(|&(_, at)| at != copy);
                 whole.push((next, copy));
                 (Found::Older, Head::of(copy, next))
             }
-            None if head.cell().is_some() => (Found::Nothing, Head::lost(next)),
-            _ => (Found::Sound, Head::empty(next - 1)),
+            None if head.cell().is_some() => {
+                (Found::Nothing, Head::lost(successor.version_after(self.highest_version())))
+            }
+            _ => (Found::Sound, Head::empty(self.highest_version())),
         };
         for (index, cell) in self.cells() {
             let version = whole.iter().find(|&&(_, at)| at == index).map_or(0, |&(version, _)| version);
@@ -61,7 +109,56 @@ impl<'a> Ring<'a> {
         self.slot.header.born.store(born.min(before_newest), Ordering::Relaxed);
         self.slot.header.head.store(head.bits(), Ordering::Release);
         self.reset_waiters();
-        found
+        (found, jobs)
+    }
+
+    /// How many jobs of the queue, which begins at `first`, are in no cell that proves it, and may have been there and not done.
+    ///
+    /// *Damaged* ones have left a cell that says it holds them, fails its checksum, and does not say that they are done. *Missing* ones have
+    /// left no cell at all: their versions are below the largest one of which there is a trace, and above the last flush, since
+    /// what was flushed and is not there any more was done. Of those, each may have been in a cell whose page on the disk is from before, that is, in
+    /// one that holds an older version. So at most as many are missing as can be given such a cell each.
+    fn unproven_jobs(self, first: u64, whole: &[(u64, u32)], moments: Moments) -> Unproven {
+        let noted = &self.slot.header.unproven_jobs;
+        if let Some(jobs) = Unproven::from_bits(noted.load(Ordering::Relaxed)) {
+            return jobs;
+        }
+        let (head, born) = (self.head(), self.born());
+        let mut damaged = 0;
+        // Of each cell, a version that it had at least.
+        let mut had: Vec<u64> = Vec::new();
+        for (index, cell) in self.cells() {
+            let (held, version) = match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {
+                Seq::Private { .. } if head.cell() == Some(index) => (true, head.version()),
+                // It held this one, which was done, and is being overwritten.
+                Seq::Private { ticket, .. } if ticket < FRESH => (false, ticket),
+                seq => seq.readable().map_or((false, 0), |version| (true, version)),
+            };
+            let version = if version <= LARGEST_PLAUSIBLE { version } else { 0 };
+            let is_proven = whole.iter().any(|&(_, at)| at == index);
+            let taker = Taker::from_bits(cell.header.taker.load(Ordering::Relaxed));
+            let is_job = version >= first && version > born && taker.progress_of(version) != Progress::Done;
+            damaged += u32::from(held && is_job && !is_proven);
+            had.push(version);
+        }
+        let jobs = if damaged == 0 && moments == Moments::One {
+            Unproven::default()
+        } else {
+            let flushed = self.slot.header.flushed.load(Ordering::Relaxed);
+            let before = born.max(first.saturating_sub(1)).max(flushed.min(LARGEST_PLAUSIBLE));
+            let highest = self.highest_version();
+            had.sort_unstable_by_key(|&version| Reverse(version));
+            let missing = had.iter().enumerate().fold(0, |missing, (newer, &version)| {
+                // Versions that are later than this cell's, and in no cell.
+                let later = highest.saturating_sub(version.max(before));
+                let in_cells = had[..newer].iter().filter(|&&held| held > version.max(before)).count() as u64;
+                missing + u32::from(later.saturating_sub(in_cells) > u64::from(missing))
+            });
+            Unproven { damaged, missing }
+        };
+        // Before anything is changed.
+        noted.store(jobs.bits(), Ordering::Release);
+        jobs
     }
 
     /// Whether nothing was ever done to the slot.
@@ -114,9 +211,12 @@ impl<'a> Ring<'a> {
     /// in the middle of it has lost nothing.
     fn copy_as(self, version: u64, from: u32, whole: &[(u64, u32)]) -> u32 {
         let holds = |index: u32| whole.iter().find(|&&(_, at)| at == index).map_or(0, |&(version, _)| version);
+        // What was flushed stays where it is until the next flush: the machine may stop again.
+        let flushed = self.flushed_versions();
         let others = (0..self.slot.cells.count()).filter(|&index| index != from);
-        // There are two cells at least.
-        let to = others.min_by_key(|&index| holds(index)).unwrap_or(from);
+        // There are four cells at least.
+        let to = others.min_by_key(|&index| (holds(index) > 0 && flushed.contains(&holds(index)), holds(index)));
+        let to = to.unwrap_or(from);
         let (source, target) = (self.slot.cells.get(from), self.slot.cells.get(to));
         let mut bytes = vec![0; read::len(source)];
         words::load(source.words, &mut bytes);

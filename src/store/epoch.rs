@@ -1,0 +1,125 @@
+//! Epochs of versions: how a recovery knows a version that is larger than every version that anybody has seen.
+//!
+//! When the machine stops, the newest pages of a file may be missing on the disk, and with them every trace of the newest
+//! versions. So versions are divided into epochs of 2^26, and a writer that is about to publish the first version of an epoch, of
+//! any key, first writes to the disk that the store has reached it. After a recovery, all keys go on in the epoch behind the one that
+//! the disk names. It is the scheme of databases that reserve a range of numbers at a time ("hi/lo").
+//!
+//! A recovery only says where versions go on ([`Books::first`]). The epoch is reached by the first publish, so opening a store that
+//! nobody writes to uses up nothing. There is room for two million recoveries, each followed by a publish.
+
+use super::word::LARGEST_PLAUSIBLE;
+use crate::kill_points::{Step, reached};
+use crate::region::Region;
+use crate::region::records::Books;
+use crate::sync::Ordering;
+
+/// The bits of a version that count within an epoch: at ten million publishes a second, one write to the disk in seven seconds.
+const BITS: u32 = 26;
+
+/// The word `epoch` of the directory's header: (announced : 32 | durable : 32). A zeroed word is epoch 0, which needs no write.
+///
+/// A number is announced before it is written to the disk, and durable once it is there. Whoever needs one that is only announced writes
+/// it, too, instead of waiting for a process that may be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Epoch {
+    announced: u32,
+    durable: u32,
+}
+
+impl Epoch {
+    fn from_bits(bits: u64) -> Self {
+        Self { announced: (bits >> 32) as u32, durable: bits as u32 }
+    }
+
+    fn bits(self) -> u64 {
+        u64::from(self.announced) << 32 | u64::from(self.durable)
+    }
+}
+
+/// The epoch of a version, of which there are fewer than 2^22.
+fn of(version: u64) -> u32 {
+    (version >> BITS) as u32
+}
+
+/// The next version of a slot in a file whose newest one is `before`.
+#[inline]
+pub(super) fn next_version(region: &Region, before: u64) -> u64 {
+    let books = &region.header().books;
+    // Relaxed: it changes only while nobody has the store open.
+    let version = (before + 1).max(books.first.load(Ordering::Relaxed).min(LARGEST_PLAUSIBLE));
+    reach(region, version);
+    version
+}
+
+/// Blocks until the disk says that the store has reached the epoch of this version.
+///
+/// If the disk fails, the version is published all the same, and the next publish tries again: what is on a disk that fails is lost
+/// in other ways, which `flush` reports.
+#[inline]
+pub(super) fn reach(region: &Region, version: u64) {
+    // Acquire: pairs with the release in `write`; whoever sees that the number is durable comes after the write.
+    let seen = Epoch::from_bits(region.header().books.epoch.load(Ordering::Acquire));
+    if seen.durable < of(version) {
+        write(region, of(version));
+    }
+}
+
+#[cold]
+fn write(region: &Region, number: u32) {
+    let word = &region.header().books.epoch;
+    let change = |change: &dyn Fn(Epoch) -> Epoch| {
+        let changed = |bits| Some(change(Epoch::from_bits(bits)).bits());
+        let (Ok(before) | Err(before)) = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
+        change(Epoch::from_bits(before))
+    };
+    // Others may have announced a later one: what is written has at least that.
+    let announced = change(&|epoch| Epoch { announced: epoch.announced.max(number), ..epoch }).announced;
+    reached(Step::EpochAnnounced);
+    if region.flush_first(size_of_val(region.header())).is_ok() {
+        change(&|epoch| Epoch { durable: epoch.durable.max(announced), ..epoch });
+    }
+}
+
+/// A version larger than all that were ever published, as far as the disk says; 0 once there are no more epochs.
+pub(super) fn first_of_next(books: &Books) -> u64 {
+    let Epoch { announced, durable } = Epoch::from_bits(books.epoch.load(Ordering::Relaxed));
+    // A number that no store reaches is damage: believed, it would use up the versions of all keys.
+    let plausible = |number: &u32| u64::from(*number) <= LARGEST_PLAUSIBLE >> BITS;
+    let highest = [announced, durable].into_iter().filter(plausible).max().map_or(0, u64::from);
+    let next = (highest + 1) << BITS;
+    if next <= LARGEST_PLAUSIBLE { next } else { 0 }
+}
+
+/// How many versions from `from` on, and before `to`, were published by a slot, one after the other: not those that a recovery has passed by.
+pub(super) fn published_between(books: &Books, from: u64, to: u64) -> u64 {
+    let first = books.first.load(Ordering::Relaxed);
+    let from = if from < first && first <= to { first } else { from };
+    to.saturating_sub(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zeroed_word_is_epoch_0_and_words_come_back_as_they_went_in() {
+        let epoch = Epoch { announced: 3, durable: 2 };
+        assert_eq!((Epoch::from_bits(0).announced, Epoch::from_bits(epoch.bits())), (0, epoch));
+        assert_eq!((of((1 << BITS) - 1), of(1 << BITS)), (0, 1));
+    }
+
+    #[test]
+    fn a_recovery_goes_on_behind_what_is_announced_and_believes_no_damage() {
+        let first = |announced, durable| {
+            let books = Books::default();
+            books.epoch.store(Epoch { announced, durable }.bits(), Ordering::Relaxed);
+            first_of_next(&books)
+        };
+        assert_eq!(first(0, 0), 1 << BITS);
+        assert_eq!(first(3, 2), 4 << BITS);
+        assert_eq!(first(u32::MAX, 2), 3 << BITS);
+        let last = of(LARGEST_PLAUSIBLE);
+        assert_eq!((first(last - 1, 0), first(last, 0)), (u64::from(last) << BITS, 0));
+    }
+}

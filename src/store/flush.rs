@@ -1,0 +1,73 @@
+//! Writing a store in a file to the disk, so that what is promised of it holds: see `ring::flush` for what a slot does.
+
+use std::io::{self, ErrorKind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::mapped::{LockByte, Mapped};
+use super::ring::{Overtaken, Ring, Terms};
+use crate::kill_points::{Step, reached};
+use crate::os::lock;
+
+/// How long a flush waits for another process's, which takes as long as the disk does.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The right to flush a store: nobody else does meanwhile.
+pub(super) struct Flushes<'a> {
+    mapped: &'a Mapped,
+    terms: &'a Terms,
+    _thread: MutexGuard<'a, ()>,
+}
+
+/// Waits until nobody else flushes the store. One in shared memory is not flushed, and not locked.
+///
+/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart.
+pub(super) fn lock<'a>(mapped: &'a Mapped, terms: &'a Terms, mutex: &'a Mutex<()>) -> io::Result<Flushes<'a>> {
+    let thread = mutex.lock().unwrap_or_else(PoisonError::into_inner);
+    if mapped.checksums && !lock::lock_within(mapped.fd(), LockByte::Flush.offset(), LONGEST_WAIT)? {
+        let waited = humantime::format_duration(LONGEST_WAIT);
+        let reason = format!(
+            "another process has been flushing the store for more than {waited}: let it go on if it is stopped, or end it"
+        );
+        return Err(io::Error::new(ErrorKind::TimedOut, reason));
+    }
+    Ok(Flushes { mapped, terms, _thread: thread })
+}
+
+impl Flushes<'_> {
+    /// Blocks until the newest value of every key is on the disk, and promises to keep it until the next flush.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        if !self.mapped.checksums {
+            return Ok(());
+        }
+        // Keys that are created from now on are not covered.
+        let slots = 0..self.mapped.used_slots();
+        for slot in slots.clone() {
+            self.on_ring(slot, |ring| ring.begin_flush()).map_err(|Overtaken| {
+                io::Error::new(
+                    ErrorKind::TimedOut,
+                    "a key is published faster than its value can be marked for the flush",
+                )
+            })?;
+        }
+        self.mapped.region.flush()?;
+        reached(Step::FlushWritten);
+        for slot in slots {
+            self.on_ring(slot, |ring| ring.end_flush());
+        }
+        Ok(())
+    }
+
+    fn on_ring<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
+        act(Ring::new(&self.mapped.slot(slot), self.terms))
+    }
+}
+
+impl Drop for Flushes<'_> {
+    fn drop(&mut self) {
+        if self.mapped.checksums {
+            // If this fails, closing the file does it.
+            let _ = lock::unlock(self.mapped.fd(), LockByte::Flush.offset());
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! What a machine that stops leaves of a store in a file: images in which each page is from some moment since the last flush.
+//!
+//! `SPLINTER_TEST_IMAGES` says how many images are opened.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+use splinter_bus::store::{Slot, Store, StoreOptions, Version};
+use splinter_bus::Bus;
+use support::Random;
+use tempfile::TempDir;
+
+const PAGE: usize = 4096;
+/// In memory, so that thousands of images do not wait for a disk; to the store, they are files like any other.
+fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap()
+}
+
+fn images() -> u32 {
+    env::var("SPLINTER_TEST_IMAGES").map_or(400, |number| number.parse().expect("a number of images"))
+}
+
+/// The epoch of versions that the store had reached in this image: it is written to the disk before anything of that epoch is published.
+fn epoch(image: &[u8]) -> u64 {
+    u64::from_ne_bytes(image[240..248].try_into().unwrap()) >> 32
+}
+
+/// An image in which each page is from one of these moments. The first one, which names the epoch, is no older than that.
+fn mixed(moments: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let reached = moments.iter().map(|image| epoch(image)).max();
+    let all: Vec<_> = moments.iter().collect();
+    let with_the_epoch: Vec<_> = all.iter().copied().filter(|image| Some(epoch(image)) == reached).collect();
+    let mut image = moments[0].clone();
+    for (number, page) in image.chunks_mut(PAGE).enumerate() {
+        let moments = if number == 0 { &with_the_epoch } else { &all };
+        let moment = moments[random.below(moments.len() as u64) as usize];
+        page.copy_from_slice(&moment[number * PAGE..][..page.len()]);
+    }
+    image
+}
+
+/// A value of its own: its number, then bytes that follow from it.
+fn value(number: u64, len: usize) -> Vec<u8> {
+    let mut value = number.to_le_bytes().to_vec();
+    value.extend((8..len).map(|at| (number.wrapping_mul(31) as usize + at * 7 + at / 256) as u8));
+    value
+}
+
+fn number_of(value: &[u8]) -> u64 {
+    u64::from_le_bytes(value[..8].try_into().unwrap())
+}
+
+/// A job, as those who published it and worked on it know it.
+#[derive(Debug, Clone)]
+struct Task {
+    bytes: Vec<u8>,
+    done: bool,
+    /// How often it was given back.
+    tries: u32,
+    /// What of that a flush has covered: done or not, and the tries.
+    flushed: Option<(bool, u32)>,
+}
+
+/// Everything that happened to a store, whatever became of its file.
+struct World {
+    random: Random,
+    directory: TempDir,
+    path: PathBuf,
+    bus: Bus<Vec<u8>>,
+    max_len: usize,
+    number: u64,
+    /// The key of each value that was ever set, by its number.
+    values: HashMap<u64, String>,
+    /// The number of the value that a version of a key means.
+    meanings: HashMap<(String, u64), u64>,
+    /// The largest version of each key that anybody has seen.
+    seen: HashMap<String, u64>,
+    /// Of keys that are there since the last flush: the version and number that were the newest then.
+    flushed: BTreeMap<String, (u64, u64)>,
+    tasks: BTreeMap<u64, Task>,
+    /// What the file was like at the last flush, and at moments since.
+    moments: Vec<Vec<u8>>,
+    met: Counts,
+}
+
+/// What was met in all images.
+#[derive(Debug, Default)]
+struct Counts {
+    images: u32,
+    newest: u32,
+    older: usize,
+    lost: usize,
+    jobs_back: u32,
+    jobs_again: u32,
+    jobs_lost: u32,
+    jobs_reported: u32,
+}
+
+const KEYS: u64 = 3;
+
+impl World {
+    fn new(max_len: usize, history: u32, spare: u32, seed: u64) -> Self {
+        let directory = scratch();
+        let path = directory.path().join("store");
+        let slots = KEYS as u32 + 1;
+        let options = StoreOptions::new().slots(slots).max_value_size(max_len as u64).history(history).spare(spare);
+        let bus = Bus::on(options.create(path.as_path()).unwrap());
+        drop(bus.work_queue("jobs").unwrap());
+        let mut world = Self {
+            random: Random::new(seed),
+            directory,
+            path,
+            bus,
+            max_len,
+            number: 0,
+            values: HashMap::new(),
+            meanings: HashMap::new(),
+            seen: HashMap::new(),
+            flushed: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            moments: Vec::new(),
+            met: Counts::default(),
+        };
+        world.flush();
+        world
+    }
+
+    fn store(&self) -> &Store {
+        self.bus.store()
+    }
+
+    fn image(&self) -> Vec<u8> {
+        fs::read(&self.path).unwrap()
+    }
+
+    fn means(&mut self, key: &str, version: u64, number: u64) {
+        let meaning = *self.meanings.entry((key.to_owned(), version)).or_insert(number);
+        assert_eq!(meaning, number, "version {version} of {key} means two values");
+    }
+
+    fn set(&mut self, key: &str) {
+        self.number += 1;
+        // Often as long as can be: then it takes as many pages as can be.
+        let short = self.random.below(self.max_len as u64 - 7) as usize + 8;
+        let len = if self.random.below(2) == 0 { self.max_len } else { short };
+        self.values.insert(self.number, key.to_owned());
+        let version = self.store().set(key, &value(self.number, len)).unwrap();
+        let seen = self.seen.insert(key.to_owned(), version);
+        assert!(seen.is_none_or(|seen| version > seen), "{key}: {version} is not newer than {seen:?}, which was seen");
+        self.means(key, version, self.number);
+    }
+
+    fn publish_job(&mut self) {
+        self.number += 1;
+        // Messages have a header, and a queue's fit into a cell.
+        let len = 8 + self.random.below(self.max_len as u64 - 180) as usize;
+        let bytes = value(self.number, len);
+        if let Ok(sent) = self.bus.publish("jobs", &bytes) {
+            let task = Task { bytes, done: false, tries: 0, flushed: None };
+            assert!(self.tasks.insert(sent.version, task).is_none(), "version {} is two jobs", sent.version);
+        }
+    }
+
+    fn work(&mut self) {
+        let mut queue = self.bus.work_queue("jobs").unwrap();
+        let Some(job) = queue.try_recv().unwrap() else { return };
+        let task = self.tasks.get_mut(&job.version()).expect("a job that was published");
+        assert_eq!(**job, task.bytes);
+        // Some are given back, and come again as later attempts.
+        if self.random.below(4) > 0 {
+            job.acknowledge().unwrap();
+            task.done = true;
+        } else {
+            task.tries += 1;
+        }
+    }
+
+    fn step(&mut self) {
+        let key = format!("key {}", self.random.below(KEYS));
+        match self.random.below(40) {
+            0 => {
+                self.store().unset(&key).unwrap();
+                self.flushed.remove(&key);
+            }
+            1 => {
+                // It flushes, too: the moment of that is this one.
+                self.flush();
+                assert_eq!(self.store().purge().unwrap(), 0);
+            }
+            2..12 => self.publish_job(),
+            12..20 => self.work(),
+            _ => self.set(&key),
+        }
+    }
+
+    fn go_on(&mut self, steps: u64) {
+        (0..steps).for_each(|_| self.step());
+        self.moments.push(self.image());
+    }
+
+    fn flush(&mut self) {
+        self.store().flush().unwrap();
+        self.moments = vec![self.image()];
+        self.flushed.clear();
+        let mut bytes = Vec::new();
+        for key in self.store().keys().into_iter().filter(|key| key != "jobs") {
+            if let Ok(Some(version)) = self.store().get_into(&key, &mut bytes) {
+                self.flushed.insert(key, (version, number_of(&bytes)));
+            }
+        }
+        for task in self.tasks.values_mut() {
+            task.flushed = Some((task.done, task.tries));
+        }
+    }
+
+    /// The machine stops, and the store is opened from what is on the disk.
+    fn lose_power(&mut self) {
+        let image = mixed(&self.moments, &mut self.random);
+        let path = self.directory.path().join(format!("image {}", self.met.images));
+        fs::write(&path, &image).unwrap();
+        let old = std::mem::replace(&mut self.path, path.clone());
+        self.bus = Bus::open(path.as_path()).unwrap();
+        fs::remove_file(old).unwrap();
+        self.met.images += 1;
+        self.check_values();
+        self.check_jobs();
+        // What there is may be lost once more, with what comes next; what was flushed may not.
+        self.moments = vec![image, self.image()];
+    }
+
+    fn check_values(&mut self) {
+        let recovery = self.store().recovery().expect("another file").clone();
+        self.met.older += recovery.older.len();
+        self.met.lost += recovery.lost.len();
+        let keys = self.store().keys();
+        for key in self.flushed.keys() {
+            assert!(keys.contains(key), "{key}, which was flushed, is gone");
+            assert!(!recovery.lost.contains(key), "{key}, which was flushed, is lost");
+        }
+        let flushed = self.flushed.clone();
+        for key in keys.iter().filter(|key| *key != "jobs") {
+            let slot = self.store().slot(key).unwrap();
+            let newest = self.check_versions(key, &slot);
+            if let Some(&(version, number)) = flushed.get(key) {
+                let found = newest.expect("a flushed key has a value");
+                assert!(found >= number, "{key}: value {found} is older than {number}, which was flushed");
+                let mut bytes = Vec::new();
+                let copied = slot.get_version_into(version, &mut bytes).unwrap();
+                assert_eq!((copied, number_of(&bytes)), (Version::Copied, number), "{key}: what was flushed is gone");
+            }
+            self.met.newest += u32::from(newest.is_some());
+        }
+    }
+
+    /// Every version that is there means what it always did; one that nobody has seen means what an older one did. The number of the newest.
+    fn check_versions(&mut self, key: &str, slot: &Slot) -> Option<u64> {
+        let (mut bytes, mut newest, mut next) = (Vec::new(), None, 0);
+        while let Some(version) = slot.oldest_from(next).unwrap() {
+            assert_eq!(slot.get_version_into(version, &mut bytes).unwrap(), Version::Copied);
+            let number = number_of(&bytes);
+            assert_eq!(bytes, value(number, bytes.len()), "{key}: version {version} is torn");
+            assert_eq!(self.values.get(&number).map(String::as_str), Some(key), "{key} never had value {number}");
+            self.means(key, version, number);
+            newest = Some(number);
+            next = version + 1;
+        }
+        newest
+    }
+
+    fn check_jobs(&mut self) {
+        let told = self.store().recovery().unwrap().jobs.iter().map(|jobs| jobs.damaged + jobs.missing).sum::<u32>();
+        let newest = self.store().slot("jobs").unwrap().version();
+        let mut queue = self.bus.work_queue("jobs").unwrap();
+        let back: Vec<_> = std::iter::from_fn(|| queue.try_recv().unwrap()).collect();
+        for job in &back {
+            let version = job.version();
+            let task = self.tasks.get_mut(&version).expect("a job that was published, and not lost before");
+            assert_eq!(**job.received(), task.bytes, "job {version} is another one");
+            let (done, tries) = task.flushed.unwrap_or_default();
+            assert!(!done, "job {version} comes again, although a flush covered that it was done");
+            assert!(job.attempt() > tries, "job {version} comes as attempt {} after {tries}", job.attempt());
+            self.met.jobs_back += 1;
+            self.met.jobs_again += u32::from(task.done);
+            // It is given back below.
+            (task.done, task.tries) = (false, job.attempt());
+        }
+        let back: BTreeSet<_> = back.iter().map(|job| job.version()).collect();
+        let lost = |(version, task): (&u64, &Task)| (!task.done && !back.contains(version)).then_some(*version);
+        let lost: BTreeSet<_> = self.tasks.iter().filter_map(lost).collect();
+        for version in &lost {
+            assert_eq!(self.tasks[version].flushed, None, "job {version}, which a flush covered, is lost");
+        }
+        let with_a_trace = lost.iter().filter(|&&version| version <= newest).count() as u32;
+        assert!(with_a_trace <= told, "{with_a_trace} jobs are lost, {told} are told of");
+        self.met.jobs_reported += told;
+        self.met.jobs_lost += lost.len() as u32;
+        self.tasks.retain(|version, _| !lost.contains(version));
+    }
+}
+
+#[test]
+fn what_a_flush_covered_is_there_whatever_is_lost_and_no_version_means_two_values() {
+    let images = images();
+    // Values from within a page to sixteen of them; a key has from four cells on.
+    let shapes = [(256, 3, 3), (600, 4, 4), (4096, 2, 2), (16 << 10, 2, 3), (64 << 10, 1, 2)];
+    for (shape, &(max_len, history, spare)) in shapes.iter().enumerate() {
+        let share = images * [30, 30, 20, 12, 8][shape] / 100;
+        let mut world = World::new(max_len, history, spare, 20 + shape as u64);
+        while world.met.images < share {
+            // Some lose power again before anything is flushed.
+            if world.random.below(3) > 0 {
+                world.flush();
+            }
+            for _ in 0..1 + world.random.below(3) {
+                let steps = [1, 5, 40][world.random.below(3) as usize];
+                world.go_on(steps);
+            }
+            world.lose_power();
+        }
+        println!("values of up to {max_len} bytes: {:?}", world.met);
+        let Counts { newest, older, lost, jobs_back, .. } = world.met;
+        assert!(newest > 0 && jobs_back > 0, "nothing survived");
+        assert!(older + lost > 0 || max_len < PAGE, "nothing was ever torn");
+    }
+}
