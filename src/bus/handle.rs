@@ -199,7 +199,10 @@ impl<T> Bus<T> {
     #[cold]
     fn newest_whole(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, RecvError> {
         for _ in 0..REMOVALS {
-            let slot = self.store.slot(key).map_err(|error| RecvError::Declare(error.into()))?;
+            // Looked up and not created: whoever reads waits for nobody.
+            let Some(slot) = self.store.existing_slot(key)? else {
+                return Ok(None);
+            };
             match parts::newest_whole(&slot) {
                 // Removed in between: look again.
                 Err(GetError::Removed) => {}

@@ -11,7 +11,7 @@ use super::handle::Shared;
 use super::receive::{DECLARE_AGAIN, Origin, declare_again};
 use super::received::Received;
 use crate::message::DecodeOwned;
-use crate::store::directory::REMOVALS;
+use crate::store::directory::{REMOVALS, WaitLimit};
 use crate::store::lossless::Begin;
 use crate::store::queue::{self, Assignment, Queue};
 use crate::store::wait::Deadline;
@@ -57,6 +57,8 @@ pub struct WorkQueue<T> {
     frame: Vec<u8>,
     /// The key was removed, and that was reported: declare it again.
     removed: bool,
+    /// When to try to declare it again, after the directory of keys was found busy.
+    retry_at: Option<Instant>,
     message: PhantomData<fn() -> T>,
 }
 
@@ -74,13 +76,14 @@ pub struct Job<T> {
 
 impl<T> WorkQueue<T> {
     pub(super) fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, SubscribeError> {
-        let mut queue = Queue::new(store.slot(key)?, Begin::Oldest);
+        let mut limit = WaitLimit::longest();
+        let mut queue = Queue::new(store.slot_within(key, &mut limit)?, Begin::Oldest);
         for _ in 0..REMOVALS {
             if !matches!(queue, Err(GetError::Removed)) {
                 break;
             }
             // Removed in between: as if it had been before.
-            queue = Queue::new(store.slot(key)?, Begin::Oldest);
+            queue = Queue::new(store.slot_within(key, &mut limit)?, Begin::Oldest);
         }
         let queue = queue.map_err(|_| SubscribeError::Damaged)?;
         Ok(Self {
@@ -90,6 +93,7 @@ impl<T> WorkQueue<T> {
             queue,
             frame: Vec::new(),
             removed: false,
+            retry_at: None,
             message: PhantomData,
         })
     }
@@ -106,20 +110,25 @@ impl<T> WorkQueue<T> {
 
     /// Whether there is a message to take, or something to be told. Takes back what the dead had.
     pub(super) fn is_ready(&self) -> bool {
-        self.removed || queue::has_work(self.slot())
+        match self.look_again() {
+            Some(at) => at <= Instant::now(),
+            None => queue::has_work(self.slot()),
+        }
     }
 
     /// When to look again although nothing was published.
     pub(super) fn look_again(&self) -> Option<Instant> {
-        self.removed.then(|| Instant::now() + DECLARE_AGAIN)
+        self.removed.then(|| self.retry_at.unwrap_or_else(Instant::now))
     }
 
     /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
     #[cold]
     fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
         let Some(slot) = declare_again(&self.store, &self.key, patience)? else {
+            self.retry_at = Some(Instant::now() + DECLARE_AGAIN);
             return Ok(false);
         };
+        self.retry_at = None;
         match Queue::new(slot, Begin::Oldest) {
             Ok(queue) => self.queue = queue,
             Err(GetError::Removed) => return Ok(false),
@@ -169,8 +178,10 @@ impl<T: DecodeOwned> WorkQueue<T> {
     }
 
     fn recv_until(&mut self, deadline: Deadline) -> Result<Option<Job<T>>, RecvError> {
-        if self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
-            return Ok(None);
+        while self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
+            if deadline.left().is_none() {
+                return Ok(None);
+            }
         }
         let assignment = match self.queue.take(&mut self.frame, deadline) {
             Ok(Some(assignment)) => assignment,
@@ -217,6 +228,7 @@ impl<T> Job<T> {
             let key = self.key.as_ref().to_owned();
             match error {
                 GetError::Removed => AcknowledgeError::Removed { key },
+                GetError::Forked(error) => AcknowledgeError::Forked(error),
                 _ => AcknowledgeError::Damaged { key },
             }
         })

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::cells::CellCounts;
-use super::directory::LONGEST_WAIT;
+use super::directory::WaitLimit;
 use super::error::DirectoryError;
 use super::flags::Flags;
 use super::handle::Store;
@@ -160,7 +160,8 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn purge(&self) -> Result<u32, DirectoryError> {
-        let directory = self.inner.directory(LONGEST_WAIT)?;
+        self.inner.check_fork()?;
+        let directory = self.inner.directory(&mut WaitLimit::longest())?;
         let mut busy = 0;
         for slot in directory.slots() {
             let lease = self.inner.lease(slot);
@@ -191,6 +192,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush(&self) -> io::Result<()> {
+        self.inner.check_fork()?;
         self.mapped().region.flush()
     }
 
@@ -216,6 +218,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn prefault(&self) -> io::Result<()> {
+        self.inner.check_fork()?;
         self.mapped().region.prefault()
     }
 
@@ -240,7 +243,7 @@ impl Store {
     /// let store = Store::create(&name)?;
     /// let mut watch = store.watch();
     /// store.set("k", b"v")?;
-    /// assert_eq!(watch.poll(None)[0].key, "k");
+    /// assert_eq!(watch.poll(None)?[0].key, "k");
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -308,6 +311,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn participants(&self) -> io::Result<Vec<Participant>> {
+        self.inner.check_fork()?;
         participant::living(self.mapped(), self.inner.me)
     }
 
@@ -333,6 +337,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_alive(&self, participant: Participant) -> io::Result<bool> {
+        self.inner.check_fork()?;
         participant::is_alive(self.mapped(), participant, self.inner.me)
     }
 

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -16,12 +15,13 @@ use super::handle::Store;
 use super::identity::{CHECKSUMS, LAYOUT, MAGIC, Shape};
 use super::location::{DRAFT_PREFIX, Location};
 use super::mapped::LockByte;
-use super::open::{ATTEMPTS, enter, map, mapping_error, refused};
+use super::open::{ATTEMPTS, enter, map, mapping_error, open_locks, refused};
 use super::options::StoreOptions;
 use super::participant;
 use super::recover;
 use super::ring::AUTO_VACUUM;
 use crate::kill_points::{Step, reached};
+use crate::os::fork::UninheritedFile;
 use crate::os::{clock, file, lock};
 use crate::region::Region;
 use crate::region::records::StoreHeader;
@@ -47,7 +47,7 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
             return Err(no_space());
         }
         // A sweep may take the draft for a dead one's until it is locked: then it is gone, and we begin anew.
-        let Some((draft, region, file)) = begin(location, &directory, len)? else {
+        let Some((draft, region, file, locks)) = begin(location, &directory, len)? else {
             continue;
         };
         if !options.sparse
@@ -59,7 +59,7 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
             });
         }
         reached(Step::DraftReserved);
-        let store = found(location, options, region, file)?;
+        let store = found(location, options, region, file, locks)?;
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
                 reached(Step::StoreNamed);
@@ -82,8 +82,11 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
     Err(OpenError::Unsettled { name: location.to_string() })
 }
 
+/// A draft, its mapping, what is mapped, and what holds its locks.
+type Begun = (Draft, Region, File, UninheritedFile);
+
 /// Makes a draft of `len` zeros, mapped and locked; `None` when a sweep took it for a dead one's.
-fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<(Draft, Region, File)>, OpenError> {
+fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<Begun>, OpenError> {
     let draft = Draft::in_directory(directory);
     let (region, file) = match location {
         Location::Memory(_) => {
@@ -102,18 +105,27 @@ fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<(Dr
         }
     };
     reached(Step::DraftMade);
-    let locked = lock::try_lock(file.as_fd(), LockByte::Draft.offset()).map_err(refused("lock", location))?;
+    let Some(locks) = open_locks(location, &draft.0, &file, file::Links::Refuse)? else {
+        return Ok(None);
+    };
+    let locked = lock::try_lock(locks.fd(), LockByte::Draft.offset()).map_err(refused("lock", location))?;
     reached(Step::DraftLocked);
-    Ok(locked.then_some((draft, region, file)))
+    Ok(locked.then_some((draft, region, file, locks)))
 }
 
 /// Writes the header of a new store, and joins it as its first participant.
-fn found(location: &Location, options: &StoreOptions, region: Region, file: File) -> Result<Store, OpenError> {
+fn found(
+    location: &Location,
+    options: &StoreOptions,
+    region: Region,
+    file: File,
+    locks: UninheritedFile,
+) -> Result<Store, OpenError> {
     file::set_mode(&file, options.mode).map_err(refused("set the mode of", location))?;
     let home = recover::home(&file).map_err(refused("examine", location))?;
     let geometry = options.geometry;
     let shape = Shape { geometry, checksums: matches!(location, Location::File(_)) };
-    let mapped = map(location, shape, region, file)?;
+    let mapped = map(location, shape, region, file, locks)?;
     let StoreHeader { identity, switches, books, .. } = mapped.header();
     identity.layout.store(LAYOUT, Ordering::Relaxed);
     identity.slots.store(geometry.slots, Ordering::Relaxed);
@@ -154,11 +166,11 @@ impl Drop for Draft {
 /// Removes the drafts of creators that died. What cannot be examined is somebody else's, and left alone.
 fn sweep_drafts(directory: &Path) {
     for path in file::with_prefix(directory, DRAFT_PREFIX).unwrap_or_default() {
-        let Ok(file) = file::open(&path, file::Links::Refuse) else {
+        let Ok(file) = UninheritedFile::open(|| file::open(&path, file::Links::Refuse)) else {
             continue;
         };
-        let ours = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        if ours && lock::try_lock(file.as_fd(), LockByte::Draft.offset()).unwrap_or(false) {
+        let ours = file::is_regular(file.fd()).unwrap_or(false);
+        if ours && lock::try_lock(file.fd(), LockByte::Draft.offset()).unwrap_or(false) {
             let _ = file::unlink(&path);
         }
     }

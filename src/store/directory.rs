@@ -5,7 +5,7 @@
 //! being changed; who finds such a mark under the lock knows that its writer died, and rebuilds everything from the slots,
 //! which alone are the truth.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use super::error::DirectoryError;
@@ -13,6 +13,7 @@ use super::index::{self, Indexed, Place, find, has_key};
 use super::key::{Key, StoredKey};
 use super::mapped::{LockByte, Mapped};
 use super::ring::{Reaper, Ring, Terms};
+use super::wait::Deadline;
 use super::word::MAX_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
@@ -24,6 +25,37 @@ pub(crate) const REMOVALS: usize = 1000;
 
 /// How long whoever creates or removes a key waits for others who do. What they do takes microseconds.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// For how long one operation waits for the directory, however often it comes to that: for other processes and for threads of its own.
+///
+/// The clock starts with the first wait, so that looking up a key that is there does not read it.
+#[derive(Debug)]
+pub(crate) struct WaitLimit {
+    limit: Duration,
+    end: Option<Deadline>,
+}
+
+impl WaitLimit {
+    /// Of an operation without a timeout of its own.
+    pub(crate) fn longest() -> Self {
+        Self::new(LONGEST_WAIT)
+    }
+
+    /// Of zero: does not wait.
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit, end: None }
+    }
+
+    /// Of an operation that waits until the deadline for whatever it needs, but never longer than [`LONGEST_WAIT`] for the directory.
+    pub(crate) fn until(deadline: Deadline) -> Self {
+        Self::new(deadline.left().unwrap_or_default().min(LONGEST_WAIT))
+    }
+
+    fn left(&mut self) -> Duration {
+        let limit = self.limit;
+        self.end.get_or_insert_with(|| Deadline::after(Some(limit))).left().unwrap_or_default()
+    }
+}
 
 /// Every slot has a key.
 #[derive(Debug)]
@@ -51,20 +83,31 @@ pub(crate) struct Locked<'a> {
 
 /// Locks the directory, waiting for whoever changes it, at most for `limit`, and puts right what a dead holder left half done.
 ///
-/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart.
+/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart. Both are tried together, so that one limit
+/// covers both: a thread that waits for another process keeps no thread waiting for longer than its own limit.
+///
+/// Who does not wait does not put anything right either, which takes as long as there are slots: the directory counts as busy then.
 pub(crate) fn lock<'a>(
     author: Author<'a>,
     mutex: &'a Mutex<()>,
-    limit: Duration,
+    limit: &mut WaitLimit,
 ) -> Result<Locked<'a>, DirectoryError> {
-    let thread = mutex.lock().unwrap_or_else(PoisonError::into_inner);
     let mapped = author.mapped;
-    if !lock::lock_within(mapped.fd(), LockByte::Directory.offset(), limit)? {
-        return Err(DirectoryError::Busy { pid: mapped.books().holder.load(Ordering::Relaxed), waited: limit });
+    let thread = lock::within(limit.left(), || {
+        let thread = match mutex.try_lock() {
+            Ok(thread) => thread,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        };
+        Ok(lock::try_lock(mapped.fd(), LockByte::Directory.offset())?.then_some(thread))
+    })?;
+    let busy = || DirectoryError::Busy { pid: mapped.books().holder.load(Ordering::Relaxed), waited: limit.limit };
+    let locked = Locked { author, _thread: thread.ok_or_else(busy)? };
+    if limit.limit.is_zero() && locked.a_holder_died() {
+        return Err(busy());
     }
     mapped.books().holder.store(std::process::id(), Ordering::Relaxed);
     reached(Step::DirectoryLocked);
-    let locked = Locked { author, _thread: thread };
     locked.finish_what_a_dead_holder_began();
     Ok(locked)
 }
@@ -193,6 +236,10 @@ impl Locked<'_> {
         self.open_journal(slots);
         make_anew(self.author.mapped, slots);
         self.close_journal();
+    }
+
+    fn a_holder_died(&self) -> bool {
+        self.books().journal.load(Ordering::Acquire) != 0
     }
 
     fn finish_what_a_dead_holder_began(&self) {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::directory::{self, Full, LONGEST_WAIT, REMOVALS};
-use super::error::{AppendError, GetError, PatternError, SetError, SlotError, UnsetError};
+use super::directory::{self, Full, REMOVALS, WaitLimit};
+use super::error::{AppendError, DirectoryError, GetError, PatternError, SetError, SlotError, UnsetError};
 use super::geometry::Geometry;
 use super::index::{self, Place};
 use super::inner::Inner;
@@ -124,8 +124,9 @@ impl Store {
         // Before a key is created for what cannot be its value.
         self.inner.check_len(value.len())?;
         let key = Key::new(key)?;
+        let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
-            let place = self.find_or_insert(&key, LONGEST_WAIT)?;
+            let place = self.find_or_insert(&key, &mut limit)?;
             match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value, &Memo::default()))
             {
                 // Somebody removed the key in between, as if before us: it is created anew.
@@ -159,8 +160,9 @@ impl Store {
     /// ```
     pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, AppendError> {
         self.inner.check_len(bytes.len())?;
+        let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
-            match self.slot(key).map_err(SetError::from)?.append(bytes) {
+            match self.slot_within(key, &mut limit).map_err(SetError::from)?.append(bytes) {
                 Err(AppendError::Set(SetError::Removed)) => {}
                 done => return done,
             }
@@ -278,12 +280,13 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn slot(&self, key: &str) -> Result<Slot, SlotError> {
-        self.slot_within(key, LONGEST_WAIT)
+        self.slot_within(key, &mut WaitLimit::longest())
     }
 
     /// As [`slot`](Self::slot), waiting no longer than `limit`.
     /// Pins the newest value of a key; `None` if there is none.
     pub(crate) fn pin(&self, key: &str) -> Result<Option<Pinned>, GetError> {
+        self.inner.check_fork()?;
         let key = Key::new(key)?;
         for _ in 0..REMOVALS {
             let Some(place) = index::find(&self.inner.mapped, &key) else {
@@ -304,12 +307,13 @@ impl Store {
         Ok(place.map(|place| Slot::new(Arc::clone(&self.inner), place)))
     }
 
-    pub(crate) fn slot_within(&self, key: &str, limit: Duration) -> Result<Slot, SlotError> {
+    pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, SlotError> {
         let place = self.find_or_insert(&Key::new(key)?, limit)?;
         Ok(Slot::new(Arc::clone(&self.inner), place))
     }
 
-    fn find_or_insert(&self, key: &Key<'_>, limit: Duration) -> Result<Place, SlotError> {
+    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<Place, SlotError> {
+        self.inner.check_fork()?;
         if let Some(place) = index::find(&self.inner.mapped, key) {
             return Ok(place);
         }
@@ -362,8 +366,9 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unset(&self, key: &str) -> Result<bool, UnsetError> {
+        self.inner.check_fork()?;
         let key = Key::new(key)?;
-        let removed = self.inner.directory(LONGEST_WAIT)?.remove(&key);
+        let removed = self.inner.directory(&mut WaitLimit::longest())?.remove(&key);
         if let Some(slot) = removed {
             self.inner.on_slot(slot, |ring| self.inner.wake(ring));
         }
@@ -425,7 +430,8 @@ impl Store {
     /// `timeout`, waits for ever.
     ///
     /// The key is created, without a value, if there is none, so whoever waits may come before whoever sets. To miss no update
-    /// between two calls, use [`poll_after`](Self::poll_after).
+    /// between two calls, use [`poll_after`](Self::poll_after). The timeout covers creating the key, too, which waits ten seconds at most for
+    /// others that create or remove keys.
     ///
     /// # Errors
     ///
@@ -452,8 +458,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn poll(&self, key: &str, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
-        let seen = self.slot(key)?.version();
-        self.poll_after(key, seen, timeout)
+        self.poll_from(key, None, timeout)
     }
 
     /// Waits until the key has a version larger than `seen`, and gives the newest; `None` if that did not happen in time.
@@ -482,10 +487,21 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn poll_after(&self, key: &str, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
-        let (deadline, mut spin) = (Deadline::after(timeout), Spin::default());
+        self.poll_from(key, Some(seen), timeout)
+    }
+
+    /// As [`poll_after`](Self::poll_after), from the newest version on if none is given.
+    fn poll_from(&self, key: &str, seen: Option<u64>, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+        let (deadline, mut spin, mut seen) = (Deadline::after(timeout), Spin::default(), seen);
         loop {
+            let slot = match self.slot_within(key, &mut WaitLimit::until(deadline)) {
+                // The timeout was shorter than the longest wait for the directory.
+                Err(SlotError::Directory(DirectoryError::Busy { .. })) if deadline.left().is_none() => return Ok(None),
+                slot => slot?,
+            };
+            let seen = *seen.get_or_insert_with(|| slot.version());
             // If not, somebody removed the key in between.
-            if let Ok(version) = self.slot(key)?.wait(seen, deadline, &mut spin) {
+            if let Ok(version) = slot.wait(seen, deadline, &mut spin) {
                 return Ok(version);
             }
         }
@@ -493,6 +509,9 @@ impl Store {
 
     /// Remembers what a fingerprint stands for, as far as there is room.
     pub(crate) fn remember_schema(&self, fingerprint: u64, text: &str) {
+        if self.inner.check_fork().is_err() {
+            return;
+        }
         schema::remember(&self.inner.mapped, fingerprint, text);
     }
 
@@ -508,6 +527,7 @@ impl Store {
         key: &str,
         mut read: impl FnMut(Ring<'_>, Place) -> Result<T, ReadError>,
     ) -> Result<Option<T>, GetError> {
+        self.inner.check_fork()?;
         let key = Key::new(key)?;
         for _ in 0..REMOVALS {
             let Some(place) = index::find(&self.inner.mapped, &key) else {

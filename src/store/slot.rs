@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cells::CellCounts;
-use super::error::{AppendError, GetError, LoanError, SetError};
+use super::error::{AppendError, Forked, GetError, LoanError, SetError};
 use super::index::Place;
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
@@ -78,6 +78,12 @@ impl Slot {
         Self { inner, lease, place, memo: Memo::default(), trail: Trail::default() }
     }
 
+    /// Refuses to go on in a child of the process that opened the store.
+    #[inline]
+    pub(crate) fn check_fork(&self) -> Result<(), Forked> {
+        self.inner.check_fork()
+    }
+
     pub(super) fn inner(&self) -> &Inner {
         &self.inner
     }
@@ -113,6 +119,7 @@ impl Slot {
     /// ```
     #[inline]
     pub fn set(&self, value: &[u8]) -> Result<u64, SetError> {
+        self.check_fork()?;
         self.inner.check_len(value.len())?;
         self.inner.set(self.ring(), self.place.generation, value, &self.memo)
     }
@@ -143,6 +150,7 @@ impl Slot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_timeout(&self, value: &[u8], timeout: Duration) -> Result<u64, SetError> {
+        self.check_fork()?;
         self.inner.check_len(value.len())?;
         self.inner.set_within(self.ring(), self.place.generation, value, &self.memo, Deadline::after(Some(timeout)))
     }
@@ -199,6 +207,7 @@ impl Slot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn append(&self, bytes: &[u8]) -> Result<u64, AppendError> {
+        self.check_fork().map_err(SetError::from)?;
         self.inner.check_len(bytes.len())?;
         let (ring, max) = (self.ring(), self.inner.max_len());
         let version = ring.append(self.place.generation, &*self.inner, bytes, max).map_err(|error| match error {
@@ -242,6 +251,7 @@ impl Slot {
     /// ```
     #[inline]
     pub fn get_into(&self, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
+        self.check_fork()?;
         Ok(self.ring().copy_newest(self.place.generation, value)?)
     }
 
@@ -268,6 +278,7 @@ impl Slot {
     /// ```
     #[inline]
     pub fn get_version_into(&self, version: u64, value: &mut Vec<u8>) -> Result<Version, GetError> {
+        self.check_fork()?;
         Ok(match self.ring().copy_version(version, self.place.generation, &self.trail, value)? {
             Exact::Copied => Version::Copied,
             Exact::NotYet => Version::NotYet,
@@ -293,6 +304,7 @@ impl Slot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn size(&self) -> Result<Option<usize>, GetError> {
+        self.check_fork()?;
         Ok(self.ring().newest_len(self.place.generation)?.1)
     }
 
@@ -306,6 +318,7 @@ impl Slot {
     ///
     /// See [`SlotSnapshot`].
     pub fn snapshot(&self) -> Result<SlotSnapshot, GetError> {
+        self.check_fork()?;
         Ok(SlotSnapshot::take(&self.inner.mapped, self.ring(), self.place)?)
     }
 
@@ -367,6 +380,7 @@ impl Slot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn oldest_from(&self, from: u64) -> Result<Option<u64>, GetError> {
+        self.check_fork()?;
         let oldest = self.ring().oldest_from(from);
         if self.ring().generation() == self.place.generation { Ok(oldest) } else { Err(GetError::Removed) }
     }
@@ -422,6 +436,7 @@ impl Slot {
 
     #[inline]
     pub(crate) fn wait(&self, seen: u64, deadline: Deadline, spin: &mut Spin) -> Result<Option<u64>, GetError> {
+        self.check_fork()?;
         let ring = self.ring();
         let newer = super::wait::for_newer(ring, seen, self.place.generation, deadline, spin);
         if ring.generation() == self.place.generation { Ok(newer) } else { Err(GetError::Removed) }
@@ -493,12 +508,16 @@ impl Slot {
     pub(crate) fn set_within(&self, value: &[u8], deadline: Deadline) -> Result<u64, SetError> {
         match deadline {
             Deadline::Now => self.set(value),
-            _ => self.inner.set_within(self.ring(), self.place.generation, value, &self.memo, deadline),
+            _ => {
+                self.check_fork()?;
+                self.inner.set_within(self.ring(), self.place.generation, value, &self.memo, deadline)
+            }
         }
     }
 
     /// The first version for those who begin there.
     pub(crate) fn begin(&self, begin: Begin) -> Result<u64, GetError> {
+        self.check_fork()?;
         let version = self.ring().begin_of(begin);
         if self.ring().generation() == self.place.generation { Ok(version) } else { Err(GetError::Removed) }
     }
