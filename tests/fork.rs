@@ -55,6 +55,35 @@ fn end(body: impl FnOnce()) -> ! {
     unsafe { libc::_exit(failed.into()) }
 }
 
+/// Tells another process that something has happened.
+#[derive(Clone, Copy)]
+struct Pipe([RawFd; 2]);
+
+impl Pipe {
+    fn new() -> Self {
+        let mut ends = [0; 2];
+        // SAFETY: `ends` has room for the two descriptors that are written there.
+        assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+        Self(ends)
+    }
+
+    fn tell(self) {
+        // SAFETY: one byte is there to be written.
+        assert_eq!(unsafe { libc::write(self.0[1], c"x".as_ptr().cast(), 1) }, 1);
+    }
+
+    fn wait(self) {
+        assert_eq!(read_byte(self.0[0]), 1);
+    }
+}
+
+/// How many bytes were read: 0 at the end.
+fn read_byte(fd: RawFd) -> isize {
+    let mut byte = [0u8];
+    // SAFETY: `byte` has room for the one byte that is asked for.
+    unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) }
+}
+
 /// Runs a role in a process of its own, whose threads are few and known, and which may fork.
 fn in_a_process(role: &str, arguments: &[&str]) {
     Actor::spawn(role, arguments).finish();
@@ -317,25 +346,13 @@ fn a_daemon_that_forks_after_opening_is_told_to_open_again() {
 fn become_a_daemon(name: &str) {
     let store = small().create(name).unwrap();
     store.set("k", b"first").unwrap();
-    let (mut before, mut after): ([RawFd; 2], [RawFd; 2]) = ([0; 2], [0; 2]);
-    // SAFETY: both are arrays of two descriptors, as `pipe` writes.
-    let made = unsafe { (libc::pipe(before.as_mut_ptr()), libc::pipe(after.as_mut_ptr())) };
-    assert_eq!(made, (0, 0));
-    let byte = |fd: RawFd| {
-        let mut byte = [0u8];
-        // SAFETY: `byte` has room for the one byte that is asked for.
-        assert_eq!(unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) }, 1);
-    };
-    let tell = |fd: RawFd| {
-        // SAFETY: one byte is there to be written.
-        assert_eq!(unsafe { libc::write(fd, c"x".as_ptr().cast(), 1) }, 1);
-    };
+    let (before, after) = (Pipe::new(), Pipe::new());
 
     let Some(daemon) = Child::fork() else {
         end(move || {
-            tell(before[1]);
+            before.tell();
             // The parent has let go of the store.
-            byte(after[0]);
+            after.wait();
             let error = store.slot("k").unwrap_err();
             assert!(matches!(error, SlotError::Forked(_)), "{error}");
             let place = store.participant();
@@ -351,9 +368,9 @@ fn become_a_daemon(name: &str) {
             assert_eq!(again.get("k").unwrap().as_deref(), Some(&b"daemon"[..]));
         })
     };
-    byte(before[0]);
+    before.wait();
     drop(store);
-    tell(after[1]);
+    after.tell();
     daemon.finish();
 }
 
@@ -392,24 +409,23 @@ fn fork_and_wait_to_be_killed(name: &str) {
     let _pinned = store.slot("k").unwrap().pin().unwrap().unwrap();
     // Loans map the store once more.
     let _loan = store.slot("k").unwrap().loan(1).unwrap();
-    let done = AtomicBool::new(false);
+    let (done, there) = (AtomicBool::new(false), Pipe::new());
     let children: Vec<_> = thread::scope(|scope| {
         // A fork may come at any moment of an opening.
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 std::mem::forget(Store::open(name));
-                thread::sleep(Duration::from_micros(500));
+                thread::sleep(Duration::from_micros(100));
             }
         });
         let children = (0..20).map(|_| {
-            thread::sleep(Duration::from_millis(1));
             let Some(child) = Child::fork() else {
                 end(|| {
-                    let mut byte = [0u8];
-                    // SAFETY: `byte` has room for the one byte that is asked for.
-                    unsafe { libc::read(0, byte.as_mut_ptr().cast(), 1) };
+                    there.tell();
+                    assert_eq!(read_byte(0), 0);
                 })
             };
+            there.wait();
             child.0.to_string()
         });
         let children = children.collect();

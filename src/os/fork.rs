@@ -216,7 +216,27 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[test]
+    fn a_file_is_opened_again_if_a_fork_began_or_was_going_on_before_it_was_registered() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let opened = Cell::new(0);
+        let file = UninheritedFile::open(|| {
+            opened.set(opened.get() + 1);
+            match opened.get() {
+                1 => before(),
+                2 => in_parent(),
+                _ => {}
+            }
+            File::open(path.path())
+        });
+        assert_eq!(opened.get(), 3);
+        let file = file.unwrap();
+        assert_eq!(file.entry.load(Ordering::Relaxed), file.fd().as_raw_fd());
+    }
 
     #[test]
     fn a_registry_has_room_for_any_number_of_descriptors() {

@@ -310,3 +310,80 @@ pub(super) fn make_anew(mapped: &Mapped, used: u32) {
     books.tombstones.store(0, Ordering::Relaxed);
     index::rebuild(mapped, used);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::Store;
+    use crate::store::error::SlotError;
+
+    /// Two handles on a store in a file, the second of which can be in the first one's way; the file is gone when they are.
+    fn two_handles() -> (Store, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.store");
+        (Store::create(&path).unwrap(), Store::open(&path).unwrap())
+    }
+
+    fn is_busy<T>(result: &Result<T, SlotError>, limit: Duration) -> bool {
+        matches!(result, Err(SlotError::Directory(DirectoryError::Busy { waited, .. })) if *waited == limit)
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_the_directory_keeps_no_other_thread_for_longer_than_its_own_limit() {
+        let (store, other) = two_handles();
+        let long = Duration::from_secs(600);
+        let in_the_way = other.inner.directory(&mut WaitLimit::longest()).unwrap();
+        let (waits, waiting) = mpsc::channel();
+        let patient = thread::spawn({
+            let store = store.clone();
+            move || {
+                waits.send(()).unwrap();
+                store.slot_within("patient", &mut WaitLimit::new(long)).map(drop)
+            }
+        });
+        waiting.recv().unwrap();
+        let (answers, answered) = mpsc::channel();
+        for limit in [Duration::ZERO, Duration::from_millis(30)] {
+            for number in 0..4 {
+                let (store, answers) = (store.clone(), answers.clone());
+                thread::spawn(move || {
+                    let outcome = store.slot_within(&format!("{number}"), &mut WaitLimit::new(limit));
+                    answers.send(is_busy(&outcome, limit)).unwrap();
+                });
+            }
+        }
+        for _ in 0..8 {
+            let busy = answered.recv_timeout(long / 10).expect("held up by another thread that waits");
+            assert!(busy);
+        }
+        assert!(!patient.is_finished());
+        drop(in_the_way);
+        patient.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn all_waits_of_one_operation_share_one_limit() {
+        let (store, other) = two_handles();
+        let _in_the_way = other.inner.directory(&mut WaitLimit::longest()).unwrap();
+        let mut limit = WaitLimit::new(Duration::from_millis(20));
+        assert!(is_busy(&store.slot_within("k", &mut limit), limit.limit));
+        assert!(limit.left().is_zero());
+        assert!(is_busy(&store.slot_within("k", &mut limit), limit.limit));
+    }
+
+    #[test]
+    fn who_does_not_wait_leaves_what_a_dead_holder_began_to_those_who_do() {
+        let (store, _) = two_handles();
+        store.slot("before").unwrap();
+        let books = store.mapped().books();
+        books.journal.store(store.mapped().geometry.slots + 1, Ordering::Relaxed);
+        assert!(is_busy(&store.slot_within("k", &mut WaitLimit::new(Duration::ZERO)), Duration::ZERO));
+        assert_ne!(books.journal.load(Ordering::Relaxed), 0);
+        store.slot("k").unwrap();
+        assert_eq!(books.journal.load(Ordering::Relaxed), 0);
+        store.slot_within("another", &mut WaitLimit::new(Duration::ZERO)).unwrap();
+    }
+}
