@@ -209,10 +209,23 @@ fn operate(name: &str) {
     let job = queue.recv().unwrap();
     let lent = bus.publisher("l").unwrap().loan_bytes(3).unwrap();
     let mut watch = store.watch();
+    #[cfg(feature = "async")]
+    let (task, worker) =
+        (bus.subscribe("p").unwrap().into_async().unwrap(), bus.work_queue("q").unwrap().into_async().unwrap());
     let before = image(name);
 
     let Some(child) = Child::fork() else {
         end(move || {
+            #[cfg(feature = "async")]
+            {
+                use std::pin::pin;
+                use std::task::{Context, Poll, Waker};
+                let context = &mut Context::from_waker(Waker::noop());
+                assert!(matches!(pin!(task.recv()).poll(context), Poll::Ready(Err(RecvError::Forked(_)))));
+                assert!(matches!(task.try_recv(), Err(RecvError::Forked(_))));
+                assert!(matches!(pin!(worker.recv()).poll(context), Poll::Ready(Err(RecvError::Forked(_)))));
+                assert!(matches!(task.into_inner().recv(), Err(RecvError::Forked(_))));
+            }
             let long = Some(Duration::from_secs(3600));
             macro_rules! forked {
                 ($($result:expr => $pattern:pat),* $(,)?) => {$(

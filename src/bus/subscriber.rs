@@ -27,6 +27,9 @@ use crate::store::{GetError, Slot, Store, Version};
 ///
 /// As an iterator, it waits for the next message for ever and never ends.
 ///
+/// If the key is removed, that is an error once, and the next call creates the key again. If others are creating or removing keys at that
+/// moment, `try_recv` leaves it at that and answers that there is nothing; `recv_timeout` waits for them as long as for a message.
+///
 /// # Examples
 ///
 /// ```

@@ -26,6 +26,9 @@ use crate::store::{GetError, Slot, Store};
 /// the key becomes a queue, by its first worker, until the key is removed, also while there is no worker. A message of a queue must fit
 /// into a cell. One that is not valid, or too old, is told of once, and done.
 ///
+/// If the key is removed, that is an error once, and the next call makes it a queue again. If others are creating or removing keys at that
+/// moment, `try_recv` leaves it at that and answers that there is nothing; `recv_timeout` waits for them as long as for a message.
+///
 /// # Examples
 ///
 /// ```
@@ -222,7 +225,7 @@ impl<T> Job<T> {
     ///
     /// # Errors
     ///
-    /// [`AcknowledgeError`]: the key was removed meanwhile.
+    /// [`AcknowledgeError`]: the key was removed meanwhile, or this is a child of the process that took the message.
     pub fn acknowledge(self) -> Result<(), AcknowledgeError> {
         self.assignment.acknowledge().map_err(|error| {
             let key = self.key.as_ref().to_owned();

@@ -140,7 +140,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`DirectoryError`]: somebody else has been creating or removing a key for ten seconds.
+    /// [`DirectoryError`]: somebody else has been creating or removing a key for ten seconds; or this is a child of the process that opened the
+    /// store.
     ///
     /// # Examples
     ///
@@ -179,7 +180,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the kernel said: the disk is full or broken.
+    /// What the kernel said: the disk is full or broken. In a child of the process that opened the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -204,7 +205,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the kernel said: it is older than 5.14, or there is not enough memory.
+    /// What the kernel said: it is older than 5.14, or there is not enough memory. In a child of the process that opened the store:
+    /// [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -298,7 +300,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the kernel said when it was asked for the locks.
+    /// What the kernel said when it was asked for the locks. In a child of the process that opened the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -321,7 +323,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the kernel said when it was asked for the lock.
+    /// What the kernel said when it was asked for the lock. In a child of the process that opened the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///

@@ -29,8 +29,21 @@ use super::wait::{Deadline, Spin};
 /// machine stops; one in a file is not: see [`recovery`](Self::recovery) and [`flush`](Self::flush).
 ///
 /// A process may die at any moment without harm to the others: what it had published stays, what it had not is never
-/// seen, and what it held is taken back by whoever comes next. A handle does not survive `fork`: open the store in the child.
-/// (A child that keeps its parent's handle keeps the parent's place in the store taken, should the parent die.)
+/// seen, and what it held is taken back by whoever comes next.
+///
+/// # Fork
+///
+/// A handle, and whatever was made with it (slots, pins, loans, publishers, subscribers, jobs, tasks), belongs to the process that opened the
+/// store. In a child of `fork`, operations return an error, [`Forked`](super::Forked) or the variant of that name, which says what to do: open
+/// the store again in the child. To drop what was inherited does nothing, so it stays the parent's. A program that becomes a daemon by `fork`
+/// opens its stores afterwards.
+///
+/// In a child these still work: methods that only read and cannot fail, such as [`keys`](Self::keys) and [`Slot::version`]; and switches
+/// and counters of the store, which belong to no process ([`set_flags`](Self::set_flags), [`report_parse_failure`](Self::report_parse_failure)).
+///
+/// Descriptors are close-on-exec, and the one that holds a handle's locks is closed in every child, before `fork` returns there. So what a
+/// dead parent had is taken back although its children live. A child that is made by the raw system call `clone`, and not by the C
+/// library's `fork`, is not noticed: it must `exec`, or leave everything alone that it has inherited.
 ///
 /// # A file that is cut
 ///
@@ -465,7 +478,7 @@ impl Store {
     /// Without a `timeout`, waits for ever.
     ///
     /// No update between two calls is missed: pass the version that the last one gave. That holds across removals of the key,
-    /// too: no later key of the same name has a version that this one had. While it is waited for, a key that is removed is
+    /// too: no later key of the same name has a version that this one had. The timeout covers creating the key, too. While it is waited for, a key that is removed is
     /// created anew, without a value. Spins briefly, then sleeps. A writer that dies in the instant between publishing and
     /// waking delays those who sleep by a tenth of a second at most.
     ///
