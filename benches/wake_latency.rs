@@ -29,7 +29,7 @@ fn wait(name: &str, role: &str) {
     loop {
         if role == "watch" {
             while sent.version() == seen {
-                watch.poll(TIMEOUT);
+                watch.poll(TIMEOUT).expect("our own store");
             }
             seen = sent.version();
         } else {

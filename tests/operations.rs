@@ -210,7 +210,7 @@ fn a_timeout_is_kept_and_a_long_one_is_no_error() {
     let store = name.create(&options());
     assert_eq!(store.poll("key", Some(Duration::ZERO)).unwrap(), None);
     assert_eq!(store.poll("key", Some(Duration::from_millis(150))).unwrap(), None);
-    assert_eq!(store.watch().poll(Some(Duration::from_millis(150))), []);
+    assert_eq!(store.watch().poll(Some(Duration::from_millis(150))).unwrap(), []);
     store.set("key", b"v").unwrap();
     assert_eq!(store.poll_after("key", 0, Some(Duration::MAX)).unwrap(), Some(1));
 }
@@ -221,7 +221,7 @@ fn who_watches_all_keys_is_told_of_every_one_that_was_set() {
     let store = name.create(&options());
     store.set("before", b"").unwrap();
     let mut watch = store.watch();
-    assert_eq!(watch.poll(Some(Duration::ZERO)), []);
+    assert_eq!(watch.poll(Some(Duration::ZERO)).unwrap(), []);
     let told = AtomicU64::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -235,7 +235,7 @@ fn who_watches_all_keys_is_told_of_every_one_that_was_set() {
         });
         let mut newest = [0; 8];
         while newest.iter().sum::<u64>() < 200 {
-            let changes = watch.poll(Some(DEADLINE));
+            let changes = watch.poll(Some(DEADLINE)).unwrap();
             assert!(!changes.is_empty(), "not in time: {newest:?}");
             for change in changes {
                 let number: usize = change.key.strip_prefix("key ").unwrap().parse().unwrap();
@@ -248,7 +248,7 @@ fn who_watches_all_keys_is_told_of_every_one_that_was_set() {
     // A key in a slot that another had.
     store.unset("before").unwrap();
     store.set("after", b"").unwrap();
-    assert_eq!(watch.poll(Some(DEADLINE))[0].key, "after");
+    assert_eq!(watch.poll(Some(DEADLINE)).unwrap()[0].key, "after");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn who_watches_sees_what_another_process_publishes() {
     let publisher = Actor::spawn("publisher", &[&name]);
     let mut newest = 0;
     while newest < 20_000 {
-        newest = watch.poll(Some(DEADLINE)).first().expect("in time").version;
+        newest = watch.poll(Some(DEADLINE)).unwrap().first().expect("in time").version;
     }
     publisher.finish();
 }

@@ -9,8 +9,8 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-use splinter_bus::store::{Slot, Store, StoreOptions, Version};
 use splinter_bus::Bus;
+use splinter_bus::store::{Slot, Store, StoreOptions, Version};
 use support::Random;
 use tempfile::TempDir;
 

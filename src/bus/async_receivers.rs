@@ -14,6 +14,7 @@ use super::received::Received;
 use super::subscriber::Subscriber;
 use super::work_queue::{Job, WorkQueue};
 use crate::message::DecodeOwned;
+use crate::store::opener::Opener;
 use crate::store::reactor::{Reactor, Waiting, Want};
 
 /// Declares an asynchronous receiver over one that blocks.
@@ -23,6 +24,8 @@ macro_rules! async_receivers {
         pub struct $name<T> {
             inner: Mutex<$inner<T>>,
             reactor: &'static Reactor,
+            /// Asked before `inner` is locked: in a child, its lock may be held by a thread that only the parent has.
+            opener: Opener,
             /// Of the stream.
             waiting: Option<Waiting>,
         }
@@ -36,7 +39,7 @@ macro_rules! async_receivers {
             ///
             /// The operating system starts no thread.
             pub fn into_async(self) -> io::Result<$name<T>> {
-                Ok($name { inner: Mutex::new(self), reactor: Reactor::of_this_process()?, waiting: None })
+                Ok($name { inner: Mutex::new(self), reactor: Reactor::of_this_process()?, opener: Opener::this_process(), waiting: None })
             }
         }
 
@@ -60,6 +63,7 @@ macro_rules! async_receivers {
             ///
             /// [`RecvError`]; the next call goes on behind what it tells of.
             pub fn try_recv(&self) -> Result<Option<$item<T>>, RecvError> {
+                self.opener.check()?;
                 self.inner().try_recv()
             }
 
@@ -78,6 +82,7 @@ macro_rules! async_receivers {
                 waiting: &mut Option<Waiting>,
                 context: &mut Context<'_>,
             ) -> Poll<Result<$item<T>, RecvError>> {
+                self.opener.check()?;
                 let mut inner = self.inner();
                 match inner.try_recv().transpose() {
                     Some(received) => {

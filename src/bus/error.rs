@@ -9,7 +9,7 @@ use super::received::Received;
 use crate::frame::{FaultCode, FrameError, WriteError};
 use crate::message::{DecodeError, EncodeError, Fault};
 use crate::store::error::no_cell;
-use crate::store::{CellCounts, DirectoryError, GetError, KeyError, LoanError, SetError, SlotError};
+use crate::store::{CellCounts, DirectoryError, Forked, GetError, KeyError, LoanError, SetError, SlotError};
 
 /// Why a message was not published. The message is still the caller's.
 #[derive(Debug, Error)]
@@ -71,6 +71,9 @@ pub enum PublishError {
     /// The directory of keys could not be locked.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// This is a child of the process that opened the store.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 /// Why a subscriber could not be made.
@@ -103,6 +106,9 @@ pub enum SubscribeError {
     /// The directory of keys could not be locked.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// This is a child of the process that opened the store.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 /// Why there is no valid message. Each stands for messages that were passed: the next call goes on after them.
@@ -211,6 +217,9 @@ pub enum RecvError {
     /// The key, which was removed, could not be declared again.
     #[error("the key was removed and cannot be declared again")]
     Declare(#[source] SubscribeError),
+    /// This is a child of the process that opened the store.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 /// Why a message of a work queue was not acknowledged.
@@ -229,6 +238,9 @@ pub enum AcknowledgeError {
         /// The key.
         key: String,
     },
+    /// This is a child of the process that took the message, whose it still is.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 /// Why nothing was waited for.
@@ -243,6 +255,9 @@ pub enum WaitError {
         /// How many there may be.
         max: usize,
     },
+    /// This is a child of the process that made one of the sources.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 impl RecvError {
@@ -271,6 +286,7 @@ impl PublishError {
             SetError::Removed => Self::Removed,
             SetError::Exhausted => Self::Exhausted,
             SetError::Directory(error) => Self::Directory(error),
+            SetError::Forked(error) => Self::Forked(error),
         }
     }
 }
@@ -296,6 +312,7 @@ impl From<SlotError> for SubscribeError {
             SlotError::Key(error) => Self::Key(error),
             SlotError::Full { slots } => Self::Full { slots },
             SlotError::Directory(error) => Self::Directory(error),
+            SlotError::Forked(error) => Self::Forked(error),
         }
     }
 }
@@ -309,6 +326,7 @@ impl RecvError {
             GetError::Lost => Self::Lost { key },
             GetError::Overtaken | GetError::Claimed { .. } => Self::Overtaken { key },
             GetError::Damaged => Self::Damaged { key },
+            GetError::Forked(error) => Self::Forked(error),
         }
     }
 }

@@ -124,7 +124,7 @@ impl<T: Message> Bus<T> {
     /// Publishes a message under a key, creating the key if there is none.
     ///
     /// Who publishes often under one key is better served by a [publisher](Self::publisher), which finds the key once and
-    /// keeps its buffer.
+    /// keeps its buffer. Creating a key waits for others that create or remove keys, ten seconds at most.
     ///
     /// # Errors
     ///
@@ -143,7 +143,7 @@ impl<T: Message> Bus<T> {
         Ok(Sent { id, version })
     }
 
-    /// A publisher for one key, which is created if there is none.
+    /// A publisher for one key, which is created if there is none. That waits for others that create or remove keys, ten seconds at most.
     ///
     /// # Errors
     ///
@@ -154,7 +154,8 @@ impl<T: Message> Bus<T> {
 }
 
 impl<T> Bus<T> {
-    /// Subscribes to a key, from the next message on. The key is created if there is none: a subscriber may come first.
+    /// Subscribes to a key, from the next message on. The key is created if there is none: a subscriber may come first. That waits for others
+    /// that create or remove keys, ten seconds at most.
     ///
     /// # Errors
     ///
@@ -163,7 +164,7 @@ impl<T> Bus<T> {
         self.subscribe_with(key, &SubscribeOptions::new())
     }
 
-    /// Subscribes to a key from a message of the caller's choice on.
+    /// Subscribes to a key from a message of the caller's choice on. Waits as [`subscribe`](Self::subscribe) does.
     ///
     /// # Errors
     ///
@@ -172,7 +173,7 @@ impl<T> Bus<T> {
         self.subscribe_with(key, &SubscribeOptions::new().start(start))
     }
 
-    /// Subscribes to a key, on these terms.
+    /// Subscribes to a key, on these terms. Waits as [`subscribe`](Self::subscribe) does.
     ///
     /// # Errors
     ///
@@ -182,7 +183,7 @@ impl<T> Bus<T> {
     }
 
     /// Joins the workers of a key, each of whose messages goes to one of them. Makes the key a work queue, and creates it, if need be:
-    /// then from the oldest message on that is kept.
+    /// then from the oldest message on that is kept. Waits as [`subscribe`](Self::subscribe) does.
     ///
     /// # Errors
     ///
@@ -199,7 +200,10 @@ impl<T> Bus<T> {
     #[cold]
     fn newest_whole(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, RecvError> {
         for _ in 0..REMOVALS {
-            let slot = self.store.slot(key).map_err(|error| RecvError::Declare(error.into()))?;
+            // Looked up and not created: whoever reads waits for nobody.
+            let Some(slot) = self.store.existing_slot(key)? else {
+                return Ok(None);
+            };
             match parts::newest_whole(&slot) {
                 // Removed in between: look again.
                 Err(GetError::Removed) => {}

@@ -15,6 +15,7 @@ use super::publisher::{Sent, publish_frame};
 use crate::frame;
 use crate::message::{EncodeError, Plain};
 use crate::os::clock;
+use crate::store::wait::Deadline;
 use crate::store::{self, SetError, Store};
 
 /// A message that is written in place, in the cell from which it will be read. [`send`](Self::send) publishes it; dropped, it leaves no
@@ -95,12 +96,14 @@ impl<T: ?Sized> Loan<T> {
     /// [`PublishError`]. Room is there already, so hardly any: if the key was removed meanwhile, it is created anew, for which there may be
     /// no slot.
     pub fn send(mut self) -> Result<Sent, PublishError> {
+        // Before a byte is written: in a child, the loan is the parent's.
+        self.raw.check_fork()?;
         let Terms { store, key, id, summed, .. } = &self.terms;
         frame::seal(&mut self.raw, clock::unix_nanos(), *summed);
         match self.raw.try_send() {
             Ok(version) => Ok(Sent { id: *id, version }),
             Err(SetError::Removed) => {
-                let (version, _) = publish_frame(store, key, &self.raw)?;
+                let (version, _) = publish_frame(store, key, &self.raw, Deadline::Now)?;
                 Ok(Sent { id: *id, version })
             }
             Err(error) => Err(PublishError::of(error)),

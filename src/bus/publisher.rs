@@ -15,7 +15,7 @@ use super::parts;
 use crate::frame::{self, Encoding, Outgoing, WriteError};
 use crate::message::{Fault, Message, Plain};
 use crate::os::clock;
-use crate::store::directory::REMOVALS;
+use crate::store::directory::{REMOVALS, WaitLimit};
 use crate::store::loan::Lending;
 use crate::store::wait::Deadline;
 use crate::store::{self, LoanError, SetError, Slot, Store};
@@ -36,7 +36,8 @@ pub struct Sent {
 /// A message that is larger than a cell goes in parts, and comes back as one message. It may have as many as the store keeps versions of
 /// a key; more only with a timeout, on a key with lossless subscribers; and on a work queue it must fit into a cell.
 ///
-/// If the key is removed, the next publish creates it anew.
+/// If the key is removed, the next publish or loan creates it again. That waits for others that create or remove keys, ten seconds at most,
+/// or no longer than the timeout of that publish.
 ///
 /// # Examples
 ///
@@ -235,7 +236,7 @@ impl<T: Message> Publisher<T> {
         match self.slot.set_within(frame, deadline) {
             Ok(version) => Ok(Sent { id, version }),
             Err(SetError::Removed) => {
-                let (version, slot) = publish_frame(&self.store, &self.key, self.writer.bytes())?;
+                let (version, slot) = publish_frame(&self.store, &self.key, self.writer.bytes(), deadline)?;
                 self.slot = slot;
                 Ok(Sent { id, version })
             }
@@ -246,6 +247,7 @@ impl<T: Message> Publisher<T> {
     /// Publishes the frame that was written in as many frames as it takes.
     #[cold]
     fn send_parts<M: Message>(&mut self, stamp: Stamp, deadline: Deadline) -> Result<Sent, PublishError> {
+        self.slot.check_fork()?;
         let (len, max) = (self.writer.bytes().len(), self.slot.max_len());
         let mut envelope = self.writer.sender.part_envelope::<M>(stamp);
         let overhead = frame::head_len(&envelope)? + parts::PREFIX_LEN;
@@ -256,6 +258,7 @@ impl<T: Message> Publisher<T> {
         let number = self.ids.next_mut(stamp.ts).as_u64_pair().1;
         let parts = len.div_ceil(room);
         let mut part = Vec::with_capacity(max);
+        let mut limit = limit_of(deadline);
         'again: for _ in 0..REMOVALS {
             self.check_parts(len, parts, deadline)?;
             let mut version = 0;
@@ -269,7 +272,7 @@ impl<T: Message> Publisher<T> {
                 version = match self.slot.set_within(&part, deadline) {
                     Ok(version) => version,
                     Err(SetError::Removed) => {
-                        self.slot = self.store.slot(&self.key)?;
+                        self.slot = self.store.slot_within(&self.key, &mut limit)?;
                         continue 'again;
                     }
                     Err(error) => return Err(PublishError::of(error)),
@@ -372,11 +375,12 @@ impl<T: Message> Publisher<T> {
         let head = frame::head_len(&envelope)?;
         let frame_len = head.checked_add(len).ok_or(WriteError::PayloadTooLong { len })?;
         let mut lent = self.slot.loan_within(frame_len, lending, Deadline::Now);
+        let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
             if !matches!(lent, Err(LoanError::Set(SetError::Removed))) {
                 break;
             }
-            self.slot = self.store.slot(&self.key)?;
+            self.slot = self.store.slot_within(&self.key, &mut limit)?;
             lent = self.slot.loan_within(frame_len, lending, Deadline::Now);
         }
         let mut raw = lent?;
@@ -386,18 +390,32 @@ impl<T: Message> Publisher<T> {
     }
 }
 
-/// Publishes a frame under a key that was removed, which is created anew.
+/// Publishes a frame under a key that was removed, which is created again.
 #[cold]
-pub(super) fn publish_frame(store: &Store, key: &str, frame: &[u8]) -> Result<(u64, Slot), PublishError> {
+pub(super) fn publish_frame(
+    store: &Store,
+    key: &str,
+    frame: &[u8],
+    deadline: Deadline,
+) -> Result<(u64, Slot), PublishError> {
+    let mut limit = limit_of(deadline);
     for _ in 0..REMOVALS {
-        let slot = store.slot(key)?;
-        match slot.set(frame) {
+        let slot = store.slot_within(key, &mut limit)?;
+        match slot.set_within(frame, deadline) {
             Ok(version) => return Ok((version, slot)),
             Err(SetError::Removed) => {}
             Err(error) => return Err(PublishError::of(error)),
         }
     }
     Err(PublishError::Removed)
+}
+
+/// How long a publisher waits for the directory of keys: as long as for a cell, if it waits for one.
+fn limit_of(deadline: Deadline) -> WaitLimit {
+    match deadline {
+        Deadline::Now => WaitLimit::longest(),
+        _ => WaitLimit::until(deadline),
+    }
 }
 
 impl Writer {

@@ -11,7 +11,7 @@ use super::sample::{Head, Sample, Storage};
 use crate::frame::{Encoding, Frame, FrameError, Kind};
 use crate::message::{DecodeError, DecodeOwned, Fault, InPlace, Message};
 use crate::os::clock;
-use crate::store::directory::LONGEST_WAIT;
+use crate::store::directory::{LONGEST_WAIT, WaitLimit};
 use crate::store::{DirectoryError, Slot, SlotError, Store};
 
 /// Where a frame came from.
@@ -131,9 +131,10 @@ pub(super) const DECLARE_AGAIN: Duration = Duration::from_millis(10);
 /// Has a key again, which was removed; `None` when others kept the directory of keys for longer than `patience`.
 #[cold]
 pub(super) fn declare_again(store: &Store, key: &str, patience: Duration) -> Result<Option<Slot>, RecvError> {
-    match store.slot_within(key, patience.min(LONGEST_WAIT)) {
+    match store.slot_within(key, &mut WaitLimit::new(patience.min(LONGEST_WAIT))) {
         Ok(slot) => Ok(Some(slot)),
         Err(SlotError::Directory(DirectoryError::Busy { .. })) => Ok(None),
+        Err(SlotError::Forked(error)) => Err(error.into()),
         Err(error) => Err(RecvError::Declare(error.into())),
     }
 }

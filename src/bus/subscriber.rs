@@ -15,7 +15,7 @@ use super::received::Received;
 use super::sample::{Sample, Storage};
 use crate::frame::{self, Frame};
 use crate::message::{DecodeOwned, InPlace};
-use crate::store::directory::REMOVALS;
+use crate::store::directory::{REMOVALS, WaitLimit};
 use crate::store::error::LosslessError;
 use crate::store::lossless::{Begin, Lossless};
 use crate::store::pin::PinnedVersion;
@@ -26,6 +26,9 @@ use crate::store::{GetError, Slot, Store, Version};
 /// the store's history; or, if it is [lossless](SubscribeOptions::lossless), has them wait.
 ///
 /// As an iterator, it waits for the next message for ever and never ends.
+///
+/// If the key is removed, that is an error once, and the next call creates the key again. If others are creating or removing keys at that
+/// moment, `try_recv` leaves it at that and answers that there is nothing; `recv_timeout` waits for them as long as for a message.
 ///
 /// # Examples
 ///
@@ -65,6 +68,8 @@ pub struct Subscriber<T> {
     spin: Spin,
     /// The key was removed, and that was reported: declare it again.
     removed: bool,
+    /// When to try to declare it again, after the directory of keys was found busy.
+    retry_at: Option<Instant>,
     message: PhantomData<fn() -> T>,
 }
 
@@ -75,8 +80,9 @@ impl<T> Subscriber<T> {
         key: &str,
         options: &SubscribeOptions,
     ) -> Result<Self, SubscribeError> {
+        let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
-            let slot = store.slot(key)?;
+            let slot = store.slot_within(key, &mut limit)?;
             let begin = match options.start {
                 Start::Next => Begin::Next,
                 Start::Newest => Begin::Newest,
@@ -88,6 +94,7 @@ impl<T> Subscriber<T> {
                 // Removed in between: as if it had been before.
                 Err(LosslessError::Removed) => continue,
                 Err(LosslessError::TooMany { max }) => return Err(SubscribeError::TooManyLossless { max }),
+                Err(LosslessError::Forked(error)) => return Err(error.into()),
             };
             let next = match &lossless {
                 Some(lossless) => Ok(lossless.version()),
@@ -108,6 +115,7 @@ impl<T> Subscriber<T> {
                 frame: Vec::new(),
                 spin: Spin::default(),
                 removed: false,
+                retry_at: None,
                 message: PhantomData,
             };
             if let Start::Time(time) = options.start {
@@ -169,15 +177,13 @@ impl<T> Subscriber<T> {
 
     /// Whether there is something to receive, or to be told.
     pub(super) fn is_ready(&self) -> bool {
-        self.removed
-            || self.is_behind()
-            || !self.slot.exists()
+        !self.removed && (self.is_behind() || !self.slot.exists())
             || self.look_again().is_some_and(|at| at <= Instant::now())
     }
 
     /// When to look again although nothing was published.
     pub(super) fn look_again(&self) -> Option<Instant> {
-        if self.removed { Some(Instant::now() + DECLARE_AGAIN) } else { self.parts.deadline() }
+        if self.removed { Some(self.retry_at.unwrap_or_else(Instant::now)) } else { self.parts.deadline() }
     }
 
     /// The version that was to be received was.
@@ -233,8 +239,10 @@ impl<T> Subscriber<T> {
         look: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
     ) -> Result<Option<R>, RecvError> {
         loop {
-            if self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
-                return Ok(None);
+            while self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
+                if deadline.left().is_none() {
+                    return Ok(None);
+                }
             }
             let found = self.try_next(look);
             if !matches!(found, Ok(None)) {
@@ -284,8 +292,10 @@ impl<T> Subscriber<T> {
     #[cold]
     fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
         let Some(slot) = declare_again(&self.store, &self.key, patience)? else {
+            self.retry_at = Some(Instant::now() + DECLARE_AGAIN);
             return Ok(false);
         };
+        self.retry_at = None;
         if self.lossless.is_some() {
             match Lossless::new(&slot, Begin::Oldest) {
                 Ok(lossless) => self.lossless = Some(lossless),
@@ -293,6 +303,7 @@ impl<T> Subscriber<T> {
                 Err(LosslessError::TooMany { max }) => {
                     return Err(RecvError::Declare(SubscribeError::TooManyLossless { max }));
                 }
+                Err(LosslessError::Forked(error)) => return Err(error.into()),
             }
         }
         self.next = slot.first_version();

@@ -137,7 +137,8 @@ impl WaitSet {
     ///
     /// # Errors
     ///
-    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES).
+    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES). [`WaitError::Forked`]: a source was made by the parent of this
+    /// process.
     ///
     /// # Examples
     ///
@@ -146,6 +147,7 @@ impl WaitSet {
         if sources.len() > Self::MAX_SOURCES {
             return Err(WaitError::TooMany { given: sources.len(), max: Self::MAX_SOURCES });
         }
+        sources.iter().try_for_each(|source| source.listens_to().check_fork())?;
         let deadline = Deadline::after(timeout);
         if let Some(waited) = self.look(sources) {
             return Ok(waited);

@@ -11,7 +11,7 @@ use super::handle::Shared;
 use super::receive::{DECLARE_AGAIN, Origin, declare_again};
 use super::received::Received;
 use crate::message::DecodeOwned;
-use crate::store::directory::REMOVALS;
+use crate::store::directory::{REMOVALS, WaitLimit};
 use crate::store::lossless::Begin;
 use crate::store::queue::{self, Assignment, Queue};
 use crate::store::wait::Deadline;
@@ -25,6 +25,9 @@ use crate::store::{GetError, Slot, Store};
 /// What is not done is not overwritten: publishers that find no room are refused, or wait for it. That holds from the moment in which
 /// the key becomes a queue, by its first worker, until the key is removed, also while there is no worker. A message of a queue must fit
 /// into a cell. One that is not valid, or too old, is told of once, and done.
+///
+/// If the key is removed, that is an error once, and the next call makes it a queue again. If others are creating or removing keys at that
+/// moment, `try_recv` leaves it at that and answers that there is nothing; `recv_timeout` waits for them as long as for a message.
 ///
 /// # Examples
 ///
@@ -57,6 +60,8 @@ pub struct WorkQueue<T> {
     frame: Vec<u8>,
     /// The key was removed, and that was reported: declare it again.
     removed: bool,
+    /// When to try to declare it again, after the directory of keys was found busy.
+    retry_at: Option<Instant>,
     message: PhantomData<fn() -> T>,
 }
 
@@ -74,13 +79,14 @@ pub struct Job<T> {
 
 impl<T> WorkQueue<T> {
     pub(super) fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, SubscribeError> {
-        let mut queue = Queue::new(store.slot(key)?, Begin::Oldest);
+        let mut limit = WaitLimit::longest();
+        let mut queue = Queue::new(store.slot_within(key, &mut limit)?, Begin::Oldest);
         for _ in 0..REMOVALS {
             if !matches!(queue, Err(GetError::Removed)) {
                 break;
             }
             // Removed in between: as if it had been before.
-            queue = Queue::new(store.slot(key)?, Begin::Oldest);
+            queue = Queue::new(store.slot_within(key, &mut limit)?, Begin::Oldest);
         }
         let queue = queue.map_err(|error| match error {
             GetError::Removed => SubscribeError::Removed,
@@ -93,6 +99,7 @@ impl<T> WorkQueue<T> {
             queue,
             frame: Vec::new(),
             removed: false,
+            retry_at: None,
             message: PhantomData,
         })
     }
@@ -109,20 +116,25 @@ impl<T> WorkQueue<T> {
 
     /// Whether there is a message to take, or something to be told. Takes back what the dead had.
     pub(super) fn is_ready(&self) -> bool {
-        self.removed || queue::has_work(self.slot())
+        match self.look_again() {
+            Some(at) => at <= Instant::now(),
+            None => queue::has_work(self.slot()),
+        }
     }
 
     /// When to look again although nothing was published.
     pub(super) fn look_again(&self) -> Option<Instant> {
-        self.removed.then(|| Instant::now() + DECLARE_AGAIN)
+        self.removed.then(|| self.retry_at.unwrap_or_else(Instant::now))
     }
 
     /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
     #[cold]
     fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
         let Some(slot) = declare_again(&self.store, &self.key, patience)? else {
+            self.retry_at = Some(Instant::now() + DECLARE_AGAIN);
             return Ok(false);
         };
+        self.retry_at = None;
         match Queue::new(slot, Begin::Oldest) {
             Ok(queue) => self.queue = queue,
             Err(GetError::Removed) => return Ok(false),
@@ -172,8 +184,10 @@ impl<T: DecodeOwned> WorkQueue<T> {
     }
 
     fn recv_until(&mut self, deadline: Deadline) -> Result<Option<Job<T>>, RecvError> {
-        if self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
-            return Ok(None);
+        while self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
+            if deadline.left().is_none() {
+                return Ok(None);
+            }
         }
         let assignment = match self.queue.take(&mut self.frame, deadline) {
             Ok(Some(assignment)) => assignment,
@@ -214,12 +228,13 @@ impl<T> Job<T> {
     ///
     /// # Errors
     ///
-    /// [`AcknowledgeError`]: the key was removed meanwhile.
+    /// [`AcknowledgeError`]: the key was removed meanwhile, or this is a child of the process that took the message.
     pub fn acknowledge(self) -> Result<(), AcknowledgeError> {
         self.assignment.acknowledge().map_err(|error| {
             let key = self.key.as_ref().to_owned();
             match error {
                 GetError::Removed => AcknowledgeError::Removed { key },
+                GetError::Forked(error) => AcknowledgeError::Forked(error),
                 _ => AcknowledgeError::Damaged { key },
             }
         })

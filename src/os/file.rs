@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags, StatxFlags};
 
 /// Whether a path may lead to its file through a symbolic link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,17 @@ pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let flags = if links == Links::Refuse { flags | OFlags::NOFOLLOW } else { flags };
     Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+/// Whether two descriptors are of one file.
+pub(crate) fn is_same(one: impl AsFd, other: impl AsFd) -> io::Result<bool> {
+    let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+}
+
+/// Whether this is a file, and no directory, device or pipe.
+pub(crate) fn is_regular(file: impl AsFd) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode) == FileType::RegularFile)
 }
 
 /// Makes a new file of `len` zeros, readable and writable by its owner alone.

@@ -31,19 +31,26 @@ fn granted(answer: io::Result<()>) -> io::Result<bool> {
 }
 
 /// Takes the lock on `byte`, waiting for its owner to let go or die, at most for `limit`; `false` when that was too short.
-///
-/// Looks again and again instead of sleeping in the kernel, which cannot be told how long: what these locks guard takes
-/// microseconds, so that is the quicker way, too.
 pub(crate) fn lock_within(file: BorrowedFd<'_>, byte: u64, limit: Duration) -> io::Result<bool> {
+    let locked = within(limit, || Ok(try_lock(file, byte)?.then_some(())))?;
+    Ok(locked.is_some())
+}
+
+/// Makes attempts until one succeeds, for `limit` at most; one if that is zero. `None` when none did.
+///
+/// Polls instead of sleeping in the kernel, because that sleep has no time limit: what these locks guard takes microseconds, so
+/// polling is the quicker way, too.
+pub(crate) fn within<T>(limit: Duration, mut attempt: impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
     const YIELDS: u32 = 64;
     const LONGEST_PAUSE: Duration = Duration::from_millis(1);
     let start = Instant::now();
     let mut pause = Duration::from_micros(20);
     for round in 0.. {
-        if try_lock(file, byte)? {
-            return Ok(true);
+        let outcome = attempt()?;
+        if outcome.is_some() {
+            return Ok(outcome);
         }
-        if start.elapsed() >= limit {
+        if limit.is_zero() || start.elapsed() >= limit {
             break;
         } else if round < YIELDS {
             std::thread::yield_now();
@@ -52,7 +59,7 @@ pub(crate) fn lock_within(file: BorrowedFd<'_>, byte: u64, limit: Duration) -> i
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Lets go of the lock on `byte`.

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::cells::CellCounts;
-use super::directory::LONGEST_WAIT;
+use super::directory::WaitLimit;
 use super::error::DirectoryError;
 use super::flags::Flags;
 use super::handle::Store;
@@ -143,7 +143,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`DirectoryError`]: somebody else has been creating or removing a key for ten seconds, or the flush failed.
+    /// [`DirectoryError`]: somebody else has been creating or removing a key for ten seconds; the flush failed; or this is a child of the process
+    /// that opened the store.
     ///
     /// # Examples
     ///
@@ -163,12 +164,13 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn purge(&self) -> Result<u32, DirectoryError> {
+        self.inner.check_fork()?;
         // What a purge takes is needed by no flush then. No other flush begins before it is done.
         let flushes = self.inner.flushes()?;
         flushes.flush()?;
         // Whoever locks the directory empties what a dead remover has left. For the rest the lock is not needed: cells are emptied by those who
         // claim them, and purged are only versions of the present key, or of older ones.
-        drop(self.inner.directory(LONGEST_WAIT)?);
+        drop(self.inner.directory(&mut WaitLimit::longest())?);
         let mut busy = 0;
         for slot in 0..self.mapped().used_slots() {
             let lease = self.inner.lease(slot);
@@ -197,7 +199,7 @@ impl Store {
     /// # Errors
     ///
     /// What the kernel said: the disk is full or broken. `TimedOut`: another process has been flushing for a minute. What the flush before
-    /// promised still holds then.
+    /// promised still holds then. In a child of the process that opened the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -210,6 +212,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush(&self) -> io::Result<()> {
+        self.inner.check_fork()?;
         self.inner.flushes()?.flush()
     }
 
@@ -221,7 +224,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the kernel said: it is older than 5.14, or there is not enough memory.
+    /// What the kernel said: it is older than 5.14, or there is not enough memory. In a child of the process that opened the store:
+    /// [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -235,6 +239,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn prefault(&self) -> io::Result<()> {
+        self.inner.check_fork()?;
         self.mapped().region.prefault()
     }
 
@@ -259,7 +264,7 @@ impl Store {
     /// let store = Store::create(&name)?;
     /// let mut watch = store.watch();
     /// store.set("k", b"v")?;
-    /// assert_eq!(watch.poll(None)[0].key, "k");
+    /// assert_eq!(watch.poll(None)?[0].key, "k");
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -314,7 +319,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the kernel said when it was asked for the locks.
+    /// What the kernel said when it was asked for the locks. In a child of the process that opened the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -327,6 +332,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn participants(&self) -> io::Result<Vec<Participant>> {
+        self.inner.check_fork()?;
         participant::living(self.mapped(), self.inner.me)
     }
 
@@ -336,7 +342,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the kernel said when it was asked for the lock.
+    /// What the kernel said when it was asked for the lock. In a child of the process that opened the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -352,6 +358,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_alive(&self, participant: Participant) -> io::Result<bool> {
+        self.inner.check_fork()?;
         participant::is_alive(self.mapped(), participant, self.inner.me)
     }
 

@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -18,12 +17,13 @@ use super::handle::Store;
 use super::identity::{CHECKSUMS, LAYOUT, MAGIC, Shape};
 use super::location::{DRAFT_PREFIX, Location};
 use super::mapped::LockByte;
-use super::open::{ATTEMPTS, enter, map, mapping_error, refused};
+use super::open::{ATTEMPTS, enter, map, mapping_error, open_locks, refused};
 use super::options::StoreOptions;
 use super::participant;
 use super::recover;
 use super::ring::AUTO_VACUUM;
 use crate::kill_points::{Step, reached};
+use crate::os::fork::UninheritedFile;
 use crate::os::{clock, file, lock};
 use crate::region::Region;
 use crate::region::records::StoreHeader;
@@ -54,7 +54,7 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
             return Err(no_space());
         }
         // A sweep may take the draft for a dead one's until it is locked: then it is gone, and we begin anew.
-        let Some((draft, region, file)) = begin(location, &directory, len)? else {
+        let Some((draft, region, file, locks)) = begin(location, &directory, len)? else {
             continue;
         };
         if !options.sparse
@@ -66,7 +66,7 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
             });
         }
         reached(Step::DraftReserved);
-        let store = found(location, geometry, options, region, file)?;
+        let store = found(location, geometry, options, region, file, locks)?;
         // First the store, then its name: or the machine may stop in between, and leave a file of that name that is none.
         store.mapped().region.flush().map_err(refused("write", location))?;
         reached(Step::DraftFlushed);
@@ -92,8 +92,11 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
     Err(OpenError::Unsettled { name: location.to_string() })
 }
 
+/// A draft, its mapping, what is mapped, and what holds its locks.
+type Begun = (Draft, Region, File, UninheritedFile);
+
 /// Makes a draft of `len` zeros, mapped and locked; `None` when a sweep took it for a dead one's.
-fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<(Draft, Region, File)>, OpenError> {
+fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<Begun>, OpenError> {
     let draft = Draft::in_directory(directory);
     let (region, file) = match location {
         Location::Memory(_) => {
@@ -112,9 +115,12 @@ fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<(Dr
         }
     };
     reached(Step::DraftMade);
-    let locked = lock::try_lock(file.as_fd(), LockByte::Draft.offset()).map_err(refused("lock", location))?;
+    let Some(locks) = open_locks(location, &draft.0, &file, file::Links::Refuse)? else {
+        return Ok(None);
+    };
+    let locked = lock::try_lock(locks.fd(), LockByte::Draft.offset()).map_err(refused("lock", location))?;
     reached(Step::DraftLocked);
-    Ok(locked.then_some((draft, region, file)))
+    Ok(locked.then_some((draft, region, file, locks)))
 }
 
 /// Writes the header of a new store, and joins it as its first participant.
@@ -124,11 +130,12 @@ fn found(
     options: &StoreOptions,
     region: Region,
     file: File,
+    locks: UninheritedFile,
 ) -> Result<Store, OpenError> {
     file::set_mode(&file, options.mode).map_err(refused("set the mode of", location))?;
     let shape = Shape { geometry, checksums: matches!(location, Location::File(_)) };
     let home = recover::home(&file, shape.checksums).map_err(refused("examine", location))?;
-    let mapped = map(location, shape, region, file)?;
+    let mapped = map(location, shape, region, file, locks)?;
     let StoreHeader { identity, switches, books, .. } = mapped.header();
     identity.layout.store(LAYOUT, Ordering::Relaxed);
     identity.slots.store(geometry.slots, Ordering::Relaxed);
@@ -169,11 +176,11 @@ impl Drop for Draft {
 /// Removes the drafts of creators that died. What cannot be examined is somebody else's, and left alone.
 fn sweep_drafts(directory: &Path) {
     for path in file::with_prefix(directory, DRAFT_PREFIX).unwrap_or_default() {
-        let Ok(file) = file::open(&path, file::Links::Refuse) else {
+        let Ok(file) = UninheritedFile::open(|| file::open(&path, file::Links::Refuse)) else {
             continue;
         };
-        let ours = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        if ours && lock::try_lock(file.as_fd(), LockByte::Draft.offset()).unwrap_or(false) {
+        let ours = file::is_regular(file.fd()).unwrap_or(false);
+        if ours && lock::try_lock(file.fd(), LockByte::Draft.offset()).unwrap_or(false) {
             let _ = file::unlink(&path);
         }
     }

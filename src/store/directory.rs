@@ -5,7 +5,7 @@
 //! being changed; who finds such a mark under the lock knows that its writer died, and rebuilds everything from the slots,
 //! which alone are the truth.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use super::error::DirectoryError;
@@ -13,6 +13,7 @@ use super::index::{self, Indexed, Place, find, has_key};
 use super::key::{Key, StoredKey};
 use super::mapped::{LockByte, Mapped};
 use super::ring::{Reaper, Ring, Terms};
+use super::wait::Deadline;
 use super::word::MAX_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
@@ -24,6 +25,37 @@ pub(crate) const REMOVALS: usize = 1000;
 
 /// How long whoever creates or removes a key waits for others who do. What they do takes microseconds.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// For how long one operation waits for the directory, however often it comes to that: for other processes and for threads of its own.
+///
+/// The clock starts with the first wait, so that looking up a key that is there does not read it.
+#[derive(Debug)]
+pub(crate) struct WaitLimit {
+    limit: Duration,
+    end: Option<Deadline>,
+}
+
+impl WaitLimit {
+    /// Of an operation without a timeout of its own.
+    pub(crate) fn longest() -> Self {
+        Self::new(LONGEST_WAIT)
+    }
+
+    /// Of zero: does not wait.
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit, end: None }
+    }
+
+    /// Of an operation that waits until the deadline for whatever it needs, but never longer than [`LONGEST_WAIT`] for the directory.
+    pub(crate) fn until(deadline: Deadline) -> Self {
+        Self::new(deadline.left().unwrap_or_default().min(LONGEST_WAIT))
+    }
+
+    fn left(&mut self) -> Duration {
+        let limit = self.limit;
+        self.end.get_or_insert_with(|| Deadline::after(Some(limit))).left().unwrap_or_default()
+    }
+}
 
 /// Every slot has a key.
 #[derive(Debug)]
@@ -51,20 +83,31 @@ pub(crate) struct Locked<'a> {
 
 /// Locks the directory, waiting for whoever changes it, at most for `limit`, and puts right what a dead holder left half done.
 ///
-/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart.
+/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart. Both are tried together, so that one limit
+/// covers both: a thread that waits for another process keeps no thread waiting for longer than its own limit.
+///
+/// Who does not wait does not put anything right either, which takes as long as there are slots: the directory counts as busy then.
 pub(crate) fn lock<'a>(
     author: Author<'a>,
     mutex: &'a Mutex<()>,
-    limit: Duration,
+    limit: &mut WaitLimit,
 ) -> Result<Locked<'a>, DirectoryError> {
-    let thread = mutex.lock().unwrap_or_else(PoisonError::into_inner);
     let mapped = author.mapped;
-    if !lock::lock_within(mapped.fd(), LockByte::Directory.offset(), limit)? {
-        return Err(DirectoryError::Busy { pid: mapped.books().holder.load(Ordering::Relaxed), waited: limit });
+    let thread = lock::within(limit.left(), || {
+        let thread = match mutex.try_lock() {
+            Ok(thread) => thread,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        };
+        Ok(lock::try_lock(mapped.fd(), LockByte::Directory.offset())?.then_some(thread))
+    })?;
+    let busy = || DirectoryError::Busy { pid: mapped.books().holder.load(Ordering::Relaxed), waited: limit.limit };
+    let locked = Locked { author, _thread: thread.ok_or_else(busy)? };
+    if limit.limit.is_zero() && locked.a_holder_died() {
+        return Err(busy());
     }
     mapped.books().holder.store(std::process::id(), Ordering::Relaxed);
     reached(Step::DirectoryLocked);
-    let locked = Locked { author, _thread: thread };
     locked.finish_what_a_dead_holder_began();
     Ok(locked)
 }
@@ -193,6 +236,10 @@ impl Locked<'_> {
         self.close_journal();
     }
 
+    fn a_holder_died(&self) -> bool {
+        self.books().journal.load(Ordering::Acquire) != 0
+    }
+
     fn finish_what_a_dead_holder_began(&self) {
         let Some(slot) = self.books().journal.load(Ordering::Acquire).checked_sub(1) else {
             return;
@@ -260,4 +307,81 @@ pub(super) fn make_anew(mapped: &Mapped, used: u32) {
     books.live.store(live, Ordering::Relaxed);
     books.tombstones.store(0, Ordering::Relaxed);
     index::rebuild(mapped, used);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+    use crate::Store;
+    use crate::store::error::SlotError;
+
+    /// Two handles on a store in a file, the second of which can be in the first one's way; the file is gone when they are.
+    fn two_handles() -> (Store, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.store");
+        (Store::create(&path).unwrap(), Store::open(&path).unwrap())
+    }
+
+    fn is_busy<T>(result: &Result<T, SlotError>, limit: Duration) -> bool {
+        matches!(result, Err(SlotError::Directory(DirectoryError::Busy { waited, .. })) if *waited == limit)
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_the_directory_keeps_no_other_thread_for_longer_than_its_own_limit() {
+        let (store, other) = two_handles();
+        let long = Duration::from_secs(600);
+        let in_the_way = other.inner.directory(&mut WaitLimit::longest()).unwrap();
+        let (waits, waiting) = mpsc::channel();
+        let patient = thread::spawn({
+            let store = store.clone();
+            move || {
+                waits.send(()).unwrap();
+                store.slot_within("patient", &mut WaitLimit::new(long)).map(drop)
+            }
+        });
+        waiting.recv().unwrap();
+        let (answers, answered) = mpsc::channel();
+        for limit in [Duration::ZERO, Duration::from_millis(30)] {
+            for number in 0..4 {
+                let (store, answers) = (store.clone(), answers.clone());
+                thread::spawn(move || {
+                    let outcome = store.slot_within(&format!("{number}"), &mut WaitLimit::new(limit));
+                    answers.send(is_busy(&outcome, limit)).unwrap();
+                });
+            }
+        }
+        for _ in 0..8 {
+            let busy = answered.recv_timeout(long / 10).expect("held up by another thread that waits");
+            assert!(busy);
+        }
+        assert!(!patient.is_finished());
+        drop(in_the_way);
+        patient.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn all_waits_of_one_operation_share_one_limit() {
+        let (store, other) = two_handles();
+        let _in_the_way = other.inner.directory(&mut WaitLimit::longest()).unwrap();
+        let mut limit = WaitLimit::new(Duration::from_millis(20));
+        assert!(is_busy(&store.slot_within("k", &mut limit), limit.limit));
+        assert!(limit.left().is_zero());
+        assert!(is_busy(&store.slot_within("k", &mut limit), limit.limit));
+    }
+
+    #[test]
+    fn who_does_not_wait_leaves_what_a_dead_holder_began_to_those_who_do() {
+        let (store, _) = two_handles();
+        store.slot("before").unwrap();
+        let books = store.mapped().books();
+        books.journal.store(store.mapped().geometry.slots + 1, Ordering::Relaxed);
+        assert!(is_busy(&store.slot_within("k", &mut WaitLimit::new(Duration::ZERO)), Duration::ZERO));
+        assert_ne!(books.journal.load(Ordering::Relaxed), 0);
+        store.slot("k").unwrap();
+        assert_eq!(books.journal.load(Ordering::Relaxed), 0);
+        store.slot_within("another", &mut WaitLimit::new(Duration::ZERO)).unwrap();
+    }
 }

@@ -10,6 +10,38 @@ use super::geometry::{MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
 use super::key::KeyError;
 use crate::region::records::PARTICIPANTS;
 
+/// A handle was inherited from the parent process by `fork`, and does nothing in its child.
+///
+/// What a handle stands for (a place among the store's participants, pins, loans, cursors, jobs) is its process's. So in a child, operations
+/// say this, and dropping a handle leaves everything to the parent. Open the store again in the child.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{Forked, GetError};
+///
+/// let error = GetError::from(Forked { opened_by: 4711 });
+/// assert_eq!(
+///     error.to_string(),
+///     "this handle was opened by process 4711 before it forked, and cannot be used in its child: open the store again in this process"
+/// );
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "this handle was opened by process {opened_by} before it forked, and cannot be used in its child: \
+     open the store again in this process"
+)]
+pub struct Forked {
+    /// The process that opened the store, as it saw itself.
+    pub opened_by: u32,
+}
+
+impl From<Forked> for io::Error {
+    fn from(error: Forked) -> Self {
+        Self::other(error)
+    }
+}
+
 /// Why a store could not be created, opened or removed.
 ///
 /// # Examples
@@ -266,6 +298,9 @@ pub enum DirectoryError {
     /// The kernel refused to lock the directory.
     #[error("the operating system refused to lock the directory of keys")]
     Io(#[from] io::Error),
+    /// This is a child of the process that opened the store.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 /// Tells what keeps a publisher from all cells of a key, and what to do.
@@ -326,6 +361,9 @@ pub enum SetError {
     /// The directory of keys could not be locked.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// This is a child of the process that opened the store.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 /// Why no cell was lent.
@@ -359,6 +397,8 @@ pub(crate) enum LosslessError {
     TooMany { max: u32 },
     /// The key was removed.
     Removed,
+    /// This is a child of the process that opened the store.
+    Forked(Forked),
 }
 
 /// Why a value was not read.
@@ -402,6 +442,9 @@ pub enum GetError {
         /// The version that was to be pinned.
         version: u64,
     },
+    /// This is a child of the process that opened the store.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 /// Why a value was not appended to.
@@ -506,6 +549,9 @@ pub enum UnsetError {
     /// The directory of keys could not be locked.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// This is a child of the process that opened the store.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 /// Why a key could not be declared.
@@ -536,6 +582,9 @@ pub enum SlotError {
     /// The directory of keys could not be locked.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// This is a child of the process that opened the store.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 impl From<SlotError> for SetError {
@@ -544,6 +593,7 @@ impl From<SlotError> for SetError {
             SlotError::Key(error) => Self::Key(error),
             SlotError::Full { slots } => Self::Full { slots },
             SlotError::Directory(error) => Self::Directory(error),
+            SlotError::Forked(error) => Self::Forked(error),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::directory::{self, Full, LONGEST_WAIT, REMOVALS};
-use super::error::{AppendError, GetError, PatternError, SetError, SlotError, UnsetError};
+use super::directory::{self, Full, REMOVALS, WaitLimit};
+use super::error::{AppendError, DirectoryError, GetError, PatternError, SetError, SlotError, UnsetError};
 use super::geometry::Geometry;
 use super::index::{self, Place};
 use super::inner::Inner;
@@ -29,8 +29,21 @@ use super::wait::{Deadline, Spin};
 /// machine stops; one in a file is not: see [`recovery`](Self::recovery) and [`flush`](Self::flush).
 ///
 /// A process may die at any moment without harm to the others: what it had published stays, what it had not is never
-/// seen, and what it held is taken back by whoever comes next. A handle does not survive `fork`: open the store in the child.
-/// (A child that keeps its parent's handle keeps the parent's place in the store taken, should the parent die.)
+/// seen, and what it held is taken back by whoever comes next.
+///
+/// # Fork
+///
+/// A handle, and whatever was made with it (slots, pins, loans, publishers, subscribers, jobs, tasks), belongs to the process that opened the
+/// store. In a child of `fork`, operations return an error, [`Forked`](super::Forked) or the variant of that name, which says what to do: open
+/// the store again in the child. To drop what was inherited does nothing, so it stays the parent's. A program that becomes a daemon by `fork`
+/// opens its stores afterwards.
+///
+/// In a child these still work: methods that only read and cannot fail, such as [`keys`](Self::keys) and [`Slot::version`]; and switches
+/// and counters of the store, which belong to no process ([`set_flags`](Self::set_flags), [`report_parse_failure`](Self::report_parse_failure)).
+///
+/// Descriptors are close-on-exec, and the one that holds a handle's locks is closed in every child, before `fork` returns there. So what a
+/// dead parent had is taken back although its children live. A child that is made by the raw system call `clone`, and not by the C
+/// library's `fork`, is not noticed: it must `exec`, or leave everything alone that it has inherited.
 ///
 /// # A file that is cut
 ///
@@ -124,8 +137,9 @@ impl Store {
         // Before a key is created for what cannot be its value.
         self.inner.check_len(value.len())?;
         let key = Key::new(key)?;
+        let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
-            let place = self.find_or_insert(&key, LONGEST_WAIT)?;
+            let place = self.find_or_insert(&key, &mut limit)?;
             match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value, &Memo::default()))
             {
                 // Somebody removed the key in between, as if before us: it is created anew.
@@ -159,8 +173,9 @@ impl Store {
     /// ```
     pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, AppendError> {
         self.inner.check_len(bytes.len())?;
+        let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
-            match self.slot(key).map_err(SetError::from)?.append(bytes) {
+            match self.slot_within(key, &mut limit).map_err(SetError::from)?.append(bytes) {
                 Err(AppendError::Set(SetError::Removed)) => {}
                 done => return done,
             }
@@ -278,12 +293,13 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn slot(&self, key: &str) -> Result<Slot, SlotError> {
-        self.slot_within(key, LONGEST_WAIT)
+        self.slot_within(key, &mut WaitLimit::longest())
     }
 
     /// As [`slot`](Self::slot), waiting no longer than `limit`.
     /// Pins the newest value of a key; `None` if there is none.
     pub(crate) fn pin(&self, key: &str) -> Result<Option<Pinned>, GetError> {
+        self.inner.check_fork()?;
         let key = Key::new(key)?;
         for _ in 0..REMOVALS {
             let Some(place) = index::find(&self.inner.mapped, &key) else {
@@ -304,12 +320,13 @@ impl Store {
         Ok(place.map(|place| Slot::new(Arc::clone(&self.inner), place)))
     }
 
-    pub(crate) fn slot_within(&self, key: &str, limit: Duration) -> Result<Slot, SlotError> {
+    pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, SlotError> {
         let place = self.find_or_insert(&Key::new(key)?, limit)?;
         Ok(Slot::new(Arc::clone(&self.inner), place))
     }
 
-    fn find_or_insert(&self, key: &Key<'_>, limit: Duration) -> Result<Place, SlotError> {
+    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<Place, SlotError> {
+        self.inner.check_fork()?;
         if let Some(place) = index::find(&self.inner.mapped, key) {
             return Ok(place);
         }
@@ -362,8 +379,9 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unset(&self, key: &str) -> Result<bool, UnsetError> {
+        self.inner.check_fork()?;
         let key = Key::new(key)?;
-        let removed = self.inner.directory(LONGEST_WAIT)?.remove(&key);
+        let removed = self.inner.directory(&mut WaitLimit::longest())?.remove(&key);
         if let Some(slot) = removed {
             self.inner.on_slot(slot, |ring| self.inner.wake(ring));
         }
@@ -425,7 +443,8 @@ impl Store {
     /// `timeout`, waits for ever.
     ///
     /// The key is created, without a value, if there is none, so whoever waits may come before whoever sets. To miss no update
-    /// between two calls, use [`poll_after`](Self::poll_after).
+    /// between two calls, use [`poll_after`](Self::poll_after). The timeout covers creating the key, too, which waits ten seconds at most for
+    /// others that create or remove keys.
     ///
     /// # Errors
     ///
@@ -452,15 +471,14 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn poll(&self, key: &str, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
-        let seen = self.slot(key)?.version();
-        self.poll_after(key, seen, timeout)
+        self.poll_from(key, None, timeout)
     }
 
     /// Waits until the key has a version larger than `seen`, and gives the newest; `None` if that did not happen in time.
     /// Without a `timeout`, waits for ever.
     ///
     /// No update between two calls is missed: pass the version that the last one gave. That holds across removals of the key,
-    /// too: no later key of the same name has a version that this one had. While it is waited for, a key that is removed is
+    /// too: no later key of the same name has a version that this one had. The timeout covers creating the key, too. While it is waited for, a key that is removed is
     /// created anew, without a value. Spins briefly, then sleeps. A writer that dies in the instant between publishing and
     /// waking delays those who sleep by a tenth of a second at most.
     ///
@@ -482,10 +500,21 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn poll_after(&self, key: &str, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
-        let (deadline, mut spin) = (Deadline::after(timeout), Spin::default());
+        self.poll_from(key, Some(seen), timeout)
+    }
+
+    /// As [`poll_after`](Self::poll_after), from the newest version on if none is given.
+    fn poll_from(&self, key: &str, seen: Option<u64>, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+        let (deadline, mut spin, mut seen) = (Deadline::after(timeout), Spin::default(), seen);
         loop {
+            let slot = match self.slot_within(key, &mut WaitLimit::until(deadline)) {
+                // The timeout was shorter than the longest wait for the directory.
+                Err(SlotError::Directory(DirectoryError::Busy { .. })) if deadline.left().is_none() => return Ok(None),
+                slot => slot?,
+            };
+            let seen = *seen.get_or_insert_with(|| slot.version());
             // If not, somebody removed the key in between.
-            if let Ok(version) = self.slot(key)?.wait(seen, deadline, &mut spin) {
+            if let Ok(version) = slot.wait(seen, deadline, &mut spin) {
                 return Ok(version);
             }
         }
@@ -493,6 +522,9 @@ impl Store {
 
     /// Remembers what a fingerprint stands for, as far as there is room.
     pub(crate) fn remember_schema(&self, fingerprint: u64, text: &str) {
+        if self.inner.check_fork().is_err() {
+            return;
+        }
         schema::remember(&self.inner.mapped, fingerprint, text);
     }
 
@@ -508,6 +540,7 @@ impl Store {
         key: &str,
         mut read: impl FnMut(Ring<'_>, Place) -> Result<T, GetError>,
     ) -> Result<Option<T>, GetError> {
+        self.inner.check_fork()?;
         let key = Key::new(key)?;
         for _ in 0..REMOVALS {
             let Some(place) = index::find(&self.inner.mapped, &key) else {

@@ -1,15 +1,15 @@
 //! What all handles of one opening of a store share.
 
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
 
-use super::directory::{self, Author};
-use super::error::{DirectoryError, GetError, SetError};
+use super::directory::{self, Author, WaitLimit};
+use super::error::{DirectoryError, Forked, GetError, SetError};
 use super::flush::{self, Flushes};
 use super::index::Place;
 use super::mapped::Mapped;
-use super::participant::{self, Participant};
+use super::opener::Opener;
+use super::participant::{self, DeadLocks, Participant};
 use super::pin::{LocalPins, Pinned};
 use super::recover::Recovery;
 use super::ring::{Claim, CommitError, Memo, ReadError, Reaper, Ring, Terms};
@@ -25,11 +25,11 @@ use crate::sync::yield_now;
 pub(crate) struct Inner {
     pub(crate) mapped: Mapped,
     pub(crate) me: Participant,
+    pub(super) opener: Opener,
     /// What was found when it was opened, if there was anything to look for.
     pub(crate) recovery: Option<Recovery>,
     pub(super) terms: Terms,
-    /// Keeps threads apart that would take the lock of the same dead participant: locks belong to the open file.
-    reaping: Mutex<()>,
+    reaping: DeadLocks,
     changing_directory: Mutex<()>,
     flushing: Mutex<()>,
     pub(crate) pins: LocalPins,
@@ -43,13 +43,20 @@ impl Inner {
             terms: mapped.terms(me.id),
             mapped,
             me,
+            opener: Opener::this_process(),
             recovery,
-            reaping: Mutex::default(),
+            reaping: DeadLocks::new(),
             changing_directory: Mutex::default(),
             flushing: Mutex::default(),
             pins: LocalPins::default(),
             lending: OnceLock::new(),
         }
+    }
+
+    /// Refuses to go on in a child of the process that opened the store. Asked first by whatever reads, writes or waits.
+    #[inline]
+    pub(crate) fn check_fork(&self) -> Result<(), Forked> {
+        self.opener.check()
     }
 
     #[inline]
@@ -115,7 +122,7 @@ impl Inner {
     }
 
     /// Locks the directory, waiting for whoever has it, at most for `limit`.
-    pub(super) fn directory(&self, limit: Duration) -> Result<directory::Locked<'_>, DirectoryError> {
+    pub(super) fn directory(&self, limit: &mut WaitLimit) -> Result<directory::Locked<'_>, DirectoryError> {
         let author = Author { mapped: &self.mapped, terms: &self.terms, reaper: self };
         directory::lock(author, &self.changing_directory, limit)
     }
@@ -217,21 +224,21 @@ impl Reaper for Inner {
         if participant == self.me.id {
             return;
         }
-        let _one_at_a_time = self.reaping.lock().unwrap_or_else(PoisonError::into_inner);
         if participant >= PARTICIPANTS as u32 {
             // Nobody can be this one: the mark is damage.
             clean();
         } else {
             // Who cannot be asked about is left alone.
-            let _ = participant::if_dead(&self.mapped, participant, clean);
+            let _ = self.reaping.if_dead(&self.mapped, participant, clean);
         }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The child of a fork has the parent's handle, but the place is the parent's, and so is the lock.
-        if std::process::id() == self.me.pid {
+        // A child has its parent's handle, but the place is the parent's, and so is the lock. The process id is for children that were not
+        // made by the C library's `fork`.
+        if !self.opener.is_parent() && std::process::id() == self.me.pid {
             participant::leave(&self.mapped, self.me);
         }
     }

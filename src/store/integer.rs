@@ -243,6 +243,7 @@ impl Integer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compare_exchange(&self, current: u64, new: u64) -> Result<Result<u64, u64>, IntegerError> {
+        self.slot.check_fork().map_err(SetError::from)?;
         match self.slot.modify_integer(|before| (before == current).then_some(new)) {
             Ok(before) => Ok(Ok(before)),
             Err(ModifyError::Unfit(Unfit::Unwanted(value))) => Ok(Err(value)),
@@ -251,6 +252,7 @@ impl Integer {
     }
 
     fn change(&self, next: impl Fn(u64) -> u64) -> Result<u64, IntegerError> {
+        self.slot.check_fork().map_err(SetError::from)?;
         Ok(self.slot.modify_integer(|before| Some(next(before)))?)
     }
 }

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::error::{LoanError, SetError};
+use super::error::{Forked, LoanError, SetError};
 use super::index::Place;
 use super::inner::Inner;
 pub(crate) use super::ring::Lending;
@@ -18,6 +18,9 @@ use crate::region::mapping::{Lent, SlotLease};
 /// Room for a value, in the cell from which it will be read. [`send`](Self::send) makes it the newest; dropped, it leaves no trace.
 ///
 /// It may be held for any time: its cell is one fewer for others, and that is all. If its process dies, the cell is taken back.
+///
+/// A child of `fork` does not inherit the loan: it cannot send it, to drop its copy does nothing, and it must not write to it. Whatever it
+/// writes goes into the cell of the parent, which may be writing there itself, or may have sent the value by then.
 ///
 /// # Examples
 ///
@@ -69,6 +72,7 @@ impl Loan {
         lending: Lending,
         deadline: Deadline,
     ) -> Result<Self, LoanError> {
+        inner.check_fork().map_err(SetError::from)?;
         inner.check_len(len)?;
         let region = inner.lending_region().map_err(LoanError::Mapping)?;
         let lease = inner.lease(place.slot);
@@ -90,6 +94,7 @@ impl Loan {
     /// # Errors
     ///
     /// [`SetError::Removed`]: the key was removed meanwhile. [`SetError::Exhausted`]. The value is gone then.
+    /// [`SetError::Forked`]: the loan is the parent process's, and stays so.
     ///
     /// # Examples
     ///
@@ -98,8 +103,14 @@ impl Loan {
         self.try_send()
     }
 
+    /// Refuses to go on in a child of the process that has the loan.
+    pub(crate) fn check_fork(&self) -> Result<(), Forked> {
+        self.inner.check_fork()
+    }
+
     /// Sends the value, unless that cannot be done: then it is still here.
     pub(crate) fn try_send(&mut self) -> Result<u64, SetError> {
+        self.check_fork()?;
         let Some(mut claim) = self.claim.take() else {
             return Err(SetError::Removed);
         };
@@ -136,7 +147,10 @@ impl DerefMut for Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        if let Some(claim) = self.claim.take() {
+        // In a child, the loan is the parent's.
+        if self.check_fork().is_ok()
+            && let Some(claim) = self.claim.take()
+        {
             self.inner.ring(&self.lease).release(claim);
         }
     }

@@ -17,6 +17,7 @@ pub(crate) struct Lossless {
 
 impl Lossless {
     pub(crate) fn new(slot: &Slot, begin: Begin) -> Result<Self, LosslessError> {
+        slot.check_fork().map_err(LosslessError::Forked)?;
         let registered = slot.ring().register(begin, slot.generation(), slot.inner());
         match registered {
             Ok(registered) => Ok(Self { slot: slot.clone(), registered: Some(registered) }),
@@ -42,7 +43,10 @@ impl Lossless {
 
 impl Drop for Lossless {
     fn drop(&mut self) {
-        if let Some(registered) = self.registered.take() {
+        // In a child, the cursor is the parent's.
+        if self.slot.check_fork().is_ok()
+            && let Some(registered) = self.registered.take()
+        {
             self.slot.ring().unregister(registered);
         }
     }

@@ -1,13 +1,14 @@
 //! A store's memory and the file behind it, as everything above sees them.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::geometry::{Geometry, Tables};
 use super::index::Indexed;
 use super::location::Location;
 use super::ring::{Order, Tags, Terms};
+use crate::os::fork::UninheritedFile;
 use crate::region::Region;
 use crate::region::records::{Books, ParticipantEntry, SchemaEntry, SlotHeader, StoreHeader};
 use crate::region::view::SlotView;
@@ -52,8 +53,12 @@ pub(crate) struct Mapped {
     pub(crate) checksums: bool,
     pub(crate) region: Arc<Region>,
     pub(crate) tables: Tables,
-    /// Owns the locks. Every handle opens the file anew: locks belong to the open file description.
+    /// What is mapped.
     pub(crate) file: File,
+    /// The same file, opened once more, for locks alone. A mapping keeps the open file description that it was made through, and with it
+    /// the locks of that: a child of `fork` would keep those of its dead parent. Nothing is mapped through this one, and children do
+    /// not have it.
+    pub(crate) locks: UninheritedFile,
 }
 
 impl Mapped {
@@ -91,8 +96,9 @@ impl Mapped {
         fresh.saturating_add(1).min(self.geometry.slots)
     }
 
+    /// The file whose locks are ours. Not to be asked for in a child of the process that opened the store.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        self.locks.fd()
     }
 }
 

@@ -48,6 +48,8 @@ mod mapped;
 #[cfg(not(loom))]
 mod open;
 #[cfg(not(loom))]
+pub(crate) mod opener;
+#[cfg(not(loom))]
 mod options;
 #[cfg(not(loom))]
 mod participant;
@@ -79,7 +81,7 @@ pub use public::*;
 mod public {
     pub use super::cells::CellCounts;
     pub use super::error::{
-        AppendError, DirectoryError, GeometryError, GetError, IntegerError, LoanError, OpenError, PatternError,
+        AppendError, DirectoryError, Forked, GeometryError, GetError, IntegerError, LoanError, OpenError, PatternError,
         SetError, SlotError, UnsetError,
     };
     pub use super::flags::Flags;

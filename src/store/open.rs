@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -17,6 +18,7 @@ use super::options::StoreOptions;
 use super::participant::{self, Joined};
 use super::recover::{self, Recovery};
 use crate::os::file::{self, Links};
+use crate::os::fork::UninheritedFile;
 use crate::region::Region;
 use crate::sync::Ordering;
 
@@ -177,13 +179,16 @@ pub(super) fn open(location: &Location) -> Result<Store, OpenError> {
             },
             Location::File(_) => Region::map(&file, len as usize).map_err(refused("map", location))?,
         };
-        // A mapping by name may be of another store than `file`, by which the locks go.
+        let Some(locks) = open_locks(location, &location.path(), &file, location.links())? else {
+            continue;
+        };
+        // A mapping by name may be of another store than `file`.
         let same = seen.as_ref().is_some_and(|seen| {
             let id = region.header().identity.id.load(Ordering::Relaxed);
             id == seen.id.load(Ordering::Relaxed) && region.len() as u64 == len
         });
         if same {
-            let mapped = map(location, shape, region, file)?;
+            let mapped = map(location, shape, region, file, locks)?;
             // Acquire: pairs with the release in `found`.
             mapped.header().identity.magic.load(Ordering::Acquire);
             let mut settled = recover::settle(&mapped, location)?;
@@ -210,14 +215,20 @@ pub(super) fn remove(location: &Location) -> Result<(), OpenError> {
     })
 }
 
-pub(super) fn map(location: &Location, shape: Shape, region: Region, file: File) -> Result<Mapped, OpenError> {
+pub(super) fn map(
+    location: &Location,
+    shape: Shape,
+    region: Region,
+    file: File,
+    locks: UninheritedFile,
+) -> Result<Mapped, OpenError> {
     let Shape { geometry, checksums } = shape;
     let layout = geometry.layout()?;
     let tables = layout.tables(geometry, &region).ok_or_else(|| OpenError::Damaged {
         name: location.to_string(),
         reason: format!("its mapping of {} bytes is too short for its {} bytes", region.len(), layout.total_len),
     })?;
-    Ok(Mapped { location: location.clone(), geometry, checksums, region: Arc::new(region), tables, file })
+    Ok(Mapped { location: location.clone(), geometry, checksums, region: Arc::new(region), tables, file, locks })
 }
 
 /// Makes a handle of a mapping whose participant we are, if we are.
@@ -250,6 +261,29 @@ fn open_file(location: &Location, links: Links) -> Result<File, OpenError> {
         return Err(not_a_store("it is not a regular file"));
     }
     Ok(file)
+}
+
+/// Opens a store's file once more, for its locks; `None` if its name is another file's by now.
+///
+/// By name: `/proc`, which could tell the file from its descriptor, is not everywhere.
+pub(super) fn open_locks(
+    location: &Location,
+    path: &Path,
+    file: &File,
+    links: Links,
+) -> Result<Option<UninheritedFile>, OpenError> {
+    let locks = match UninheritedFile::open(|| file::open(path, links)) {
+        Err(error) if is_another(&error) => return Ok(None),
+        locks => locks.map_err(refused("open", location))?,
+    };
+    let same = file::is_same(file, locks.fd()).map_err(refused("examine", location))?;
+    Ok(same.then_some(locks))
+}
+
+/// Whether a file could not be opened because there is none of its name any more, or something else.
+fn is_another(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::NOENT | Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::OPNOTSUPP))
 }
 
 /// What the kernel's refusal means to who asked.

@@ -5,9 +5,10 @@
 //! the process id; and while it is shared, nobody can take the dead one's place.
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::mapped::{LockByte, Mapped};
-use super::ring::Ring;
+use super::ring::{ParticipantSet, Ring};
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
 use crate::region::records::{PARTICIPANTS, ParticipantEntry};
@@ -52,8 +53,8 @@ pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
     for owned in [false, true] {
         for (id, entry) in (0..).zip(mapped.participants()) {
             if is_owned(entry) == owned && lock::try_lock(mapped.fd(), LockByte::Participant(id).offset())? {
-                let me = take(mapped, id, entry)?;
-                bury_the_dead(mapped, me)?;
+                let (me, inherited) = take(mapped, id, entry)?;
+                bury_the_dead(mapped, me, inherited)?;
                 return Ok(Joined::As(me));
             }
         }
@@ -61,8 +62,8 @@ pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
     Ok(if anybody_is_marked(mapped) { Joined::Full } else { Joined::LockedOut })
 }
 
-/// Makes a place ours whose lock we hold.
-fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> io::Result<Participant> {
+/// Makes a place ours whose lock we hold; whether its last owner died, whose marks are ours now.
+fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> io::Result<(Participant, bool)> {
     reached(Step::PlaceLocked);
     let incarnation = entry.incarnation.load(Ordering::Acquire);
     let inherited = incarnation % 2 == 1;
@@ -72,11 +73,7 @@ fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> io::Result<Partic
     entry.incarnation.store(incarnation, Ordering::Release);
     reached(Step::PlaceTaken);
     write_first_mark(mapped, id)?;
-    if inherited {
-        // Its owner died. The marks that it left are ours now; if we die over them, they are the next one's.
-        reap(mapped, id, id);
-    }
-    Ok(Participant { id, incarnation, pid })
+    Ok((Participant { id, incarnation, pid }, inherited))
 }
 
 /// Blocks until the disk says that somebody has the store open, if it is in a file: before anything is changed in it.
@@ -149,35 +146,110 @@ pub(crate) fn living(mapped: &Mapped, observer: Participant) -> io::Result<Vec<P
     Ok(living)
 }
 
-/// Runs `clean` if the participant is dead. Nobody takes its place meanwhile, but others may do the same.
+/// The shared locks on dead participants that the threads of one handle hold: how many threads hold each.
 ///
-/// Threads of one handle share its locks and must not do this at the same time.
-pub(crate) fn if_dead(mapped: &Mapped, id: u32, clean: impl FnOnce()) -> io::Result<()> {
-    let lock = LockByte::Participant(id).offset();
-    // Shared: whoever gets it knows that the owner is gone; and whoever is stopped with it in hand is in nobody's way but
-    // newcomers', who take another place.
-    if lock::try_lock_shared(mapped.fd(), lock)? {
-        clean();
-        lock::unlock(mapped.fd(), lock)?;
-    }
-    Ok(())
+/// The kernel's lock belongs to the open file, which threads share: the first takes it, and the last lets go of it. Nobody waits here for
+/// longer than such a system call, and never for another process.
+#[derive(Debug)]
+pub(crate) struct DeadLocks {
+    holders: Mutex<[u32; PARTICIPANTS]>,
 }
 
-/// Finds every owner that died without closing, takes its marks off all slots, and frees its place.
-fn bury_the_dead(mapped: &Mapped, me: Participant) -> io::Result<()> {
-    for (id, entry) in (0..).zip(mapped.participants()) {
-        let incarnation = entry.incarnation.load(Ordering::Acquire);
-        if incarnation % 2 == 1 && id != me.id {
-            if_dead(mapped, id, || {
-                reap(mapped, me.id, id);
-                reached(Step::DeadReaped);
-                // Unless it has closed properly between our look and our lock, or another has buried it.
-                let next = incarnation.wrapping_add(1);
-                let _ = entry.incarnation.compare_exchange(incarnation, next, Ordering::Release, Ordering::Relaxed);
-            })?;
+impl DeadLocks {
+    pub(crate) fn new() -> Self {
+        Self { holders: Mutex::new([0; PARTICIPANTS]) }
+    }
+
+    /// Runs `clean` if the participant is dead. Nobody takes its place meanwhile, but others may do the same.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused to answer; `clean` was not run.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such participant.
+    pub(crate) fn if_dead(&self, mapped: &Mapped, id: u32, clean: impl FnOnce()) -> io::Result<()> {
+        let lock = LockByte::Participant(id).offset();
+        {
+            let count = &mut self.holders()[id as usize];
+            // Shared: whoever gets it knows that the owner is gone; and whoever is stopped with it in hand is in nobody's way but
+            // newcomers', who take another place.
+            if *count == 0 && !lock::try_lock_shared(mapped.fd(), lock)? {
+                return Ok(());
+            }
+            *count += 1;
+        }
+        let _held = Held { locks: self, mapped, id };
+        clean();
+        Ok(())
+    }
+
+    fn holders(&self) -> MutexGuard<'_, [u32; PARTICIPANTS]> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One thread's share of the lock on a dead participant.
+struct Held<'a> {
+    locks: &'a DeadLocks,
+    mapped: &'a Mapped,
+    id: u32,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let count = &mut self.locks.holders()[self.id as usize];
+        *count -= 1;
+        if *count == 0 {
+            // If this fails, closing the file does it.
+            let _ = lock::unlock(self.mapped.fd(), LockByte::Participant(self.id).offset());
         }
     }
-    Ok(())
+}
+
+/// How many of the dead are buried at a time. All of them are locked meanwhile, so no more than half: newcomers find a place, also while
+/// a process that was doing this is stopped.
+const BURIED_AT_ONCE: usize = PARTICIPANTS / 2;
+
+/// Finds every owner that died without closing, takes its marks off all slots, and frees its place. Scans the slots once for all of them, or
+/// twice if they are more than [`BURIED_AT_ONCE`].
+///
+/// If `inherited`, our own place is a dead one's. If we die over its marks, they are the next one's.
+fn bury_the_dead(mapped: &Mapped, me: Participant, inherited: bool) -> io::Result<()> {
+    let mut marked = ParticipantSet::default();
+    if inherited {
+        marked.insert(me.id);
+    }
+    let mut owned = (0..).zip(mapped.participants()).filter(|&(id, entry)| id != me.id && is_owned(entry));
+    loop {
+        let mut dead = Vec::new();
+        for (id, entry) in owned.by_ref() {
+            let incarnation = entry.incarnation.load(Ordering::Acquire);
+            // Shared, as in `DeadLocks`.
+            if lock::try_lock_shared(mapped.fd(), LockByte::Participant(id).offset())? {
+                marked.insert(id);
+                dead.push((id, entry, incarnation));
+            }
+            if dead.len() == BURIED_AT_ONCE {
+                break;
+            }
+        }
+        if marked.is_empty() {
+            return Ok(());
+        }
+        reap(mapped, me.id, &marked);
+        for (id, entry, incarnation) in dead {
+            reached(Step::DeadReaped);
+            // Unless it has closed properly between our look and our lock, or another has buried it.
+            if incarnation % 2 == 1 {
+                let next = incarnation.wrapping_add(1);
+                let _ = entry.incarnation.compare_exchange(incarnation, next, Ordering::Release, Ordering::Relaxed);
+            }
+            lock::unlock(mapped.fd(), LockByte::Participant(id).offset())?;
+        }
+        marked = ParticipantSet::default();
+    }
 }
 
 /// Whether the entry has an owner, or had one that died without closing.
@@ -200,10 +272,93 @@ pub(crate) fn nobody_is_there(mapped: &Mapped) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Takes the marks of a dead participant off all slots.
-fn reap(mapped: &Mapped, me: u32, dead: u32) {
+/// Takes the marks of dead participants off all slots, in one scan.
+fn reap(mapped: &Mapped, me: u32, dead: &ParticipantSet) {
+    #[cfg(test)]
+    tests::SCANS.with(|scans| scans.set(scans.get() + 1));
     let terms = mapped.terms(me);
     for slot in 0..mapped.used_slots() {
-        Ring::new(&mapped.slot(slot), &terms).reap(dead);
+        Ring::new(&mapped.slot(slot), &terms).reap_all(dead);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::store::StoreOptions;
+
+    thread_local! {
+        pub(super) static SCANS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// Marks all places but ours as those of owners who died, each with a pin on each cell of a key; how many scans it takes to bury `count`.
+    fn scans_to_bury(count: u32) -> u32 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.store");
+        let store = StoreOptions::new().slots(4).history(2).spare(2).create(&path).unwrap();
+        store.set("k", b"v").unwrap();
+        let mapped = store.mapped();
+        let cells = || mapped.slot(0).cells;
+        for id in 1..=count {
+            mapped.participants()[id as usize].incarnation.store(7, Ordering::Relaxed);
+            for index in 0..cells().count() {
+                let pins = &cells().get(index).header.pins[id as usize / 64];
+                pins.fetch_or(1 << (id % 64), Ordering::Relaxed);
+            }
+        }
+        let before = SCANS.get();
+        bury_the_dead(mapped, store.participant(), false).unwrap();
+        let scans = SCANS.get() - before;
+        for entry in &mapped.participants()[1..=count as usize] {
+            assert_eq!(entry.incarnation.load(Ordering::Relaxed), 8);
+        }
+        assert_eq!(store.cells().pinned, 0, "a pin of a dead participant is left");
+        assert_eq!(locked_places(&store), 0, "a lock on a dead participant is left");
+        scans
+    }
+
+    /// How many places, as another open file sees it, are locked that are not the store's own.
+    fn locked_places(store: &crate::Store) -> usize {
+        let other = crate::Store::open(store.location()).unwrap();
+        let fd = other.mapped().fd();
+        let me = [store.participant().id, other.participant().id];
+        let places = (0..PARTICIPANTS as u32).filter(|id| !me.contains(id));
+        places.filter(|&id| !lock::try_lock(fd, LockByte::Participant(id).offset()).unwrap()).count()
+    }
+
+    #[test]
+    fn all_of_the_dead_are_buried_in_one_scan_of_the_slots() {
+        assert_eq!(scans_to_bury(0), 0);
+        assert_eq!(scans_to_bury(1), 1);
+        assert_eq!(scans_to_bury(40), 1);
+        assert_eq!(scans_to_bury(127), 2, "half of the places stay open to newcomers");
+    }
+
+    #[test]
+    fn the_lock_on_a_dead_participant_is_held_until_the_last_thread_lets_go_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.store");
+        let store = StoreOptions::new().slots(1).create(&path).unwrap();
+        let other = crate::Store::open(&path).unwrap();
+        let (mapped, locks) = (store.mapped(), DeadLocks::new());
+        let is_free = || {
+            let byte = LockByte::Participant(9).offset();
+            let free = lock::try_lock(other.mapped().fd(), byte).unwrap();
+            lock::unlock(other.mapped().fd(), byte).unwrap();
+            free
+        };
+        let mut ran = 0;
+        // As two threads do it that overlap.
+        locks
+            .if_dead(mapped, 9, || {
+                locks.if_dead(mapped, 9, || ran += 1).unwrap();
+                assert!(!is_free(), "a newcomer may take the place while it is being cleaned");
+            })
+            .unwrap();
+        assert_eq!(ran, 1);
+        assert!(is_free());
+        locks.if_dead(mapped, other.participant().id, || panic!("it lives")).unwrap();
     }
 }

@@ -18,6 +18,9 @@ use super::ring::{Exactly, Pin, Ring};
 /// A pin takes one of the key's cells from its writers. If its process dies, the pin is gone. Bytes that are read in place stay as they
 /// are as long as everybody who may write to the store keeps to the protocol; who does not trust them so far reads a copy.
 ///
+/// A child of `fork` inherits the bytes, and not the pin: they stay as they are only until the parent drops its pin, or ends. To drop the
+/// child's copy does nothing.
+///
 /// # Examples
 ///
 /// ```
@@ -75,6 +78,7 @@ impl LocalPins {
 
 impl Pinned {
     pub(super) fn newest(inner: &Arc<Inner>, place: Place) -> Result<Option<Self>, GetError> {
+        inner.check_fork()?;
         let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(place.slot, cell));
         let Some(pin) = inner.on_slot(place.slot, |ring| ring.pin_newest(place.generation, held))? else {
@@ -84,6 +88,7 @@ impl Pinned {
     }
 
     pub(super) fn version_of(inner: &Arc<Inner>, place: Place, version: u64) -> Result<PinnedVersion, GetError> {
+        inner.check_fork()?;
         let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(place.slot, cell));
         Ok(match inner.on_slot(place.slot, |ring| ring.pin_version(version, place.generation, held))? {
@@ -149,6 +154,10 @@ impl Deref for Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
+        if self.inner.check_fork().is_err() {
+            // The pin is the parent's.
+            return;
+        }
         let mut counts = self.inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (self.slot, self.pin.cell);
         if let Some(count) = counts.get_mut(&place) {

@@ -30,6 +30,7 @@ const ATTEMPTS: u32 = 1 << 14;
 impl Queue {
     /// Makes the key a queue, from there on, unless it is one.
     pub(crate) fn new(slot: Slot, begin: Begin) -> Result<Self, GetError> {
+        slot.check_fork()?;
         slot.ring().declare_queue(begin, slot.generation())?;
         Ok(Self { slot, position: Position::new(), spin: Spin::default() })
     }
@@ -40,6 +41,7 @@ impl Queue {
 
     /// Takes the oldest message that nobody has, and copies it into `value`; `None` if there is none. Takes back what the dead had.
     pub(crate) fn try_take(&mut self, value: &mut Vec<u8>) -> Result<Option<Assignment>, GetError> {
+        self.slot.check_fork()?;
         let (ring, generation) = (self.slot.ring(), self.slot.generation());
         let mut buried = false;
         // Each cell may hold one that is no message, and be filled again while we look.
@@ -90,8 +92,11 @@ impl Queue {
     }
 }
 
-/// Whether there is a message that nobody has, or the key is no more. Takes back what the dead had.
+/// Whether there is a message that nobody has, or the key is no more, or there is another error to be told. Takes back what the dead had.
 pub(crate) fn has_work(slot: &Slot) -> bool {
+    if slot.check_fork().is_err() {
+        return true;
+    }
     let ring = slot.ring();
     match ring.backlog() {
         Some((0, 0)) => !slot.exists(),
@@ -114,6 +119,7 @@ impl Assignment {
 
     /// Says that it was handled. Removed: its key was, and it with it.
     pub(crate) fn acknowledge(mut self) -> Result<(), GetError> {
+        self.slot.check_fork()?;
         let done = self.taken.take().is_some_and(|taken| self.slot.ring().acknowledge(taken));
         if self.slot.ring().generation() != self.slot.generation() {
             Err(GetError::Removed)
@@ -127,7 +133,10 @@ impl Assignment {
 
 impl Drop for Assignment {
     fn drop(&mut self) {
-        if let Some(taken) = self.taken.take() {
+        // In a child, the message is the parent's.
+        if self.slot.check_fork().is_ok()
+            && let Some(taken) = self.taken.take()
+        {
             self.slot.ring().give_back(taken);
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::cells::CellCounts;
 use super::epoch;
-use super::error::{AppendError, GetError, LoanError, SetError};
+use super::error::{AppendError, Forked, GetError, LoanError, SetError};
 use super::index::{Indexed, Place};
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
@@ -79,6 +79,12 @@ impl Slot {
         Self { inner, lease, place, memo: Memo::default(), trail: Trail::default() }
     }
 
+    /// Refuses to go on in a child of the process that opened the store.
+    #[inline]
+    pub(crate) fn check_fork(&self) -> Result<(), Forked> {
+        self.inner.check_fork()
+    }
+
     pub(super) fn inner(&self) -> &Inner {
         &self.inner
     }
@@ -114,6 +120,7 @@ impl Slot {
     /// ```
     #[inline]
     pub fn set(&self, value: &[u8]) -> Result<u64, SetError> {
+        self.check_fork()?;
         self.inner.check_len(value.len())?;
         self.inner.set(self.ring(), self.place.generation, value, &self.memo)
     }
@@ -144,6 +151,7 @@ impl Slot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_timeout(&self, value: &[u8], timeout: Duration) -> Result<u64, SetError> {
+        self.check_fork()?;
         self.inner.check_len(value.len())?;
         self.inner.set_within(self.ring(), self.place.generation, value, &self.memo, Deadline::after(Some(timeout)))
     }
@@ -200,6 +208,7 @@ impl Slot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn append(&self, bytes: &[u8]) -> Result<u64, AppendError> {
+        self.check_fork().map_err(SetError::from)?;
         self.inner.check_len(bytes.len())?;
         let (ring, max) = (self.ring(), self.inner.max_len());
         let version = ring.append(self.place.generation, &*self.inner, bytes, max).map_err(|error| match error {
@@ -246,6 +255,7 @@ impl Slot {
     /// ```
     #[inline]
     pub fn get_into(&self, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
+        self.check_fork()?;
         self.inner.copy_newest(self.ring(), self.place, value)
     }
 
@@ -272,6 +282,7 @@ impl Slot {
     /// ```
     #[inline]
     pub fn get_version_into(&self, version: u64, value: &mut Vec<u8>) -> Result<Version, GetError> {
+        self.check_fork()?;
         Ok(match self.ring().copy_version(version, self.place.generation, &self.trail, value)? {
             Exact::Copied => Version::Copied,
             Exact::NotYet => Version::NotYet,
@@ -297,6 +308,7 @@ impl Slot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn size(&self) -> Result<Option<usize>, GetError> {
+        self.check_fork()?;
         Ok(self.inner.newest_len(self.ring(), self.place)?.1)
     }
 
@@ -310,6 +322,7 @@ impl Slot {
     ///
     /// See [`SlotSnapshot`].
     pub fn snapshot(&self) -> Result<SlotSnapshot, GetError> {
+        self.check_fork()?;
         SlotSnapshot::take(&self.inner, self.ring(), self.place)
     }
 
@@ -371,6 +384,7 @@ impl Slot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn oldest_from(&self, from: u64) -> Result<Option<u64>, GetError> {
+        self.check_fork()?;
         let oldest = self.ring().oldest_from(from);
         if self.ring().generation() == self.place.generation { Ok(oldest) } else { Err(GetError::Removed) }
     }
@@ -426,6 +440,7 @@ impl Slot {
 
     #[inline]
     pub(crate) fn wait(&self, seen: u64, deadline: Deadline, spin: &mut Spin) -> Result<Option<u64>, GetError> {
+        self.check_fork()?;
         let ring = self.ring();
         let newer = super::wait::for_newer(ring, seen, self.place.generation, deadline, spin);
         if ring.generation() == self.place.generation { Ok(newer) } else { Err(GetError::Removed) }
@@ -503,12 +518,16 @@ impl Slot {
     pub(crate) fn set_within(&self, value: &[u8], deadline: Deadline) -> Result<u64, SetError> {
         match deadline {
             Deadline::Now => self.set(value),
-            _ => self.inner.set_within(self.ring(), self.place.generation, value, &self.memo, deadline),
+            _ => {
+                self.check_fork()?;
+                self.inner.set_within(self.ring(), self.place.generation, value, &self.memo, deadline)
+            }
         }
     }
 
     /// The first version for those who begin there.
     pub(crate) fn begin(&self, begin: Begin) -> Result<u64, GetError> {
+        self.check_fork()?;
         let version = self.ring().begin_of(begin);
         if self.ring().generation() == self.place.generation { Ok(version) } else { Err(GetError::Removed) }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::error::Forked;
 use super::handle::Store;
 use super::index;
 use super::ring::Ring;
@@ -29,10 +30,10 @@ use crate::region::records::PARTICIPANTS;
 /// store.set("a", b"1")?;
 /// store.set("b", b"1")?;
 /// store.set("a", b"2")?;
-/// let changes = watch.poll(None);
+/// let changes = watch.poll(None)?;
 /// assert_eq!((changes[0].key.as_str(), changes[0].version), ("a", 2));
 /// assert_eq!((changes[1].key.as_str(), changes[1].version), ("b", 1));
-/// assert_eq!(watch.poll(Some(Duration::ZERO)), []);
+/// assert_eq!(watch.poll(Some(Duration::ZERO))?, []);
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -70,10 +71,15 @@ impl Watch {
     /// Spins briefly, then sleeps. A writer that dies in the instant between publishing and waking delays those who sleep by a
     /// tenth of a second at most.
     ///
+    /// # Errors
+    ///
+    /// [`Forked`]: this is a child of the process that opened the store.
+    ///
     /// # Examples
     ///
     /// See [`Watch`].
-    pub fn poll(&mut self, timeout: Option<Duration>) -> Vec<Change> {
+    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Vec<Change>, Forked> {
+        self.store.inner.check_fork()?;
         let deadline = Deadline::after(timeout);
         let inner = Arc::clone(&self.store.inner);
         let bell = inner.bell();
@@ -81,10 +87,10 @@ impl Watch {
             let word = bell.listen();
             let changes = self.look();
             if !changes.is_empty() {
-                return changes;
+                return Ok(changes);
             }
             let Some(left) = deadline.left() else {
-                return changes;
+                return Ok(changes);
             };
             if !self.spin.until(|| !bell.is_quiet(word)) {
                 let start = Instant::now();

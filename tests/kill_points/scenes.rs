@@ -160,7 +160,7 @@ fn publish(act: &Act) {
     let slot = store.slot("k").unwrap();
     // Those who wait and give up leave word that somebody may be asleep.
     assert_eq!(slot.poll_after(slot.version(), Some(Duration::from_millis(5))).unwrap(), None);
-    assert!(store.watch().poll(Some(Duration::from_millis(5))).is_empty());
+    assert!(store.watch().poll(Some(Duration::from_millis(5))).unwrap().is_empty());
     act.begin();
     slot.set(&THEIRS).unwrap();
 }

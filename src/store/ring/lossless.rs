@@ -5,7 +5,7 @@
 #[cfg(not(loom))]
 use super::claim::Keep;
 use super::low_water::LowWater;
-use super::reap::Reaper;
+use super::reap::{ParticipantSet, Reaper};
 use super::{Ring, read};
 use crate::kill_points::{Step, reached};
 use crate::region::records::CellHeader;
@@ -236,12 +236,12 @@ impl<'a> Ring<'a> {
         self.slot.header.queue.swap(0, Ordering::AcqRel);
     }
 
-    /// Takes the cursors of a participant that is dead away; whether there were any.
-    pub(super) fn reap_cursors(self, dead: u32) -> bool {
+    /// Takes the cursors of participants that are dead away; whether there were any.
+    pub(super) fn reap_cursors(self, dead: &ParticipantSet) -> bool {
         let mut freed = false;
         for place in self.slot.cursors {
             let seen = place.load(Ordering::Acquire);
-            if Cursor::from_bits(seen).is_some_and(|cursor| cursor.participant == dead) {
+            if Cursor::from_bits(seen).is_some_and(|cursor| dead.contains(cursor.participant)) {
                 freed |= place.compare_exchange(seen, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed).is_ok();
             }
         }

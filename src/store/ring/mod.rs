@@ -44,6 +44,8 @@ pub(crate) use publish::CommitError;
 pub(crate) use publish::Lending;
 pub(crate) use queue::{Position, Taken, Work};
 pub(crate) use read::{Exact, ReadError};
+#[cfg(not(loom))]
+pub(crate) use reap::ParticipantSet;
 pub(crate) use reap::Reaper;
 #[cfg(not(loom))]
 pub(crate) use recover::{Found, Moments, Successor, Unproven};

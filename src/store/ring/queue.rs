@@ -4,6 +4,7 @@
 //! that is not done is never overwritten.
 
 use super::lossless::{Begin, taker};
+use super::reap::ParticipantSet;
 use super::{ReadError, Ring, Seq, attempts, read};
 use crate::kill_points::{Step, reached};
 use crate::region::records::CACHE_LINE;
@@ -217,10 +218,10 @@ impl<'a> Ring<'a> {
     }
 
     /// Gives back what a participant that is dead had taken; whether that was anything.
-    pub(super) fn reap_taken(self, cell: CellView<'_>, dead: u32) -> bool {
+    pub(super) fn reap_taken(self, cell: CellView<'_>, dead: &ParticipantSet) -> bool {
         let seen = taker(cell.header);
         match seen.progress() {
-            Progress::Taken { participant, .. } if participant == dead => {
+            Progress::Taken { participant, .. } if dead.contains(participant) => {
                 let next = seen.given_back().bits();
                 // SeqCst: as in `give_back`.
                 cell.header.taker.compare_exchange(seen.bits(), next, Ordering::SeqCst, Ordering::Relaxed).is_ok()

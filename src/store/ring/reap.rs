@@ -16,12 +16,39 @@ pub(crate) trait Reaper {
     fn if_dead(&self, participant: u32, clean: &mut dyn FnMut());
 }
 
+/// A set of participants by their numbers. Marks are read from shared memory, so a number may be any that fits into one byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ParticipantSet([u64; 4]);
+
+impl ParticipantSet {
+    pub(crate) fn of(participant: u32) -> Self {
+        let mut set = Self::default();
+        set.insert(participant);
+        set
+    }
+
+    pub(crate) fn insert(&mut self, participant: u32) {
+        if let Some(word) = self.0.get_mut(participant as usize / 64) {
+            *word |= 1 << (participant % 64);
+        }
+    }
+
+    pub(crate) fn contains(&self, participant: u32) -> bool {
+        self.0.get(participant as usize / 64).is_some_and(|word| word >> (participant % 64) & 1 == 1)
+    }
+
+    #[cfg(not(loom))]
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Ring<'_> {
     /// Frees the slot from all participants that are dead; leaves alone what the living hold.
     pub(crate) fn reap_holders(self, reaper: &(impl Reaper + ?Sized)) {
         // Every participant once, however many cells it holds: asking is a system call.
-        let mut holders = [0u64; 4];
-        let mut note = |id: u32| holders[id as usize / 64] |= 1 << (id % 64);
+        let mut holders = ParticipantSet::default();
+        let mut note = |id: u32| holders.insert(id);
         for (_, cell) in self.cells() {
             Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).owner().map(&mut note);
             pinners(cell).for_each(&mut note);
@@ -34,7 +61,7 @@ impl Ring<'_> {
                 note(cursor.participant);
             },
         );
-        for participant in (0..256).filter(|&id| holders[id as usize / 64] >> (id % 64) & 1 == 1) {
+        for participant in (0..256).filter(|&id| holders.contains(id)) {
             if participant != self.terms.me {
                 reaper.if_dead(participant, &mut || self.reap(participant));
             }
@@ -44,6 +71,11 @@ impl Ring<'_> {
     /// Takes all marks of a participant that is dead, and stays so during the call, off this slot, and empties what cells are left that hold
     /// values of a removed key, or purged ones: whoever took the last mark off one of them may have died before emptying it.
     pub(crate) fn reap(self, dead: u32) {
+        self.reap_all(&ParticipantSet::of(dead));
+    }
+
+    /// Takes all marks of participants that are dead, and stay so during the call, off this slot, in one pass.
+    pub(crate) fn reap_all(self, dead: &ParticipantSet) {
         if self.reap_cursors(dead) {
             reached(Step::CursorReaped);
             self.room().ring();
@@ -55,11 +87,10 @@ impl Ring<'_> {
                 self.bell().ring();
             }
             let mut freed = self.reap_mark(index, cell, dead);
-            if let Some(pins) = cell.header.pins.get(dead as usize / 64) {
-                let bit = 1 << (dead % 64);
-                if pins.load(Ordering::Relaxed) & bit != 0 {
+            for (pins, bits) in cell.header.pins.iter().zip(dead.0) {
+                if pins.load(Ordering::Relaxed) & bits != 0 {
                     // SeqCst: as in `unpin`.
-                    pins.fetch_and(!bit, Ordering::SeqCst);
+                    pins.fetch_and(!bits, Ordering::SeqCst);
                     reached(Step::PinReaped);
                     freed = true;
                 }
@@ -72,7 +103,7 @@ impl Ring<'_> {
     }
 
     /// Whether a mark was taken off a value.
-    fn reap_mark(self, index: u32, cell: CellView<'_>, dead: u32) -> bool {
+    fn reap_mark(self, index: u32, cell: CellView<'_>, dead: &ParticipantSet) -> bool {
         // It publishes nothing any more: if it ever did so with this cell, either `head` is here, or whoever moved it on has stamped the cell.
         let head = self.head();
         if head.cell() == Some(index) {
@@ -82,10 +113,12 @@ impl Ring<'_> {
         let seen = seq.load(Ordering::Acquire);
         let free = match Seq::from_bits(seen) {
             // Not a byte of it was touched, or it was published.
-            Seq::Claiming { version, participant } | Seq::Held { version, participant } if participant == dead => {
+            Seq::Claiming { version, participant } | Seq::Held { version, participant }
+                if dead.contains(participant) =>
+            {
                 Seq::Whole { version }
             }
-            Seq::Private { participant, .. } if participant == dead => {
+            Seq::Private { participant, .. } if dead.contains(participant) => {
                 // Never published, and now it never will be. Others may be reaping it, too: the one that puts its own mark there
                 // empties the cell.
                 let mark = Seq::Private { ticket: self.fresh_ticket(), participant: self.terms.me };
