@@ -123,22 +123,18 @@ impl<T> Subscriber<T> {
         Err(SubscribeError::Damaged)
     }
 
-    /// Passes what was sent earlier.
+    /// Passes what was sent earlier. Looks once at each cell, and copies each version at most once.
     fn skip_to_time(&mut self, nanos: u64) -> Result<(), GetError> {
         let newest = self.slot.version();
-        // As many versions are kept as there are cells; what is not is passed at once.
-        for _ in 0..self.slot.cells().total() {
-            let Some(version) = self.slot.oldest_from(self.next)?.filter(|&version| version <= newest) else {
-                break;
-            };
-            self.skip_to(version);
-            // What is no frame tells no time: it is received, and told of.
-            if self.slot.get_version_into(version, &mut self.frame)? == Version::Copied
+        for kept in self.slot.kept_from(self.next)? {
+            // What is no frame tells no time: it is received, and reported.
+            if kept.version <= newest
+                && self.slot.copy_kept(kept, &mut self.frame)?
                 && Frame::parse(&self.frame).map_or(true, |frame| frame.ts() >= nanos)
             {
+                self.skip_to(kept.version);
                 return Ok(());
             }
-            self.pass();
         }
         self.skip_to(self.next.max(newest + 1));
         Ok(())
@@ -459,5 +455,43 @@ impl<T: DecodeOwned> Iterator for Subscriber<T> {
 impl<T> fmt::Debug for Subscriber<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscriber").field("key", &self.key).field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::Bus;
+    use crate::store::StoreOptions;
+    use crate::store::ring_looks;
+
+    /// More would be more than a few looks at each cell.
+    const LOOKS_AT_A_CELL: u64 = 4;
+
+    #[test]
+    fn starting_at_a_time_and_getting_a_message_in_parts_look_a_few_times_at_each_cell() {
+        let name = format!("splinter-test-history-{}", std::process::id());
+        let store = StoreOptions::new().slots(2).max_value_size(256).history(1024).spare(1024).create(&name).unwrap();
+        Store::remove(&name).unwrap();
+        let bus: Bus<Vec<u8>> = Bus::on(store);
+        let mut publisher = bus.publisher("k").unwrap();
+        for number in 0..5000u32 {
+            publisher.publish(&number.to_le_bytes().to_vec()).unwrap();
+        }
+        let cells = bus.store().slot("k").unwrap().cells().total();
+        ring_looks::take();
+        let mut from_now = bus.subscribe_from("k", Start::Time(SystemTime::now())).unwrap();
+        let looks = ring_looks::take();
+        assert!(looks <= LOOKS_AT_A_CELL * cells, "{looks} looks at {cells} cells");
+        assert_eq!(from_now.next_version(), 5001);
+        // It is larger than a cell, and nothing is received of it, so `get` looks for its beginning.
+        publisher.publish(&vec![7; 400]).unwrap();
+        ring_looks::take();
+        assert_eq!(bus.get("k").unwrap().unwrap().len(), 400);
+        let looks = ring_looks::take();
+        assert!(looks <= LOOKS_AT_A_CELL * cells, "{looks} looks at {cells} cells");
+        assert_eq!(from_now.recv().unwrap().len(), 400);
     }
 }

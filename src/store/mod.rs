@@ -68,6 +68,9 @@ pub(crate) mod wait;
 mod watch;
 mod word;
 
+#[cfg(all(test, not(loom)))]
+pub(crate) use ring::looks as ring_looks;
+
 #[cfg(not(loom))]
 pub use public::*;
 

@@ -10,7 +10,7 @@ use super::index::Place;
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};
-use super::ring::{Begin, CommitError, Exact, Lending, Memo, ModifyError, ReadError, Ring, Trail, Unfit};
+use super::ring::{Begin, CommitError, Exact, KeptVersion, Lending, Memo, ModifyError, ReadError, Ring, Trail, Unfit};
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 use crate::region::mapping::SlotLease;
@@ -501,6 +501,17 @@ impl Slot {
     pub(crate) fn begin(&self, begin: Begin) -> Result<u64, GetError> {
         let version = self.ring().begin_of(begin);
         if self.ring().generation() == self.place.generation { Ok(version) } else { Err(GetError::Removed) }
+    }
+
+    /// The versions from `from` on that are kept now, oldest first. Looks once at each cell.
+    pub(crate) fn kept_from(&self, from: u64) -> Result<Vec<KeptVersion>, GetError> {
+        let kept = self.ring().kept_from(from);
+        if self.ring().generation() == self.place.generation { Ok(kept) } else { Err(GetError::Removed) }
+    }
+
+    /// Copies a version that was kept into `value`, replacing what it held; `false` if it is kept no longer.
+    pub(crate) fn copy_kept(&self, kept: KeptVersion, value: &mut Vec<u8>) -> Result<bool, GetError> {
+        Ok(self.ring().copy_kept(kept, self.place.generation, value)?)
     }
 
     /// What those sleep on who wait for the next version.

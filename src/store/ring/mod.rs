@@ -10,6 +10,8 @@
 use std::sync::Arc;
 
 mod claim;
+#[cfg(not(loom))]
+mod history;
 mod lossless;
 mod memo;
 mod modify;
@@ -29,6 +31,10 @@ mod loom;
 
 #[cfg(not(loom))]
 pub(crate) use claim::Claim;
+#[cfg(not(loom))]
+pub(crate) use history::KeptVersion;
+#[cfg(all(test, not(loom)))]
+pub(crate) use history::looks;
 pub(crate) use lossless::{Begin, Registered, Unregistered};
 pub(crate) use memo::Memo;
 pub(crate) use modify::{ModifyError, Unfit};
