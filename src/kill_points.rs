@@ -91,6 +91,8 @@ steps! {
     CursorMoved,
     /// The cursor is gone, and nobody who waits for room knows.
     CursorRemoved,
+    /// The cursor is evicted, and nobody who waits for room knows.
+    CursorEvicted,
 
     // Work queues.
     /// The key is a queue.

@@ -65,6 +65,8 @@ pub struct Subscriber<T> {
     spin: Spin,
     /// The key was removed, and that was reported: declare it again.
     removed: bool,
+    /// It was lossless and was evicted, and that was not reported yet.
+    evicted: bool,
     message: PhantomData<fn() -> T>,
 }
 
@@ -108,6 +110,7 @@ impl<T> Subscriber<T> {
                 frame: Vec::new(),
                 spin: Spin::default(),
                 removed: false,
+                evicted: false,
                 message: PhantomData,
             };
             if let Start::Time(time) = options.start {
@@ -158,6 +161,13 @@ impl<T> Subscriber<T> {
         self.next
     }
 
+    /// Whether publishers keep for it what it has not received. A subscriber that was made lossless is so until it reports
+    /// [`RecvError::Evicted`].
+    #[must_use]
+    pub fn is_lossless(&self) -> bool {
+        self.lossless.as_ref().is_some_and(|lossless| !lossless.is_evicted())
+    }
+
     /// What those sleep on who wait for it.
     pub(super) fn slot(&self) -> &Slot {
         &self.slot
@@ -166,7 +176,9 @@ impl<T> Subscriber<T> {
     /// Whether there is something to receive, or to be told.
     pub(super) fn is_ready(&self) -> bool {
         self.removed
+            || self.evicted
             || self.is_behind()
+            || self.lossless.as_ref().is_some_and(Lossless::is_evicted)
             || !self.slot.exists()
             || self.look_again().is_some_and(|at| at <= Instant::now())
     }
@@ -185,9 +197,30 @@ impl<T> Subscriber<T> {
     #[inline]
     fn skip_to(&mut self, next: u64) {
         self.next = next;
-        if let Some(lossless) = &mut self.lossless {
-            lossless.move_to(self.next);
+        if let Some(lossless) = &mut self.lossless
+            && !lossless.move_to(next)
+        {
+            // The value before `next` was copied or pinned, and is whole; the next receive reports. If the key was removed, it finds that out.
+            self.notice_eviction();
         }
+    }
+
+    /// Ends being lossless if the subscriber was evicted; whether that is still to be reported.
+    #[cold]
+    fn notice_eviction(&mut self) -> bool {
+        if self.lossless.as_ref().is_some_and(Lossless::is_evicted) {
+            // Frees the cursor's place.
+            self.lossless = None;
+            self.evicted = true;
+        }
+        self.evicted
+    }
+
+    /// Reports the eviction, once.
+    #[cold]
+    fn report_eviction(&mut self) -> RecvError {
+        self.evicted = false;
+        RecvError::Evicted { key: self.key.clone(), next: self.next }
     }
 
     /// The next message, as `look` finds it, if it was published.
@@ -199,8 +232,14 @@ impl<T> Subscriber<T> {
         if self.removed && !self.declare_again(Duration::ZERO)? {
             return Ok(None);
         }
+        if self.evicted {
+            return Err(self.report_eviction());
+        }
         let found = look(self);
         if matches!(found, Ok(None)) {
+            if self.lossless.is_some() && self.notice_eviction() {
+                return Err(self.report_eviction());
+            }
             return self.parts.overdue().map_or(Ok(None), Err);
         }
         found
@@ -214,7 +253,7 @@ impl<T> Subscriber<T> {
         look: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
     ) -> Result<Option<R>, RecvError> {
         // All that receiving is when there is something.
-        if !self.removed {
+        if !self.removed && !self.evicted {
             let found = look(self);
             if !matches!(found, Ok(None)) {
                 return found;
@@ -249,6 +288,10 @@ impl<T> Subscriber<T> {
     /// Goes on to what is still there, and tells how much is not.
     #[cold]
     fn skip_what_is_gone(&mut self) -> Result<(), RecvError> {
+        // First the reason, then how much was missed.
+        if self.notice_eviction() {
+            return Err(self.report_eviction());
+        }
         let oldest = match self.slot.oldest_from(self.next) {
             Ok(oldest) => oldest.unwrap_or_else(|| self.slot.version() + 1),
             Err(error) => return Err(self.lost(error)),

@@ -20,6 +20,8 @@ pub(crate) mod directory;
 #[cfg(not(loom))]
 pub(crate) mod error;
 #[cfg(not(loom))]
+mod evict;
+#[cfg(not(loom))]
 mod flags;
 #[cfg(not(loom))]
 mod geometry;
@@ -81,6 +83,7 @@ mod public {
         AppendError, DirectoryError, GeometryError, GetError, IntegerError, LoanError, OpenError, PatternError,
         SetError, SlotError, UnsetError,
     };
+    pub use super::evict::{EvictError, Evicted};
     pub use super::flags::Flags;
     pub use super::geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
     pub use super::handle::Store;

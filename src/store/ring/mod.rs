@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 mod claim;
+mod evict;
 #[cfg(not(loom))]
 mod history;
 mod lossless;
