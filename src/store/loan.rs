@@ -5,6 +5,7 @@
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::error::{LoanError, SetError};
@@ -96,6 +97,12 @@ impl Loan {
     /// See [`Loan`].
     pub fn send(mut self) -> Result<u64, SetError> {
         self.try_send()
+    }
+
+    /// Where the value lies from byte `from` on, for as long as the loan exists. To be read while the loan is borrowed, written while it is borrowed
+    /// exclusively.
+    pub(crate) fn tail(&mut self, from: usize) -> NonNull<[u8]> {
+        self.lent.tail(from)
     }
 
     /// Sends the value, unless that cannot be done: then it is still here.
