@@ -519,12 +519,6 @@ impl Slot {
         self.ring().bell()
     }
 
-    /// What those sleep on who wait for any key of the store.
-    #[cfg(feature = "async")]
-    pub(crate) fn store_bell(&self) -> &Bell {
-        self.inner.bell()
-    }
-
     /// Where the slot lies: the same for all handles on it of one open store.
     #[cfg(feature = "async")]
     pub(crate) fn address(&self) -> usize {
