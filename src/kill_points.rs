@@ -103,6 +103,8 @@ steps! {
     CursorMoved,
     /// The cursor is gone, and nobody who waits for room knows.
     CursorRemoved,
+    /// The cursor is evicted, and nobody who waits for room knows.
+    CursorEvicted,
 
     // Work queues.
     /// The key is declared a queue, and nobody takes messages from it yet.

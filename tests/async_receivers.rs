@@ -5,15 +5,16 @@
 mod support;
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use splinter_bus::store::StoreOptions;
+use splinter_bus::store::{Store, StoreOptions};
 use splinter_bus::{AsyncSubscriber, Bus, Message, RecvError, SubscribeOptions};
 use support::{Actor, DEADLINE, Name};
 
@@ -303,4 +304,227 @@ fn more_keys_than_the_kernel_sleeps_on_are_waited_for_all_the_same() {
             assert_eq!(task.await.unwrap(), key);
         }
     });
+}
+
+/// Says that it was woken.
+struct Flag {
+    thread: Thread,
+    is_set: AtomicBool,
+}
+
+impl Flag {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { thread: thread::current(), is_set: AtomicBool::new(false) })
+    }
+
+    fn wait(&self) {
+        let start = Instant::now();
+        while !self.is_set.load(Ordering::SeqCst) {
+            assert!(start.elapsed() < DEADLINE, "never woken");
+            thread::park_timeout(DEADLINE);
+        }
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.is_set.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+/// What a waker of [`BAD`] does.
+mod bad {
+    pub const PANIC_IN_CLONE: u32 = 1;
+    pub const PANIC_IN_WAKE: u32 = 2;
+    pub const PANIC_IN_DROP: u32 = 4;
+    /// What is thrown panics when it is dropped.
+    pub const THROW_A_BOMB: u32 = 8;
+}
+
+static BAD: AtomicU32 = AtomicU32::new(0);
+static WOKEN: AtomicU32 = AtomicU32::new(0);
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("what was thrown, when it was dropped");
+    }
+}
+
+fn panic_if(what: u32) {
+    let bad = BAD.load(Ordering::SeqCst);
+    if bad & what != 0 {
+        if bad & bad::THROW_A_BOMB != 0 {
+            panic_any(Bomb);
+        }
+        panic!("a waker");
+    }
+}
+
+/// A waker of a runtime that panics.
+fn bad_waker() -> Waker {
+    const VTABLE: RawWakerVTable = RawWakerVTable::new(
+        |_| {
+            panic_if(bad::PANIC_IN_CLONE);
+            RawWaker::new(std::ptr::null(), &VTABLE)
+        },
+        |_| {
+            WOKEN.fetch_add(1, Ordering::SeqCst);
+            panic_if(bad::PANIC_IN_WAKE);
+        },
+        |_| {},
+        |_| panic_if(bad::PANIC_IN_DROP),
+    );
+    // SAFETY: the functions do not look at the pointer, and may be called by any thread.
+    unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) }
+}
+
+#[test]
+fn a_waker_that_panics_keeps_no_other_task_from_being_woken() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let [bad_ticks, ticks] = ["bad", "good"].map(|key| bus.subscribe(key).unwrap().into_async().unwrap());
+    let waker = std::mem::ManuallyDrop::new(bad_waker());
+    let is_woken = |what: &str| {
+        let flag = Flag::new();
+        let mut future = pin!(ticks.recv());
+        let waker = Waker::from(Arc::clone(&flag));
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        bus.publish("good", &Tick { count: 1 }).unwrap();
+        flag.wait();
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(), "{what}");
+    };
+    for wake in [bad::PANIC_IN_WAKE, bad::PANIC_IN_WAKE | bad::THROW_A_BOMB] {
+        let woken = WOKEN.load(Ordering::SeqCst);
+        let mut future = Box::pin(bad_ticks.recv());
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        BAD.store(wake, Ordering::SeqCst);
+        bus.publish("bad", &Tick { count: 0 }).unwrap();
+        support::wait_until("the waker panics", || WOKEN.load(Ordering::SeqCst) > woken);
+        is_woken("after a panic in wake");
+        BAD.store(0, Ordering::SeqCst);
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(), "the message is still there");
+    }
+    // These two panic in the task's own thread, which is the task's business; others go on.
+    BAD.store(bad::PANIC_IN_CLONE, Ordering::SeqCst);
+    let mut future = Box::pin(bad_ticks.recv());
+    let poll = || future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
+    assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+    is_woken("after a panic in clone");
+    BAD.store(0, Ordering::SeqCst);
+    let mut future = Box::pin(bad_ticks.recv());
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    BAD.store(bad::PANIC_IN_DROP, Ordering::SeqCst);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(future))).is_err());
+    is_woken("after a panic in drop");
+    BAD.store(0, Ordering::SeqCst);
+    bus.publish("bad", &Tick { count: 2 }).unwrap();
+    assert_eq!(block_on(bad_ticks.recv()).unwrap().count, 2);
+    // The process has a thread as before, and others can come.
+    bus.subscribe("another").unwrap().into_async().unwrap();
+}
+
+/// A message that panics while it is decoded, if it is to.
+#[derive(Message, serde::Serialize)]
+struct Fragile {
+    count: u64,
+}
+
+impl<'de> serde::Deserialize<'de> for Fragile {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let count = u64::deserialize(deserializer)?;
+        assert_ne!(count, 13, "a message that nobody can decode");
+        Ok(Self { count })
+    }
+}
+
+#[test]
+fn a_message_that_panics_while_it_is_decoded_is_passed_and_tasks_receive_the_next() {
+    let name = Name::new();
+    let bus: Bus<Fragile> = Bus::on(bus(&name).store().clone());
+    let fragile = bus.subscribe("k").unwrap().into_async().unwrap();
+    for count in [13, 14, 13, 15] {
+        bus.publish("k", &Fragile { count }).unwrap();
+    }
+    for expected in [14, 15] {
+        assert!(catch_unwind(AssertUnwindSafe(|| block_on(fragile.recv()).is_ok())).is_err());
+        assert_eq!(block_on(fragile.recv()).unwrap().count, expected);
+    }
+    assert!(fragile.try_recv().unwrap().is_none());
+}
+
+#[test]
+fn tasks_of_a_forked_child_that_opens_the_store_again_are_woken() {
+    // In a process of its own, which has no other threads that could hold a lock while it forks.
+    let test = "tasks_of_a_forked_child_that_opens_the_store_again_are_woken";
+    if std::env::var_os("SPLINTER_TEST_ALONE").is_none() {
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        alone.args(["--exact", test, "--nocapture"]).env("SPLINTER_TEST_ALONE", "yes");
+        assert!(alone.status().unwrap().success());
+        return;
+    }
+    let name = Name::new();
+    let bus = bus(&name);
+    let ticks = bus.subscribe("k").unwrap().into_async().unwrap();
+    let mut waits = Box::pin(ticks.recv());
+    assert!(poll_once(waits.as_mut()).is_pending());
+    // SAFETY: the child does nothing but what is written here, and ends without returning.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        let woken = catch_unwind(AssertUnwindSafe(|| {
+            // What it has inherited is its parent's: to drop it does nothing.
+            drop(waits);
+            let bus = Bus::<Tick>::on(Store::open(&*name).unwrap());
+            let ticks = bus.subscribe("k").unwrap().into_async().unwrap();
+            let flag = Flag::new();
+            let waker = Waker::from(Arc::clone(&flag));
+            let mut waits = pin!(ticks.recv());
+            assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            bus.store().set("the child waits", b"yes").unwrap();
+            flag.wait();
+            assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+        }));
+        // SAFETY: ends the process, without what its parent's threads would do at its end.
+        unsafe { libc::_exit(if woken.is_ok() { 0 } else { 1 }) };
+    }
+    bus.store().poll_after("the child waits", 0, Some(DEADLINE)).unwrap().expect("a child that waits");
+    bus.publish("k", &Tick { count: 7 }).unwrap();
+    let child = rustix::process::Pid::from_raw(child).unwrap();
+    let (_, status) = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap().unwrap();
+    assert_eq!(status.exit_status(), Some(0));
+    // The parent's own task is woken as ever.
+    assert_eq!(block_on(waits).unwrap().count, 7);
+}
+
+/// A waker that uses the subscriber when it is dropped, as the last owner of a task may.
+struct Receives(Arc<AsyncSubscriber<Tick>>);
+
+impl Wake for Receives {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Receives {
+    fn drop(&mut self) {
+        self.0.try_recv().unwrap();
+    }
+}
+
+#[test]
+fn a_waker_may_use_the_subscriber_that_drops_it() {
+    let name = Name::new();
+    let ticks = Arc::new(bus(&name).subscribe("k").unwrap().into_async().unwrap());
+    let (done, is_done) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let mut future = pin!(ticks.recv());
+        let waker = Waker::from(Arc::new(Receives(Arc::clone(&ticks))));
+        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        // The other one is dropped here, in the middle of the call.
+        assert!(poll_once(future.as_mut()).is_pending());
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(DEADLINE).expect("no deadlock");
 }

@@ -3,8 +3,10 @@
 mod support;
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytemuck::{CheckedBitPattern, NoUninit};
 use splinter_bus::store::{LoanError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message, PublishError, Start};
 use support::{Actor, Name};
@@ -33,6 +35,29 @@ fn options() -> StoreOptions {
 
 fn has_secret(name: &Name) -> bool {
     fs::read(name.path()).unwrap().windows(SECRET.len()).any(|bytes| bytes == SECRET)
+}
+
+/// A message that counts how often somebody checks whether its bytes are one.
+#[derive(Message, PartialEq, Debug, Clone, Copy)]
+#[message(encoding = "bytemuck", checksum = false)]
+#[repr(transparent)]
+struct Counted {
+    value: u8,
+}
+
+static CHECKS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: one byte, without padding.
+unsafe impl NoUninit for Counted {}
+
+// SAFETY: any byte is a value of `u8`; fewer are of this type.
+unsafe impl CheckedBitPattern for Counted {
+    type Bits = u8;
+
+    fn is_valid_bit_pattern(bits: &u8) -> bool {
+        CHECKS.fetch_add(1, Ordering::Relaxed);
+        *bits < 2
+    }
 }
 
 #[test]
@@ -270,4 +295,25 @@ fn a_publisher_that_waits_gets_the_cell_of_a_loan_that_is_given_back() {
         drop(loan);
         assert_eq!(waiting.join().unwrap().unwrap(), 2);
     });
+}
+
+#[test]
+fn a_message_on_loan_is_checked_when_it_is_lent_and_not_when_it_is_written_to() {
+    let name = Name::new();
+    let bus: Bus<Counted> = Bus::on(name.create(&StoreOptions::new().slots(4).max_value_size(512)));
+    let mut publisher = bus.publisher("k").unwrap();
+    CHECKS.store(0, Ordering::Relaxed);
+    let mut zeroed = publisher.loan_zeroed().unwrap();
+    let mut written = publisher.loan().unwrap().write(&Counted { value: 0 });
+    assert_eq!(CHECKS.load(Ordering::Relaxed), 2);
+    for number in 0..1000u32 {
+        zeroed.value ^= 1;
+        written.value = (number % 2) as u8;
+        assert_eq!(zeroed.value + written.value, 1);
+    }
+    assert_eq!(CHECKS.load(Ordering::Relaxed), 2);
+    written.send().unwrap();
+    assert_eq!(bus.sample("k").unwrap().unwrap().value, 1);
+    zeroed.send().unwrap();
+    assert_eq!(bus.sample("k").unwrap().unwrap().value, 0);
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{Store, StoreOptions};
+use rustix::process::Signal;
+use splinter_bus::bus::{WaitSet, Waited};
+use splinter_bus::store::{EvictError, Store, StoreOptions};
 use splinter_bus::{Bus, PublishError, RecvError, Start, SubscribeError, SubscribeOptions, Subscriber};
 use support::{Actor, DEADLINE, Name, proof};
 
@@ -48,6 +50,25 @@ fn actor() {
             loop {
                 thread::park();
             }
+        }
+        "stopped subscriber" => {
+            let mut subscriber = lossless(&bus);
+            bus.store().set("subscribed", b"yes").unwrap();
+            bus.store().poll_after("go on", 0, Some(DEADLINE)).unwrap().expect("to be continued");
+            // What it was to receive next is gone. It is told why, then how much, then receives what is kept.
+            let error = subscriber.recv().unwrap_err();
+            assert!(matches!(&error, RecvError::Evicted { key, next: 1 } if key == "k"), "{error}");
+            assert!(!subscriber.is_lossless());
+            let missed = match subscriber.recv() {
+                Err(RecvError::Lagged(missed)) => missed,
+                other => panic!("{other:?}"),
+            };
+            for version in missed + 1..=108 {
+                assert_eq!(subscriber.recv().unwrap().version(), version);
+            }
+            assert!(subscriber.try_recv().unwrap().is_none());
+            // Its place is free: both can be had again.
+            let _both = (lossless(&bus), lossless(&bus));
         }
         _ => panic!("no such role: {role}"),
     }
@@ -192,6 +213,81 @@ fn one_that_is_stopped_holds_publishers_as_long_as_their_deadlines_and_misses_no
     assert_eq!((snapshot.lossless.len(), snapshot.lossless[0].behind), (1, 8));
     // Other keys are not concerned.
     bus.publish("other", &vec![1]).unwrap();
+}
+
+#[test]
+fn one_that_is_stopped_can_be_evicted_so_that_publishers_go_on_and_is_told_when_it_goes_on() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let store = bus.store();
+    let stopped = Actor::spawn("stopped subscriber", &[&name]);
+    store.poll_after("subscribed", 0, Some(DEADLINE)).unwrap().expect("a subscriber");
+    stopped.stop();
+    assert_eq!(fill(&bus), 8);
+    let slowest = store.slot_snapshot("k").unwrap().unwrap().lossless[0];
+    let participant = store.participants().unwrap().into_iter().find(|one| one.id == slowest.participant).unwrap();
+    assert_eq!(participant.pid, stopped.0.id());
+    thread::scope(|scope| {
+        // One that waits for free space goes on, too.
+        let waiting = scope.spawn(|| bus.publisher("k").unwrap().publish_timeout(&vec![9], DEADLINE));
+        let evicted = store.evict("k", participant).unwrap();
+        assert_eq!((evicted.subscribers, evicted.next, evicted.behind), (1, 1, 8));
+        waiting.join().unwrap().unwrap();
+    });
+    for number in 10..=108 {
+        bus.publish("k", &vec![number]).unwrap();
+    }
+    assert!(store.slot_snapshot("k").unwrap().unwrap().lossless.is_empty());
+    let error = store.evict("k", participant).unwrap_err();
+    assert!(matches!(error, EvictError::NotSubscribed { .. }), "{error}");
+    stopped.signal(Signal::CONT);
+    store.set("go on", b"yes").unwrap();
+    stopped.finish();
+}
+
+#[test]
+fn one_that_is_evicted_keeps_what_it_has_received_and_is_told_before_it_misses_anything() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let (mut evicted, mut other) = (lossless(&bus), lossless(&Bus::on(Store::open(&name).unwrap())));
+    for number in 0..4 {
+        bus.publish("k", &vec![number]).unwrap();
+    }
+    assert_eq!(**evicted.recv().unwrap(), [0]);
+    assert!(evicted.is_lossless());
+    let counts = bus.store().evict("k", bus.store().participant()).unwrap();
+    assert_eq!((counts.subscribers, counts.next, counts.behind), (1, 2, 3));
+    // The message that it finds is whole, whether it was evicted or not; the next call tells.
+    assert_eq!(**evicted.recv().unwrap(), [1]);
+    assert!(matches!(evicted.recv(), Err(RecvError::Evicted { next: 3, .. })));
+    assert_eq!(**evicted.recv().unwrap(), [2]);
+    // Nothing else was evicted.
+    assert_eq!(fill(&bus), 4);
+    for version in 1..=8 {
+        assert_eq!(other.recv().unwrap().version(), version);
+    }
+    // Also while there is nothing to receive, in place, and where several sources are waited for.
+    let mut evicted = lossless(&bus);
+    bus.store().evict("k", bus.store().participant()).unwrap();
+    let ready = WaitSet::new().wait(&[&evicted], Some(DEADLINE)).unwrap();
+    assert_eq!(ready, Waited::Ready(vec![0]));
+    assert!(matches!(evicted.try_recv_sample(), Err(RecvError::Evicted { next: 9, .. })));
+    assert!(evicted.try_recv_sample().unwrap().is_none());
+}
+
+#[test]
+fn a_participant_that_took_the_place_of_the_one_that_is_meant_is_not_evicted() {
+    let name = Name::new();
+    let bus = bus(&name);
+    let first = Store::open(&name).unwrap();
+    let meant = first.participant();
+    drop(first);
+    let second = Store::open(&name).unwrap();
+    assert_eq!(second.participant().id, meant.id);
+    let subscriber = lossless(&Bus::on(second));
+    assert!(matches!(bus.store().evict("k", meant), Err(EvictError::NotSubscribed { .. })));
+    assert!(matches!(bus.store().evict("nothing", meant), Err(EvictError::NoSuchKey { .. })));
+    assert!(subscriber.is_lossless());
 }
 
 #[test]

@@ -85,6 +85,15 @@ fn in_place(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStre
     generics.make_where_clause().predicates.extend(encoding.view_bounds(input, &private, &this, &view));
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let call = format_ident!("{}_{}", encoding.name(), if encoding.is_plain() { "view" } else { "decode" });
+    let find_plain = encoding.is_plain().then(|| {
+        quote! {
+            fn find_plain(
+                payload: &[#private::u8],
+            ) -> #private::Result<#private::Option<&Self>, #krate::message::DecodeError> {
+                #private::Result::map(#private::#call(payload), #private::Option::Some)
+            }
+        }
+    });
     let in_place = quote! {
         #[automatically_derived]
         impl #impl_generics #krate::message::InPlace for #this #where_clause {
@@ -96,6 +105,8 @@ fn in_place(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStre
             {
                 #private::#call(payload)
             }
+
+            #find_plain
         }
     };
     if !encoding.is_plain() {

@@ -23,7 +23,6 @@ macro_rules! async_receivers {
         $(#[$meta])*
         pub struct $name<T> {
             inner: Mutex<$inner<T>>,
-            reactor: &'static Reactor,
             /// Asked before `inner` is locked: in a child, its lock may be held by a thread that only the parent has.
             opener: Opener,
             /// Of the stream.
@@ -33,13 +32,15 @@ macro_rules! async_receivers {
         impl<T: DecodeOwned> $inner<T> {
             /// To be received from in tasks, on any runtime.
             ///
-            /// One thread of this process, started by the first call, wakes all tasks that wait.
+            /// A thread of this process, started by the first call, wakes all tasks that wait; another one is started for each further 127 keys that are
+            /// waited for at a time. A panic in a task's waker is caught there.
             ///
             /// # Errors
             ///
             /// The operating system starts no thread.
             pub fn into_async(self) -> io::Result<$name<T>> {
-                Ok($name { inner: Mutex::new(self), reactor: Reactor::of_this_process()?, opener: Opener::this_process(), waiting: None })
+                Reactor::start()?;
+                Ok($name { inner: Mutex::new(self), opener: Opener::this_process(), waiting: None })
             }
         }
 
@@ -83,17 +84,27 @@ macro_rules! async_receivers {
                 context: &mut Context<'_>,
             ) -> Poll<Result<$item<T>, RecvError>> {
                 self.opener.check()?;
-                let mut inner = self.inner();
-                match inner.try_recv().transpose() {
-                    Some(received) => {
+                // Wakers are cloned and dropped without the lock: that is code of others.
+                let found = {
+                    let mut inner = self.inner();
+                    let want: fn(&$inner<T>) -> Want = $want;
+                    match inner.try_recv().transpose() {
+                        Some(received) => Ok(received),
+                        None => Err((inner.slot().clone(), want(&inner), inner.look_again())),
+                    }
+                };
+                match found {
+                    Ok(received) => {
                         *waiting = None;
                         Poll::Ready(received)
                     }
-                    None => {
+                    Err((slot, want, look_again)) => {
                         // Whatever happens from here on is noticed by the reactor, which looks after we have told it.
-                        let want: fn(&$inner<T>) -> Want = $want;
-                        let (want, look_again) = (want(&inner), inner.look_again());
-                        *waiting = Some(self.reactor.wait(inner.slot(), want, look_again, context.waker()));
+                        match Reactor::wait(slot, want, look_again, context.waker().clone()) {
+                            Ok(waits) => *waiting = Some(waits),
+                            // In the child of a fork, without a thread: until one can be started, the task looks by itself.
+                            Err(_) => context.waker().wake_by_ref(),
+                        }
                         Poll::Pending
                     }
                 }

@@ -190,6 +190,18 @@ pub enum RecvError {
         /// The key.
         key: String,
     },
+    /// The subscriber was lossless, and was evicted ([`Store::evict`](crate::Store::evict)) because it held publishers up. Told once; from here on
+    /// the subscriber is not lossless, and what it misses is [`Lagged`](Self::Lagged).
+    #[error(
+        "this subscriber was evicted from the lossless subscribers of {key:?}: messages from version {next} on may be missed; receive faster, \
+         and subscribe again to be lossless"
+    )]
+    Evicted {
+        /// The key.
+        key: String,
+        /// The version that is to be received next: all before it were received.
+        next: u64,
+    },
     /// Not a key.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -1,11 +1,15 @@
 //! Messages that are written where they will be read.
 
-#![allow(unsafe_code, reason = "one function, whose contract is passed on to the store's")]
+#![allow(
+    unsafe_code,
+    reason = "passes the store's contract on, and keeps the place of a message that was checked once"
+)]
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -13,7 +17,7 @@ use uuid::Uuid;
 use super::error::PublishError;
 use super::publisher::{Sent, publish_frame};
 use crate::frame;
-use crate::message::{EncodeError, Plain};
+use crate::message::{DecodeError, EncodeError, Plain};
 use crate::os::clock;
 use crate::store::wait::Deadline;
 use crate::store::{self, SetError, Store};
@@ -49,8 +53,15 @@ use crate::store::{self, SetError, Store};
 pub struct Loan<T: ?Sized> {
     raw: store::Loan,
     terms: Terms,
-    message: PhantomData<fn() -> Box<T>>,
+    /// The message in `raw`, which is one: found out when the loan was made, and nothing else is written there until it is sent. `None`: no place where
+    /// one can be.
+    message: Option<NonNull<T>>,
 }
+
+// SAFETY: `message` is used as a `&mut T` is, which may be sent where `T` is `Send`; all other fields are `Send`.
+unsafe impl<T: ?Sized + Send> Send for Loan<T> {}
+// SAFETY: a shared loan lends its message as `&T`; all other fields are `Sync`.
+unsafe impl<T: ?Sized + Sync> Sync for Loan<T> {}
 
 /// Room for a message, of which nobody says what is in it.
 ///
@@ -116,29 +127,58 @@ impl<T: ?Sized> Loan<T> {
         self.terms.id
     }
 
-    fn payload(&self) -> &[u8] {
-        &self.raw[self.terms.head..]
+    #[inline]
+    fn message(&self) -> &T {
+        match &self.message {
+            // SAFETY: it lies in bytes that are lent to us alone and stay where they are while `self` exists, and was found valid. Writers of
+            // them are `deref_mut`, which leaves a valid message, and `send`, which ends the loan.
+            Some(message) => unsafe { message.as_ref() },
+            None => misplaced(),
+        }
     }
 
-    fn payload_mut(&mut self) -> &mut [u8] {
-        &mut self.raw[self.terms.head..]
+    #[inline]
+    fn message_mut(&mut self) -> &mut T {
+        match &mut self.message {
+            // SAFETY: as in `message`; and exclusive, since `self` is borrowed exclusively.
+            Some(message) => unsafe { message.as_mut() },
+            None => misplaced(),
+        }
     }
+}
+
+#[cold]
+fn misplaced() -> ! {
+    panic!("the type's alignment is larger than that of payloads in this store: send a copy of the message instead")
 }
 
 impl<T: Plain> Loan<T> {
     /// Of bytes that are all zero.
-    pub(super) fn zeroed(raw: store::Loan, terms: Terms) -> Result<Self, PublishError> {
-        let mut loan = Self { raw, terms, message: PhantomData };
-        match T::of_payload_mut(loan.payload_mut()) {
-            Ok(_) => Ok(loan),
+    pub(super) fn zeroed(mut raw: store::Loan, terms: Terms) -> Result<Self, PublishError> {
+        match find::<T>(&mut raw, terms.head) {
+            Ok(message) => Ok(Self { raw, terms, message: Some(message) }),
             Err(_) => Err(EncodeError::Zeros { name: T::NAME }.into()),
         }
     }
 }
 
+/// The place of the message that is all of the bytes from `head` on, if they are one.
+fn find<T: Plain>(raw: &mut store::Loan, head: usize) -> Result<NonNull<T>, DecodeError> {
+    let payload = &mut raw[head..];
+    let (start, len) = (payload.as_ptr().addr(), payload.len());
+    let found = std::ptr::from_mut(T::of_payload_mut(payload)?).addr();
+    // Implementations of `Plain` that were not derived may have found it anywhere.
+    if found != start || size_of::<T>() != len {
+        return Err(DecodeError::Invalid);
+    }
+    // Not the reference's own pointer: one that stays good when the bytes are borrowed again, to be sealed.
+    Ok(raw.tail(head).cast())
+}
+
 impl Loan<[u8]> {
-    pub(super) fn bytes(raw: store::Loan, terms: Terms) -> Self {
-        Self { raw, terms, message: PhantomData }
+    pub(super) fn bytes(mut raw: store::Loan, terms: Terms) -> Self {
+        let message = Some(raw.tail(terms.head));
+        Self { raw, terms, message }
     }
 }
 
@@ -147,20 +187,14 @@ impl<T: Plain> Deref for Loan<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        match T::of_payload(self.payload()) {
-            Ok(message) => message,
-            Err(error) => panic!("what was lent was written to: {error}"),
-        }
+        self.message()
     }
 }
 
 impl<T: Plain> DerefMut for Loan<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        match T::of_payload_mut(self.payload_mut()) {
-            Ok(message) => message,
-            Err(error) => panic!("what was lent was written to: {error}"),
-        }
+        self.message_mut()
     }
 }
 
@@ -169,14 +203,14 @@ impl Deref for Loan<[u8]> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.payload()
+        self.message()
     }
 }
 
 impl DerefMut for Loan<[u8]> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        self.payload_mut()
+        self.message_mut()
     }
 }
 
@@ -189,17 +223,15 @@ impl<T: ?Sized> LoanUninit<T> {
     pub fn as_uninit_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         &mut self.raw.as_uninit_mut()[self.terms.head..]
     }
-
-    fn filled_with(self, payload: &[u8]) -> Loan<T> {
-        let head = self.terms.head;
-        Loan { raw: self.raw.write_from(head, payload), terms: self.terms, message: PhantomData }
-    }
 }
 
 impl<T: Plain> LoanUninit<T> {
     /// Copies a message into the room.
     pub fn write(self, message: &T) -> Loan<T> {
-        self.filled_with(message.as_payload())
+        let mut raw = self.raw.write_from(self.terms.head, message.as_payload());
+        // There may be no place for it, if its alignment is too large: sent, it is a message all the same.
+        let message = find(&mut raw, self.terms.head).ok();
+        Loan { raw, terms: self.terms, message }
     }
 
     /// Says that every byte was written.
@@ -213,10 +245,9 @@ impl<T: Plain> LoanUninit<T> {
     /// Every byte was written. (What was not is what an older message has left there, which its readers were not to see for ever.)
     pub unsafe fn assume_init(self) -> Result<Loan<T>, PublishError> {
         // SAFETY: the caller has written every byte of the payload, and what is before it was written when it was lent.
-        let raw = unsafe { self.raw.assume_init() };
-        let mut loan = Loan::<T> { raw, terms: self.terms, message: PhantomData };
-        match T::of_payload_mut(loan.payload_mut()) {
-            Ok(_) => Ok(loan),
+        let mut raw = unsafe { self.raw.assume_init() };
+        match find(&mut raw, self.terms.head) {
+            Ok(message) => Ok(Loan { raw, terms: self.terms, message: Some(message) }),
             Err(_) => Err(EncodeError::Invalid { name: T::NAME }.into()),
         }
     }
@@ -229,7 +260,7 @@ impl LoanUninit<[u8]> {
     ///
     /// If they are not as many.
     pub fn write(self, bytes: &[u8]) -> Loan<[u8]> {
-        self.filled_with(bytes)
+        Loan::bytes(self.raw.write_from(self.terms.head, bytes), self.terms)
     }
 
     /// Says that every byte was written.
@@ -239,14 +270,16 @@ impl LoanUninit<[u8]> {
     /// Every byte was written. (What was not is what an older message has left there, which its readers were not to see for ever.)
     pub unsafe fn assume_init(self) -> Loan<[u8]> {
         // SAFETY: the caller has written every byte of the payload, and what is before it was written when it was lent.
-        let raw = unsafe { self.raw.assume_init() };
-        Loan { raw, terms: self.terms, message: PhantomData }
+        Loan::bytes(unsafe { self.raw.assume_init() }, self.terms)
     }
 }
 
 impl<T: ?Sized> fmt::Debug for Loan<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loan").field("key", &self.terms.key).field("len", &self.payload().len()).finish_non_exhaustive()
+        f.debug_struct("Loan")
+            .field("key", &self.terms.key)
+            .field("len", &(self.raw.len() - self.terms.head))
+            .finish_non_exhaustive()
     }
 }
 

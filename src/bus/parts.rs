@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::error::RecvError;
 use crate::frame::Frame;
-use crate::store::{GetError, Slot, Version};
+use crate::store::{GetError, Slot};
 
 /// What comes before a part: number of the frame, its length, zeros.
 pub(super) const PREFIX_LEN: usize = 16;
@@ -146,26 +146,23 @@ pub(super) fn incomplete(part: &Frame<'_>) -> RecvError {
 /// The newest message that is complete, as a frame, and the version that completed it.
 pub(super) fn newest_whole(slot: &Slot) -> Result<Option<(u64, Vec<u8>)>, GetError> {
     let mut assembler = Assembler::new(Duration::MAX / 4);
-    let (mut newest, mut bytes) = (None, Vec::new());
-    let mut from = 0;
-    // As many versions are kept as there are cells. Between two of them there may be any number that are not: one was pinned for long.
-    for _ in 0..slot.cells().total() {
-        let Some(version) = slot.oldest_from(from)? else {
-            break;
-        };
-        from = version + 1;
-        if slot.get_version_into(version, &mut bytes)? != Version::Copied {
+    let (mut newest, mut frame, mut bytes) = (None, Vec::new(), Vec::new());
+    for kept in slot.kept_from(0)? {
+        if !slot.copy_kept(kept, &mut bytes)? {
             continue;
         }
         match Frame::parse(&bytes) {
-            Ok(frame) if frame.is_part() => {
-                if let Ok(Some(frame)) = assembler.accept(&frame) {
-                    newest = Some((version, frame));
+            Ok(part) if part.is_part() => {
+                if let Ok(Some(whole)) = assembler.accept(&part) {
+                    (newest, frame) = (Some(kept.version), whole);
                 }
             }
-            // What is no frame is told of like one.
-            Ok(_) | Err(_) => newest = Some((version, bytes.clone())),
+            // A value that is no frame is reported like one.
+            Ok(_) | Err(_) => {
+                newest = Some(kept.version);
+                std::mem::swap(&mut frame, &mut bytes);
+            }
         }
     }
-    Ok(newest)
+    Ok(newest.map(|version| (version, frame)))
 }

@@ -1,6 +1,7 @@
 //! From the bytes of a frame to a message, or to the reason why there is none.
 
 use std::ops::Range;
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::error::RecvError;
@@ -55,18 +56,17 @@ impl Origin<'_> {
     /// The message in a frame that stays where it is.
     #[inline]
     pub(super) fn sample<T: InPlace>(&self, storage: Storage) -> Result<Sample<T>, RecvError> {
-        let (payload, envelope) = {
+        let (payload, plain, envelope) = {
             let mut head = storage.head();
             let frame = self.parse_in_place(&mut head, &storage)?;
             self.check::<T>(&frame)?;
-            if matches!(T::ENCODING, Encoding::Zerocopy | Encoding::Bytemuck)
-                && let Err(source) = T::view(frame.payload())
-            {
-                return Err(self.undecodable(source));
-            }
-            (payload_of(storage.as_slice(), &frame), Envelope::of(&frame, self.version))
+            let plain = match find_plain::<T>(frame.payload()) {
+                Ok(plain) => plain.map(NonNull::from),
+                Err(source) => return Err(self.undecodable(source)),
+            };
+            (payload_of(storage.as_slice(), &frame), plain, Envelope::of(&frame, self.version))
         };
-        Ok(Sample::new(storage, payload, envelope))
+        Ok(Sample::new(storage, payload, plain, envelope))
     }
 
     /// Whether the frame carries a message of this type that is not too old.
@@ -122,6 +122,18 @@ impl Origin<'_> {
     fn rejected(&self, error: RecvError) -> RecvError {
         self.store.report_parse_failure();
         error
+    }
+}
+
+/// Checks a plain message, where it lies; `None` if its type is not plain, or its implementation was not derived.
+#[inline]
+fn find_plain<T: InPlace>(payload: &[u8]) -> Result<Option<&T>, DecodeError> {
+    if !matches!(T::ENCODING, Encoding::Zerocopy | Encoding::Bytemuck) {
+        return Ok(None);
+    }
+    match T::find_plain(payload)? {
+        Some(message) => Ok(Some(message)),
+        None => T::view(payload).map(|_| None),
     }
 }
 

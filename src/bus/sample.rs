@@ -1,8 +1,14 @@
 //! Messages that are read where they lie.
 
+#![allow(
+    unsafe_code,
+    reason = "a reference to a message that was checked once is kept beside the bytes that it points into"
+)]
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, Range};
+use std::ptr::NonNull;
 
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -45,9 +51,16 @@ use crate::store::Pinned;
 pub struct Sample<T> {
     frame: Storage,
     payload: Range<usize>,
+    /// The message in `frame`, if it is plain: found valid when the sample was made.
+    plain: Option<NonNull<T>>,
     envelope: Envelope,
     message: PhantomData<fn() -> T>,
 }
+
+// SAFETY: `plain` is used as a `&T` is, which may be sent where `T` is `Sync`; all other fields are `Send`.
+unsafe impl<T: Sync> Send for Sample<T> {}
+// SAFETY: a shared sample lends its message as `&T`; all other fields are `Sync`.
+unsafe impl<T: Sync> Sync for Sample<T> {}
 
 /// Where the frame lies.
 pub(super) enum Storage {
@@ -97,10 +110,10 @@ impl Storage {
 }
 
 impl<T> Sample<T> {
-    /// Of a frame that was checked.
+    /// Of a frame that was checked. `plain` is the reference that `T` has made of the bytes of its payload.
     #[inline]
-    pub(super) fn new(frame: Storage, payload: Range<usize>, envelope: Envelope) -> Self {
-        Self { frame, payload, envelope, message: PhantomData }
+    pub(super) fn new(frame: Storage, payload: Range<usize>, plain: Option<NonNull<T>>, envelope: Envelope) -> Self {
+        Self { frame, payload, plain, envelope, message: PhantomData }
     }
 
     /// The bytes of the message.
@@ -155,11 +168,27 @@ impl<T: InPlace> Sample<T> {
 impl<T: Plain> Deref for Sample<T> {
     type Target = T;
 
+    /// The message, which was checked when the sample was made. Costs nothing.
+    ///
     /// # Panics
     ///
-    /// If something that does not keep to the protocol has written into the pinned message, and left no valid one.
+    /// Only for a type whose [`InPlace`] was not derived, which is checked here, each time: if something that does not keep to the protocol has
+    /// written into the pinned message, and left no valid one.
     #[inline]
     fn deref(&self) -> &T {
+        match &self.plain {
+            // SAFETY: `find_plain` made this of a slice of the payload's bytes, for as long as the slice would live, and those bytes stay
+            // where they are and as they are while `self` exists: pinned in a mapping that the pin keeps, or in a buffer on the heap that is
+            // neither changed nor dropped before.
+            Some(message) => unsafe { message.as_ref() },
+            None => self.check_again(),
+        }
+    }
+}
+
+impl<T: Plain> Sample<T> {
+    #[cold]
+    fn check_again(&self) -> &T {
         match T::of_payload(self.payload()) {
             Ok(message) => message,
             Err(error) => panic!("a pinned message was written to: {error}"),

@@ -70,6 +70,8 @@ pub struct Subscriber<T> {
     removed: bool,
     /// When to try to declare it again, after the directory of keys was found busy.
     retry_at: Option<Instant>,
+    /// It was lossless and was evicted, and that was not reported yet.
+    evicted: bool,
     message: PhantomData<fn() -> T>,
 }
 
@@ -116,6 +118,7 @@ impl<T> Subscriber<T> {
                 spin: Spin::default(),
                 removed: false,
                 retry_at: None,
+                evicted: false,
                 message: PhantomData,
             };
             if let Start::Time(time) = options.start {
@@ -131,22 +134,18 @@ impl<T> Subscriber<T> {
         Err(SubscribeError::Removed)
     }
 
-    /// Passes what was sent earlier.
+    /// Passes what was sent earlier. Looks once at each cell, and copies each version at most once.
     fn skip_to_time(&mut self, nanos: u64) -> Result<(), GetError> {
         let newest = self.slot.version();
-        // As many versions are kept as there are cells; what is not is passed at once.
-        for _ in 0..self.slot.cells().total() {
-            let Some(version) = self.slot.oldest_from(self.next)?.filter(|&version| version <= newest) else {
-                break;
-            };
-            self.skip_to(version);
-            // What is no frame tells no time: it is received, and told of.
-            if self.slot.get_version_into(version, &mut self.frame)? == Version::Copied
+        for kept in self.slot.kept_from(self.next)? {
+            // What is no frame tells no time: it is received, and reported.
+            if kept.version <= newest
+                && self.slot.copy_kept(kept, &mut self.frame)?
                 && Frame::parse(&self.frame).map_or(true, |frame| frame.ts() >= nanos)
             {
+                self.skip_to(kept.version);
                 return Ok(());
             }
-            self.pass();
         }
         self.skip_to(self.next.max(newest + 1));
         Ok(())
@@ -170,6 +169,13 @@ impl<T> Subscriber<T> {
         self.next
     }
 
+    /// Whether publishers keep for it what it has not received. A subscriber that was made lossless is so until it reports
+    /// [`RecvError::Evicted`].
+    #[must_use]
+    pub fn is_lossless(&self) -> bool {
+        self.lossless.as_ref().is_some_and(|lossless| !lossless.is_evicted())
+    }
+
     /// What those sleep on who wait for it.
     pub(super) fn slot(&self) -> &Slot {
         &self.slot
@@ -177,7 +183,11 @@ impl<T> Subscriber<T> {
 
     /// Whether there is something to receive, or to be told.
     pub(super) fn is_ready(&self) -> bool {
-        !self.removed && (self.is_behind() || !self.slot.exists())
+        !self.removed
+            && (self.evicted
+                || self.is_behind()
+                || self.lossless.as_ref().is_some_and(Lossless::is_evicted)
+                || !self.slot.exists())
             || self.look_again().is_some_and(|at| at <= Instant::now())
     }
 
@@ -195,9 +205,30 @@ impl<T> Subscriber<T> {
     #[inline]
     fn skip_to(&mut self, next: u64) {
         self.next = next;
-        if let Some(lossless) = &mut self.lossless {
-            lossless.move_to(self.next);
+        if let Some(lossless) = &mut self.lossless
+            && !lossless.move_to(next)
+        {
+            // The value before `next` was copied or pinned, and is whole; the next receive reports. If the key was removed, it finds that out.
+            self.notice_eviction();
         }
+    }
+
+    /// Ends being lossless if the subscriber was evicted; whether that is still to be reported.
+    #[cold]
+    fn notice_eviction(&mut self) -> bool {
+        if self.lossless.as_ref().is_some_and(Lossless::is_evicted) {
+            // Frees the cursor's place.
+            self.lossless = None;
+            self.evicted = true;
+        }
+        self.evicted
+    }
+
+    /// Reports the eviction, once.
+    #[cold]
+    fn report_eviction(&mut self) -> RecvError {
+        self.evicted = false;
+        RecvError::Evicted { key: self.key.clone(), next: self.next }
     }
 
     /// The next message, as `look` finds it, if it was published.
@@ -209,8 +240,14 @@ impl<T> Subscriber<T> {
         if self.removed && !self.declare_again(Duration::ZERO)? {
             return Ok(None);
         }
+        if self.evicted {
+            return Err(self.report_eviction());
+        }
         let found = look(self);
         if matches!(found, Ok(None)) {
+            if self.lossless.is_some() && self.notice_eviction() {
+                return Err(self.report_eviction());
+            }
             return self.parts.overdue().map_or(Ok(None), Err);
         }
         found
@@ -224,7 +261,7 @@ impl<T> Subscriber<T> {
         look: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
     ) -> Result<Option<R>, RecvError> {
         // All that receiving is when there is something.
-        if !self.removed {
+        if !self.removed && !self.evicted {
             let found = look(self);
             if !matches!(found, Ok(None)) {
                 return found;
@@ -261,6 +298,10 @@ impl<T> Subscriber<T> {
     /// Goes on to what is still there, and tells how much is not.
     #[cold]
     fn skip_what_is_gone(&mut self) -> Result<(), RecvError> {
+        // First the reason, then how much was missed.
+        if self.notice_eviction() {
+            return Err(self.report_eviction());
+        }
         let oldest = match self.slot.oldest_from(self.next) {
             Ok(oldest) => oldest.unwrap_or_else(|| self.slot.version() + 1),
             Err(error) => return Err(self.lost(error)),
@@ -470,5 +511,43 @@ impl<T: DecodeOwned> Iterator for Subscriber<T> {
 impl<T> fmt::Debug for Subscriber<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscriber").field("key", &self.key).field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::Bus;
+    use crate::store::StoreOptions;
+    use crate::store::ring_looks;
+
+    /// More would be more than a few looks at each cell.
+    const LOOKS_AT_A_CELL: u64 = 4;
+
+    #[test]
+    fn starting_at_a_time_and_getting_a_message_in_parts_look_a_few_times_at_each_cell() {
+        let name = format!("splinter-test-history-{}", std::process::id());
+        let store = StoreOptions::new().slots(2).max_value_size(256).history(1024).spare(1024).create(&name).unwrap();
+        Store::remove(&name).unwrap();
+        let bus: Bus<Vec<u8>> = Bus::on(store);
+        let mut publisher = bus.publisher("k").unwrap();
+        for number in 0..5000u32 {
+            publisher.publish(&number.to_le_bytes().to_vec()).unwrap();
+        }
+        let cells = bus.store().slot("k").unwrap().cells().total();
+        ring_looks::take();
+        let mut from_now = bus.subscribe_from("k", Start::Time(SystemTime::now())).unwrap();
+        let looks = ring_looks::take();
+        assert!(looks <= LOOKS_AT_A_CELL * cells, "{looks} looks at {cells} cells");
+        assert_eq!(from_now.next_version(), 5001);
+        // It is larger than a cell, and nothing is received of it, so `get` looks for its beginning.
+        publisher.publish(&vec![7; 400]).unwrap();
+        ring_looks::take();
+        assert_eq!(bus.get("k").unwrap().unwrap().len(), 400);
+        let looks = ring_looks::take();
+        assert!(looks <= LOOKS_AT_A_CELL * cells, "{looks} looks at {cells} cells");
+        assert_eq!(from_now.recv().unwrap().len(), 400);
     }
 }

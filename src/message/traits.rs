@@ -104,6 +104,16 @@ pub trait InPlace: Message {
     fn view<'a>(payload: &'a [u8]) -> Result<Self::View<'a>, DecodeError>
     where
         Self: 'a;
+
+    /// The message that is all of `payload`, where it lies, if the type is [`Plain`]: so that samples check it once. Derived; not to be called.
+    #[doc(hidden)]
+    fn find_plain(payload: &[u8]) -> Result<Option<&Self>, DecodeError>
+    where
+        Self: Sized,
+    {
+        let _ = payload;
+        Ok(None)
+    }
 }
 
 /// A message whose bytes are its payload: read and written in place. Derive it, as part of [`Message`] with the encoding `zerocopy` or

@@ -8,3 +8,5 @@ pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod lock;
+#[cfg(feature = "async")]
+pub(crate) mod per_process;

@@ -235,6 +235,15 @@ impl Lent {
         unsafe { self.bytes.as_ref() }
     }
 
+    /// Where the bytes from `from` on lie, which is at most their length. To be used as `bytes` and `bytes_mut` are: to read while this is borrowed,
+    /// and to write while it is borrowed exclusively.
+    pub(crate) fn tail(&mut self, from: usize) -> NonNull<[u8]> {
+        assert!(from <= self.bytes.len());
+        // SAFETY: `from` is inside the bytes, or at their end.
+        let first = unsafe { self.bytes.cast::<u8>().byte_add(from) };
+        NonNull::slice_from_raw_parts(first, self.bytes.len() - from)
+    }
+
     #[inline]
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `bytes`; and exclusive, since this is the only one for the cell, borrowed exclusively.

@@ -8,7 +8,8 @@ use super::word::{MAX_VERSION, NUMBER_BITS};
 /// A lossless subscriber's place in its slot: (participant + 1 : 8 | generation : 8 | version : 48). A zeroed word is a free place.
 ///
 /// No version from this one on is overwritten. One word says whose it is and where, so that both change, and end, in one step. Of
-/// the generation, eight bits tell the cursor of a key that was removed from those of the present one.
+/// the generation, eight bits tell the cursor of a key that was removed from those of the present one. Version 0 is an evicted cursor: it keeps
+/// nothing, and its place is taken until its owner has noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cursor {
     pub(crate) participant: u32,
@@ -31,6 +32,15 @@ impl Cursor {
 
     pub(crate) fn bits(self) -> u64 {
         u64::from(self.participant + 1) << (NUMBER_BITS + 8) | u64::from(self.generation) << NUMBER_BITS | self.version
+    }
+
+    /// The same participant's cursor, evicted.
+    pub(crate) fn evicted(self) -> Self {
+        Self { version: 0, ..self }
+    }
+
+    pub(crate) fn is_evicted(self) -> bool {
+        self.version == 0
     }
 
     pub(crate) fn is_of(self, generation: u64) -> bool {

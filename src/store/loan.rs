@@ -5,6 +5,7 @@
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::error::{Forked, LoanError, SetError};
@@ -106,6 +107,12 @@ impl Loan {
     /// Refuses to go on in a child of the process that has the loan.
     pub(crate) fn check_fork(&self) -> Result<(), Forked> {
         self.inner.check_fork()
+    }
+
+    /// Where the value lies from byte `from` on, for as long as the loan exists. To be read while the loan is borrowed, written while it is borrowed
+    /// exclusively.
+    pub(crate) fn tail(&mut self, from: usize) -> NonNull<[u8]> {
+        self.lent.tail(from)
     }
 
     /// Sends the value, unless that cannot be done: then it is still here.

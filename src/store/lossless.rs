@@ -31,13 +31,16 @@ impl Lossless {
         self.registered.as_ref().map_or(0, Registered::version)
     }
 
-    /// Everything before this version may be overwritten.
+    /// Everything before this version may be overwritten. `false`: the cursor is no more, because its key was removed, or it was evicted.
     #[inline]
-    pub(crate) fn move_to(&mut self, version: u64) {
-        if let Some(registered) = &mut self.registered {
-            // If the key was removed, whoever receives next is told.
-            let _ = self.slot.ring().move_cursor(registered, version, self.slot.generation());
-        }
+    pub(crate) fn move_to(&mut self, version: u64) -> bool {
+        let Some(registered) = &mut self.registered else { return false };
+        self.slot.ring().move_cursor(registered, version, self.slot.generation())
+    }
+
+    /// Whether somebody has evicted the subscriber: what it has not received is kept no longer.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.registered.as_ref().is_some_and(|registered| self.slot.ring().is_evicted(registered))
     }
 }
 

@@ -22,6 +22,8 @@ mod epoch;
 #[cfg(not(loom))]
 pub(crate) mod error;
 #[cfg(not(loom))]
+mod evict;
+#[cfg(not(loom))]
 mod flags;
 #[cfg(not(loom))]
 mod flush;
@@ -74,6 +76,9 @@ pub(crate) mod wait;
 mod watch;
 mod word;
 
+#[cfg(all(test, not(loom)))]
+pub(crate) use ring::looks as ring_looks;
+
 #[cfg(not(loom))]
 pub use public::*;
 
@@ -84,6 +89,7 @@ mod public {
         AppendError, DirectoryError, Forked, GeometryError, GetError, IntegerError, LoanError, OpenError, PatternError,
         SetError, SlotError, UnsetError,
     };
+    pub use super::evict::{EvictError, Evicted};
     pub use super::flags::Flags;
     pub use super::geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
     pub use super::handle::Store;

@@ -128,6 +128,12 @@ pub(crate) fn is_alive(mapped: &Mapped, participant: Participant, observer: Part
     Ok(participant == observer || lock::is_locked(mapped.fd(), LockByte::Participant(participant.id).offset())?)
 }
 
+/// Whether the participant's place in the table is still its own, in life or death.
+pub(crate) fn is_current(mapped: &Mapped, participant: Participant) -> bool {
+    let entry = mapped.participants().get(participant.id as usize);
+    entry.is_some_and(|entry| entry.incarnation.load(Ordering::Acquire) == participant.incarnation)
+}
+
 /// The process that has this place, or had it last.
 pub(crate) fn pid(mapped: &Mapped, id: u32) -> u32 {
     mapped.participants().get(id as usize).map_or(0, |entry| entry.pid.load(Ordering::Relaxed))

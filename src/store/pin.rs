@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
@@ -42,8 +43,14 @@ pub struct Pinned {
     inner: Arc<Inner>,
     slot: u32,
     pin: Pin,
-    len: usize,
+    /// The value, where it lies in the mapping that `inner` keeps.
+    bytes: NonNull<[u8]>,
 }
+
+// SAFETY: the bytes are in a mapping, which is tied to no thread, and are only read; all other fields are `Send`.
+unsafe impl Send for Pinned {}
+// SAFETY: a shared `Pinned` lends its bytes for reading only; all other fields are `Sync`.
+unsafe impl Sync for Pinned {}
 
 /// What became of the wish to pin one version.
 pub(crate) enum PinnedVersion {
@@ -102,7 +109,11 @@ impl Pinned {
     fn counted(inner: &Arc<Inner>, place: Place, pin: Pin, counts: &mut Counts) -> Self {
         *counts.entry((place.slot, pin.cell)).or_default() += 1;
         let len = inner.on_slot(place.slot, |ring| ring.pinned_len(pin));
-        Self { inner: Arc::clone(inner), slot: place.slot, pin, len }
+        // SAFETY: `pin` keeps every writer from the cell until the result is dropped, or its process ends: who has chosen the cell before
+        // looks at the pins before it writes, and `pin_newest` and `pin_version` take no cell that somebody writes. Nobody scrubs
+        // it but behind the value. `deref` lends the bytes no longer than that.
+        let bytes = NonNull::from(unsafe { inner.mapped.slot(place.slot).cells.get(pin.cell).bytes(len) });
+        Self { inner: Arc::clone(inner), slot: place.slot, pin, bytes }
     }
 
     /// The version of the value.
@@ -145,10 +156,9 @@ impl Deref for Pinned {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: `pin` keeps every writer from the cell until `self` is dropped, or its process ends: who has chosen the cell before
-        // looks at the pins before it writes, and `pin_newest` and `pin_version` take no cell that somebody writes. Nobody scrubs
-        // it but behind the value.
-        unsafe { self.inner.mapped.slot(self.slot).cells.get(self.pin.cell).bytes(self.len) }
+        // SAFETY: `counted` took a slice of these bytes, in a mapping that stays where it is while `inner` lives, and nobody writes them
+        // while `self` has its pin, as said there.
+        unsafe { self.bytes.as_ref() }
     }
 }
 

@@ -11,7 +11,7 @@ use super::index::{Indexed, Place};
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};
-use super::ring::{Begin, CommitError, Exact, Lending, Memo, ModifyError, ReadError, Ring, Trail, Unfit};
+use super::ring::{Begin, CommitError, Exact, KeptVersion, Lending, Memo, ModifyError, ReadError, Ring, Trail, Unfit};
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 use crate::region::mapping::SlotLease;
@@ -532,15 +532,20 @@ impl Slot {
         if self.ring().generation() == self.place.generation { Ok(version) } else { Err(GetError::Removed) }
     }
 
+    /// The versions from `from` on that are kept now, oldest first. Looks once at each cell.
+    pub(crate) fn kept_from(&self, from: u64) -> Result<Vec<KeptVersion>, GetError> {
+        let kept = self.ring().kept_from(from);
+        if self.ring().generation() == self.place.generation { Ok(kept) } else { Err(GetError::Removed) }
+    }
+
+    /// Copies a version that was kept into `value`, replacing what it held; `false` if it is kept no longer.
+    pub(crate) fn copy_kept(&self, kept: KeptVersion, value: &mut Vec<u8>) -> Result<bool, GetError> {
+        Ok(self.ring().copy_kept(kept, self.place.generation, value)?)
+    }
+
     /// What those sleep on who wait for the next version.
     pub(crate) fn bell(&self) -> &Bell {
         self.ring().bell()
-    }
-
-    /// What those sleep on who wait for any key of the store.
-    #[cfg(feature = "async")]
-    pub(crate) fn store_bell(&self) -> &Bell {
-        self.inner.bell()
     }
 
     /// Where the slot lies: the same for all handles on it of one open store.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use splinter_bus::kill_points::{self, Ending, Step};
 use splinter_bus::store::{Store, StoreOptions};
-use splinter_bus::{Bus, Message, Start, SubscribeOptions};
+use splinter_bus::{Bus, Message, RecvError, Start, SubscribeOptions};
 
 use crate::support::Actor;
 
@@ -77,6 +77,7 @@ pub const SCENES: &[Scene] = &[
     scene("read in place", Stage::Memory, read_in_place),
     scene("let go of a removed value", Stage::Memory, let_go),
     scene("receive without loss", Stage::Memory, receive_without_loss),
+    scene("evict a subscriber", Stage::Memory, evict),
     scene("declare a queue", Stage::Memory, declare_queue),
     scene("work", Stage::Memory, work),
     scene("work over the dead", Stage::Memory, work_over_the_dead),
@@ -267,6 +268,14 @@ fn receive_without_loss(act: &Act) {
     act.begin();
     let mut subscriber = bus.subscribe_with("n", &SubscribeOptions::new().lossless().start(Start::Oldest)).unwrap();
     subscriber.recv().unwrap();
+}
+
+fn evict(act: &Act) {
+    let bus = Bus::<Vec<u8>>::on(act.open());
+    let mut subscriber = bus.subscribe_with("n", &SubscribeOptions::new().lossless().start(Start::Oldest)).unwrap();
+    act.begin();
+    bus.store().evict("n", bus.store().participant()).unwrap();
+    assert!(matches!(subscriber.recv(), Ok(_) | Err(RecvError::Evicted { .. })));
 }
 
 fn declare_queue(act: &Act) {

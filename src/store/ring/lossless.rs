@@ -29,7 +29,7 @@ pub(crate) enum Begin {
 /// A registered cursor: its place, and the word that its owner last wrote there.
 #[derive(Debug)]
 pub(crate) struct Registered {
-    place: usize,
+    pub(super) place: usize,
     word: u64,
 }
 
@@ -37,6 +37,11 @@ impl Registered {
     /// The version from which on everything is kept.
     pub(crate) fn version(&self) -> u64 {
         self.word & MAX_VERSION
+    }
+
+    /// The word in its place once it was evicted.
+    pub(super) fn evicted(&self) -> u64 {
+        self.word & !MAX_VERSION
     }
 }
 
@@ -124,7 +129,12 @@ impl<'a> Ring<'a> {
         }
         // What was guarded before we knew where to begin is not any more.
         self.room().ring();
-        if moved { Ok(registered) } else { Err(Unregistered::Removed) }
+        if moved {
+            return Ok(registered);
+        }
+        // Removed with its key, or evicted: then the place is ours to free. To the caller both are the same, it begins again.
+        self.unregister(registered);
+        Err(Unregistered::Removed)
     }
 
     /// The first version that counts for those who begin there.
@@ -169,7 +179,7 @@ impl<'a> Ring<'a> {
         })
     }
 
-    /// Moves the cursor on: older versions may be overwritten. `false` when it is no more, because its key is not.
+    /// Moves the cursor on: older versions may be overwritten. `false` when it is no more: its key was removed, or it was evicted.
     #[inline]
     pub(crate) fn move_cursor(self, registered: &mut Registered, version: u64, generation: u64) -> bool {
         let next = Cursor::new(self.terms.me, generation, version).bits();
@@ -213,8 +223,10 @@ impl<'a> Ring<'a> {
     /// Takes the cursor away.
     pub(crate) fn unregister(self, registered: Registered) {
         let place: &AtomicU64 = &self.slot.cursors[registered.place];
-        // If it is another's by now, our key was removed.
-        let _ = place.compare_exchange(registered.word, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed);
+        // If it is neither our cursor nor our evicted one, our key was removed, and the place may be another's.
+        if place.compare_exchange(registered.word, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            let _ = place.compare_exchange(registered.evicted(), Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed);
+        }
         reached(Step::CursorRemoved);
         self.room().ring();
     }

@@ -117,7 +117,7 @@ impl<'a> Ring<'a> {
         let generation = self.generation();
         // Acquire: pairs with the release of the cursor in `move_cursor`: who sees that a value was received comes after it was.
         let words = self.slot.cursors.iter().map(|word| word.load(Ordering::Acquire));
-        words.filter_map(Cursor::from_bits).filter(move |cursor| cursor.is_of(generation))
+        words.filter_map(Cursor::from_bits).filter(move |cursor| cursor.is_of(generation) && !cursor.is_evicted())
     }
 }
 

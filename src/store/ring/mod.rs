@@ -10,7 +10,10 @@
 use std::sync::Arc;
 
 mod claim;
+mod evict;
 mod flush;
+#[cfg(not(loom))]
+mod history;
 mod lossless;
 mod low_water;
 mod memo;
@@ -33,6 +36,10 @@ mod loom;
 pub(crate) use claim::Claim;
 #[cfg(not(loom))]
 pub(crate) use flush::{CELLS_OF_A_FILE, Overtaken};
+#[cfg(not(loom))]
+pub(crate) use history::KeptVersion;
+#[cfg(all(test, not(loom)))]
+pub(crate) use history::looks;
 pub(crate) use lossless::{Begin, Registered, Unregistered};
 pub(crate) use low_water::Tags;
 pub(crate) use memo::Memo;

@@ -277,6 +277,8 @@ impl<'a> Ring<'a> {
 /// The version that can be read from the cell now.
 #[inline]
 pub(super) fn readable(cell: CellView<'_>) -> Option<u64> {
+    #[cfg(all(test, not(loom)))]
+    super::looks::note();
     // Acquire: pairs with the release of `seq` in `mark_whole` and `stamp`; whoever sees the version sees its bytes.
     Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).readable()
 }
@@ -284,6 +286,8 @@ pub(super) fn readable(cell: CellView<'_>) -> Option<u64> {
 /// Whether this version can be read from the cell now.
 #[inline]
 fn holds(cell: CellView<'_>, version: u64) -> bool {
+    #[cfg(all(test, not(loom)))]
+    super::looks::note();
     // Acquire: see `readable`.
     Seq::bits_hold(cell.header.seq.load(Ordering::Acquire), version)
 }
@@ -296,7 +300,7 @@ pub(super) fn len(cell: CellView<'_>) -> usize {
 
 /// Copies a cell that held `version` when the caller looked; `false` when it no longer did afterwards.
 #[inline(always)]
-fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
+pub(super) fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
     set_len(out, len(cell));
     words::load(cell.words, out);
     // Acquire: pairs with the release fence in `take`; if any word above was a later writer's, `seq` below is too.

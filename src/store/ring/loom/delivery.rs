@@ -289,6 +289,69 @@ fn what_a_dead_worker_had_goes_to_another_once_and_counts_the_attempt() {
 }
 
 #[test]
+fn a_subscriber_that_is_evicted_learns_of_it_and_publishers_go_on() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        let mut cursor = slot.ring(0).register(Begin::Next, GENERATION, &Alive).unwrap();
+        publish(slot.ring(1), 1).unwrap();
+        publish(slot.ring(1), 2).unwrap();
+        let evictor = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).evict(0, GENERATION, || true))
+        };
+        let owner = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                let moved = slot.ring(0).move_cursor(&mut cursor, 2, GENERATION);
+                (moved, cursor)
+            })
+        };
+        let ring = slot.ring(1);
+        let word = ring.room().listen();
+        let refused = publish(ring, 3).is_err();
+        let evicted = evictor.join().unwrap().expect("the cursor was there throughout");
+        let (moved, cursor) = owner.join().unwrap();
+        // Whoever came first, the owner is told, and nothing is kept for it.
+        assert!(slot.ring(0).is_evicted(&cursor));
+        assert_eq!(evicted.oldest, if moved { 2 } else { 1 });
+        assert!(!refused || !ring.room().is_quiet(word), "left to sleep although there is room");
+        for mark in 4..=6 {
+            publish(ring, mark).unwrap();
+        }
+        // The owner frees the place.
+        slot.ring(0).unregister(cursor);
+        assert!(slot.slot.view().cursors.iter().all(|cursor| cursor.load(Ordering::Relaxed) == 0));
+    });
+}
+
+#[test]
+fn who_was_evicted_and_does_not_know_it_yet_never_moves_another_cursor_of_its_process() {
+    model(|| {
+        let slot = Slot::new(1, 3);
+        publish(slot.ring(1), 1).unwrap();
+        let mut first = slot.ring(0).register(Begin::At(1), GENERATION, &Alive).unwrap();
+        let other = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                slot.ring(2).evict(0, GENERATION, || true).unwrap();
+                // The same participant, generation and version.
+                slot.ring(0).register(Begin::At(1), GENERATION, &Alive).unwrap()
+            })
+        };
+        let moved = slot.ring(0).move_cursor(&mut first, 2, GENERATION);
+        if !moved {
+            slot.ring(0).unregister(first);
+        }
+        let mut second = other.join().unwrap();
+        assert_eq!(second.version(), 1);
+        assert!(!slot.ring(0).is_evicted(&second));
+        let kept: Vec<_> = slot.ring(1).cursors().map(|cursor| cursor.version).collect();
+        assert_eq!(kept, [1], "the second cursor is where its owner has put it");
+        assert!(slot.ring(0).move_cursor(&mut second, 2, GENERATION), "moved or ended by another");
+    });
+}
+
+#[test]
 fn two_who_reap_the_same_dead_subscriber_spare_the_one_that_takes_its_place() {
     model(|| {
         let slot = Slot::new(1, 2);
