@@ -5,6 +5,8 @@
 pub(crate) mod clock;
 pub(crate) mod fence;
 pub(crate) mod file;
+pub(crate) mod file_system;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod limits;
 pub(crate) mod lock;
