@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use splinter_bus::store::{LoanError, OpenError, Store, StoreOptions};
 use splinter_bus::PublishError;
+use splinter_bus::store::{LoanError, OpenError, Store, StoreOptions};
 use support::seccomp::{Call, refuse};
 use support::{Actor, Name};
 use tempfile::TempDir;
@@ -51,7 +51,6 @@ fn actor() {
         "be short of file size" => places.iter().for_each(|place| be_short_of_file_size(place)),
         "be short of open files" => be_short_of_open_files(&places),
         "be short of addresses" => places.iter().for_each(|place| be_short_of_addresses(place)),
-        "use" => options().create(&*places[0]).unwrap().set("key", b"v").map(drop).unwrap(),
         "be refused" => places.iter().for_each(|place| be_refused(place)),
         _ => panic!("no such role: {role}"),
     }
@@ -76,7 +75,10 @@ fn be_short_of_file_size(place: &str) {
             let OpenError::FileTooLarge { needed, limit: Some(LIMIT), .. } = error else { panic!("{error}") };
             assert!(needed > LIMIT);
             let text = error.to_string();
-            assert!(text.contains(&needed.to_string()) && text.contains("1048576") && text.contains("ulimit -f"), "{text}");
+            assert!(
+                text.contains(&needed.to_string()) && text.contains("1048576") && text.contains("ulimit -f"),
+                "{text}"
+            );
         }
     }
     // One that is not larger is no concern of the limit.
@@ -105,7 +107,10 @@ fn be_short_of_open_files(places: &[String]) {
             for result in [Store::open(place), options().create(&new), options().open_or_create(place)] {
                 match result {
                     Ok(store) => {
-                        assert!(store.recovery().is_none(), "it was taken for a copy, or for one whose machine has stopped");
+                        assert!(
+                            store.recovery().is_none(),
+                            "it was taken for a copy, or for one whose machine has stopped"
+                        );
                         store.set("key", b"w").unwrap();
                         done += 1;
                     }
@@ -181,7 +186,11 @@ fn be_refused(place: &str) {
         (libc::EDQUOT, is_no_space, &["Disk quota exceeded", "`quota`", "`df -i`"][..]),
         (libc::ENOSPC, is_no_space, &["No space left on device"]),
         (libc::EFBIG, |error| matches!(error, OpenError::FileTooLarge { limit: None, .. }), &["has none that long"]),
-        (libc::ENFILE, |error| matches!(error, OpenError::TooManyFiles { limit: None, .. }), &["the system", "fs.file-max"]),
+        (
+            libc::ENFILE,
+            |error| matches!(error, OpenError::TooManyFiles { limit: None, .. }),
+            &["the system", "fs.file-max"],
+        ),
         (libc::EROFS, |error| matches!(error, OpenError::ReadOnly { .. }), &["read-only"]),
         (libc::EPERM, |error| matches!(error, OpenError::PermissionDenied { .. }), &["Operation not permitted"]),
         (libc::EIO, |error| matches!(error, OpenError::Io { .. }), &["Input/output error"]),
@@ -202,19 +211,4 @@ fn a_program_that_is_running_is_no_store() {
     let error = Store::open(&program).unwrap_err();
     assert!(matches!(error, OpenError::NotAStore { .. }), "{error}");
     assert!(error.to_string().contains("a program that is running"), "{error}");
-}
-
-#[test]
-fn stores_are_made_on_the_local_file_systems_of_this_machine() {
-    options().create(&Name::new()).unwrap();
-    let directory = tempfile::tempdir_in(env::current_dir().unwrap()).unwrap();
-    options().create(directory.path().join("store")).unwrap();
-    // As in most containers.
-    let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| {
-        let path = directory.path().join(name);
-        fs::create_dir(&path).unwrap();
-        path.to_str().unwrap().to_owned()
-    });
-    let mount = format!("-t overlay -o 'lowerdir={lower},upperdir={upper},workdir={work}' none '{merged}'");
-    Actor::run_on_mount(&mount, "use", &[&format!("{merged}/store")]);
 }

@@ -257,28 +257,15 @@ fn space_is_reserved_although_signals_keep_coming() {
     assert!(status.unwrap().success());
 }
 
-/// tmpfs begins a reservation anew at every signal.
+/// As where tmpfs gives back all that a call has reserved when a signal comes: no call for a whole store, or half of one, comes to its end.
 fn reserve_among_signals(place: &str) {
-    extern "C" fn ignore(_: libc::c_int) {}
-    // SAFETY: the handler does nothing, which is allowed in any signal handler.
-    let old = unsafe { libc::signal(libc::SIGUSR1, ignore as extern "C" fn(libc::c_int) as libc::sighandler_t) };
-    assert_ne!(old, libc::SIG_ERR);
-    // SAFETY: asks for the id of the calling thread.
-    let creator = unsafe { libc::pthread_self() };
-    let done = std::sync::atomic::AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                // SAFETY: the thread waits for this one before it ends.
-                unsafe { libc::pthread_kill(creator, libc::SIGUSR1) };
-                // The rate of a profiler.
-                thread::sleep(Duration::from_micros(500));
-            }
-        });
-        let store = StoreOptions::new().slots(256).max_value_size(1 << 16).history(8).spare(2).create(place);
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(store.unwrap().snapshot().total_len > 128 << 20);
-    });
+    let len = options().create(place).unwrap().snapshot().total_len;
+    Store::remove(place).unwrap();
+    let of_length = |len| Call::with(libc::SYS_fallocate, 3, len);
+    refuse(&[of_length(len), of_length(len / 2)], libc::EINTR);
+    create_and_use(place);
+    let found = rustix::fs::stat(store_path(place)).unwrap();
+    assert!(found.st_blocks * 512 >= found.st_size, "{} blocks for {} bytes", found.st_blocks, found.st_size);
 }
 
 #[test]

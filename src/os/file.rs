@@ -63,8 +63,8 @@ pub(crate) fn is_link(path: &Path) -> bool {
 
 /// Reserves the first `len` bytes of a file that nobody has written to yet, so that touching them later cannot fail for want of space.
 pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
-    /// tmpfs gives back what a call has reserved when a signal comes. A step of this size takes microseconds, so it ends between two ticks of a
-    /// profiler's timer.
+    /// Where a call gives back what it has reserved when a signal comes, as older kernels do on tmpfs, a long one may never end. One of this size
+    /// takes microseconds, so it ends between two ticks of a profiler's timer.
     const SHORTEST_STEP: u64 = 1 << 16;
     let (mut from, mut step) = (0, len.max(1));
     while from < len {

@@ -117,7 +117,8 @@ fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<(Dr
     let (region, file) = match location {
         Location::Memory(_) => {
             let name = draft.0.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let region = Region::create(name, len).map_err(os_error).map_err(creating_refused("create", location, len))?;
+            let region =
+                Region::create(name, len).map_err(os_error).map_err(creating_refused("create", location, len))?;
             // The crate that makes segments does not lend its file.
             match file::open(&draft.0, file::Links::Refuse) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

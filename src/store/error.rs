@@ -266,7 +266,8 @@ fn too_many_files(limit: Option<u64>) -> String {
             "this process has as many files open as it may, {limit}: close some, or raise its limit (`ulimit -n`, `LimitNOFILE=` of a \
              service)"
         ),
-        None => "the system has as many files open as it may: close some, or raise its limit (sysctl fs.file-max)".to_owned(),
+        None => "the system has as many files open as it may: close some, or raise its limit (sysctl fs.file-max)"
+            .to_owned(),
     }
 }
 

@@ -289,7 +289,8 @@ pub(super) fn mapping_refused(
             OpenError::NoMemory { name: location.to_string(), needed: len, limit, source }
         }
         Some(Errno::NODEV) => {
-            let source = io::Error::new(ErrorKind::Unsupported, format!("its file system has no shared mappings: {source}"));
+            let source =
+                io::Error::new(ErrorKind::Unsupported, format!("its file system has no shared mappings: {source}"));
             refused(action, location)(source)
         }
         _ => refused(action, location)(source),
