@@ -5,14 +5,13 @@ mod support;
 
 use std::env;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use splinter_bus::PublishError;
-use splinter_bus::store::{LoanError, OpenError, Store, StoreOptions};
+use splinter_bus::store::{LoanError, Location, OpenError, Store, StoreOptions};
+use support::places::Places;
 use support::seccomp::{Call, refuse};
-use support::{Actor, Name};
-use tempfile::TempDir;
 
 fn options() -> StoreOptions {
     StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
@@ -21,27 +20,6 @@ fn options() -> StoreOptions {
 /// A store of about this many bytes, which takes no space.
 fn of_size(bytes: u64) -> StoreOptions {
     StoreOptions::new().slots(16).max_value_size(bytes / 32).history(1).spare(1).sparse(true)
-}
-
-/// One name for a segment, and one path.
-struct Places {
-    name: Name,
-    directory: TempDir,
-}
-
-impl Places {
-    fn new() -> Self {
-        Self { name: Name::new(), directory: tempfile::tempdir().unwrap() }
-    }
-
-    fn run(&self, role: &str) {
-        let path = self.directory.path().join("store");
-        Actor::spawn(role, &[&self.name, path.to_str().unwrap()]).finish();
-        for entry in fs::read_dir(&self.directory).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            assert!(!name.starts_with(".splinter-draft"), "{name} was left behind");
-        }
-    }
 }
 
 #[test]
@@ -89,9 +67,7 @@ fn be_short_of_file_size(place: &str) {
 #[test]
 fn who_has_no_descriptors_left_is_told_so_at_each_step_of_creating_and_opening() {
     let places = Places::new();
-    for place in [&places.name.to_string(), places.directory.path().join("store").to_str().unwrap()] {
-        options().create(place).unwrap().set("key", b"v").unwrap();
-    }
+    places.create(&options());
     places.run("be short of open files");
 }
 
@@ -132,7 +108,7 @@ fn be_short_of_open_files(places: &[String]) {
 }
 
 fn path(place: &str) -> PathBuf {
-    if place.contains('/') { place.into() } else { Path::new("/dev/shm").join(place) }
+    Location::from(place).path()
 }
 
 #[test]

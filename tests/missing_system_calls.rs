@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use splinter_bus::bus::{Source, WaitSet, Waited};
-use splinter_bus::store::{OpenError, Store, StoreOptions};
+use splinter_bus::store::{Location, OpenError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
+use support::places::Places;
 use support::seccomp::{Call, refuse};
 use support::{Actor, DEADLINE, Name};
-use tempfile::TempDir;
 
 const RENAME: Call = Call::any(libc::SYS_renameat2);
 const LINK: Call = Call::any(libc::SYS_linkat);
@@ -36,45 +36,17 @@ fn options() -> StoreOptions {
     StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
 }
 
-/// Both kinds of places that a store can be in.
-struct Places {
-    name: Name,
-    directory: TempDir,
-}
-
-impl Places {
-    fn new() -> Self {
-        Self { name: Name::new(), directory: tempfile::tempdir().unwrap() }
-    }
-
-    fn all(&self) -> [String; 2] {
-        [self.name.to_string(), self.directory.path().join("store").to_str().unwrap().to_owned()]
-    }
-
-    fn create_all(&self) {
-        for place in self.all() {
-            drop(options().create(place).unwrap());
-        }
-    }
-
-    fn run(&self, role: &str, errno: i32) {
-        let [memory, file] = self.all();
-        Actor::spawn(role, &[&errno.to_string(), &memory, &file]).finish();
-    }
-
-    /// Nothing but the store is in the directory.
-    fn assert_no_draft(&self) {
-        let names: Vec<_> = fs::read_dir(&self.directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert!(names.iter().all(|name| name == "store"), "{names:?} were left behind");
-    }
+/// Has an actor play this role where the calls that it names fail with this error.
+fn run(places: &Places, role: &str, errno: i32) {
+    places.run(&format!("{role}: {errno}"));
 }
 
 #[test]
 fn actor() {
-    let Some((role, arguments)) = support::role() else { return };
-    let errno = arguments[0].parse().unwrap();
-    let places: Vec<&str> = arguments[1..].iter().map(String::as_str).collect();
-    match role.as_str() {
+    let Some((role, places)) = support::role() else { return };
+    let (role, errno) = role.split_once(": ").unwrap();
+    let errno = errno.parse().unwrap();
+    match role {
         "create without renaming" => {
             refuse(&[RENAME], errno);
             places.iter().for_each(|place| create_and_use(place));
@@ -85,14 +57,23 @@ fn actor() {
         }
         "create without naming" => {
             refuse(&[RENAME, LINK], errno);
-            for place in places {
+            for place in &places {
                 let error = options().create(place).unwrap_err();
                 assert!(matches!(error, OpenError::Unsupported { .. } | OpenError::PermissionDenied { .. }), "{error}");
             }
         }
+        "create where neither is supported" => {
+            refuse(&[RENAME], libc::EINVAL);
+            refuse(&[LINK], errno);
+            for place in &places {
+                let error = options().create(place).unwrap_err();
+                assert!(matches!(error, OpenError::Unsupported { .. }), "{error}");
+                assert!(error.to_string().contains("renameat2") && error.to_string().contains("linkat"), "{error}");
+            }
+        }
         "create without reserving" => {
             refuse(&[RESERVE], errno);
-            for place in places {
+            for place in &places {
                 create_and_use(place);
                 let found = rustix::fs::stat(store_path(place)).unwrap();
                 let (reserved, len) = (found.st_blocks * 512, found.st_size);
@@ -101,17 +82,17 @@ fn actor() {
         }
         "meet a full disk" => {
             refuse(&[RESERVE, STATFS[0], STATFS[1]], errno);
-            meet_a_full_disk(places[0]);
+            meet_a_full_disk(&places[0]);
         }
-        "reserve among signals" => reserve_among_signals(places[0]),
+        "reserve among signals" => reserve_among_signals(&places[0], errno),
         "create without statx" => {
             refuse(&[STATX], errno);
             places.iter().for_each(|place| create_and_use(place));
-            copies_are_told_from_originals(places[0], places[1]);
+            copies_are_told_from_originals(&places[0], &places[1]);
         }
         "open without statx" => {
             refuse(&[STATX], errno);
-            for place in places {
+            for place in &places {
                 Store::open(place).unwrap().set("key", b"value").unwrap();
             }
         }
@@ -122,7 +103,7 @@ fn actor() {
         "be without locks" => {
             refuse(&[LOCK], errno);
             for place in &places {
-                for error in [options().open_or_create(*place), options().create(format!("{place}-new"))] {
+                for error in [options().open_or_create(place), options().create(format!("{place}-new"))] {
                     let error = error.unwrap_err();
                     assert!(matches!(error, OpenError::Unsupported { .. }), "{error}");
                     assert!(error.to_string().contains("F_OFD_SETLK"), "{error}");
@@ -132,7 +113,7 @@ fn actor() {
         "be without mappings" => {
             refuse(&[MAP_SHARED], errno);
             for place in &places {
-                for error in [options().open_or_create(*place), options().create(format!("{place}-new"))] {
+                for error in [options().open_or_create(place), options().create(format!("{place}-new"))] {
                     let error = error.unwrap_err();
                     assert!(matches!(error, OpenError::Unsupported { .. }), "{error}");
                     assert!(error.to_string().contains("no shared mappings"), "{error}");
@@ -145,19 +126,24 @@ fn actor() {
         }
         "wait for several" => {
             refuse(&[SLEEP_ON_ALL], errno);
-            wait_for_several(places[0]);
+            wait_for_several(&places[0]);
+        }
+        #[cfg(feature = "async")]
+        "wait in a task" => {
+            refuse(&[SLEEP_ON_ALL], errno);
+            wait_in_a_task(&places[0]);
         }
         "wait for one" => {
             refuse(&[SLEEP_ON_ALL, SLEEP_ON_ONE], errno);
-            wait_for_one(places[0]);
-            wait_for_several(places[0]);
+            wait_for_one(&places[0]);
+            wait_for_several(&places[0]);
         }
         _ => panic!("no such role: {role}"),
     }
 }
 
 fn store_path(place: &str) -> PathBuf {
-    if place.contains('/') { place.into() } else { Path::new("/dev/shm").join(place) }
+    Location::from(place).path()
 }
 
 /// A store can be created, is not created twice, and is the same to whoever opens it next.
@@ -178,8 +164,7 @@ fn create_and_use(place: &str) {
 fn a_store_gets_its_name_where_nothing_renames_without_replacing() {
     for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::EPERM, libc::EACCES] {
         let places = Places::new();
-        places.run("create without renaming", errno);
-        places.assert_no_draft();
+        run(&places, "create without renaming", errno);
         for place in places.all() {
             assert_eq!(Store::open(place).unwrap().get("key").unwrap().as_deref(), Some(&b"value"[..]));
         }
@@ -189,8 +174,7 @@ fn a_store_gets_its_name_where_nothing_renames_without_replacing() {
 #[test]
 fn of_many_who_create_a_store_at_once_one_does_where_nothing_renames_without_replacing() {
     let places = Places::new();
-    places.run("race without renaming", libc::EINVAL);
-    places.assert_no_draft();
+    run(&places, "race without renaming", libc::EINVAL);
 }
 
 fn create_at_once(place: &str) {
@@ -212,10 +196,14 @@ fn create_at_once(place: &str) {
 
 #[test]
 fn a_directory_in_which_nothing_can_be_named_is_an_error_and_stays_empty() {
-    for errno in [libc::ENOSYS, libc::EPERM] {
+    for (role, errno) in [
+        ("create without naming", libc::ENOSYS),
+        ("create without naming", libc::EPERM),
+        ("create where neither is supported", libc::EPERM),
+    ] {
         let places = Places::new();
-        places.run("create without naming", errno);
-        assert_eq!(fs::read_dir(&places.directory).unwrap().count(), 0);
+        run(&places, role, errno);
+        assert!(places.all().iter().all(|place| !fs::exists(store_path(place)).unwrap()));
     }
 }
 
@@ -223,8 +211,7 @@ fn a_directory_in_which_nothing_can_be_named_is_an_error_and_stays_empty() {
 fn space_is_reserved_where_fallocate_is_missing() {
     for errno in [libc::EOPNOTSUPP, libc::ENOSYS, libc::EPERM] {
         let places = Places::new();
-        places.run("create without reserving", errno);
-        places.assert_no_draft();
+        run(&places, "create without reserving", errno);
     }
 }
 
@@ -233,7 +220,7 @@ fn a_disk_that_is_full_before_the_space_is_reserved_has_nothing_left_on_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
     let mount = format!("-t tmpfs -o size=1m none '{path}'");
-    Actor::run_on_mount(&mount, "meet a full disk", &[&libc::EOPNOTSUPP.to_string(), path]);
+    Actor::run_on_mount(&mount, &format!("meet a full disk: {}", libc::EOPNOTSUPP), &[path]);
 }
 
 fn meet_a_full_disk(directory: &str) {
@@ -248,7 +235,7 @@ fn meet_a_full_disk(directory: &str) {
 #[test]
 fn space_is_reserved_although_signals_keep_coming() {
     let name = Name::new();
-    let mut actor = Actor::spawn("reserve among signals", &["0", &name]);
+    let mut actor = Actor::spawn(&format!("reserve among signals: {}", libc::EINTR), &[&name]);
     let mut status = None;
     support::wait_until("the store is created", || {
         status = actor.0.try_wait().unwrap();
@@ -258,11 +245,11 @@ fn space_is_reserved_although_signals_keep_coming() {
 }
 
 /// As where tmpfs gives back all that a call has reserved when a signal comes: no call for a whole store, or half of one, comes to its end.
-fn reserve_among_signals(place: &str) {
+fn reserve_among_signals(place: &str, errno: i32) {
     let len = options().create(place).unwrap().snapshot().total_len;
     Store::remove(place).unwrap();
     let of_length = |len| Call::with(libc::SYS_fallocate, 3, len);
-    refuse(&[of_length(len), of_length(len / 2)], libc::EINTR);
+    refuse(&[of_length(len), of_length(len / 2)], errno);
     create_and_use(place);
     let found = rustix::fs::stat(store_path(place)).unwrap();
     assert!(found.st_blocks * 512 >= found.st_size, "{} blocks for {} bytes", found.st_blocks, found.st_size);
@@ -272,7 +259,7 @@ fn reserve_among_signals(place: &str) {
 fn a_store_is_told_from_its_copies_where_statx_is_missing() {
     for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES] {
         let places = Places::new();
-        places.run("create without statx", errno);
+        run(&places, "create without statx", errno);
         let [memory, file] = places.all();
         // A process that has the call takes the segment for the same, too; a file it looks through, and finds it sound.
         for place in [memory, file] {
@@ -297,14 +284,14 @@ fn copies_are_told_from_originals(memory: &str, file: &str) {
 fn a_segment_is_the_same_to_a_process_that_has_statx_and_to_one_that_has_not() {
     let places = Places::new();
     // Nobody has it open, so nothing but its identity says that it is no copy.
-    places.create_all();
-    places.run("open without statx", libc::ENOSYS);
+    places.create(&options());
+    run(&places, "open without statx", libc::ENOSYS);
 }
 
 #[test]
 fn a_store_is_created_where_nobody_says_how_much_space_there_is() {
     for errno in [libc::ENOSYS, libc::EPERM] {
-        Places::new().run("create without statfs", errno);
+        run(&Places::new(), "create without statfs", errno);
     }
 }
 
@@ -312,24 +299,22 @@ fn a_store_is_created_where_nobody_says_how_much_space_there_is() {
 fn a_kernel_or_file_system_without_the_locks_of_a_store_is_an_error_that_names_them() {
     for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOLCK] {
         let places = Places::new();
-        places.create_all();
-        places.run("be without locks", errno);
-        places.assert_no_draft();
+        places.create(&options());
+        run(&places, "be without locks", errno);
     }
 }
 
 #[test]
 fn a_file_system_without_shared_mappings_is_an_error_that_names_them() {
     let places = Places::new();
-    places.create_all();
-    places.run("be without mappings", libc::ENODEV);
-    places.assert_no_draft();
+    places.create(&options());
+    run(&places, "be without mappings", libc::ENODEV);
 }
 
 #[test]
 fn pages_are_brought_in_where_the_kernel_does_not_do_it() {
     for errno in [libc::EINVAL, libc::EPERM] {
-        Places::new().run("prefault", errno);
+        run(&Places::new(), "prefault", errno);
     }
 }
 
@@ -361,30 +346,52 @@ fn page_faults() -> u64 {
 #[test]
 fn waiting_for_several_keys_costs_no_processor_where_futex_waitv_is_missing() {
     for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL, libc::ENOMEM] {
-        Places::new().run("wait for several", errno);
+        run(&Places::new(), "wait for several", errno);
+    }
+}
+
+#[cfg(feature = "async")]
+#[test]
+fn tasks_that_wait_cost_no_processor_where_futex_waitv_is_missing() {
+    for errno in [libc::ENOSYS, libc::EACCES] {
+        run(&Places::new(), "wait in a task", errno);
     }
 }
 
 #[test]
 fn waiting_costs_no_processor_where_the_kernel_lets_nobody_sleep_on_words() {
     for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL] {
-        Places::new().run("wait for one", errno);
+        run(&Places::new(), "wait for one", errno);
     }
 }
 
-/// How long this thread has kept a processor busy.
-fn busy() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Runs something that waits, and makes sure that it keeps the processor busy for a quarter of that time at most.
+/// Runs something that waits, and makes sure that this process keeps a processor busy for a quarter of that time at most.
 fn at_ease(wait: impl FnOnce()) {
+    let busy = || {
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    };
     let (start, before) = (Instant::now(), busy());
     wait();
     let (waited, busy) = (start.elapsed(), busy() - before);
     assert!(waited >= Duration::from_millis(100), "{waited:?}");
     assert!(busy < waited / 4, "busy for {busy:?} of {waited:?}");
+}
+
+#[cfg(feature = "async")]
+fn wait_in_a_task(place: &str) {
+    let bus: Bus<Tick> = Bus::on(options().create_or_open(place).unwrap());
+    let subscriber = bus.subscribe("task").unwrap().into_async().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    at_ease(|| {
+        let limit = Duration::from_millis(200);
+        let waited = runtime.block_on(async { tokio::time::timeout(limit, subscriber.recv()).await });
+        assert!(waited.is_err(), "nothing was published");
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| bus.publish("task", &Tick { count: 7 }).unwrap());
+        assert_eq!(runtime.block_on(subscriber.recv()).unwrap().count, 7);
+    });
 }
 
 fn wait_for_several(place: &str) {

@@ -71,10 +71,8 @@ pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
         match rustix::fs::fallocate(file, FallocateFlags::empty(), from, step.min(len - from)) {
             Ok(()) => from += step.min(len - from),
             Err(Errno::INTR) => step = (step / 2).max(SHORTEST_STEP),
-            // The file system has no such call (NFS 4.1, vfat, ext2), or a sandbox refuses it.
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::PERM | Errno::ACCESS) => {
-                return write_zeros(file, from, len);
-            }
+            // The file system has no such call (ext2, for one), or a sandbox refuses it.
+            Err(error) if is_missing(error) => return write_zeros(file, from, len),
             Err(error) => return Err(error.into()),
         }
     }
@@ -106,20 +104,26 @@ pub(crate) fn available(directory: &Path) -> io::Result<u64> {
 pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
-        Err(renamed @ (Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS)) => {
-            match rustix::fs::linkat(CWD, draft, CWD, path, AtFlags::empty()) {
-                Ok(()) => Ok(()),
-                Err(error @ (Errno::EXIST | Errno::NOENT)) => Err(error.into()),
-                // A name that the directory does not take: that is said by the first call as well.
-                Err(linked) if linked == renamed => Err(linked.into()),
-                Err(linked) => Err(io::Error::new(
-                    io::Error::from(linked).kind(),
-                    format!("neither renameat2 ({renamed}) nor linkat ({linked}) gives a file a name that is free"),
-                )),
-            }
-        }
+        Err(renamed) if is_missing(renamed) => match rustix::fs::linkat(CWD, draft, CWD, path, AtFlags::empty()) {
+            Ok(()) => Ok(()),
+            // vfat, for one, has no links, and says that they are not permitted. If nothing is, then it is a matter of permissions.
+            Err(linked) if is_missing(linked) && !(is_denied(linked) && is_denied(renamed)) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("neither renameat2 ({renamed}) nor linkat ({linked}) gives a file a name that is free"),
+            )),
+            Err(linked) => Err(linked.into()),
+        },
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a call was refused as it is where it does not exist: by the kernel, by the file system, or by a sandbox.
+fn is_missing(error: Errno) -> bool {
+    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) || is_denied(error)
+}
+
+fn is_denied(error: Errno) -> bool {
+    matches!(error, Errno::PERM | Errno::ACCESS)
 }
 
 /// Sees to it that the names in this directory survive a loss of power.
