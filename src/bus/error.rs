@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::received::Received;
 use crate::frame::{FaultCode, FrameError, WriteError};
 use crate::message::{DecodeError, EncodeError, Fault};
-use crate::store::error::no_cell;
+use crate::store::error::{no_cell, no_second_mapping};
 use crate::store::{CellCounts, DirectoryError, Forked, GetError, KeyError, LoanError, SetError, SlotError};
 
 /// Why a message was not published. The message is still the caller's.
@@ -56,7 +56,7 @@ pub enum PublishError {
         slots: u32,
     },
     /// The store could not be mapped a second time, for what is lent.
-    #[error("the operating system refused to map the store once more, which loans need")]
+    #[error("{}", no_second_mapping(.0))]
     Mapping(#[source] std::io::Error),
     /// No cell may be overwritten: each is pinned, in the hands of a writer or on loan, or holds what a lossless subscriber or a work
     /// queue is still to receive.
@@ -148,7 +148,7 @@ pub enum RecvError {
         ttl: Duration,
     },
     /// What was published is not a frame, or is a damaged one. Counted in the store's `parse_failures`.
-    #[error("version {version} of {key:?} is not a valid message")]
+    #[error("version {version} of {key:?} is not a valid message: {source}")]
     Frame {
         /// The key.
         key: String,
@@ -172,7 +172,7 @@ pub enum RecvError {
         found: String,
     },
     /// The payload is not what its fingerprint promises. Counted in the store's `parse_failures`.
-    #[error("version {version} of {key:?} cannot be decoded")]
+    #[error("version {version} of {key:?} cannot be decoded: {source}")]
     Decode {
         /// The key.
         key: String,
@@ -227,7 +227,7 @@ pub enum RecvError {
         key: String,
     },
     /// The key, which was removed, could not be declared again.
-    #[error("the key was removed and cannot be declared again")]
+    #[error("the key was removed and cannot be declared again: {0}")]
     Declare(#[source] SubscribeError),
     /// This is a child of the process that opened the store.
     #[error(transparent)]

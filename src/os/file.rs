@@ -3,9 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags, StatxFlags};
+use rustix::io::Errno;
+
+use super::file_system;
 
 /// Whether a path may lead to its file through a symbolic link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +22,21 @@ pub(crate) enum Links {
 pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let flags = if links == Links::Refuse { flags | OFlags::NOFOLLOW } else { flags };
-    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+    Ok(File::from(rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
+}
+
+/// What an open file is. Asked for by the oldest call there is: newer ones may be missing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Status {
+    pub(crate) is_regular: bool,
+    pub(crate) len: u64,
+}
+
+/// What this file is.
+pub(crate) fn status(file: impl AsFd) -> io::Result<Status> {
+    let stat = rustix::fs::fstat(file)?;
+    let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    Ok(Status { is_regular, len: u64::try_from(stat.st_size).unwrap_or(0) })
 }
 
 /// Whether two descriptors are of one file.
@@ -27,15 +45,10 @@ pub(crate) fn is_same(one: impl AsFd, other: impl AsFd) -> io::Result<bool> {
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
-/// Whether this is a file, and no directory, device or pipe.
-pub(crate) fn is_regular(file: impl AsFd) -> io::Result<bool> {
-    Ok(FileType::from_raw_mode(rustix::fs::fstat(file)?.st_mode) == FileType::RegularFile)
-}
-
 /// Makes a new file of `len` zeros, readable and writable by its owner alone.
 pub(crate) fn create(path: &Path, len: u64) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
+    let file = File::from(rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR))?);
     file.set_len(len)?;
     Ok(file)
 }
@@ -44,24 +57,44 @@ pub(crate) fn create(path: &Path, len: u64) -> io::Result<File> {
 pub(crate) fn exists(path: &Path) -> io::Result<bool> {
     match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),
-        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Whether this is a symbolic link.
 pub(crate) fn is_link(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
+    rustix::fs::lstat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
 }
 
-/// Reserves the first `len` bytes, so that touching them later cannot fail for want of room.
+/// Reserves the first `len` bytes of a file that nobody has written to yet, so that touching them later cannot fail for want of space.
 pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
-    loop {
-        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len) {
-            Err(rustix::io::Errno::INTR) => {}
-            done => return Ok(done?),
+    /// Where a call gives back what it has reserved when a signal comes, as older kernels do on tmpfs, a long one may never end. One of this size
+    /// takes microseconds, so it ends between two ticks of a profiler's timer.
+    const SHORTEST_STEP: u64 = 1 << 16;
+    let (mut from, mut step) = (0, len.max(1));
+    while from < len {
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), from, step.min(len - from)) {
+            Ok(()) => from += step.min(len - from),
+            Err(Errno::INTR) => step = (step / 2).max(SHORTEST_STEP),
+            // The file system has no such call (ext2, for one), or a sandbox refuses it.
+            Err(error) if is_missing(error) => return write_zeros(file, from, len),
+            Err(error) => return Err(error.into()),
         }
     }
+    Ok(())
+}
+
+/// Reserves bytes by writing zeros over the zeros that they are.
+fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let zeros = vec![0; 1 << 20];
+    let mut at = from;
+    while at < to {
+        let len = (to - at).min(zeros.len() as u64) as usize;
+        file.write_all_at(&zeros[..len], at)?;
+        at += len as u64;
+    }
+    Ok(())
 }
 
 /// How many bytes the file system of this directory has left.
@@ -71,8 +104,32 @@ pub(crate) fn available(directory: &Path) -> io::Result<u64> {
 }
 
 /// Gives a file its final name, unless that name is taken (`AlreadyExists`). Atomic: nobody sees a state between.
+///
+/// Where the kernel, the file system or a sandbox lacks the call that renames without replacing (`renameat2`), the file gets the name as a second
+/// one. Then it still has the name of its draft, too, which the caller removes.
 pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE)?)
+    match rustix::fs::renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(renamed) if is_missing(renamed) => match rustix::fs::linkat(CWD, draft, CWD, path, AtFlags::empty()) {
+            Ok(()) => Ok(()),
+            // vfat, for one, has no links, and says that they are not permitted. If nothing is, then it is a matter of permissions.
+            Err(linked) if is_missing(linked) && !(is_denied(linked) && is_denied(renamed)) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("neither renameat2 ({renamed}) nor linkat ({linked}) gives a file a name that is free"),
+            )),
+            Err(linked) => Err(linked.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a call was refused as it is where it does not exist: by the kernel, by the file system, or by a sandbox.
+fn is_missing(error: Errno) -> bool {
+    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) || is_denied(error)
+}
+
+fn is_denied(error: Errno) -> bool {
+    matches!(error, Errno::PERM | Errno::ACCESS)
 }
 
 /// Sees to it that the names in this directory survive a loss of power.
@@ -103,15 +160,30 @@ pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 }
 
 /// What tells a file from every other on this machine, copies of it too: device, number, and time of birth.
+///
+/// The time is 0 on tmpfs, and where the kernel does not say it (no `statx`, or a file system without it). A number may be used again after its
+/// file is gone, and then only the time of birth tells the two apart. tmpfs counts its numbers up, so there nothing is lost, and processes
+/// that may call `statx` and others that may not agree on the identity of every segment.
 pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
-    let wanted = StatxFlags::INO | StatxFlags::BTIME;
-    let stat = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted)?;
-    let device = u64::from(stat.stx_dev_major) << 32 | u64::from(stat.stx_dev_minor);
-    // A number may be used again after its file is gone; the time of birth is then another one.
-    Ok([device, stat.stx_ino, stat.stx_btime.tv_sec as u64, stat.stx_btime.tv_nsec.into()])
+    let device = |major: u32, minor: u32| u64::from(major) << 32 | u64::from(minor);
+    if !file_system::is_tmpfs(file)
+        && let Ok(stat) = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::INO | StatxFlags::BTIME)
+    {
+        let born = [stat.stx_btime.tv_sec as u64, stat.stx_btime.tv_nsec.into()];
+        return Ok([device(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino, born[0], born[1]]);
+    }
+    let stat = rustix::fs::fstat(file)?;
+    Ok([device(rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)), stat.st_ino, 0, 0])
 }
 
-/// What tells this run of the machine from every other; `None` when it cannot be read, as in some containers.
-pub(crate) fn boot_id() -> Option<Vec<u8>> {
-    std::fs::read("/proc/sys/kernel/random/boot_id").ok().filter(|id| !id.is_empty())
+/// What tells this run of the machine from every other; `None` when the kernel does not say, as in some containers.
+///
+/// # Errors
+///
+/// No descriptor is left to read it by. That will be different at another time, so it must not pass for a kernel that does not say.
+pub(crate) fn boot_id() -> io::Result<Option<Vec<u8>>> {
+    match std::fs::read("/proc/sys/kernel/random/boot_id") {
+        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) => Err(error),
+        read => Ok(read.ok().filter(|id| !id.is_empty())),
+    }
 }

@@ -1,6 +1,5 @@
 //! Sleeping on words of memory, shared between processes, until somebody wakes whoever sleeps there.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -12,31 +11,37 @@ use crate::sync::AtomicU32;
 /// How many words can be slept on at once.
 pub(crate) const MAX_WORDS: usize = 128;
 
-/// The longest sleep on one of several words, where the kernel cannot sleep on all.
+/// The longest sleep where the kernel does not wake us: on one of several words, or on none.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// Sleeps while `word` holds `expected`, at most for `timeout`; returns at once if it holds something else.
 ///
 /// May return early for any reason: callers look again at what they wait for. The word may be shared between processes, so
-/// none of the `PRIVATE` flags apply.
+/// none of the `PRIVATE` flags apply. Where the kernel refuses to sleep on words, it sleeps for a millisecond at most.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
-    let timeout = Timespec {
+    let limit = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(timeout.subsec_nanos()),
     };
-    // Every outcome (woken, changed, interrupted, timed out) means the same to the caller: look again.
-    let _ = futex::wait(word, futex::Flags::empty(), expected, Some(&timeout));
+    if !has_slept(futex::wait(word, futex::Flags::empty(), expected, Some(&limit))) {
+        std::thread::sleep(timeout.min(LOOK));
+    }
 }
 
 /// As [`wait`], while each of the words, [`MAX_WORDS`] at most, holds what is expected of it.
 ///
-/// Kernels before 5.16 cannot do this: there it sleeps on the first word, for a millisecond at most.
+/// Kernels before 5.16 cannot do this, and sandboxes may refuse it: then it sleeps on the first word, for a millisecond at most.
 pub(crate) fn wait_any(words: &[(&AtomicU32, u32)], timeout: Duration) {
-    static MISSING: AtomicBool = AtomicBool::new(false);
-    if MISSING.load(Ordering::Relaxed) || !wait_for_all_at_once(words, timeout) {
-        MISSING.store(true, Ordering::Relaxed);
+    // Asked each time: one refused call in a millisecond costs nothing, and memory that is short now may be there later.
+    if !wait_for_all_at_once(words, timeout) {
         wait_for_one_at_a_time(words, timeout);
     }
+}
+
+/// Whether the kernel did what it was asked to: it slept, or saw that a word had changed. All outcomes of that (woken, changed, interrupted, timed out)
+/// mean the same to callers, who look again. After any other they would come back at once, and again, and keep a processor busy.
+fn has_slept<T>(outcome: Result<T, Errno>) -> bool {
+    matches!(outcome, Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT))
 }
 
 /// `false` if the kernel, or what it lets us call, has no such thing.
@@ -60,8 +65,7 @@ fn wait_for_all_at_once(words: &[(&AtomicU32, u32)], timeout: Duration) -> bool 
             .saturating_add((nanos / 1_000_000_000) as i64),
         tv_nsec: (nanos % 1_000_000_000) as i64,
     };
-    let outcome = futex::waitv(&waits, WaitvFlags::empty(), Some(&until), ClockId::Monotonic);
-    !matches!(outcome, Err(Errno::NOSYS | Errno::PERM))
+    has_slept(futex::waitv(&waits, WaitvFlags::empty(), Some(&until), ClockId::Monotonic))
 }
 
 fn wait_for_one_at_a_time(words: &[(&AtomicU32, u32)], timeout: Duration) {
@@ -74,13 +78,14 @@ fn wait_for_one_at_a_time(words: &[(&AtomicU32, u32)], timeout: Duration) {
 
 /// Wakes everyone who sleeps on `word`, in any process.
 pub(crate) fn wake_all(word: &AtomicU32) {
-    // A wake on a mapped, aligned word cannot fail.
+    // A wake on a mapped, aligned word fails only where a sandbox refuses it. Then sleepers notice by themselves, within the longest sleep.
     let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
     use std::time::Instant;
 
     use super::*;

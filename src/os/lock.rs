@@ -93,7 +93,18 @@ fn call(file: BorrowedFd<'_>, command: libc::c_int, request: &mut libc::flock) -
     // SAFETY: `file` is open for the whole call; both OFD commands take a pointer to one `flock`, which `request` is,
     // exclusively ours, and the kernel keeps no pointer to it after the call.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(request)) };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result == -1 { Err(explained(io::Error::last_os_error())) } else { Ok(()) }
+}
+
+/// Says what is missing where there are no such locks. For that, the kernel's own words are "invalid argument".
+fn explained(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP | libc::ENOLCK) => io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("there are no locks of open file descriptions (F_OFD_SETLK) here: {error}"),
+        ),
+        _ => error,
+    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,10 @@
 pub(crate) mod clock;
 pub(crate) mod fence;
 pub(crate) mod file;
+pub(crate) mod file_system;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod limits;
 pub(crate) mod lock;
 #[cfg(feature = "async")]
 pub(crate) mod per_process;

@@ -10,13 +10,14 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use memmap2::{MmapOptions, MmapRaw};
+use rustix::io::Errno;
 use rustix::mm::{Advice, madvise};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use super::records::{CellHeader, Shared, SlotHeader, StoreHeader};
 use super::view::{Cells, SlotView};
 use super::words::WORD;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
 
 /// One mapping of a store, unmapped when dropped.
 ///
@@ -101,8 +102,27 @@ impl Region {
     pub(crate) fn prefault(&self) -> io::Result<()> {
         let base = self.base.as_ptr().cast();
         // SAFETY: the range is our mapping, which lives as long as `self`; the advice brings pages in and changes nothing that is in them.
-        unsafe { madvise(base, self.len, Advice::LinuxPopulateWrite) }?;
-        Ok(())
+        match unsafe { madvise(base, self.len, Advice::LinuxPopulateWrite) } {
+            // Kernels before 5.14 do not know the advice, and sandboxes may refuse it.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::ACCESS) => {
+                self.touch_every_page();
+                Ok(())
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Every page but the first begins with a word that is only ever accessed as one of 8 bytes: of a table, a slot, a cell or a value.
+    fn touch_every_page(&self) {
+        let words_per_page = rustix::param::page_size() / WORD;
+        let Some(words) = self.check::<AtomicU64>(0, self.len / WORD) else { return };
+        // The first page is there: its header was read and written.
+        for word in self.table(&words).iter().step_by(words_per_page).skip(1) {
+            // Writes what is there already. A compare-and-swap, because compilers turn additions of 0 into loads. Should it fail, another
+            // process has written to the page, and this one may have to ask for it later.
+            let value = word.load(Ordering::Relaxed);
+            let _ = word.compare_exchange(value, value, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     /// The first record of every store.

@@ -5,7 +5,7 @@
 //! name there.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -17,14 +17,14 @@ use super::handle::Store;
 use super::identity::{CHECKSUMS, LAYOUT, MAGIC, Shape};
 use super::location::{DRAFT_PREFIX, Location};
 use super::mapped::LockByte;
-use super::open::{ATTEMPTS, enter, map, mapping_error, open_locks, refused};
+use super::open::{ATTEMPTS, enter, map, mapping_refused, open_locks, os_error, refused};
 use super::options::StoreOptions;
 use super::participant;
 use super::recover;
 use super::ring::AUTO_VACUUM;
 use crate::kill_points::{Step, reached};
 use crate::os::fork::UninheritedFile;
-use crate::os::{clock, file, lock};
+use crate::os::{clock, file, file_system, limits, lock};
 use crate::region::Region;
 use crate::region::records::StoreHeader;
 use crate::sync::Ordering;
@@ -41,29 +41,25 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
     if file::exists(&location.path()).map_err(refused("look for", location))? {
         return Err(OpenError::AlreadyExists { name: location.to_string() });
     }
+    if let Some(file_system) = file_system::directory_is_shared_with_other_machines(&directory) {
+        return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
+    }
+    // Before there is a file that grows: the kernel ends a process that makes one longer than it may.
+    if limits::file_size().is_some_and(|limit| len as u64 > limit) {
+        return Err(too_large(location, len));
+    }
     sweep_drafts(&directory);
-    let available = || file::available(&directory).unwrap_or(0);
-    let no_space = || OpenError::NoSpace {
-        name: location.to_string(),
-        directory: directory.display().to_string(),
-        needed: len as u64,
-        available: available(),
-    };
     for _ in 0..ATTEMPTS {
-        if !options.sparse && len as u64 > file::available(&directory).map_err(refused("find room for", location))? {
-            return Err(no_space());
+        // Where the kernel does not say what is available, the attempt to reserve it will.
+        if !options.sparse && file::available(&directory).is_ok_and(|available| len as u64 > available) {
+            return Err(no_space(location, len, None));
         }
         // A sweep may take the draft for a dead one's until it is locked: then it is gone, and we begin anew.
         let Some((draft, region, file, locks)) = begin(location, &directory, len)? else {
             continue;
         };
-        if !options.sparse
-            && let Err(error) = file::reserve(&file, len as u64)
-        {
-            return Err(match Errno::from_io_error(&error) {
-                Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => no_space(),
-                _ => refused("reserve the space of", location)(error),
-            });
+        if !options.sparse {
+            file::reserve(&file, len as u64).map_err(creating_refused("reserve the space of", location, len))?;
         }
         reached(Step::DraftReserved);
         let store = found(location, geometry, options, region, file, locks)?;
@@ -73,6 +69,8 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
                 reached(Step::StoreNamed);
+                // It may still have the draft's name, too. Before it is unlocked, so that no sweep comes across it.
+                drop(draft);
                 // Nobody sweeps what has a name of its own; if this fails, closing the file does it.
                 let _ = lock::unlock(store.mapped().fd(), LockByte::Draft.offset());
                 if let Location::File(_) = location {
@@ -86,12 +84,42 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
                 Err(OpenError::AlreadyExists { name: location.to_string() })
             }
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => Err(refused("name", location)(error)),
+            Err(error) => Err(creating_refused("name", location, len)(error)),
         };
     }
     Err(OpenError::Unsettled { name: location.to_string() })
 }
 
+/// What the kernel's refusal means while a store of `len` bytes is made.
+fn creating_refused<'a>(
+    action: &'static str,
+    location: &'a Location,
+    len: usize,
+) -> impl FnOnce(io::Error) -> OpenError + 'a {
+    move |source| match Errno::from_io_error(&source) {
+        Some(Errno::NOSPC | Errno::DQUOT) => no_space(location, len, Some(source)),
+        Some(Errno::FBIG) => too_large(location, len),
+        _ => mapping_refused(action, location, len as u64)(source),
+    }
+}
+
+fn no_space(location: &Location, len: usize, source: Option<io::Error>) -> OpenError {
+    let directory = location.directory();
+    OpenError::NoSpace {
+        name: location.to_string(),
+        needed: len as u64,
+        available: file::available(&directory).unwrap_or(0),
+        directory: directory.display().to_string(),
+        source,
+    }
+}
+
+fn too_large(location: &Location, len: usize) -> OpenError {
+    let needed = len as u64;
+    // A limit that is no smaller is not what was in the way.
+    let limit = limits::file_size().filter(|&limit| needed > limit);
+    OpenError::FileTooLarge { name: location.to_string(), needed, limit }
+}
 /// A draft, its mapping, what is mapped, and what holds its locks.
 type Begun = (Draft, Region, File, UninheritedFile);
 
@@ -101,7 +129,8 @@ fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<Beg
     let (region, file) = match location {
         Location::Memory(_) => {
             let name = draft.0.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let region = Region::create(name, len).map_err(mapping_error("create", location))?;
+            let region =
+                Region::create(name, len).map_err(os_error).map_err(creating_refused("create", location, len))?;
             // The crate that makes segments does not lend its file.
             match file::open(&draft.0, file::Links::Refuse) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -109,8 +138,8 @@ fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<Beg
             }
         }
         Location::File(_) => {
-            let file = file::create(&draft.0, len as u64).map_err(refused("create", location))?;
-            let region = Region::map(&file, len).map_err(refused("map", location))?;
+            let file = file::create(&draft.0, len as u64).map_err(creating_refused("create", location, len))?;
+            let region = Region::map(&file, len).map_err(mapping_refused("map", location, len as u64))?;
             (region, file)
         }
     };
@@ -179,7 +208,7 @@ fn sweep_drafts(directory: &Path) {
         let Ok(file) = UninheritedFile::open(|| file::open(&path, file::Links::Refuse)) else {
             continue;
         };
-        let ours = file::is_regular(file.fd()).unwrap_or(false);
+        let ours = file::status(file.fd()).is_ok_and(|status| status.is_regular);
         if ours && lock::try_lock(file.fd(), LockByte::Draft.offset()).unwrap_or(false) {
             let _ = file::unlink(&path);
         }

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::cells::CellCounts;
 use super::geometry::{MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
 use super::key::KeyError;
+use crate::os::limits;
 use crate::region::records::PARTICIPANTS;
 
 /// A handle was inherited from the parent process by `fork`, and does nothing in its child.
@@ -81,13 +82,16 @@ pub enum OpenError {
     },
     /// The store, or the directory in which it should be, belongs to somebody who did not share it.
     #[error(
-        "no permission to {action} {name:?}: whoever owns it decides who may read and write it, by its mode and that of its directory"
+        "no permission to {action} {name:?}: {source}; whoever owns it decides who may read and write it, by its mode and that of its \
+         directory"
     )]
     PermissionDenied {
         /// What was to be done.
         action: &'static str,
         /// The name or path it was to be done to.
         name: String,
+        /// What the operating system said.
+        source: io::Error,
     },
     /// The file system takes no changes.
     #[error(
@@ -107,20 +111,74 @@ pub enum OpenError {
         /// The directory that is missing, or is none.
         directory: String,
     },
-    /// There is not as much room as the store needs.
-    #[error(
-        "not enough room: {name:?} needs {needed} bytes and {directory} has {available} left; \
-         ask for fewer slots, smaller values or less history, make room, or create it sparse"
-    )]
+    /// There is not as much space as the store needs.
+    #[error("{}", no_space(name, directory, *needed, *available, source.as_ref()))]
     NoSpace {
         /// The name or path that was to be created.
         name: String,
-        /// Where the room is missing.
+        /// Where the space is missing.
         directory: String,
         /// Bytes that the store needs.
         needed: u64,
         /// Bytes that were available.
         available: u64,
+        /// What the operating system said, if it was asked: a quota may be used up, or the numbers of files, while there is space.
+        source: Option<io::Error>,
+    },
+    /// The store's file would be longer than a file may be.
+    #[error("{}", file_too_large(name, *needed, *limit))]
+    FileTooLarge {
+        /// The name or path that was to be created.
+        name: String,
+        /// Bytes that the store needs.
+        needed: u64,
+        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`); `None` if the file system is what sets the limit.
+        limit: Option<u64>,
+    },
+    /// As many files are open as may be.
+    #[error("cannot {action} {name:?}: {}", too_many_files(*limit))]
+    TooManyFiles {
+        /// What was to be done.
+        action: &'static str,
+        /// The name or path it was to be done to.
+        name: String,
+        /// How many files this process may have open (`RLIMIT_NOFILE`); `None` if the system as a whole has reached its limit.
+        limit: Option<u64>,
+    },
+    /// There is no memory, or there are no addresses, to map the store.
+    #[error("cannot map the {needed} bytes of {name:?}: {source}; {}", more_memory(*limit))]
+    NoMemory {
+        /// The name or path of the store.
+        name: String,
+        /// Bytes that were to be mapped.
+        needed: u64,
+        /// How many bytes of addresses this process may have (`RLIMIT_AS`); `None` if that is not limited.
+        limit: Option<u64>,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file system shares its files with other machines, which have their own copies of pages and their own locks.
+    #[error(
+        "{name:?} is on {file_system}, whose files other machines can change: a store needs one kernel that has all of it; \
+         choose a local file system, or shared memory (a name without '/')"
+    )]
+    NetworkFileSystem {
+        /// The path of the store.
+        name: String,
+        /// What kind of file system it is, such as `NFS`.
+        file_system: String,
+    },
+    /// The kernel or the file system lacks something that a store cannot do without, or a sandbox refuses it.
+    #[error(
+        "cannot {action} {name:?}: {source}; use another file system, or shared memory (a name without '/'), or have the sandbox allow it"
+    )]
+    Unsupported {
+        /// What was to be done.
+        action: &'static str,
+        /// The name or path it was to be done to.
+        name: String,
+        /// What is missing.
+        source: io::Error,
     },
     /// What has this name is not a splinter store.
     #[error("{name:?} is not a splinter store: {reason}; choose another name")]
@@ -200,7 +258,7 @@ pub enum OpenError {
         name: String,
     },
     /// The operating system refused.
-    #[error("the operating system refused to {action} {name:?}")]
+    #[error("the operating system refused to {action} {name:?}: {source}")]
     Io {
         /// What was to be done.
         action: &'static str,
@@ -209,6 +267,61 @@ pub enum OpenError {
         /// What it said.
         source: io::Error,
     },
+}
+
+fn no_space(name: &str, directory: &str, needed: u64, available: u64, source: Option<&io::Error>) -> String {
+    let said = source.map_or(String::new(), |source| format!(" ({source})"));
+    let advice = if available < needed {
+        "ask for fewer slots, smaller values or less history, free some space, or create it sparse"
+    } else {
+        "a quota or the numbers of files may be used up: see `quota` and `df -i`"
+    };
+    format!("not enough space{said}: {name:?} needs {needed} bytes and {directory} has {available} left; {advice}")
+}
+
+fn file_too_large(name: &str, needed: u64, limit: Option<u64>) -> String {
+    let (limit, advice) = match limit {
+        Some(limit) => (
+            format!("this process may make none longer than {limit}"),
+            "raise its limit (`ulimit -f`, `LimitFSIZE=` of a service)",
+        ),
+        None => ("its file system has none that long".to_owned(), "choose another file system"),
+    };
+    format!(
+        "{name:?} needs a file of {needed} bytes, and {limit}: {advice}, or ask for fewer slots, smaller values or less history"
+    )
+}
+
+fn too_many_files(limit: Option<u64>) -> String {
+    match limit {
+        Some(limit) => format!(
+            "this process has as many files open as it may, {limit}: close some, or raise its limit (`ulimit -n`, `LimitNOFILE=` of a \
+             service)"
+        ),
+        None => "the system has as many files open as it may: close some, or raise its limit (sysctl fs.file-max)"
+            .to_owned(),
+    }
+}
+
+fn more_memory(limit: Option<u64>) -> String {
+    match limit {
+        Some(limit) => format!(
+            "this process may use {limit} bytes of addresses: raise its limit (`ulimit -v`, `LimitAS=` of a service), or create a \
+             smaller store"
+        ),
+        None => "free some memory, raise the limits on mappings (`ulimit -l`, sysctl vm.max_map_count), or create a smaller store"
+            .to_owned(),
+    }
+}
+
+/// Says why a store could not be mapped once more, for loans, and what to do.
+pub(crate) fn no_second_mapping(source: &io::Error) -> String {
+    let advice = if matches!(source.kind(), io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock) {
+        more_memory(limits::address_space())
+    } else {
+        "publish without a loan".to_owned()
+    };
+    format!("the operating system refused to map the store once more, which loans need: {source}; {advice}")
 }
 
 /// Why a store cannot have the shape that was asked for.
@@ -296,7 +409,7 @@ pub enum DirectoryError {
         waited: Duration,
     },
     /// The kernel refused to lock the directory.
-    #[error("the operating system refused to lock the directory of keys")]
+    #[error("the operating system refused to lock the directory of keys: {0}")]
     Io(#[from] io::Error),
     /// This is a child of the process that opened the store.
     #[error(transparent)]
@@ -386,7 +499,7 @@ pub enum LoanError {
     #[error(transparent)]
     Set(#[from] SetError),
     /// The store could not be mapped a second time, for what is lent.
-    #[error("the operating system refused to map the store once more, which loans need")]
+    #[error("{}", no_second_mapping(.0))]
     Mapping(#[source] io::Error),
 }
 

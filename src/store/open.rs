@@ -19,6 +19,7 @@ use super::participant::{self, Joined};
 use super::recover::{self, Recovery};
 use crate::os::file::{self, Links};
 use crate::os::fork::UninheritedFile;
+use crate::os::{file_system, limits};
 use crate::region::Region;
 use crate::sync::Ordering;
 
@@ -52,7 +53,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: no such store, no permission, not a store of this version, damaged, or open 128 times already.
+    /// [`OpenError`]: no such store, no permission, not a store of this version, damaged, or open 128 times already; on a file system that is
+    /// shared with other machines; a limit of the process, on open files or memory, is reached.
     ///
     /// # Examples
     ///
@@ -167,7 +169,10 @@ pub(super) fn open(location: &Location) -> Result<Store, OpenError> {
     location.check()?;
     for _ in 0..ATTEMPTS {
         let file = open_file(location, location.links())?;
-        let len = file.metadata().map_err(refused("examine", location))?.len();
+        if let Some(file_system) = file_system::shared_with_other_machines(&file) {
+            return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
+        }
+        let len = file::status(&file).map_err(refused("examine", location))?.len;
         let seen = identity::read(&file, len).map_err(refused("read", location))?;
         let shape = identity::check(location, seen.as_ref(), len)?;
         let region = match location {
@@ -175,9 +180,9 @@ pub(super) fn open(location: &Location) -> Result<Store, OpenError> {
                 Err(ShmemError::MapOpenFailed(code)) if code == libc::ENOENT as u32 => {
                     return Err(OpenError::NotFound { name: location.to_string() });
                 }
-                region => region.map_err(mapping_error("map", location))?,
+                region => region.map_err(os_error).map_err(mapping_refused("map", location, len))?,
             },
-            Location::File(_) => Region::map(&file, len as usize).map_err(refused("map", location))?,
+            Location::File(_) => Region::map(&file, len as usize).map_err(mapping_refused("map", location, len))?,
         };
         let Some(locks) = open_locks(location, &location.path(), &file, location.links())? else {
             continue;
@@ -203,7 +208,7 @@ pub(super) fn open(location: &Location) -> Result<Store, OpenError> {
 pub(super) fn remove(location: &Location) -> Result<(), OpenError> {
     location.check()?;
     let file = open_file(location, Links::Refuse)?;
-    let len = file.metadata().map_err(refused("examine", location))?.len();
+    let len = file::status(&file).map_err(refused("examine", location))?.len;
     let identity = identity::read(&file, len).map_err(refused("read", location))?;
     if identity.is_none_or(|identity| identity.magic.load(Ordering::Relaxed) != MAGIC) {
         let reason = "it does not begin as one does".to_owned();
@@ -255,9 +260,10 @@ fn open_file(location: &Location, links: Links) -> Result<File, OpenError> {
         Some(Errno::LOOP) => not_a_store("it is a symbolic link"),
         Some(Errno::ISDIR) => not_a_store("it is a directory"),
         Some(Errno::NXIO | Errno::OPNOTSUPP) => not_a_store("it is not a regular file"),
+        Some(Errno::TXTBSY) => not_a_store("it is a program that is running"),
         _ => refused("open", location)(error),
     })?;
-    if !file.metadata().map_err(refused("examine", location))?.is_file() {
+    if !file::status(&file).map_err(refused("examine", location))?.is_regular {
         return Err(not_a_store("it is not a regular file"));
     }
     Ok(file)
@@ -291,27 +297,46 @@ pub(super) fn refused<'a>(action: &'static str, location: &'a Location) -> impl 
     move |source| {
         let name = location.to_string();
         match Errno::from_io_error(&source) {
-            Some(Errno::ACCESS | Errno::PERM) => OpenError::PermissionDenied { action, name },
+            Some(Errno::ACCESS | Errno::PERM) => OpenError::PermissionDenied { action, name, source },
             Some(Errno::ROFS) => OpenError::ReadOnly { action, name },
             Some(Errno::NOENT | Errno::NOTDIR) => {
                 OpenError::NoDirectory { name, directory: location.directory().display().to_string() }
             }
+            Some(Errno::MFILE) => OpenError::TooManyFiles { action, name, limit: limits::open_files() },
+            Some(Errno::NFILE) => OpenError::TooManyFiles { action, name, limit: None },
+            _ if source.kind() == ErrorKind::Unsupported => OpenError::Unsupported { action, name, source },
             _ => OpenError::Io { action, name, source },
         }
     }
 }
 
-pub(super) fn mapping_error<'a>(
+/// As [`refused`], of mapping `len` bytes.
+pub(super) fn mapping_refused(
     action: &'static str,
-    location: &'a Location,
-) -> impl FnOnce(ShmemError) -> OpenError + 'a {
-    move |error| {
-        let source = match error {
-            ShmemError::MapCreateFailed(code) | ShmemError::MapOpenFailed(code) | ShmemError::UnknownOsError(code) => {
-                io::Error::from_raw_os_error(code as i32)
-            }
-            error => io::Error::other(error.to_string()),
-        };
-        refused(action, location)(source)
+    location: &Location,
+    len: u64,
+) -> impl FnOnce(io::Error) -> OpenError {
+    move |source| match Errno::from_io_error(&source) {
+        // Addresses, mappings or memory; EAGAIN: memory that may be locked, in a process that locks all of its own.
+        Some(Errno::NOMEM | Errno::AGAIN) => {
+            let limit = limits::address_space();
+            OpenError::NoMemory { name: location.to_string(), needed: len, limit, source }
+        }
+        Some(Errno::NODEV) => {
+            let source =
+                io::Error::new(ErrorKind::Unsupported, format!("its file system has no shared mappings: {source}"));
+            refused(action, location)(source)
+        }
+        _ => refused(action, location)(source),
+    }
+}
+
+/// What the kernel said to the crate that makes segments.
+pub(super) fn os_error(error: ShmemError) -> io::Error {
+    match error {
+        ShmemError::MapCreateFailed(code) | ShmemError::MapOpenFailed(code) | ShmemError::UnknownOsError(code) => {
+            io::Error::from_raw_os_error(code as i32)
+        }
+        error => io::Error::other(error.to_string()),
     }
 }

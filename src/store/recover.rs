@@ -105,7 +105,7 @@ pub struct UnprovenJobs {
 /// What tells this file from any other, in this run of the machine if it is one that outlives it; never 0. `None` if that cannot be told: it is
 /// different from everything, also from itself.
 pub(super) fn home(file: &File, persistent: bool) -> io::Result<Option<u64>> {
-    let boot = if persistent { file::boot_id() } else { Some(Vec::new()) };
+    let boot = if persistent { file::boot_id()? } else { Some(Vec::new()) };
     let identity = file::identity(file)?;
     Ok(boot.map(|boot| home_of(&boot, &identity)))
 }

@@ -13,6 +13,7 @@ use splinter_bus::store::{Store, StoreOptions};
 use splinter_bus::{Bus, Message, RecvError, Start, SubscribeOptions};
 
 use crate::support::Actor;
+use crate::support::seccomp::{Call, refuse};
 
 /// What the keys hold that every store here has from the start.
 pub const BEFORE: [u8; 200] = [b'0'; 200];
@@ -97,6 +98,8 @@ pub const SCENES: &[Scene] = &[
     scene("open an abandoned file", Stage::AbandonedFile, open),
     scene("create a store", Stage::Nothing, create),
     scene("create a store in a file", Stage::NoFile, create),
+    scene("create a store by a link", Stage::Nothing, create_by_link),
+    scene("create a store in a file by a link", Stage::NoFile, create_by_link),
 ];
 
 /// A process on the stage.
@@ -398,6 +401,12 @@ fn close(act: &Act) {
     let store = act.open();
     act.begin();
     drop(store);
+}
+
+/// Where nothing renames without replacing, a store has two names for a moment: its own and that of its draft.
+fn create_by_link(act: &Act) {
+    refuse(&[Call::any(libc::SYS_renameat2)], libc::EINVAL);
+    create(act);
 }
 
 fn create(act: &Act) {

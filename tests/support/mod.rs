@@ -3,6 +3,9 @@
 #![allow(unreachable_pub, reason = "a module of several test binaries")]
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
+pub mod places;
+pub mod seccomp;
+
 use std::env;
 use std::fs::File;
 use std::ops::Deref;

@@ -1,0 +1,190 @@
+//! What happens at the limits of a process and of a system: of file sizes, open files, addresses, space, quotas. Each is an error that says which limit
+//! it is and what to do, and nothing is left behind.
+
+mod support;
+
+use std::env;
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use splinter_bus::PublishError;
+use splinter_bus::store::{LoanError, Location, OpenError, Store, StoreOptions};
+use support::places::Places;
+use support::seccomp::{Call, refuse};
+
+fn options() -> StoreOptions {
+    StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
+}
+
+/// A store of about this many bytes, which takes no space.
+fn of_size(bytes: u64) -> StoreOptions {
+    StoreOptions::new().slots(16).max_value_size(bytes / 32).history(1).spare(1).sparse(true)
+}
+
+#[test]
+fn actor() {
+    let Some((role, places)) = support::role() else { return };
+    match role.as_str() {
+        "be short of file size" => places.iter().for_each(|place| be_short_of_file_size(place)),
+        "be short of open files" => be_short_of_open_files(&places),
+        "be short of addresses" => places.iter().for_each(|place| be_short_of_addresses(place)),
+        "be refused" => places.iter().for_each(|place| be_refused(place)),
+        _ => panic!("no such role: {role}"),
+    }
+}
+
+fn limit(resource: Resource, to: u64) {
+    let Rlimit { maximum, .. } = getrlimit(resource);
+    setrlimit(resource, Rlimit { current: Some(to), maximum }).unwrap();
+}
+
+#[test]
+fn a_store_that_is_larger_than_a_file_may_be_is_an_error_and_ends_nobody() {
+    Places::new().run("be short of file size");
+}
+
+fn be_short_of_file_size(place: &str) {
+    const LIMIT: u64 = 1 << 20;
+    limit(Resource::Fsize, LIMIT);
+    for options in [of_size(8 << 20), of_size(8 << 20).sparse(false)] {
+        for result in [options.create(place), options.open_or_create(place)] {
+            let error = result.unwrap_err();
+            let OpenError::FileTooLarge { needed, limit: Some(LIMIT), .. } = error else { panic!("{error}") };
+            assert!(needed > LIMIT);
+            let text = error.to_string();
+            assert!(
+                text.contains(&needed.to_string()) && text.contains("1048576") && text.contains("ulimit -f"),
+                "{text}"
+            );
+        }
+    }
+    // One that is not larger is no concern of the limit.
+    options().create(place).unwrap().set("key", b"v").unwrap();
+    Store::open(place).unwrap().set("key", b"w").unwrap();
+}
+
+#[test]
+fn who_has_no_descriptors_left_is_told_so_at_each_step_of_creating_and_opening() {
+    let places = Places::new();
+    places.create(&options());
+    places.run("be short of open files");
+}
+
+fn be_short_of_open_files(places: &[String]) {
+    const LIMIT: u64 = 64;
+    limit(Resource::Nofile, LIMIT);
+    let mut held: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    let (mut done, mut refused) = (0, 0);
+    // From none to as many as it takes.
+    for _ in 0..8 {
+        for place in places {
+            let new = format!("{place}-new");
+            for result in [Store::open(place), options().create(&new), options().open_or_create(place)] {
+                match result {
+                    Ok(store) => {
+                        assert!(
+                            store.recovery().is_none(),
+                            "it was taken for a copy, or for one whose machine has stopped"
+                        );
+                        store.set("key", b"w").unwrap();
+                        done += 1;
+                    }
+                    Err(error) => {
+                        assert!(matches!(error, OpenError::TooManyFiles { limit: Some(LIMIT), .. }), "{error}");
+                        assert!(error.to_string().contains("as it may, 64: close some"), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+            match rustix::fs::unlink(path(&new)) {
+                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        held.pop();
+    }
+    assert!(done >= 18 && refused >= 6, "{done} done and {refused} refused");
+}
+
+fn path(place: &str) -> PathBuf {
+    Location::from(place).path()
+}
+
+#[test]
+fn a_store_for_which_there_are_no_addresses_is_an_error_that_says_so_and_so_is_a_loan() {
+    Places::new().run("be short of addresses");
+}
+
+fn be_short_of_addresses(place: &str) {
+    let large = format!("{place}-large");
+    drop(of_size(512 << 20).create(&large).unwrap());
+    let page = rustix::param::page_size() as u64;
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    let used = statm.split(' ').next().unwrap().parse::<u64>().unwrap() * page;
+    let unlimited = getrlimit(Resource::As);
+    limit(Resource::As, used + (100 << 20));
+    let new = format!("{place}-new");
+    for (result, needed_at_least) in [(Store::open(&large), 500 << 20), (of_size(256 << 20).create(&new), 250 << 20)] {
+        let error = result.unwrap_err();
+        let OpenError::NoMemory { needed, limit: Some(limit), .. } = error else { panic!("{error}") };
+        assert!(needed > needed_at_least && limit == used + (100 << 20), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("Cannot allocate memory") && text.contains("ulimit -v"), "{text}");
+    }
+    assert!(!fs::exists(path(&new)).unwrap());
+    // Once, but not twice.
+    let store = of_size(60 << 20).create(place).unwrap();
+    store.set("key", b"v").unwrap();
+    let error = store.slot("key").unwrap().loan(8).unwrap_err();
+    assert!(matches!(error, LoanError::Mapping(_)), "{error}");
+    let texts = [error.to_string(), PublishError::from(error).to_string()];
+    for text in texts {
+        assert!(text.contains("Cannot allocate memory") && text.contains("ulimit -v"), "{text}");
+    }
+    assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"v"[..]));
+    setrlimit(Resource::As, unlimited).unwrap();
+    store.slot("key").unwrap().loan(8).unwrap().send().unwrap();
+    fs::remove_file(path(&large)).unwrap();
+}
+
+#[test]
+fn what_the_kernel_says_when_it_makes_no_file_is_in_the_error() {
+    Places::new().run("be refused");
+}
+
+/// Refuses to let a file grow, each time in other words. A filter that is set later is asked first, and the least permissive answer counts; of two
+/// errors, the later one.
+fn be_refused(place: &str) {
+    type Expected = fn(&OpenError) -> bool;
+    let is_no_space: Expected = |error| matches!(error, OpenError::NoSpace { source: Some(_), .. });
+    for (errno, expected, words) in [
+        (libc::EDQUOT, is_no_space, &["Disk quota exceeded", "`quota`", "`df -i`"][..]),
+        (libc::ENOSPC, is_no_space, &["No space left on device"]),
+        (libc::EFBIG, |error| matches!(error, OpenError::FileTooLarge { limit: None, .. }), &["has none that long"]),
+        (
+            libc::ENFILE,
+            |error| matches!(error, OpenError::TooManyFiles { limit: None, .. }),
+            &["the system", "fs.file-max"],
+        ),
+        (libc::EROFS, |error| matches!(error, OpenError::ReadOnly { .. }), &["read-only"]),
+        (libc::EPERM, |error| matches!(error, OpenError::PermissionDenied { .. }), &["Operation not permitted"]),
+        (libc::EIO, |error| matches!(error, OpenError::Io { .. }), &["Input/output error"]),
+    ] {
+        refuse(&[Call::any(libc::SYS_ftruncate)], errno);
+        let error = options().create(place).unwrap_err();
+        assert!(expected(&error), "{errno}: {error:?}");
+        for words in words {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        assert!(!fs::exists(path(place)).unwrap());
+    }
+}
+
+#[test]
+fn a_program_that_is_running_is_no_store() {
+    let program = env::current_exe().unwrap();
+    let error = Store::open(&program).unwrap_err();
+    assert!(matches!(error, OpenError::NotAStore { .. }), "{error}");
+    assert!(error.to_string().contains("a program that is running"), "{error}");
+}
