@@ -88,13 +88,11 @@ pub use store::{Store, StoreOptions};
 #[doc(hidden)]
 pub mod __private {
     pub use std::option::Option;
-    pub use std::primitive::{bool, str, u8, u32};
+    pub use std::primitive::{bool, str, u8, u32, usize};
     pub use std::result::Result;
     pub use std::vec::Vec;
 
-    pub use bytemuck::{CheckedBitPattern, NoUninit};
     pub use serde::{Deserialize, Serialize};
-    pub use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
     pub use crate::message::private::*;
 }

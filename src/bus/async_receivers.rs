@@ -27,7 +27,7 @@ macro_rules! async_receivers {
             waiting: Option<Waiting>,
         }
 
-        impl<T: DecodeOwned> $inner<T> {
+        impl<T> $inner<T> {
             /// To be received from in tasks, on any runtime.
             ///
             /// One thread of this process, started by the first call, wakes all tasks that wait.
@@ -35,7 +35,10 @@ macro_rules! async_receivers {
             /// # Errors
             ///
             /// The operating system starts no thread.
-            pub fn into_async(self) -> io::Result<$name<T>> {
+            pub fn into_async(self) -> io::Result<$name<T>>
+            where
+                T: DecodeOwned,
+            {
                 Ok($name { inner: Mutex::new(self), reactor: Reactor::of_this_process()?, waiting: None })
             }
         }

@@ -433,6 +433,7 @@ impl Sender {
             eof: stamp.chunk.eof,
             summed: M::CHECKSUM,
             part: false,
+            payload_align: M::PAYLOAD_ALIGN,
             from: if self.from.is_empty() { &self.shared.from } else { &self.from },
             to: &self.to,
             trace: &self.trace,
@@ -441,7 +442,7 @@ impl Sender {
 
     /// The envelope of the parts of a message.
     fn part_envelope<M: Message>(&self, stamp: Stamp) -> Outgoing<'_> {
-        Outgoing { encoding: Encoding::Raw, summed: false, part: true, ..self.envelope::<M>(stamp) }
+        Outgoing { encoding: Encoding::Raw, summed: false, part: true, payload_align: 1, ..self.envelope::<M>(stamp) }
     }
 }
 
