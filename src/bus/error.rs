@@ -24,6 +24,18 @@ pub enum PublishError {
     /// The envelope or the payload does not fit into a frame.
     #[error(transparent)]
     Frame(#[from] WriteError),
+    /// The publisher's ttl cannot be said in milliseconds.
+    #[error(
+        "a ttl of {ttl:?} is impossible: it is 1 ms to {} ms, which are 49.7 days; set another one, or none for messages that do not expire",
+        u32::MAX
+    )]
+    Ttl {
+        /// The ttl that was set.
+        ttl: Duration,
+    },
+    /// A stream has as many messages as can be numbered, but for its last one.
+    #[error("the stream has {} messages, and only one more can be numbered: finish it, and begin another", u32::MAX)]
+    StreamTooLong,
     /// The frame is larger than the store's cells.
     #[error(
         "the message does not fit: with its envelope it has {len} bytes, and this store's max_value_size is {max}; \
@@ -56,7 +68,7 @@ pub enum PublishError {
         slots: u32,
     },
     /// The store could not be mapped a second time, for what is lent.
-    #[error("the operating system refused to map the store once more, which loans need")]
+    #[error("the operating system refused to map the store once more, which loans need: {0}")]
     Mapping(#[source] std::io::Error),
     /// No cell may be overwritten: each is pinned, in the hands of a writer or on loan, or holds what a lossless subscriber or a work
     /// queue is still to receive.
@@ -139,7 +151,7 @@ pub enum RecvError {
         ttl: Duration,
     },
     /// What was published is not a frame, or is a damaged one. Counted in the store's `parse_failures`.
-    #[error("version {version} of {key:?} is not a valid message")]
+    #[error("version {version} of {key:?} is not a valid message: {source}")]
     Frame {
         /// The key.
         key: String,
@@ -163,7 +175,7 @@ pub enum RecvError {
         found: String,
     },
     /// The payload is not what its fingerprint promises. Counted in the store's `parse_failures`.
-    #[error("version {version} of {key:?} cannot be decoded")]
+    #[error("version {version} of {key:?} cannot be decoded: {source}")]
     Decode {
         /// The key.
         key: String,
@@ -197,7 +209,7 @@ pub enum RecvError {
         key: String,
     },
     /// The key, which was removed, could not be declared again.
-    #[error("the key was removed and cannot be declared again")]
+    #[error("the key was removed and cannot be declared again: {0}")]
     Declare(#[source] SubscribeError),
 }
 

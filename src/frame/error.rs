@@ -137,7 +137,7 @@ pub enum WriteError {
         len: usize,
     },
     /// The payload's alignment is none that a frame can have.
-    #[error("the payload is to be aligned to {align} bytes: {MAX_PAYLOAD_ALIGN} is the most, and it is a power of two")]
+    #[error("a payload cannot be aligned to {align} bytes: a power of two up to {MAX_PAYLOAD_ALIGN} is possible")]
     Alignment {
         /// The alignment in bytes.
         align: usize,
