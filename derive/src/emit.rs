@@ -114,11 +114,18 @@ fn decode(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStream
 
 /// A check of the alignment of a message whose bytes are its payload. That of a generic one is checked where it is used.
 fn alignment_check(input: &Input, encoding: Encoding) -> Option<TokenStream> {
+    if !encoding.is_plain() || !input.generics.params.is_empty() {
+        return None;
+    }
     let krate = input.krate();
     let ident = &input.ident;
+    let reason = format!(
+        "`{ident}` is aligned to more than 64 bytes, which no payload is: lower its `align(...)`, or use the encoding postcard"
+    );
     let place = Span::call_site().located_at(ident.span());
-    (encoding.is_plain() && input.generics.params.is_empty())
-        .then(|| quote_spanned!(place=> const _: () = { #krate::__private::payload_align::<#ident>(); };))
+    Some(quote_spanned! {place=>
+        const _: () = ::core::assert!(::core::mem::align_of::<#ident>() <= #krate::frame::MAX_PAYLOAD_ALIGN, #reason);
+    })
 }
 
 /// `InPlace`, and `Plain` if the message is its own payload. `generics` are those of `Message`.

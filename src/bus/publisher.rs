@@ -333,7 +333,7 @@ impl<T: Message> Publisher<T> {
     }
 }
 
-impl<T: Plain> Publisher<T> {
+impl<T> Publisher<T> {
     /// Room for a message, all zeros, to be written in place and [sent](Loan::send).
     ///
     /// The first loan of an open store maps it a second time. Any number of loans may be held, as long as there are cells.
@@ -341,7 +341,10 @@ impl<T: Plain> Publisher<T> {
     /// # Errors
     ///
     /// [`PublishError`]: larger than a cell, no cell, no key, or zeros are no message.
-    pub fn loan_zeroed(&mut self) -> Result<Loan<T>, PublishError> {
+    pub fn loan_zeroed(&mut self) -> Result<Loan<T>, PublishError>
+    where
+        T: Plain,
+    {
         let (raw, terms) = self.lend(size_of::<T>(), Lending::Zeroed)?;
         Loan::zeroed(raw, terms)
     }
@@ -351,7 +354,10 @@ impl<T: Plain> Publisher<T> {
     /// # Errors
     ///
     /// As [`loan_zeroed`](Self::loan_zeroed).
-    pub fn loan(&mut self) -> Result<LoanUninit<T>, PublishError> {
+    pub fn loan(&mut self) -> Result<LoanUninit<T>, PublishError>
+    where
+        T: Plain,
+    {
         let (raw, terms) = self.lend(size_of::<T>(), Lending::AsItIs)?;
         Ok(LoanUninit::new(raw, terms))
     }

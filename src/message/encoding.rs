@@ -69,8 +69,7 @@ pub mod private {
     pub const fn payload_align<T>() -> usize {
         assert!(
             align_of::<T>() <= MAX_PAYLOAD_ALIGN,
-            "this message is aligned to more than 64 bytes, which is the most that a payload can be: lower its `align(...)`, or use \
-             the encoding postcard"
+            "a message is aligned to more than 64 bytes, which no payload is: lower its `align(...)`, or use the encoding postcard"
         );
         align_of::<T>()
     }
