@@ -92,7 +92,7 @@ pub mod __private {
     pub use std::result::Result;
     pub use std::vec::Vec;
 
-    pub use serde::{Deserialize, Serialize};
+    pub use serde::Deserialize;
 
     pub use crate::message::private::*;
 }
@@ -100,3 +100,11 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../derive/docs/message.md")]
+struct DeriveMessage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../derive/docs/schema.md")]
+struct DeriveSchema;

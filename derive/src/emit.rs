@@ -390,7 +390,7 @@ impl Encoding {
     fn encode_bounds(self, input: &Input, private: &TokenStream, this: &syn::Type) -> Option<WherePredicate> {
         input.generics.type_params().next()?;
         Some(match self {
-            Self::Postcard => parse_quote!(#this: #private::Serialize),
+            Self::Postcard => parse_quote!(#this: #private::PostcardEncode),
             Self::Zerocopy => parse_quote!(#this: #private::ZerocopyTraits),
             Self::Bytemuck => parse_quote!(#this: #private::BytemuckTraits),
         })

@@ -25,6 +25,17 @@ pub mod private {
     #[diagnostic::do_not_recommend]
     impl<'de, T: Serialize + Deserialize<'de>> PostcardTraits<'de> for T {}
 
+    /// What postcard needs of a generic type, to encode it.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is a message in postcard, and serde cannot serialize it",
+        label = "`serde::Serialize` is missing",
+        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to `{Self}`"
+    )]
+    pub trait PostcardEncode: Serialize {}
+
+    #[diagnostic::do_not_recommend]
+    impl<T: Serialize> PostcardEncode for T {}
+
     /// What zerocopy needs of a type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` is a message in zerocopy, and some of zerocopy's traits are missing",

@@ -7,7 +7,7 @@ use std::mem;
 
 /// A type whose make-up can be told: field by field, down to numbers and strings.
 ///
-/// Derive it for types inside of messages; `#[derive(Message)]` derives it too. For a type of another crate, tell the
+/// Derive it, by [`#[derive(Schema)]`](macro@crate::Schema), for types inside of messages; `#[derive(Message)]` derives it too. For a type of another crate, tell the
 /// derive what to write with `#[message(schema = "...")]` on the field.
 ///
 /// Types that are encoded the same way are told the same way: `String`, `&str` and `Cow<str>`, or `Vec<T>` and `&[T]`, so

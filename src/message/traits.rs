@@ -8,7 +8,7 @@ use super::error::{DecodeError, EncodeError};
 use super::schema::{Schema, SchemaWriter};
 use crate::frame::{self, Encoding, Kind};
 
-/// A type that can be published. Derive it.
+/// A type that can be published. Derive it, by [`#[derive(Message)]`](macro@crate::Message), which lists the attributes.
 ///
 /// # Examples
 ///
@@ -31,7 +31,8 @@ use crate::frame::{self, Encoding, Kind};
     message = "`{Self}` is not a message",
     label = "not a message",
     note = "add `#[derive(splinter_bus::Message)]` to `{Self}` if it is yours; else put it into a type that is, such as \
-            `#[derive(Message, Serialize, Deserialize)] struct Text(String);`, or publish bytes on a `Bus<Vec<u8>>`"
+            `#[derive(Message, Serialize, Deserialize)] struct Text(String);`, or publish bytes on a `Bus<Vec<u8>>`",
+    note = "if `{Self}` derives `Message` already: derive the traits of its encoding, too, such as `serde::Serialize` and `serde::Deserialize`"
 )]
 pub trait Message: Schema {
     /// The type's name on the bus.

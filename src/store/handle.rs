@@ -281,7 +281,6 @@ impl Store {
         self.slot_within(key, LONGEST_WAIT)
     }
 
-    /// As [`slot`](Self::slot), waiting no longer than `limit`.
     /// Pins the newest value of a key; `None` if there is none.
     pub(crate) fn pin(&self, key: &str) -> Result<Option<Pinned>, GetError> {
         let key = Key::new(key)?;
@@ -304,6 +303,7 @@ impl Store {
         Ok(place.map(|place| Slot::new(Arc::clone(&self.inner), place)))
     }
 
+    /// As [`slot`](Self::slot), waiting no longer than `limit`.
     pub(crate) fn slot_within(&self, key: &str, limit: Duration) -> Result<Slot, SlotError> {
         let place = self.find_or_insert(&Key::new(key)?, limit)?;
         Ok(Slot::new(Arc::clone(&self.inner), place))
