@@ -244,7 +244,7 @@ const ONE: u8 = 1;
 #[repr(u8)]
 enum Spelled {
     A = ONE,
-    B = 0xff & !1,
+    B = !1,
     C,
 }
 
