@@ -69,6 +69,7 @@ fn envelope(payload: &[u8], summed: bool) -> Outgoing<'static> {
         eof: true,
         summed,
         part: false,
+        payload_align: 16,
         from: "bench-12345",
         to: "",
         trace: "",

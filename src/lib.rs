@@ -90,13 +90,11 @@ pub use store::{Store, StoreOptions};
 #[doc(hidden)]
 pub mod __private {
     pub use std::option::Option;
-    pub use std::primitive::{bool, str, u8, u32};
+    pub use std::primitive::{bool, str, u8, u32, usize};
     pub use std::result::Result;
     pub use std::vec::Vec;
 
-    pub use bytemuck::{CheckedBitPattern, NoUninit};
-    pub use serde::{Deserialize, Serialize};
-    pub use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+    pub use serde::Deserialize;
 
     pub use crate::message::private::*;
 }
@@ -104,3 +102,11 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../derive/docs/message.md")]
+struct DeriveMessage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../derive/docs/schema.md")]
+struct DeriveSchema;

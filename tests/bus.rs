@@ -5,10 +5,11 @@ mod support;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use splinter_bus::frame::{FaultCode, FrameError};
+use splinter_bus::frame::{FaultCode, Frame, FrameError, Kind, WriteError};
 use splinter_bus::message::Fault;
 use splinter_bus::{Bus, Message, PublishError, RecvError, Start, Store, StoreOptions, SubscribeError};
 use support::Name;
+use uuid::Uuid;
 
 #[derive(Message, Serialize, Deserialize, PartialEq, Debug, Clone)]
 #[message(kind = "query")]
@@ -103,7 +104,7 @@ fn an_expired_message_is_not_delivered_as_valid() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     let mut prompts = bus.subscribe("k").unwrap();
-    let mut brief = bus.publisher("k").unwrap().from("hurry").ttl(Duration::ZERO);
+    let mut brief = bus.publisher("k").unwrap().from("hurry").ttl(Duration::from_millis(1));
     brief.publish(&prompt("too late")).unwrap();
     let sent_at = std::time::Instant::now();
     support::wait_until("the clock moves on", || sent_at.elapsed() > Duration::from_millis(2));
@@ -116,6 +117,58 @@ fn an_expired_message_is_not_delivered_as_valid() {
     let mut patient = bus.publisher("k").unwrap().ttl(Duration::from_secs(3600));
     patient.publish(&prompt("in time")).unwrap();
     assert_eq!(prompts.recv().unwrap().envelope().ttl(), Some(Duration::from_secs(3600)));
+}
+
+#[test]
+fn a_ttl_that_cannot_be_said_in_milliseconds_is_refused_and_none_is_shortened() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let ms = Duration::from_millis;
+    let sent = |ttl: Duration| {
+        bus.publisher("k").unwrap().ttl(ttl).publish(&prompt("p")).unwrap();
+        let bytes = bus.store().get("k").unwrap().unwrap();
+        // A short one may be over by now, so the bus is not asked.
+        Frame::parse(&bytes).unwrap().ttl().map(|ttl| ms(ttl.into()))
+    };
+    let longest = ms(u32::MAX.into());
+    for (ttl, expected) in [
+        (ms(1), ms(1)),
+        (Duration::from_nanos(1_000_001), ms(2)),
+        (Duration::from_micros(1500), ms(2)),
+        (Duration::from_secs(5), ms(5000)),
+        (longest, longest),
+    ] {
+        assert_eq!(sent(ttl), Some(expected));
+    }
+    for ttl in [
+        Duration::ZERO,
+        Duration::from_nanos(1),
+        Duration::from_nanos(999_999),
+        longest + Duration::from_nanos(1),
+        Duration::from_secs(50 * 24 * 3600),
+        Duration::MAX,
+    ] {
+        let mut publisher = bus.publisher("k").unwrap().ttl(ttl);
+        let error = publisher.publish(&prompt("p")).unwrap_err();
+        assert!(matches!(error, PublishError::Ttl { ttl: refused } if refused == ttl), "{error}");
+        assert!(error.to_string().starts_with(&format!("a ttl of {ttl:?} is impossible: it is 1 ms to 4294967295 ms")));
+        assert!(matches!(publisher.stream(Uuid::nil()).send(&prompt("p")), Err(PublishError::Ttl { .. })));
+        // Set right, it goes on.
+        publisher.ttl(ms(1000)).publish(&prompt("p")).unwrap();
+    }
+    let bytes: Bus<Vec<u8>> = Bus::on(bus.store().clone());
+    let mut publisher = bytes.publisher("bytes").unwrap().ttl(Duration::ZERO);
+    assert!(matches!(publisher.loan_bytes(1), Err(PublishError::Ttl { .. })));
+}
+
+#[test]
+fn errors_say_of_which_kind_a_message_is_in_words_that_fit_all_kinds() {
+    for kind in [Kind::Query, Kind::Response, Kind::Event, Kind::Error, Kind::Heartbeat] {
+        let error = FrameError::Payload { kind, len: 0 };
+        assert!(error.to_string().starts_with(&format!("a frame of kind {kind} with a payload of 0 bytes: ")));
+        let error = WriteError::Payload { kind, len: 0 };
+        assert!(error.to_string().starts_with(&format!("a message of kind {kind} with a payload of 0 bytes: ")));
+    }
 }
 
 #[test]

@@ -58,8 +58,9 @@ fn attributes_become_constants() {
 fn a_description_goes_all_the_way_down() {
     assert_eq!(
         Prompt::message_type().description(),
-        "llm.Prompt{text:String,options:Options{type:Sampling \
-         enum{Greedy,TopK(u32),Nucleus{p:f32}},limits:map[String=>f32]},tags:[(u8,Option<String>)]}"
+        "llm.Prompt{text:String,options:Options#2,tags:[(u8,Option<String>)]}; \
+         Options{type:Sampling#3,limits:map[String=>f32]}; \
+         Sampling enum{Greedy,TopK(u32),Nucleus{p:f32}}"
     );
 }
 
@@ -100,7 +101,7 @@ fn zerocopy_carries_bools_and_enums_and_refuses_what_is_none() {
     assert_eq!(Fixed::decode(&payload[..7]), Err(DecodeError::Length { expected: 8, found: 7 }));
     assert_eq!(
         Fixed::message_type().description(),
-        "Fixed{number:u32,state:State enum{On=1,Off=2},good:bool,rest:[u8;2]}"
+        "Fixed{number:u32,state:State#2,good:bool,rest:[u8;2]}; State enum{On=1,Off=2}"
     );
 }
 
@@ -187,7 +188,7 @@ fn types_that_contain_themselves_come_to_an_end() {
     round_trip(&Tree::Node(Box::new((leaf(), Tree::Forest { trees: vec![Grove { trees: vec![leaf()] }] }))));
     assert_eq!(
         Tree::message_type().description(),
-        "Tree enum{Leaf(u32),Node((^0,^0)),Forest{trees:[Grove{trees:[^0]}]}}"
+        "Tree enum{Leaf(u32),Node((Tree#1,Tree#1)),Forest{trees:[Grove#2]}}; Grove{trees:[Tree#1]}"
     );
 }
 
@@ -297,5 +298,5 @@ fn a_schema_is_also_for_types_that_are_no_messages() {
         splinter_bus::message::SchemaWriter::describe::<T>()
     }
     assert_eq!(schema::<Size<3>>(), "Size");
-    assert!(schema::<Options>().starts_with("Options{type:Sampling enum{"));
+    assert!(schema::<Options>().starts_with("Options{type:Sampling#2,"));
 }

@@ -16,6 +16,18 @@ const SMALL: &str = "
     5342 01 05 00 01 4000  0000000000000000  00000000 000000000000 000000000000
     00000000 00000000  00000000 00000000  00000000  CRC_____ 00 00 00 0000000000";
 
+/// `FULL`, with a payload that is aligned to 64: it begins 144 bytes behind the frame, 192 behind the cell.
+const ALIGNED: &str = "
+    5342 01 01 01 03 9000  efcdab8967452301  01890a5d ac96774bbcce b302099a8057
+    80d7d4aa 7fee9d17  88130000 02000000  05000000  CRC_____ 06 06 05 0000000000
+    636c69656e74 776f726b6572 74726163 65 000000 00000000 00000000 00000000
+    00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000
+    00000000 00000000 00000000 00000000
+    68656c6c6f";
+
+/// The checksum of `ALIGNED`, as zlib takes it.
+const ALIGNED_CRC: u32 = 0xbbd8_845f;
+
 /// The checksum of `FULL`, as zlib takes it.
 const FULL_CRC: u32 = 0x2fe3_653d;
 
@@ -34,6 +46,7 @@ fn full() -> Outgoing<'static> {
         eof: true,
         summed: true,
         part: false,
+        payload_align: 16,
         from: "client",
         to: "worker",
         trace: "trace",
@@ -52,6 +65,7 @@ fn small() -> Outgoing<'static> {
         eof: true,
         summed: true,
         part: false,
+        payload_align: 16,
         from: "",
         to: "*",
         trace: "",
@@ -86,6 +100,9 @@ fn sealed(mut frame: Vec<u8>) -> Vec<u8> {
 fn frames_are_written_as_they_always_were() {
     assert_eq!(written(&full(), b"hello").unwrap(), bytes(FULL, FULL_CRC));
     assert_eq!(written(&small(), b"").unwrap(), bytes(SMALL, SMALL_CRC));
+    let aligned = Outgoing { payload_align: 64, ..full() };
+    assert_eq!(written(&aligned, b"hello").unwrap(), bytes(ALIGNED, ALIGNED_CRC));
+    assert_eq!(Frame::parse(&bytes(ALIGNED, ALIGNED_CRC)).unwrap().payload(), b"hello");
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn publish_at(bus: &Bus<Vec<u8>>, second: u64) {
         eof: true,
         summed: true,
         part: false,
+        payload_align: 16,
         from: "past",
         to: "",
         trace: "",

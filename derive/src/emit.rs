@@ -1,9 +1,9 @@
 //! The implementations. Every path in them is absolute; nothing that the user's module shadows matters.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{GenericParam, Generics, Lifetime, LifetimeParam, WherePredicate, parse_quote};
+use syn::{GenericParam, Generics, Ident, Lifetime, LifetimeParam, WherePredicate, parse_quote};
 
 use crate::model::{Field, Fields, Input, Shape, Style};
 
@@ -23,12 +23,14 @@ pub(crate) fn message(input: &Input) -> TokenStream {
         Some(topic) => quote!(#private::Option::Some(#topic)),
         None => quote!(#private::Option::None),
     };
-    let encode = format_ident!("{}_encode", encoding.name());
-    let decode = format_ident!("{}_decode", encoding.name());
-
     let checksum = attributes.checksum.as_ref().is_none_or(|checksum| checksum.value);
+    let codec = format_ident!("{}", encoding.codec());
+    let payload = local("payload");
 
     let schema = schema(input);
+    let payload_align =
+        encoding.is_plain().then(|| quote!(const PAYLOAD_ALIGN: #private::usize = #private::payload_align::<Self>();));
+    let alignment_check = alignment_check(input, encoding);
     let (_, type_generics, _) = input.generics.split_for_impl();
     let this: syn::Type = parse_quote!(#ident #type_generics);
 
@@ -37,39 +39,93 @@ pub(crate) fn message(input: &Input) -> TokenStream {
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let message = quote! {
         #[automatically_derived]
-        impl #impl_generics #krate::message::Message for #ident #type_generics #where_clause {
+        impl #impl_generics #krate::message::Message for #this #where_clause {
             const NAME: &'static #private::str = #name;
             const VERSION: #private::u32 = #version;
             const KIND: #krate::frame::Kind = #krate::frame::Kind::#kind;
             const TOPIC: #private::Option<&'static #private::str> = #topic;
             const ENCODING: #krate::frame::Encoding = #krate::frame::Encoding::#encoding_variant;
             const CHECKSUM: #private::bool = #checksum;
+            #payload_align
 
             fn encode(
                 &self,
-                payload: &mut #private::Vec<#private::u8>,
+                #payload: &mut #private::Vec<#private::u8>,
             ) -> #private::Result<(), #krate::message::EncodeError> {
-                #private::#encode(self, payload)
+                #[allow(unused_imports)]
+                use #private::Missing as _;
+                #private::#codec::<Self>::encode(self, #payload)
             }
         }
     };
 
     let in_place = in_place(input, encoding, &generics);
-    let (mut generics, de) = with_payload_lifetime(&generics);
-    generics.make_where_clause().predicates.extend(encoding.decode_bounds(input, &private, &this, &de));
-    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let decode = decode(input, encoding, &generics);
     quote! {
         #schema
         #message
         #in_place
+        #decode
+        #alignment_check
+    }
+}
 
+/// `Decode`, and `DecodeOwned` if the type has no lifetimes. `generics` are those of `Message`.
+fn decode(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStream {
+    let krate = input.krate();
+    let private = quote!(#krate::__private);
+    let ident = &input.ident;
+    let (_, type_generics, _) = input.generics.split_for_impl();
+    let this: syn::Type = parse_quote!(#ident #type_generics);
+    let payload = local("payload");
+    let (mut with_payload, de) = with_payload_lifetime(generics);
+    with_payload.make_where_clause().predicates.extend(encoding.decode_bounds(input, &private, &this, &de));
+    let (impl_generics, _, where_clause) = with_payload.split_for_impl();
+    let codec = encoding.decoder(&private, &de, quote!(Self));
+    // The type's own place, where the compiler says what is missing. It says so here only: see `Missing`.
+    let place = Span::call_site().located_at(ident.span());
+    let require = format_ident!("require_{}", encoding.name());
+    let arguments = if encoding.is_plain() { quote_spanned!(place=> Self) } else { quote_spanned!(place=> #de, Self) };
+    let require = quote_spanned!(place=> #private::#require::<#arguments>(););
+    let decode = quote! {
         #[automatically_derived]
-        impl #impl_generics #krate::message::Decode<#de> for #ident #type_generics #where_clause {
-            fn decode(payload: &#de [#private::u8]) -> #private::Result<Self, #krate::message::DecodeError> {
-                #private::#decode(payload)
+        impl #impl_generics #krate::message::Decode<#de> for #this #where_clause {
+            fn decode(#payload: &#de [#private::u8]) -> #private::Result<Self, #krate::message::DecodeError> {
+                #[allow(unused_imports)]
+                use #private::Missing as _;
+                #require
+                #codec::decode(#payload)
             }
         }
+    };
+    if input.generics.lifetimes().next().is_some() {
+        return decode;
     }
+    let mut generics = generics.clone();
+    generics.make_where_clause().predicates.extend(encoding.owned_bounds(input, &private, &this, &de));
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    quote! {
+        #decode
+
+        #[automatically_derived]
+        impl #impl_generics #krate::message::DecodeOwned for #this #where_clause {}
+    }
+}
+
+/// A check of the alignment of a message whose bytes are its payload. That of a generic one is checked where it is used.
+fn alignment_check(input: &Input, encoding: Encoding) -> Option<TokenStream> {
+    if !encoding.is_plain() || !input.generics.params.is_empty() {
+        return None;
+    }
+    let krate = input.krate();
+    let ident = &input.ident;
+    let reason = format!(
+        "`{ident}` is aligned to more than 64 bytes, which no payload is: lower its `align(...)`, or use the encoding postcard"
+    );
+    let place = Span::call_site().located_at(ident.span());
+    Some(quote_spanned! {place=>
+        const _: () = ::core::assert!(::core::mem::align_of::<#ident>() <= #krate::frame::MAX_PAYLOAD_ALIGN, #reason);
+    })
 }
 
 /// `InPlace`, and `Plain` if the message is its own payload. `generics` are those of `Message`.
@@ -79,18 +135,20 @@ fn in_place(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStre
     let ident = &input.ident;
     let (_, type_generics, _) = input.generics.split_for_impl();
     let this: syn::Type = parse_quote!(#ident #type_generics);
-    let view: Lifetime = parse_quote!('__view);
+    let view = lifetime(&input.generics, "'__view");
+    let payload = local("payload");
     let seen = if encoding.is_plain() { quote!(&#view Self) } else { seen_for(input, &view) };
     let mut generics = generics.clone();
-    generics.make_where_clause().predicates.extend(encoding.view_bounds(input, &private, &this, &view));
+    generics.make_where_clause().predicates.extend(encoding.view_bounds(input, &private, &view));
     let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let call = format_ident!("{}_{}", encoding.name(), if encoding.is_plain() { "view" } else { "decode" });
+    let call = format_ident!("{}", if encoding.is_plain() { "view" } else { "decode" });
+    let codec = encoding.decoder(&private, &view, if encoding.is_plain() { quote!(Self) } else { seen.clone() });
     let find_plain = encoding.is_plain().then(|| {
         quote! {
             fn find_plain(
-                payload: &[#private::u8],
+                #payload: &[#private::u8],
             ) -> #private::Result<#private::Option<&Self>, #krate::message::DecodeError> {
-                #private::Result::map(#private::#call(payload), #private::Option::Some)
+                #private::Result::map(<Self as #krate::message::Plain>::of_payload(#payload), #private::Option::Some)
             }
         }
     });
@@ -99,11 +157,13 @@ fn in_place(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStre
         impl #impl_generics #krate::message::InPlace for #this #where_clause {
             type View<#view> = #seen where Self: #view;
 
-            fn view<#view>(payload: &#view [#private::u8]) -> #private::Result<#seen, #krate::message::DecodeError>
+            fn view<#view>(#payload: &#view [#private::u8]) -> #private::Result<#seen, #krate::message::DecodeError>
             where
                 Self: #view,
             {
-                #private::#call(payload)
+                #[allow(unused_imports)]
+                use #private::Missing as _;
+                #codec::#call(#payload)
             }
 
             #find_plain
@@ -112,25 +172,29 @@ fn in_place(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStre
     if !encoding.is_plain() {
         return in_place;
     }
-    let bytes = format_ident!("{}_bytes", encoding.name());
-    let call_mut = format_ident!("{}_view_mut", encoding.name());
     quote! {
         #in_place
 
         #[automatically_derived]
         impl #impl_generics #krate::message::Plain for #this #where_clause {
-            fn of_payload(payload: &[#private::u8]) -> #private::Result<&Self, #krate::message::DecodeError> {
-                #private::#call(payload)
+            fn of_payload(#payload: &[#private::u8]) -> #private::Result<&Self, #krate::message::DecodeError> {
+                #[allow(unused_imports)]
+                use #private::Missing as _;
+                #codec::view(#payload)
             }
 
             fn as_payload(&self) -> &[#private::u8] {
-                #private::#bytes(self)
+                #[allow(unused_imports)]
+                use #private::Missing as _;
+                #codec::bytes(self)
             }
 
             fn of_payload_mut(
-                payload: &mut [#private::u8],
+                #payload: &mut [#private::u8],
             ) -> #private::Result<&mut Self, #krate::message::DecodeError> {
-                #private::#call_mut(payload)
+                #[allow(unused_imports)]
+                use #private::Missing as _;
+                #codec::view_mut(#payload)
             }
         }
     }
@@ -155,19 +219,20 @@ pub(crate) fn schema(input: &Input) -> TokenStream {
     let krate = input.krate();
     let ident = &input.ident;
     let name = input.name();
+    let schema = local("schema");
     let body = match &input.shape {
-        Shape::Struct(fields) => fields_schema(&krate, fields),
+        Shape::Struct(fields) => fields_schema(&krate, &schema, fields),
         Shape::Enum(variants) => {
-            let mut body = text(&krate, " enum{");
+            let mut body = text(&krate, &schema, " enum{");
             for (index, variant) in variants.iter().enumerate() {
                 let comma = if index == 0 { "" } else { "," };
-                body.extend(text(&krate, &format!("{comma}{}", variant.ident.unraw())));
-                body.extend(fields_schema(&krate, &variant.fields));
+                body.extend(text(&krate, &schema, &format!("{comma}{}", variant.ident.unraw())));
+                body.extend(fields_schema(&krate, &schema, &variant.fields));
                 if let Some(discriminant) = &variant.discriminant {
-                    body.extend(text(&krate, &format!("={discriminant}")));
+                    body.extend(discriminant_schema(input, &schema, discriminant));
                 }
             }
-            body.extend(text(&krate, "}"));
+            body.extend(text(&krate, &schema, "}"));
             body
         }
     };
@@ -177,41 +242,72 @@ pub(crate) fn schema(input: &Input) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #impl_generics #krate::message::Schema for #ident #type_generics #where_clause {
-            fn describe(schema: &mut #krate::message::SchemaWriter) {
-                #krate::message::SchemaWriter::named::<Self>(schema, #name, |schema| { #body });
+            fn describe(#schema: &mut #krate::message::SchemaWriter) {
+                #krate::message::SchemaWriter::named::<Self>(#schema, #name, |#schema| { #body });
             }
         }
     }
 }
 
-fn fields_schema(krate: &TokenStream, fields: &Fields) -> TokenStream {
+fn fields_schema(krate: &TokenStream, schema: &Ident, fields: &Fields) -> TokenStream {
     let (open, close) = match fields.style {
         Style::Named => ("{", "}"),
         Style::Tuple => ("(", ")"),
         Style::Unit => return TokenStream::new(),
     };
-    let mut body = text(krate, open);
+    let mut body = text(krate, schema, open);
     for (index, field) in fields.fields.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
         let name = field.name.as_ref().map_or_else(String::new, |name| format!("{}:", name.unraw()));
-        body.extend(text(krate, &format!("{comma}{name}")));
-        body.extend(field_schema(krate, field));
+        body.extend(text(krate, schema, &format!("{comma}{name}")));
+        body.extend(field_schema(krate, schema, field));
     }
-    body.extend(text(krate, close));
+    body.extend(text(krate, schema, close));
     body
 }
 
-fn field_schema(krate: &TokenStream, field: &Field) -> TokenStream {
+fn field_schema(krate: &TokenStream, schema: &Ident, field: &Field) -> TokenStream {
     let ty = &field.ty;
     match &field.schema {
-        Some(schema) => text(krate, &schema.value()),
+        Some(description) => text(krate, schema, &description.value()),
         // The field's own place: this is where the compiler says that its type has no schema.
-        None => quote_spanned!(field.span=> #krate::message::SchemaWriter::of::<#ty>(schema);),
+        None => {
+            let place = Span::call_site().located_at(field.span);
+            quote_spanned!(place=> #krate::message::SchemaWriter::of::<#ty>(#schema);)
+        }
     }
 }
 
-fn text(krate: &TokenStream, text: &str) -> TokenStream {
-    if text.is_empty() { TokenStream::new() } else { quote!(#krate::message::SchemaWriter::text(schema, #text);) }
+/// The value of a discriminant, not how it is written: `1`, `0x1` and `ONE` are the same.
+fn discriminant_schema(input: &Input, schema: &Ident, discriminant: &syn::Expr) -> TokenStream {
+    let krate = input.krate();
+    let integer = input.repr.as_ref().map_or_else(|| quote!(isize), Ident::to_token_stream);
+    let value = local("value");
+    quote! {
+        let #value: ::core::primitive::#integer = #discriminant;
+        #krate::message::SchemaWriter::text(#schema, &#krate::__private::discriminant(#value as ::core::primitive::i128));
+    }
+}
+
+fn text(krate: &TokenStream, schema: &Ident, text: &str) -> TokenStream {
+    if text.is_empty() { TokenStream::new() } else { quote!(#krate::message::SchemaWriter::text(#schema, #text);) }
+}
+
+/// A name for a value in derived code. Nothing that the user writes can mean it, and it means nothing of the user's.
+///
+/// Types and expressions of the user's may come from several macros, each with names of its own; so wherever derived code names one of
+/// its values, it does so by an identifier from here.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// A lifetime that the type has none of the name of. (Unlike a value, a lifetime means the same wherever its name was written.)
+fn lifetime(generics: &Generics, name: &str) -> Lifetime {
+    let mut lifetime = Lifetime::new(name, Span::call_site());
+    while generics.lifetimes().any(|param| param.lifetime.ident == lifetime.ident) {
+        lifetime = Lifetime::new(&format!("{lifetime}_"), Span::call_site());
+    }
+    lifetime
 }
 
 /// The generics of the type, with a schema for each type parameter that a described field may use.
@@ -233,7 +329,7 @@ fn with_schema_bounds(input: &Input) -> Generics {
 
 /// The generics with a lifetime for the payload, which outlives whatever the type borrows.
 fn with_payload_lifetime(generics: &Generics) -> (Generics, Lifetime) {
-    let de: Lifetime = parse_quote!('__payload);
+    let de = lifetime(generics, "'__payload");
     let mut param = LifetimeParam::new(de.clone());
     param.bounds.extend(generics.lifetimes().map(|borrowed| borrowed.lifetime.clone()));
     if !param.bounds.is_empty() {
@@ -282,15 +378,18 @@ impl Encoding {
         }
     }
 
-    /// What a generic type needs to be encoded. One that is not generic has it or has not, and the compiler says which
-    /// best where the encoding is called.
-    fn encode_bounds(self, input: &Input, private: &TokenStream, this: &syn::Type) -> Option<WherePredicate> {
-        input.generics.type_params().next()?;
-        Some(match self {
-            Self::Postcard => parse_quote!(#this: #private::Serialize),
-            Self::Zerocopy => parse_quote!(#this: #private::IntoBytes + #private::Immutable),
-            Self::Bytemuck => parse_quote!(#this: #private::NoUninit),
-        })
+    /// What encodes and, if the message is its own payload, decodes.
+    fn codec(self) -> &'static str {
+        self.variant()
+    }
+
+    /// What decodes `this` from a payload that lives for `de`.
+    fn decoder(self, private: &TokenStream, de: &Lifetime, this: TokenStream) -> TokenStream {
+        match self {
+            Self::Postcard => quote!(#private::FromPostcard::<#de, #this>),
+            Self::Zerocopy => quote!(#private::Zerocopy::<#this>),
+            Self::Bytemuck => quote!(#private::Bytemuck::<#this>),
+        }
     }
 
     /// Whether the message's bytes are its payload.
@@ -298,24 +397,24 @@ impl Encoding {
         !matches!(self, Self::Postcard)
     }
 
-    /// What a generic type needs to be looked at in place.
-    fn view_bounds(
-        self,
-        input: &Input,
-        private: &TokenStream,
-        this: &syn::Type,
-        view: &Lifetime,
-    ) -> Option<WherePredicate> {
+    /// What a generic type needs to be encoded. One that is not generic has it or has not, which `Decode` asks.
+    fn encode_bounds(self, input: &Input, private: &TokenStream, this: &syn::Type) -> Option<WherePredicate> {
         input.generics.type_params().next()?;
-        let seen = seen_for(input, view);
         Some(match self {
-            Self::Postcard => parse_quote!(for<#view> #seen: #private::Deserialize<#view>),
-            Self::Zerocopy => parse_quote!(#this: #private::TryFromBytes + #private::KnownLayout),
-            Self::Bytemuck => parse_quote!(#this: #private::CheckedBitPattern),
+            Self::Postcard => parse_quote!(#this: #private::PostcardEncode),
+            Self::Zerocopy => parse_quote!(#this: #private::ZerocopyTraits),
+            Self::Bytemuck => parse_quote!(#this: #private::BytemuckTraits),
         })
     }
 
-    /// What a generic type needs to be decoded.
+    /// What a generic type needs to be looked at in place, beside what it needs to be encoded.
+    fn view_bounds(self, input: &Input, private: &TokenStream, view: &Lifetime) -> Option<WherePredicate> {
+        input.generics.type_params().next()?;
+        let seen = seen_for(input, view);
+        (!self.is_plain()).then(|| parse_quote!(for<#view> #seen: #private::Deserialize<#view>))
+    }
+
+    /// What a generic type needs to be decoded from a payload that lives for `de`, beside what it needs to be encoded.
     fn decode_bounds(
         self,
         input: &Input,
@@ -324,11 +423,19 @@ impl Encoding {
         de: &Lifetime,
     ) -> Option<WherePredicate> {
         input.generics.type_params().next()?;
-        Some(match self {
-            Self::Postcard => parse_quote!(#this: #private::Deserialize<#de>),
-            Self::Zerocopy => parse_quote!(#this: #private::TryFromBytes),
-            Self::Bytemuck => parse_quote!(#this: #private::CheckedBitPattern),
-        })
+        (!self.is_plain()).then(|| parse_quote!(#this: #private::Deserialize<#de>))
+    }
+
+    /// What a generic type needs to be decoded from any payload, beside what it needs to be encoded.
+    fn owned_bounds(
+        self,
+        input: &Input,
+        private: &TokenStream,
+        this: &syn::Type,
+        de: &Lifetime,
+    ) -> Option<WherePredicate> {
+        input.generics.type_params().next()?;
+        (!self.is_plain()).then(|| parse_quote!(for<#de> #this: #private::Deserialize<#de>))
     }
 }
 

@@ -10,15 +10,7 @@ mod validate;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Makes a type a message.
-///
-/// Attributes, all optional: `#[message(encoding = "postcard" | "zerocopy" | "bytemuck", kind = "query" | "response" |
-/// "event" | "error" | "heartbeat", topic = "...", name = "...", version = n, crate = "path")]`. Without them: postcard, an
-/// event, no topic, the type's own name, version 1. On a field, `#[message(schema = "...")]` tells what its type is made
-/// of when that type cannot.
-///
-/// The encoding's own traits must be there: `serde::Serialize` and `serde::Deserialize`; or `zerocopy::IntoBytes`,
-/// `TryFromBytes`, `KnownLayout` and `Immutable`; or `bytemuck::NoUninit` and `CheckedBitPattern`, which `Pod` implies.
+#[doc = include_str!("../docs/message.md")]
 #[proc_macro_derive(Message, attributes(message))]
 pub fn derive_message(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -29,9 +21,7 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
     tokens.unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
-/// Tells what a type inside of a message is made of.
-///
-/// Attributes: `#[message(name = "...", crate = "path")]`; on a field, `#[message(schema = "...")]`.
+#[doc = include_str!("../docs/schema.md")]
 #[proc_macro_derive(Schema, attributes(message))]
 pub fn derive_schema(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -2,9 +2,11 @@
 
 use proc_macro2::{Span, TokenStream};
 use syn::meta::ParseNestedMeta;
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Data, DeriveInput, Error, Expr, Generics, Ident, Lit, LitBool, LitInt, LitStr, Path, Result, Type,
+    Attribute, Data, DeriveInput, Error, Expr, Generics, Ident, Lit, LitBool, LitInt, LitStr, Meta, Path, Result,
+    Token, Type,
 };
 
 /// The type that a derive stands on.
@@ -13,6 +15,8 @@ pub(crate) struct Input {
     pub(crate) generics: Generics,
     pub(crate) shape: Shape,
     pub(crate) attributes: Attributes,
+    /// The type of an enum's discriminants, if `#[repr(...)]` says one.
+    pub(crate) repr: Option<Ident>,
 }
 
 /// What `#[message(...)]` on the type says.
@@ -34,7 +38,7 @@ pub(crate) enum Shape {
 
 pub(crate) struct Variant {
     pub(crate) ident: Ident,
-    pub(crate) discriminant: Option<TokenStream>,
+    pub(crate) discriminant: Option<Expr>,
     pub(crate) fields: Fields,
 }
 
@@ -61,6 +65,7 @@ pub(crate) struct Field {
 impl Input {
     pub(crate) fn new(input: DeriveInput) -> Result<Self> {
         let attributes = Attributes::new(&input.attrs)?;
+        let repr = repr(&input.attrs);
         let shape = match input.data {
             Data::Struct(data) => Shape::Struct(Fields::new(data.fields)?),
             Data::Enum(data) => Shape::Enum(collect(data.variants.into_iter().map(|variant| {
@@ -70,7 +75,7 @@ impl Input {
                 )?;
                 Ok(Variant {
                     ident: variant.ident,
-                    discriminant: variant.discriminant.map(|(_, value)| quote::quote!(#value)),
+                    discriminant: variant.discriminant.map(|(_, value)| value),
                     fields: Fields::new(variant.fields)?,
                 })
             }))?),
@@ -79,7 +84,7 @@ impl Input {
                 return Err(Error::new(data.union_token.span(), reason));
             }
         };
-        Ok(Self { ident: input.ident, generics: input.generics, shape, attributes })
+        Ok(Self { ident: input.ident, generics: input.generics, shape, attributes, repr })
     }
 
     /// The path of the crate that the emitted code calls.
@@ -109,7 +114,7 @@ impl Attributes {
             } else if meta.path.is_ident("checksum") {
                 put(&mut this.checksum, &meta, boolean(&meta)?)
             } else if meta.path.is_ident("crate") {
-                put(&mut this.krate, &meta, string(&meta)?.parse()?)
+                put(&mut this.krate, &meta, path(&meta)?)
             } else if meta.path.is_ident("schema") {
                 Err(meta.error("`schema` belongs on a field"))
             } else {
@@ -141,6 +146,21 @@ impl Fields {
         }))?;
         Ok(Self { style, fields })
     }
+}
+
+/// The integer type in `#[repr(...)]`. What is wrong with the attribute, the compiler says.
+fn repr(attributes: &[Attribute]) -> Option<Ident> {
+    const INTEGERS: [&str; 12] =
+        ["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize"];
+    let mut reprs = attributes.iter().filter(|attribute| attribute.path().is_ident("repr"));
+    reprs.find_map(|attribute| {
+        let items = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
+        items
+            .iter()
+            .filter_map(|item| item.path().get_ident())
+            .find(|item| INTEGERS.iter().any(|name| item == name))
+            .cloned()
+    })
 }
 
 /// Reads every `#[message(...)]`, item by item.
@@ -187,8 +207,19 @@ fn boolean(meta: &ParseNestedMeta<'_>) -> Result<LitBool> {
     }
 }
 
+/// A path, in quotes or, so that it may begin with a macro's `$crate`, without.
+fn path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
+    let value = meta.value()?;
+    if value.peek(LitStr) { value.parse::<LitStr>()?.parse() } else { value.parse() }
+}
+
 fn literal(meta: &ParseNestedMeta<'_>) -> Result<Lit> {
-    match meta.value()?.parse::<Expr>()? {
+    let mut value = meta.value()?.parse::<Expr>()?;
+    // What a macro has put in has a group around it.
+    while let Expr::Group(group) = value {
+        value = *group.expr;
+    }
+    match value {
         Expr::Lit(literal) => Ok(literal.lit),
         other => Err(Error::new(other.span(), format!("`{}` takes a literal", path_text(&meta.path)))),
     }

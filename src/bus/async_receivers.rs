@@ -29,7 +29,7 @@ macro_rules! async_receivers {
             waiting: Option<Waiting>,
         }
 
-        impl<T: DecodeOwned> $inner<T> {
+        impl<T> $inner<T> {
             /// To be received from in tasks, on any runtime.
             ///
             /// A thread of this process, started by the first call, wakes all tasks that wait; another one is started for each further 127 keys that are
@@ -38,7 +38,10 @@ macro_rules! async_receivers {
             /// # Errors
             ///
             /// The operating system starts no thread.
-            pub fn into_async(self) -> io::Result<$name<T>> {
+            pub fn into_async(self) -> io::Result<$name<T>>
+            where
+                T: DecodeOwned,
+            {
                 Reactor::start()?;
                 Ok($name { inner: Mutex::new(self), opener: Opener::this_process(), waiting: None })
             }

@@ -24,6 +24,18 @@ pub enum PublishError {
     /// The envelope or the payload does not fit into a frame.
     #[error(transparent)]
     Frame(#[from] WriteError),
+    /// The publisher's ttl cannot be said in milliseconds.
+    #[error(
+        "a ttl of {ttl:?} is impossible: it is 1 ms to {} ms, which are 49.7 days; set another one, or none for messages that do not expire",
+        u32::MAX
+    )]
+    Ttl {
+        /// The ttl that was set.
+        ttl: Duration,
+    },
+    /// A stream has as many messages as can be numbered, but for its last one.
+    #[error("the stream has {} messages, and only one more can be numbered: finish it, and begin another", u32::MAX)]
+    StreamTooLong,
     /// The frame is larger than the store's cells.
     #[error(
         "the message does not fit: with its envelope it has {len} bytes, and this store's max_value_size is {max}; \

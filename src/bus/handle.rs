@@ -58,13 +58,16 @@ pub(super) struct Shared {
     ids: Ids,
 }
 
-impl<T: Message> Bus<T> {
+impl<T> Bus<T> {
     /// Creates a store with the default options, as a bus.
     ///
     /// # Errors
     ///
     /// As [`Store::create`].
-    pub fn create(location: impl Into<Location>) -> Result<Self, OpenError> {
+    pub fn create(location: impl Into<Location>) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Store::create(location).map(Self::on)
     }
 
@@ -73,7 +76,10 @@ impl<T: Message> Bus<T> {
     /// # Errors
     ///
     /// As [`Store::open`].
-    pub fn open(location: impl Into<Location>) -> Result<Self, OpenError> {
+    pub fn open(location: impl Into<Location>) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Store::open(location).map(Self::on)
     }
 
@@ -82,7 +88,10 @@ impl<T: Message> Bus<T> {
     /// # Errors
     ///
     /// As [`Store::create_or_open`].
-    pub fn create_or_open(location: impl Into<Location>) -> Result<Self, OpenError> {
+    pub fn create_or_open(location: impl Into<Location>) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Store::create_or_open(location).map(Self::on)
     }
 
@@ -91,13 +100,19 @@ impl<T: Message> Bus<T> {
     /// # Errors
     ///
     /// As [`Store::open_or_create`].
-    pub fn open_or_create(location: impl Into<Location>) -> Result<Self, OpenError> {
+    pub fn open_or_create(location: impl Into<Location>) -> Result<Self, OpenError>
+    where
+        T: Message,
+    {
         Store::open_or_create(location).map(Self::on)
     }
 
     /// A bus on a store that is open already; with it, any number of types share one opening.
     #[must_use]
-    pub fn on(store: Store) -> Self {
+    pub fn on(store: Store) -> Self
+    where
+        T: Message,
+    {
         let message_type = T::message_type();
         store.remember_schema(message_type.fingerprint(), &message_type.summary());
         let shared = Shared {
@@ -108,7 +123,9 @@ impl<T: Message> Bus<T> {
         };
         Self { store, shared: Arc::new(shared), message: PhantomData }
     }
+}
 
+impl<T: Message> Bus<T> {
     /// The store below.
     #[must_use]
     pub fn store(&self) -> &Store {
@@ -214,13 +231,16 @@ impl<T> Bus<T> {
     }
 }
 
-impl<T: DecodeOwned> Bus<T> {
+impl<T> Bus<T> {
     /// The newest message of a key; `None` if there is none. Never blocks.
     ///
     /// # Errors
     ///
     /// [`RecvError`]: it is not valid.
-    pub fn get(&self, key: &str) -> Result<Option<Received<T>>, RecvError> {
+    pub fn get(&self, key: &str) -> Result<Option<Received<T>>, RecvError>
+    where
+        T: DecodeOwned,
+    {
         let mut bytes = Vec::new();
         let Some(version) = self.store.get_into(key, &mut bytes).map_err(|error| RecvError::of(error, key))? else {
             return Ok(None);
@@ -238,13 +258,16 @@ impl<T: DecodeOwned> Bus<T> {
     }
 }
 
-impl<T: InPlace> Bus<T> {
+impl<T> Bus<T> {
     /// The newest message of a key, to be read in place; `None` if there is none. Never blocks.
     ///
     /// # Errors
     ///
     /// [`RecvError`]: it is not valid.
-    pub fn sample(&self, key: &str) -> Result<Option<Sample<T>>, RecvError> {
+    pub fn sample(&self, key: &str) -> Result<Option<Sample<T>>, RecvError>
+    where
+        T: InPlace,
+    {
         let Some(pinned) = self.store.pin(key).map_err(|error| RecvError::of(error, key))? else {
             return Ok(None);
         };
@@ -262,7 +285,10 @@ impl<T: InPlace> Bus<T> {
     /// # Errors
     ///
     /// [`RecvError`]: it is not valid, or a part of a message that is larger than a cell.
-    pub fn sample_version(&self, key: &str, version: u64) -> Result<Option<Sample<T>>, RecvError> {
+    pub fn sample_version(&self, key: &str, version: u64) -> Result<Option<Sample<T>>, RecvError>
+    where
+        T: InPlace,
+    {
         let Some(slot) = self.store.existing_slot(key)? else {
             return Ok(None);
         };

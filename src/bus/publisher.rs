@@ -20,6 +20,9 @@ use crate::store::loan::Lending;
 use crate::store::wait::Deadline;
 use crate::store::{self, LoanError, SetError, Slot, Store};
 
+/// The shortest ttl.
+const MIN_TTL: Duration = Duration::from_millis(1);
+
 /// A message that was published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -91,7 +94,8 @@ struct Sender {
     from: String,
     to: String,
     trace: String,
-    ttl: Option<u32>,
+    /// In milliseconds; or what was asked for, and cannot be said in them.
+    ttl: Result<Option<u32>, Duration>,
 }
 
 /// What a message is sent as, beside its content.
@@ -115,24 +119,50 @@ impl<T: Message> Publisher<T> {
         })
     }
 
-    /// The sender's component id, to 255 bytes; program name and process id if none is set.
+    /// The sender's component id, to 255 bytes. Program name, cut at 200 bytes, and process id, if none is set or it is empty.
+    ///
+    /// With a longer one, and so with a longer recipient or trace, each publish fails with [`PublishError::Frame`].
     #[must_use]
     pub fn from(mut self, component: impl Into<String>) -> Self {
         self.writer.sender.from = component.into();
         self
     }
 
-    /// The recipient's component id, to 255 bytes; `*`, for all, if none is set.
+    /// The recipient's component id, to 255 bytes. `*`, which means all, if none is set or it is empty.
     #[must_use]
     pub fn to(mut self, component: impl Into<String>) -> Self {
         self.writer.sender.to = component.into();
         self
     }
 
-    /// After how long messages are to be discarded: whole milliseconds, to 49 days. Never, if not set.
+    /// After how long messages are to be discarded: 1 millisecond to 2^32 - 1 milliseconds, which are 49.7 days. A fraction of a millisecond is
+    /// rounded up. Never, if not set.
+    ///
+    /// With a shorter or longer one, each publish fails with [`PublishError::Ttl`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use splinter_bus::{Bus, PublishError};
+    ///
+    /// # let name = format!("splinter-doc-ttl-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let mut publisher = bus.publisher("k")?.ttl(Duration::from_micros(1500));
+    /// publisher.publish(&b"message".to_vec())?;
+    /// assert_eq!(bus.get("k")?.unwrap().envelope().ttl(), Some(Duration::from_millis(2)));
+    /// let mut publisher = publisher.ttl(Duration::from_micros(500));
+    /// assert!(matches!(publisher.publish(&b"message".to_vec()), Err(PublishError::Ttl { .. })));
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.writer.sender.ttl = Some(u32::try_from(ttl.as_millis()).unwrap_or(u32::MAX));
+        let millis = ttl.as_nanos().div_ceil(1_000_000);
+        self.writer.sender.ttl = match u32::try_from(millis) {
+            Ok(millis) if ttl >= MIN_TTL => Ok(Some(millis)),
+            _ => Err(ttl),
+        };
         self
     }
 
@@ -249,7 +279,7 @@ impl<T: Message> Publisher<T> {
     fn send_parts<M: Message>(&mut self, stamp: Stamp, deadline: Deadline) -> Result<Sent, PublishError> {
         self.slot.check_fork()?;
         let (len, max) = (self.writer.bytes().len(), self.slot.max_len());
-        let mut envelope = self.writer.sender.part_envelope::<M>(stamp);
+        let mut envelope = self.writer.sender.part_envelope::<M>(stamp)?;
         let overhead = frame::head_len(&envelope)? + parts::PREFIX_LEN;
         let Some(room) = max.checked_sub(overhead).filter(|&room| room > 0) else {
             return Err(PublishError::TooLarge { len, max });
@@ -306,7 +336,7 @@ impl<T: Message> Publisher<T> {
     }
 }
 
-impl<T: Plain> Publisher<T> {
+impl<T> Publisher<T> {
     /// Room for a message, all zeros, to be written in place and [sent](Loan::send).
     ///
     /// The first loan of an open store maps it a second time. Any number of loans may be held, as long as there are cells.
@@ -314,7 +344,10 @@ impl<T: Plain> Publisher<T> {
     /// # Errors
     ///
     /// [`PublishError`]: larger than a cell, no cell, no key, or zeros are no message.
-    pub fn loan_zeroed(&mut self) -> Result<Loan<T>, PublishError> {
+    pub fn loan_zeroed(&mut self) -> Result<Loan<T>, PublishError>
+    where
+        T: Plain,
+    {
         let (raw, terms) = self.lend(size_of::<T>(), Lending::Zeroed)?;
         Loan::zeroed(raw, terms)
     }
@@ -324,7 +357,10 @@ impl<T: Plain> Publisher<T> {
     /// # Errors
     ///
     /// As [`loan_zeroed`](Self::loan_zeroed).
-    pub fn loan(&mut self) -> Result<LoanUninit<T>, PublishError> {
+    pub fn loan(&mut self) -> Result<LoanUninit<T>, PublishError>
+    where
+        T: Plain,
+    {
         let (raw, terms) = self.lend(size_of::<T>(), Lending::AsItIs)?;
         Ok(LoanUninit::new(raw, terms))
     }
@@ -371,7 +407,7 @@ impl<T: Message> Publisher<T> {
     fn lend(&mut self, len: usize, lending: Lending) -> Result<(store::Loan, loan::Terms), PublishError> {
         let id = self.ids.next_mut(clock::unix_nanos());
         let stamp = Stamp { fingerprint: self.fingerprint(), ts: 0, id, chunk: Chunk::ONLY };
-        let envelope = self.writer.sender.envelope::<T>(stamp);
+        let envelope = self.writer.sender.envelope::<T>(stamp)?;
         let head = frame::head_len(&envelope)?;
         let frame_len = head.checked_add(len).ok_or(WriteError::PayloadTooLong { len })?;
         let mut lent = self.slot.loan_within(frame_len, lending, Deadline::Now);
@@ -421,7 +457,7 @@ fn limit_of(deadline: Deadline) -> WaitLimit {
 impl Writer {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         let [from, to, trace] = [const { String::new() }; 3];
-        Self { sender: Sender { shared: Arc::clone(shared), from, to, trace, ttl: None }, frame: Vec::new() }
+        Self { sender: Sender { shared: Arc::clone(shared), from, to, trace, ttl: Ok(None) }, frame: Vec::new() }
     }
 
     /// The frame that was written last.
@@ -432,34 +468,36 @@ impl Writer {
 
     #[inline]
     pub(super) fn write<M: Message>(&mut self, message: &M, stamp: Stamp) -> Result<(), PublishError> {
-        let envelope = self.sender.envelope::<M>(stamp);
+        let envelope = self.sender.envelope::<M>(stamp)?;
         frame::write(&mut self.frame, &envelope, |payload| message.encode(payload).map_err(PublishError::from))
     }
 }
 
 impl Sender {
     #[inline]
-    fn envelope<M: Message>(&self, stamp: Stamp) -> Outgoing<'_> {
-        Outgoing {
+    fn envelope<M: Message>(&self, stamp: Stamp) -> Result<Outgoing<'_>, PublishError> {
+        Ok(Outgoing {
             kind: M::KIND,
             encoding: M::ENCODING,
             fingerprint: stamp.fingerprint,
             id: stamp.id,
             ts: stamp.ts,
-            ttl: self.ttl,
+            ttl: self.ttl.map_err(|ttl| PublishError::Ttl { ttl })?,
             seq: stamp.chunk.seq,
             eof: stamp.chunk.eof,
             summed: M::CHECKSUM,
             part: false,
+            payload_align: M::PAYLOAD_ALIGN,
             from: if self.from.is_empty() { &self.shared.from } else { &self.from },
             to: &self.to,
             trace: &self.trace,
-        }
+        })
     }
 
     /// The envelope of the parts of a message.
-    fn part_envelope<M: Message>(&self, stamp: Stamp) -> Outgoing<'_> {
-        Outgoing { encoding: Encoding::Raw, summed: false, part: true, ..self.envelope::<M>(stamp) }
+    fn part_envelope<M: Message>(&self, stamp: Stamp) -> Result<Outgoing<'_>, PublishError> {
+        let whole = self.envelope::<M>(stamp)?;
+        Ok(Outgoing { encoding: Encoding::Raw, summed: false, part: true, payload_align: 1, ..whole })
     }
 }
 
@@ -480,8 +518,10 @@ impl<T: Message> Stream<'_, T> {
     ///
     /// [`PublishError`]; the number is used again for the next one.
     pub fn send(&mut self, message: &T) -> Result<Sent, PublishError> {
+        // The last number is left for the last message.
+        let next = self.seq.checked_add(1).ok_or(PublishError::StreamTooLong)?;
         let sent = self.publish(message, Chunk { seq: self.seq, eof: false })?;
-        self.seq += 1;
+        self.seq = next;
         Ok(sent)
     }
 
@@ -515,5 +555,26 @@ impl<T> fmt::Debug for Publisher<T> {
 impl<T> fmt::Debug for Stream<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("id", &self.id).field("seq", &self.seq).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Bus;
+
+    #[test]
+    fn a_stream_ends_at_the_last_number_instead_of_counting_from_zero_again() {
+        let name = format!("splinter-test-long-stream-{}", std::process::id());
+        let bus: Bus<Vec<u8>> = Bus::create(&name).unwrap();
+        Store::remove(&name).unwrap();
+        let mut publisher = bus.publisher("k").unwrap();
+        let mut stream = publisher.stream(Uuid::nil());
+        stream.seq = u32::MAX - 1;
+        stream.send(&vec![1]).unwrap();
+        assert!(matches!(stream.send(&vec![2]), Err(PublishError::StreamTooLong)));
+        stream.finish(&vec![3]).unwrap();
+        let last = bus.get("k").unwrap().unwrap();
+        assert_eq!((last.envelope().seq(), last.envelope().eof()), (u32::MAX, true));
     }
 }

@@ -354,14 +354,17 @@ impl<T> Subscriber<T> {
     }
 }
 
-impl<T: DecodeOwned> Subscriber<T> {
+impl<T> Subscriber<T> {
     /// The next message; waits for it, for ever if need be. Spins briefly, then sleeps.
     ///
     /// # Errors
     ///
     /// [`RecvError`]; the next call goes on behind what it tells of.
     #[inline]
-    pub fn recv(&mut self) -> Result<Received<T>, RecvError> {
+    pub fn recv(&mut self) -> Result<Received<T>, RecvError>
+    where
+        T: DecodeOwned,
+    {
         loop {
             if let Some(received) = self.next_until(Deadline::Never, Self::look)? {
                 return Ok(received);
@@ -374,7 +377,10 @@ impl<T: DecodeOwned> Subscriber<T> {
     /// # Errors
     ///
     /// [`RecvError`]; the next call goes on behind what it tells of.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Received<T>>, RecvError> {
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Received<T>>, RecvError>
+    where
+        T: DecodeOwned,
+    {
         self.next_until(Deadline::after(Some(timeout)), Self::look)
     }
 
@@ -384,10 +390,15 @@ impl<T: DecodeOwned> Subscriber<T> {
     ///
     /// [`RecvError`]; the next call goes on behind what it tells of.
     #[inline]
-    pub fn try_recv(&mut self) -> Result<Option<Received<T>>, RecvError> {
+    pub fn try_recv(&mut self) -> Result<Option<Received<T>>, RecvError>
+    where
+        T: DecodeOwned,
+    {
         self.try_next(Self::look)
     }
+}
 
+impl<T: DecodeOwned> Subscriber<T> {
     #[inline(never)]
     fn look(&mut self) -> Result<Option<Received<T>>, RecvError> {
         loop {
@@ -425,14 +436,17 @@ impl<T: DecodeOwned> Subscriber<T> {
     }
 }
 
-impl<T: InPlace> Subscriber<T> {
+impl<T> Subscriber<T> {
     /// The next message, to be read in place; waits for it, for ever if need be.
     ///
     /// # Errors
     ///
     /// [`RecvError`]; the next call goes on behind what it tells of.
     #[inline]
-    pub fn recv_sample(&mut self) -> Result<Sample<T>, RecvError> {
+    pub fn recv_sample(&mut self) -> Result<Sample<T>, RecvError>
+    where
+        T: InPlace,
+    {
         loop {
             if let Some(sample) = self.next_until(Deadline::Never, Self::look_in_place)? {
                 return Ok(sample);
@@ -445,7 +459,10 @@ impl<T: InPlace> Subscriber<T> {
     /// # Errors
     ///
     /// [`RecvError`]; the next call goes on behind what it tells of.
-    pub fn recv_sample_timeout(&mut self, timeout: Duration) -> Result<Option<Sample<T>>, RecvError> {
+    pub fn recv_sample_timeout(&mut self, timeout: Duration) -> Result<Option<Sample<T>>, RecvError>
+    where
+        T: InPlace,
+    {
         self.next_until(Deadline::after(Some(timeout)), Self::look_in_place)
     }
 
@@ -455,10 +472,15 @@ impl<T: InPlace> Subscriber<T> {
     ///
     /// [`RecvError`]; the next call goes on behind what it tells of.
     #[inline]
-    pub fn try_recv_sample(&mut self) -> Result<Option<Sample<T>>, RecvError> {
+    pub fn try_recv_sample(&mut self) -> Result<Option<Sample<T>>, RecvError>
+    where
+        T: InPlace,
+    {
         self.try_next(Self::look_in_place)
     }
+}
 
+impl<T: InPlace> Subscriber<T> {
     #[inline]
     fn look_in_place(&mut self) -> Result<Option<Sample<T>>, RecvError> {
         loop {

@@ -151,13 +151,16 @@ impl<T> WorkQueue<T> {
     }
 }
 
-impl<T: DecodeOwned> WorkQueue<T> {
+impl<T> WorkQueue<T> {
     /// Takes the oldest message that nobody has; waits for one, for ever if need be. Spins briefly, then sleeps.
     ///
     /// # Errors
     ///
     /// [`RecvError`]; the next call goes on behind what it tells of.
-    pub fn recv(&mut self) -> Result<Job<T>, RecvError> {
+    pub fn recv(&mut self) -> Result<Job<T>, RecvError>
+    where
+        T: DecodeOwned,
+    {
         loop {
             if let Some(job) = self.recv_until(Deadline::Never)? {
                 return Ok(job);
@@ -170,7 +173,10 @@ impl<T: DecodeOwned> WorkQueue<T> {
     /// # Errors
     ///
     /// [`RecvError`]; the next call goes on behind what it tells of.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Job<T>>, RecvError> {
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Job<T>>, RecvError>
+    where
+        T: DecodeOwned,
+    {
         self.recv_until(Deadline::after(Some(timeout)))
     }
 
@@ -179,10 +185,15 @@ impl<T: DecodeOwned> WorkQueue<T> {
     /// # Errors
     ///
     /// [`RecvError`]; the next call goes on behind what it tells of.
-    pub fn try_recv(&mut self) -> Result<Option<Job<T>>, RecvError> {
+    pub fn try_recv(&mut self) -> Result<Option<Job<T>>, RecvError>
+    where
+        T: DecodeOwned,
+    {
         self.recv_until(Deadline::Now)
     }
+}
 
+impl<T: DecodeOwned> WorkQueue<T> {
     fn recv_until(&mut self, deadline: Deadline) -> Result<Option<Job<T>>, RecvError> {
         while self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
             if deadline.left().is_none() {

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::fault_code::FaultCode;
-use super::header::{MAX_NAME_LEN, VERSION};
+use super::header::{MAX_NAME_LEN, MAX_PAYLOAD_ALIGN, VERSION};
 use super::kind::Kind;
 
 /// Why bytes are not a frame that this version can read.
@@ -81,7 +81,9 @@ pub enum FrameError {
         field: NameField,
     },
     /// A heartbeat with a payload, or anything else without one.
-    #[error("a {kind} with a payload of {len} bytes: heartbeats, and only they, are empty")]
+    #[error(
+        "a frame of kind {kind} with a payload of {len} bytes: a heartbeat has no payload, all other kinds have one"
+    )]
     Payload {
         /// The kind of the frame.
         kind: Kind,
@@ -134,6 +136,12 @@ pub enum WriteError {
         /// Its length in bytes.
         len: usize,
     },
+    /// The payload's alignment is none that a frame can have.
+    #[error("a payload cannot be aligned to {align} bytes: a power of two up to {MAX_PAYLOAD_ALIGN} is possible")]
+    Alignment {
+        /// The alignment in bytes.
+        align: usize,
+    },
     /// The payload is longer than a frame can say.
     #[error("the payload has {len} bytes: a frame carries {} at most", u32::MAX)]
     PayloadTooLong {
@@ -141,7 +149,9 @@ pub enum WriteError {
         len: usize,
     },
     /// A heartbeat with a payload, or anything else without one.
-    #[error("a {kind} with a payload of {len} bytes: heartbeats, and only they, are empty")]
+    #[error(
+        "a message of kind {kind} with a payload of {len} bytes: a heartbeat has no payload, all other kinds have one"
+    )]
     Payload {
         /// The kind of the message.
         kind: Kind,

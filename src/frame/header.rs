@@ -13,8 +13,12 @@ pub const VERSION: u8 = 1;
 
 /// "SB".
 pub(super) const MAGIC: u16 = u16::from_le_bytes(*b"SB");
-/// The payload begins at a multiple of this, so that plain messages can be read in place.
+/// The payload begins at a multiple of this, counted from the header.
 pub(crate) const PAYLOAD_ALIGN: usize = 16;
+/// The largest alignment of a payload's address in bytes.
+pub const MAX_PAYLOAD_ALIGN: usize = 64;
+/// A frame begins this many bytes behind a multiple of [`MAX_PAYLOAD_ALIGN`]: behind the header of its cell.
+pub(crate) const FRAME_START: usize = 48;
 /// The last chunk of its stream.
 pub(super) const FLAG_EOF: u8 = 1;
 /// The ttl counts.

@@ -7,7 +7,7 @@
 //! | 3 | 1 | [`Kind`] |
 //! | 4 | 1 | [`Encoding`] |
 //! | 5 | 1 | flags: bit 0 eof, bit 1 has-ttl, bit 2 no checksum, bit 3 part of a larger frame; readers ignore the others |
-//! | 6 | 2 | offset of the payload: header, names, padding to 16 |
+//! | 6 | 2 | offset of the payload, a multiple of 16: header, names, padding |
 //! | 8 | 8 | schema fingerprint |
 //! | 16 | 16 | id |
 //! | 32 | 8 | time of sending, nanoseconds since the Unix epoch |
@@ -17,9 +17,13 @@
 //! | 52 | 4 | CRC-32 of the whole frame with this field zero; zero if there is no checksum |
 //! | 56 | 3 | lengths of `from`, `to`, `trace` |
 //! | 59 | 5 | zero |
-//! | 64 | | `from`, `to`, `trace`, padding to 16, payload |
+//! | 64 | | `from`, `to`, `trace`, padding, payload |
 //!
 //! All numbers are little-endian. A frame without a `to` is addressed to all: `*`.
+//!
+//! Padding is as short as can be with the payload at a multiple of 16, or of the alignment of the message's type if that is 32 or 64. An offset
+//! counts from the frame's first byte, and an alignment is one of addresses, of which a frame's is 48 more than a multiple of 64. So for an alignment of
+//! 64, the payload's offset is 80, 144, 208 and so on.
 //!
 //! A frame that does not fit into a cell travels in parts, which are frames themselves: same kind, fingerprint, id and names, without a
 //! checksum, `seq` counting the parts from 0, `eof` on the last. Their encoding is raw; their payload is 16 bytes (a number that all
@@ -34,8 +38,8 @@ mod write;
 
 pub use error::{FrameError, NameField, WriteError};
 pub use fault_code::{FaultCode, Recovery};
-pub(crate) use header::PAYLOAD_ALIGN;
-pub use header::{HEADER_LEN, MAX_NAME_LEN, VERSION};
+pub(crate) use header::{FRAME_START, PAYLOAD_ALIGN};
+pub use header::{HEADER_LEN, MAX_NAME_LEN, MAX_PAYLOAD_ALIGN, VERSION};
 pub use kind::{Encoding, Kind};
 pub use read::Frame;
 pub(crate) use read::is_part;

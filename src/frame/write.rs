@@ -5,8 +5,8 @@ use zerocopy::IntoBytes;
 
 use super::error::{NameField, WriteError};
 use super::header::{
-    CRC_AT, FLAG_EOF, FLAG_PART, FLAG_TTL, FLAG_UNSUMMED, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN, PAYLOAD_ALIGN,
-    PAYLOAD_LEN_AT, TS_AT, VERSION,
+    CRC_AT, FLAG_EOF, FLAG_PART, FLAG_TTL, FLAG_UNSUMMED, FRAME_START, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN,
+    MAX_PAYLOAD_ALIGN, PAYLOAD_ALIGN, PAYLOAD_LEN_AT, TS_AT, VERSION,
 };
 use super::kind::{Encoding, Kind};
 
@@ -33,6 +33,8 @@ pub struct Outgoing<'a> {
     pub summed: bool,
     /// Whether it carries a part of a frame that is larger than a cell.
     pub part: bool,
+    /// What the payload's address is a multiple of: a power of two up to 64. Up to 16 makes no difference.
+    pub payload_align: usize,
     /// The sender, to 255 bytes.
     pub from: &'a str,
     /// The recipient, to 255 bytes; empty or `*` for all.
@@ -112,28 +114,36 @@ fn payload_len(kind: Kind, len: usize) -> Result<u32, WriteError> {
     u32::try_from(len).map_err(|_| WriteError::PayloadTooLong { len })
 }
 
-/// The lengths of `from`, `to` and `trace`.
+/// The lengths of `from`, `to` and `trace`, and what the payload behind them is aligned to.
 struct Names {
     from: u8,
     to: u8,
     trace: u8,
+    payload_align: usize,
 }
 
 impl Names {
     #[inline]
     fn of(envelope: &Outgoing<'_>) -> Result<Self, WriteError> {
+        let payload_align = envelope.payload_align;
+        if !payload_align.is_power_of_two() || payload_align > MAX_PAYLOAD_ALIGN {
+            return Err(WriteError::Alignment { align: payload_align });
+        }
         Ok(Self {
             from: name_len(NameField::From, envelope.from)?,
             to: name_len(NameField::To, addressee(envelope))?,
             trace: name_len(NameField::Trace, envelope.trace)?,
+            payload_align: payload_align.max(PAYLOAD_ALIGN),
         })
     }
 
-    /// At most 64 + 3 * 255, rounded up.
+    /// At most 64 + 3 * 255, and less than 64 of padding.
     #[inline]
     fn payload_offset(&self) -> usize {
         let names = usize::from(self.from) + usize::from(self.to) + usize::from(self.trace);
-        (HEADER_LEN + names).next_multiple_of(PAYLOAD_ALIGN)
+        // A power of two, so this is an addition and a mask.
+        let mask = self.payload_align - 1;
+        ((FRAME_START + HEADER_LEN + names + mask) & !mask) - FRAME_START
     }
 
     #[inline]

@@ -1,10 +1,11 @@
 //! Bytes of the sender's own making, as messages.
 
 use super::error::{DecodeError, EncodeError};
-use super::traits::{Decode, InPlace, Message};
+use super::traits::{Decode, DecodeOwned, InPlace, Message};
 use crate::frame::{Encoding, Kind};
 
 /// Bytes, as they are. Not none: only a heartbeat is empty.
+#[diagnostic::do_not_recommend]
 impl Message for Vec<u8> {
     const NAME: &'static str = "bytes";
     const VERSION: u32 = 1;
@@ -18,12 +19,17 @@ impl Message for Vec<u8> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'de> Decode<'de> for Vec<u8> {
     fn decode(payload: &'de [u8]) -> Result<Self, DecodeError> {
         Ok(payload.to_vec())
     }
 }
 
+#[diagnostic::do_not_recommend]
+impl DecodeOwned for Vec<u8> {}
+
+#[diagnostic::do_not_recommend]
 impl InPlace for Vec<u8> {
     type View<'a> = &'a [u8];
 

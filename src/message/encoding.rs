@@ -3,13 +3,141 @@
 /// What derived code calls. Not part of the public interface.
 #[allow(unreachable_pub, reason = "reached by derived code, under another name")]
 pub mod private {
+    use std::marker::PhantomData;
+
     use bytemuck::checked::CheckedCastError;
     use bytemuck::{CheckedBitPattern, NoUninit, PodCastError};
     use postcard::ser_flavors::Flavor;
     use serde::{Deserialize, Serialize};
     use zerocopy::{ConvertError, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
+    use crate::frame::MAX_PAYLOAD_ALIGN;
     use crate::message::{DecodeError, EncodeError};
+
+    /// What postcard needs of a type.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is a message in postcard, and serde cannot serialize and deserialize it",
+        label = "`serde::Serialize` or `serde::Deserialize` is missing",
+        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to `{Self}`"
+    )]
+    pub trait PostcardTraits<'de>: Serialize + Deserialize<'de> {}
+
+    #[diagnostic::do_not_recommend]
+    impl<'de, T: Serialize + Deserialize<'de>> PostcardTraits<'de> for T {}
+
+    /// What postcard needs of a generic type, to encode it.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is a message in postcard, and serde cannot serialize it",
+        label = "`serde::Serialize` is missing",
+        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to `{Self}`"
+    )]
+    pub trait PostcardEncode: Serialize {}
+
+    #[diagnostic::do_not_recommend]
+    impl<T: Serialize> PostcardEncode for T {}
+
+    /// What zerocopy needs of a type.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is a message in zerocopy, and some of zerocopy's traits are missing",
+        label = "one or more of `TryFromBytes`, `IntoBytes`, `KnownLayout` and `Immutable` are missing",
+        note = "add `#[derive(zerocopy::TryFromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable)]` to `{Self}`, \
+                and `#[repr(C)]`, or for an enum `#[repr(u8)]`"
+    )]
+    pub trait ZerocopyTraits: TryFromBytes + IntoBytes + KnownLayout + Immutable {}
+
+    #[diagnostic::do_not_recommend]
+    impl<T: TryFromBytes + IntoBytes + KnownLayout + Immutable> ZerocopyTraits for T {}
+
+    /// What bytemuck needs of a type.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is a message in bytemuck, and some of bytemuck's traits are missing",
+        label = "`NoUninit` or `CheckedBitPattern` is missing; `Pod` implies both",
+        note = "add `#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]` to `{Self}`, and `#[repr(C)]`; if not all bytes are values of \
+                it, as for a `bool` or an enum, `#[derive(Clone, Copy, bytemuck::NoUninit, bytemuck::CheckedBitPattern)]`"
+    )]
+    pub trait BytemuckTraits: NoUninit + CheckedBitPattern {}
+
+    #[diagnostic::do_not_recommend]
+    impl<T: NoUninit + CheckedBitPattern> BytemuckTraits for T {}
+
+    /// Does nothing. Of all that is derived, this alone is a compile error if the traits are missing: see [`Missing`].
+    #[inline(always)]
+    pub fn require_postcard<'de, T: PostcardTraits<'de>>() {}
+
+    /// As [`require_postcard`].
+    #[inline(always)]
+    pub fn require_zerocopy<T: ZerocopyTraits>() {}
+
+    /// As [`require_postcard`].
+    #[inline(always)]
+    pub fn require_bytemuck<T: BytemuckTraits>() {}
+
+    /// The alignment of a plain message, which is that of its payload.
+    ///
+    /// # Panics
+    ///
+    /// In a constant, which makes it a compile error: if it is larger than what a frame can have.
+    pub const fn payload_align<T>() -> usize {
+        assert!(
+            align_of::<T>() <= MAX_PAYLOAD_ALIGN,
+            "a message is aligned to more than 64 bytes, which no payload is: lower its `align(...)`, or use the encoding postcard"
+        );
+        align_of::<T>()
+    }
+
+    /// How a description tells a variant's discriminant.
+    #[must_use]
+    pub fn discriminant(value: i128) -> String {
+        format!("={value}")
+    }
+
+    /// The encoding postcard.
+    pub struct Postcard<T>(PhantomData<fn() -> T>);
+
+    /// The encoding postcard, from a payload that lives for `'de`.
+    pub struct FromPostcard<'de, T>(PhantomData<fn(&'de ()) -> T>);
+
+    /// The encoding zerocopy.
+    pub struct Zerocopy<T>(PhantomData<fn() -> T>);
+
+    /// The encoding bytemuck.
+    pub struct Bytemuck<T>(PhantomData<fn() -> T>);
+
+    /// What derived code calls when traits of the encoding are missing. Never runs, since such code does not compile.
+    ///
+    /// `Zerocopy::<Point>::encode` is the inherent function if `Point` has what that needs, and else this one. So derived code has one error
+    /// instead of one for each of its calls and for each trait.
+    pub trait Missing<T>: Sized {
+        #[allow(missing_docs, clippy::missing_errors_doc, reason = "never runs")]
+        fn encode(_: &T, _: &mut Vec<u8>) -> Result<(), EncodeError> {
+            unreachable!()
+        }
+
+        #[allow(missing_docs, clippy::missing_errors_doc, reason = "never runs")]
+        fn decode(_: &[u8]) -> Result<T, DecodeError> {
+            unreachable!()
+        }
+
+        #[allow(missing_docs, reason = "never runs")]
+        fn bytes(_: &T) -> &[u8] {
+            unreachable!()
+        }
+
+        #[allow(missing_docs, clippy::missing_errors_doc, reason = "never runs")]
+        fn view(_: &[u8]) -> Result<&T, DecodeError> {
+            unreachable!()
+        }
+
+        #[allow(missing_docs, clippy::missing_errors_doc, reason = "never runs")]
+        fn view_mut(_: &mut [u8]) -> Result<&mut T, DecodeError> {
+            unreachable!()
+        }
+    }
+
+    impl<T> Missing<T> for Postcard<T> {}
+    impl<T> Missing<T> for FromPostcard<'_, T> {}
+    impl<T> Missing<T> for Zerocopy<T> {}
+    impl<T> Missing<T> for Bytemuck<T> {}
 
     /// Lets `postcard` append to a vector, a slice at a time.
     struct Append<'a>(&'a mut Vec<u8>);
@@ -32,92 +160,69 @@ pub mod private {
         }
     }
 
-    /// # Errors
-    ///
-    /// The value contains something that postcard cannot encode, such as a sequence of unknown length.
-    #[inline]
-    pub fn postcard_encode<T: Serialize + ?Sized>(value: &T, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
-        postcard::serialize_with_flavor(value, Append(payload)).map_err(EncodeError::Postcard)
+    impl<T: Serialize> Postcard<T> {
+        /// # Errors
+        ///
+        /// The value contains something that postcard cannot encode, such as a sequence of unknown length.
+        #[inline]
+        pub fn encode(value: &T, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
+            postcard::serialize_with_flavor(value, Append(payload)).map_err(EncodeError::Postcard)
+        }
     }
 
-    /// # Errors
-    ///
-    /// The payload is not one value and no more.
-    #[inline]
-    pub fn postcard_decode<'de, T: Deserialize<'de>>(payload: &'de [u8]) -> Result<T, DecodeError> {
-        let (value, rest) = postcard::take_from_bytes(payload).map_err(DecodeError::Postcard)?;
-        if rest.is_empty() { Ok(value) } else { Err(DecodeError::TrailingBytes { left: rest.len() }) }
+    impl<'de, T: Deserialize<'de>> FromPostcard<'de, T> {
+        /// # Errors
+        ///
+        /// The payload is not one value and no more.
+        #[inline]
+        pub fn decode(payload: &'de [u8]) -> Result<T, DecodeError> {
+            let (value, rest) = postcard::take_from_bytes(payload).map_err(DecodeError::Postcard)?;
+            if rest.is_empty() { Ok(value) } else { Err(DecodeError::TrailingBytes { left: rest.len() }) }
+        }
     }
 
-    /// # Errors
-    ///
-    /// None: every value has bytes.
-    #[inline]
-    pub fn zerocopy_encode<T: IntoBytes + Immutable + ?Sized>(
-        value: &T,
-        payload: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        payload.extend_from_slice(value.as_bytes());
-        Ok(())
-    }
+    impl<T: ZerocopyTraits> Zerocopy<T> {
+        /// # Errors
+        ///
+        /// None: every value has bytes.
+        #[inline]
+        pub fn encode(value: &T, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
+            payload.extend_from_slice(value.as_bytes());
+            Ok(())
+        }
 
-    /// The value's own bytes.
-    #[inline]
-    pub fn zerocopy_bytes<T: IntoBytes + Immutable>(value: &T) -> &[u8] {
-        value.as_bytes()
-    }
+        /// # Errors
+        ///
+        /// The payload is not as long as the value, or not a valid one.
+        #[inline]
+        pub fn decode(payload: &[u8]) -> Result<T, DecodeError> {
+            check_len::<T>(payload)?;
+            T::try_read_from_bytes(payload).map_err(|_| DecodeError::Invalid)
+        }
 
-    /// # Errors
-    ///
-    /// The payload is not as long as the value, or not a valid one.
-    #[inline]
-    pub fn zerocopy_decode<T: TryFromBytes>(payload: &[u8]) -> Result<T, DecodeError> {
-        check_len::<T>(payload)?;
-        T::try_read_from_bytes(payload).map_err(|_| DecodeError::Invalid)
-    }
+        /// The value's own bytes.
+        #[inline]
+        pub fn bytes(value: &T) -> &[u8] {
+            value.as_bytes()
+        }
 
-    /// # Errors
-    ///
-    /// None: every value has bytes.
-    #[inline]
-    pub fn bytemuck_encode<T: NoUninit>(value: &T, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
-        payload.extend_from_slice(bytemuck::bytes_of(value));
-        Ok(())
-    }
+        /// # Errors
+        ///
+        /// The payload is not as long as the value, not a valid one, or lies where none can.
+        #[inline]
+        pub fn view(payload: &[u8]) -> Result<&T, DecodeError> {
+            check_len::<T>(payload)?;
+            T::try_ref_from_bytes(payload).map_err(|error| refused::<T, _, _, _>(&error))
+        }
 
-    /// The value's own bytes.
-    #[inline]
-    pub fn bytemuck_bytes<T: NoUninit>(value: &T) -> &[u8] {
-        bytemuck::bytes_of(value)
-    }
-
-    /// # Errors
-    ///
-    /// The payload is not as long as the value, or not a valid one.
-    #[inline]
-    pub fn bytemuck_decode<T: CheckedBitPattern>(payload: &[u8]) -> Result<T, DecodeError> {
-        check_len::<T>(payload)?;
-        bytemuck::checked::try_pod_read_unaligned(payload).map_err(|_| DecodeError::Invalid)
-    }
-
-    /// # Errors
-    ///
-    /// The payload is not as long as the value, not a valid one, or lies where none can.
-    #[inline]
-    pub fn zerocopy_view<T: TryFromBytes + KnownLayout + Immutable>(payload: &[u8]) -> Result<&T, DecodeError> {
-        check_len::<T>(payload)?;
-        T::try_ref_from_bytes(payload).map_err(|error| refused::<T, _, _, _>(&error))
-    }
-
-    /// # Errors
-    ///
-    /// As [`zerocopy_view`].
-    #[inline]
-    pub fn zerocopy_view_mut<T: TryFromBytes + IntoBytes + KnownLayout>(
-        payload: &mut [u8],
-    ) -> Result<&mut T, DecodeError> {
-        check_len::<T>(payload)?;
-        T::try_mut_from_bytes(payload).map_err(|error| refused::<T, _, _, _>(&error))
+        /// # Errors
+        ///
+        /// As [`view`](Self::view).
+        #[inline]
+        pub fn view_mut(payload: &mut [u8]) -> Result<&mut T, DecodeError> {
+            check_len::<T>(payload)?;
+            T::try_mut_from_bytes(payload).map_err(|error| refused::<T, _, _, _>(&error))
+        }
     }
 
     fn refused<T, A, S, V>(error: &ConvertError<A, S, V>) -> DecodeError {
@@ -127,22 +232,48 @@ pub mod private {
         }
     }
 
-    /// # Errors
-    ///
-    /// As [`zerocopy_view`].
-    #[inline]
-    pub fn bytemuck_view<T: CheckedBitPattern>(payload: &[u8]) -> Result<&T, DecodeError> {
-        check_len::<T>(payload)?;
-        bytemuck::checked::try_from_bytes(payload).map_err(refused_by_bytemuck::<T>)
-    }
+    impl<T: BytemuckTraits> Bytemuck<T> {
+        /// # Errors
+        ///
+        /// None: every value has bytes.
+        #[inline]
+        pub fn encode(value: &T, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
+            payload.extend_from_slice(bytemuck::bytes_of(value));
+            Ok(())
+        }
 
-    /// # Errors
-    ///
-    /// As [`zerocopy_view`].
-    #[inline]
-    pub fn bytemuck_view_mut<T: CheckedBitPattern + NoUninit>(payload: &mut [u8]) -> Result<&mut T, DecodeError> {
-        check_len::<T>(payload)?;
-        bytemuck::checked::try_from_bytes_mut(payload).map_err(refused_by_bytemuck::<T>)
+        /// # Errors
+        ///
+        /// The payload is not as long as the value, or not a valid one.
+        #[inline]
+        pub fn decode(payload: &[u8]) -> Result<T, DecodeError> {
+            check_len::<T>(payload)?;
+            bytemuck::checked::try_pod_read_unaligned(payload).map_err(|_| DecodeError::Invalid)
+        }
+
+        /// The value's own bytes.
+        #[inline]
+        pub fn bytes(value: &T) -> &[u8] {
+            bytemuck::bytes_of(value)
+        }
+
+        /// # Errors
+        ///
+        /// The payload is not as long as the value, not a valid one, or lies where none can.
+        #[inline]
+        pub fn view(payload: &[u8]) -> Result<&T, DecodeError> {
+            check_len::<T>(payload)?;
+            bytemuck::checked::try_from_bytes(payload).map_err(refused_by_bytemuck::<T>)
+        }
+
+        /// # Errors
+        ///
+        /// As [`view`](Self::view).
+        #[inline]
+        pub fn view_mut(payload: &mut [u8]) -> Result<&mut T, DecodeError> {
+            check_len::<T>(payload)?;
+            bytemuck::checked::try_from_bytes_mut(payload).map_err(refused_by_bytemuck::<T>)
+        }
     }
 
     fn refused_by_bytemuck<T>(error: CheckedCastError) -> DecodeError {

@@ -2,8 +2,6 @@
 
 use thiserror::Error;
 
-use crate::frame::PAYLOAD_ALIGN;
-
 /// Why a message was not encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -53,8 +51,10 @@ pub enum DecodeError {
         "the bytes of the payload are not a valid value: a bool that is neither 0 nor 1, or an enum without such a variant"
     )]
     Invalid,
-    /// The type must lie at addresses at which no payload begins.
-    #[error("the type is aligned to {needed} bytes, and payloads to {PAYLOAD_ALIGN}: receive it by copy")]
+    /// The payload does not lie where a value of the type can.
+    #[error(
+        "the payload does not begin at a multiple of {needed} bytes, as the type's alignment demands: its sender did not pad the frame for that; receive the message by copy"
+    )]
     Alignment {
         /// Its alignment in bytes.
         needed: usize,

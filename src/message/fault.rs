@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::encoding::private;
-use super::{Decode, DecodeError, EncodeError, Message, Schema, SchemaWriter};
+use super::{Decode, DecodeError, DecodeOwned, EncodeError, Message, Schema, SchemaWriter};
 use crate::frame::{Encoding, FaultCode, Kind};
 
 /// A message of kind `error`: what went wrong with the message whose id its frame carries.
@@ -36,12 +36,14 @@ impl fmt::Display for Fault {
 }
 
 // By hand: the derive's paths lead to this crate from outside.
+#[diagnostic::do_not_recommend]
 impl Schema for Fault {
     fn describe(schema: &mut SchemaWriter) {
         schema.named::<Self>("Fault", |schema| schema.text("{code:u16,symbol:String,detail:String}"));
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Message for Fault {
     const NAME: &'static str = "Fault";
     const VERSION: u32 = 1;
@@ -50,12 +52,16 @@ impl Message for Fault {
     const ENCODING: Encoding = Encoding::Postcard;
 
     fn encode(&self, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
-        private::postcard_encode(self, payload)
+        private::Postcard::encode(self, payload)
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'de> Decode<'de> for Fault {
     fn decode(payload: &'de [u8]) -> Result<Self, DecodeError> {
-        private::postcard_decode(payload)
+        private::FromPostcard::decode(payload)
     }
 }
+
+#[diagnostic::do_not_recommend]
+impl DecodeOwned for Fault {}

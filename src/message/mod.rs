@@ -1,8 +1,8 @@
 //! Messages: types that travel in frames, and what makes one type the same as another.
 //!
-//! A type becomes a [`Message`] by `#[derive(Message)]`; types inside of it need a [`Schema`], by `#[derive(Schema)]`. Both
-//! ends compare [fingerprints](MessageType::fingerprint), which cover the type's name and version, its encoding and,
-//! all the way down, the names, order and types of fields.
+//! A type becomes a [`Message`] by [`#[derive(Message)]`](macro@crate::Message), which lists the attributes; types inside of it need a
+//! [`Schema`], by [`#[derive(Schema)]`](macro@crate::Schema). Both ends compare [fingerprints](MessageType::fingerprint), which cover the
+//! type's name and version, its encoding and, all the way down, the names, order and types of fields.
 
 mod bytes;
 mod encoding;

@@ -19,6 +19,7 @@ use super::schema::{Schema, SchemaWriter};
 
 macro_rules! leaves {
     ($($type:ty => $text:literal,)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl Schema for $type {
             fn describe(schema: &mut SchemaWriter) {
                 schema.text($text);
@@ -123,12 +124,14 @@ tuples! {
 /// Numbers of a fixed byte order.
 macro_rules! ordered {
     ($($type:ident => $text:literal,)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl Schema for byteorder::$type<byteorder::LittleEndian> {
             fn describe(schema: &mut SchemaWriter) {
                 schema.text(concat!("le ", $text));
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl Schema for byteorder::$type<byteorder::BigEndian> {
             fn describe(schema: &mut SchemaWriter) {
                 schema.text(concat!("be ", $text));

@@ -6,9 +6,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::{DecodeError, EncodeError};
 use super::schema::{Schema, SchemaWriter};
-use crate::frame::{Encoding, Kind};
+use crate::frame::{self, Encoding, Kind};
 
-/// A type that can be published. Derive it.
+/// A type that can be published. Derive it, by [`#[derive(Message)]`](macro@crate::Message), which lists the attributes.
 ///
 /// # Examples
 ///
@@ -29,7 +29,10 @@ use crate::frame::{Encoding, Kind};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
-    note = "add `#[derive(splinter_bus::Message)]` to `{Self}`"
+    label = "not a message",
+    note = "add `#[derive(splinter_bus::Message)]` to `{Self}` if it is yours; else put it into a type that is, such as \
+            `#[derive(Message, Serialize, Deserialize)] struct Text(String);`, or publish bytes on a `Bus<Vec<u8>>`",
+    note = "if `{Self}` derives `Message` already: derive the traits of its encoding, too, such as `serde::Serialize` and `serde::Deserialize`"
 )]
 pub trait Message: Schema {
     /// The type's name on the bus.
@@ -47,6 +50,10 @@ pub trait Message: Schema {
     /// with the size of the message.
     const CHECKSUM: bool = true;
 
+    /// What the address of its payload in a store is a multiple of: a power of two up to 64. For a [`Plain`] message this is the alignment of the
+    /// type.
+    const PAYLOAD_ALIGN: usize = 1;
+
     /// Appends the encoded message to `payload`.
     ///
     /// # Errors
@@ -57,15 +64,20 @@ pub trait Message: Schema {
     /// What the type is to others. Computed anew by each call.
     #[must_use]
     fn message_type() -> MessageType {
-        let description = SchemaWriter::describe::<Self>();
+        let mut description = SchemaWriter::describe::<Self>();
+        // Both ends must leave the same space before the payload.
+        if Self::PAYLOAD_ALIGN > frame::PAYLOAD_ALIGN {
+            description.push_str(&format!("; align {}", Self::PAYLOAD_ALIGN));
+        }
         MessageType::new(Self::NAME, Self::VERSION, Self::ENCODING, description)
     }
 }
 
-/// A message that can be had from a payload that lives for `'de`.
+/// A message that can be decoded from a payload that lives for `'de`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a message that can be received",
-    note = "add `#[derive(splinter_bus::Message)]` to `{Self}`; a type that borrows from its payload cannot be received by copy"
+    message = "`{Self}` is not a message that can be decoded from a payload",
+    label = "not a message",
+    note = "add `#[derive(splinter_bus::Message)]` to `{Self}`"
 )]
 pub trait Decode<'de>: Message + Sized {
     /// The message that is all of `payload`.
@@ -76,18 +88,21 @@ pub trait Decode<'de>: Message + Sized {
     fn decode(payload: &'de [u8]) -> Result<Self, DecodeError>;
 }
 
-/// A message that borrows nothing from its payload.
+/// A message that borrows nothing from its payload, so that it can be received by copy. Derived, as part of [`Message`], for each type
+/// without lifetimes.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a message that can be received by copy",
-    note = "add `#[derive(splinter_bus::Message)]` to `{Self}`, and let it own what it contains"
+    message = "`{Self}` cannot be received by copy",
+    label = "not a message that owns all that it contains",
+    note = "if `{Self}` borrows (`&str`, `Cow<str>`): read it in place, with `Bus::sample`, `recv_sample` and `Sample::view`, or \
+            receive a type that owns (`String`) and has the same name and fields",
+    note = "if `{Self}` is not a message: add `#[derive(splinter_bus::Message)]`"
 )]
 pub trait DecodeOwned: for<'de> Decode<'de> {}
-
-impl<T: for<'de> Decode<'de>> DecodeOwned for T {}
 
 /// A message that is looked at where its payload lies. Derive it, as part of [`Message`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message that can be read in place",
+    label = "not a message",
     note = "add `#[derive(splinter_bus::Message)]` to `{Self}`"
 )]
 pub trait InPlace: Message {
@@ -120,6 +135,7 @@ pub trait InPlace: Message {
 /// `bytemuck`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message whose bytes are its payload",
+    label = "neither zerocopy nor bytemuck is its encoding",
     note = "add `#[message(encoding = \"zerocopy\")]` or `#[message(encoding = \"bytemuck\")]` to `{Self}`"
 )]
 pub trait Plain: Message + Sized {

@@ -296,7 +296,6 @@ impl Store {
         self.slot_within(key, &mut WaitLimit::longest())
     }
 
-    /// As [`slot`](Self::slot), waiting no longer than `limit`.
     /// Pins the newest value of a key; `None` if there is none.
     pub(crate) fn pin(&self, key: &str) -> Result<Option<Pinned>, GetError> {
         self.inner.check_fork()?;
@@ -320,6 +319,7 @@ impl Store {
         Ok(place.map(|place| Slot::new(Arc::clone(&self.inner), place)))
     }
 
+    /// As [`slot`](Self::slot), waiting no longer than `limit`.
     pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, SlotError> {
         let place = self.find_or_insert(&Key::new(key)?, limit)?;
         Ok(Slot::new(Arc::clone(&self.inner), place))

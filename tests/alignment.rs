@@ -1,0 +1,240 @@
+//! Plain messages of every alignment: read and written in place, whatever the names in their envelopes.
+
+mod support;
+
+use bytemuck::{Pod, Zeroable};
+use splinter_bus::frame::{self, Encoding, Frame, Kind, MAX_PAYLOAD_ALIGN, Outgoing, WriteError};
+use splinter_bus::message::Plain;
+use splinter_bus::store::StoreOptions;
+use splinter_bus::{Bus, Message, Start, Store};
+use support::Name;
+use uuid::Uuid;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A message of 128 bytes for each alignment, with both encodings.
+macro_rules! aligned {
+    ($($align:literal $zerocopy:ident $bytemuck:ident)*) => {$(
+        #[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Debug, Clone, Copy)]
+        #[message(encoding = "zerocopy")]
+        #[repr(C, align($align))]
+        struct $zerocopy([u8; 128]);
+
+        #[derive(Message, Pod, Zeroable, PartialEq, Debug, Clone, Copy)]
+        #[message(encoding = "bytemuck", checksum = false)]
+        #[repr(C, align($align))]
+        struct $bytemuck([u8; 128]);
+
+        impl Filled for $zerocopy {
+            const ALIGN: usize = $align;
+
+            fn filled(byte: u8) -> Self {
+                Self([byte; 128])
+            }
+        }
+
+        impl Filled for $bytemuck {
+            const ALIGN: usize = $align;
+
+            fn filled(byte: u8) -> Self {
+                Self([byte; 128])
+            }
+        }
+    )*};
+}
+
+trait Filled: Plain + PartialEq + std::fmt::Debug + Copy {
+    const ALIGN: usize;
+
+    fn filled(byte: u8) -> Self;
+}
+
+aligned!(1 Z1 B1  2 Z2 B2  4 Z4 B4  8 Z8 B8  16 Z16 B16  32 Z32 B32  64 Z64 B64);
+
+fn is_aligned<T: Filled>(message: &T, payload: &[u8]) {
+    assert_eq!(std::ptr::from_ref(message).addr() % T::ALIGN, 0);
+    assert_eq!(std::ptr::from_ref(message).cast(), payload.as_ptr());
+}
+
+/// Publishes and lends messages of one type, and reads them in all ways.
+fn works_in_place<T>(store: &Store, from: &str, to: &str, trace: &str)
+where
+    T: Filled + splinter_bus::message::DecodeOwned + splinter_bus::message::InPlace,
+{
+    let bus = Bus::<T>::on(store.clone());
+    let mut subscriber = bus.subscribe("k").unwrap();
+    let mut publisher = bus.publisher("k").unwrap().from(from).to(to).trace(trace);
+
+    publisher.publish(&T::filled(1)).unwrap();
+    let sample = subscriber.recv_sample().unwrap();
+    assert!(sample.is_in_place());
+    assert_eq!((*sample, sample.from()), (T::filled(1), from));
+    is_aligned(&*sample, sample.payload());
+    assert_eq!(*bus.get("k").unwrap().unwrap(), T::filled(1));
+
+    let mut loan = publisher.loan_zeroed().unwrap();
+    assert_eq!(*loan, T::filled(0));
+    *loan = T::filled(2);
+    loan.send().unwrap();
+    assert_eq!(*subscriber.recv().unwrap(), T::filled(2));
+    assert_eq!(*bus.sample("k").unwrap().unwrap(), T::filled(2));
+
+    let loan = publisher.loan().unwrap().write(&T::filled(3));
+    assert_eq!(*loan, T::filled(3));
+    let version = loan.send().unwrap().version;
+    assert_eq!(*bus.sample_version("k", version).unwrap().unwrap(), T::filled(3));
+}
+
+#[test]
+fn plain_messages_of_every_alignment_lie_right_whatever_the_names_of_their_sender() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new().slots(4).max_value_size(2048));
+    // All lengths of names together that come to another offset, and the longest.
+    let names: Vec<_> = (1..=130).map(|len| ("f".repeat(len), String::new(), String::new())).collect();
+    let longest = || "n".repeat(255);
+    for (from, to, trace) in names.iter().chain(&[(longest(), longest(), longest())]) {
+        works_in_place::<Z64>(&store, from, to, trace);
+        works_in_place::<B64>(&store, from, to, trace);
+        works_in_place::<Z32>(&store, from, to, trace);
+        works_in_place::<B32>(&store, from, to, trace);
+        works_in_place::<Z16>(&store, from, to, trace);
+        works_in_place::<B16>(&store, from, to, trace);
+        works_in_place::<Z8>(&store, from, to, trace);
+        works_in_place::<B4>(&store, from, to, trace);
+        works_in_place::<Z2>(&store, from, to, trace);
+        works_in_place::<B1>(&store, from, to, trace);
+    }
+}
+
+#[test]
+fn what_has_a_recipient_and_a_trace_lies_right_too() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new().slots(4).max_value_size(2048));
+    for len in 0..=70 {
+        let (to, trace) = ("t".repeat(len), "r".repeat(len / 2));
+        works_in_place::<Z64>(&store, "sender", &to, &trace);
+        works_in_place::<B32>(&store, "sender", &to, &trace);
+    }
+}
+
+/// Larger than a cell of the test's store.
+#[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Debug)]
+#[message(encoding = "zerocopy")]
+#[repr(C, align(64))]
+struct Large([u8; 4096]);
+
+#[test]
+fn what_came_in_parts_lies_right_in_its_copy() {
+    let name = Name::new();
+    let bus = Bus::<Large>::on(name.create(&StoreOptions::new().slots(4).max_value_size(1024).history(16)));
+    for len in 1..=65 {
+        let mut samples = bus.subscribe("k").unwrap();
+        let mut copies = bus.subscribe("k").unwrap();
+        bus.publisher("k").unwrap().from("f".repeat(len)).publish(&Large([7; 4096])).unwrap();
+        for sample in [samples.recv_sample().unwrap(), bus.sample("k").unwrap().unwrap()] {
+            assert!(!sample.is_in_place());
+            assert_eq!(sample.0, [7; 4096]);
+            assert_eq!(sample.payload().as_ptr().addr() % 64, 0);
+        }
+        assert_eq!(copies.recv().unwrap().0, [7; 4096]);
+    }
+}
+
+/// As `Z64`, but for its alignment.
+mod packed {
+    #[derive(
+        splinter_bus::Message, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout,
+    )]
+    #[message(encoding = "zerocopy", name = "Z64")]
+    #[repr(C)]
+    pub(crate) struct Z64([u8; 128]);
+}
+
+#[test]
+fn two_types_that_leave_other_padding_are_not_the_same_type() {
+    assert_eq!(Z64::message_type().description(), "Z64([u8;128]); align 64");
+    assert_eq!(packed::Z64::message_type().description(), "Z64([u8;128])");
+    assert_ne!(Z64::message_type().fingerprint(), packed::Z64::message_type().fingerprint());
+    // Up to 16 the frame is the same.
+    assert_eq!(Z16::message_type().description(), "Z16([u8;128])");
+}
+
+#[test]
+fn a_replayed_message_lies_right() {
+    let name = Name::new();
+    let bus = Bus::<Z64>::on(name.create(&StoreOptions::new().slots(4).max_value_size(1024)));
+    bus.publisher("k").unwrap().from("a name of seventeen").publish(&Z64::filled(9)).unwrap();
+    let mut replay = bus.subscribe_from("k", Start::Oldest).unwrap();
+    assert_eq!(*replay.recv_sample().unwrap(), Z64::filled(9));
+    let mut queue = bus.work_queue("q").unwrap();
+    bus.publish("q", &Z64::filled(8)).unwrap();
+    let job = queue.recv().unwrap();
+    assert_eq!(**job, Z64::filled(8));
+    job.acknowledge().unwrap();
+}
+
+fn envelope(payload_align: usize, from: &str) -> Outgoing<'_> {
+    Outgoing {
+        kind: Kind::Event,
+        encoding: Encoding::Zerocopy,
+        fingerprint: 0,
+        id: Uuid::nil(),
+        ts: 0,
+        ttl: None,
+        seq: 0,
+        eof: true,
+        summed: true,
+        part: false,
+        payload_align,
+        from,
+        to: "",
+        trace: "",
+    }
+}
+
+fn written(envelope: &Outgoing<'_>) -> Result<Vec<u8>, WriteError> {
+    let mut bytes = vec![];
+    frame::write::<WriteError>(&mut bytes, envelope, |payload| {
+        payload.push(1);
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
+#[test]
+fn padding_is_as_short_as_the_alignment_allows() {
+    for (align, len, offset) in [
+        (1, 0, 64),
+        (16, 0, 64),
+        (16, 1, 80),
+        (16, 17, 96),
+        (32, 0, 80),
+        (32, 16, 80),
+        (32, 17, 112),
+        (64, 0, 80),
+        (64, 16, 80),
+        (64, 17, 144),
+        (64, 80, 144),
+        (64, 81, 208),
+    ] {
+        let name = "n".repeat(len);
+        let bytes = written(&envelope(align, &name)).unwrap();
+        assert_eq!(bytes.len(), offset + 1, "alignment {align}, a name of {len}");
+        assert_eq!((48 + offset) % align, 0);
+        let frame = Frame::parse(&bytes).unwrap();
+        assert_eq!((frame.from(), frame.payload()), (&*name, &[1][..]));
+    }
+    // What makes no difference to the place makes none to the bytes.
+    assert_eq!(written(&envelope(1, "n")), written(&envelope(16, "n")));
+}
+
+#[test]
+fn an_alignment_that_no_frame_has_is_refused() {
+    for align in [0, 3, 48, MAX_PAYLOAD_ALIGN * 2] {
+        let error = written(&envelope(align, "n")).unwrap_err();
+        assert_eq!(error, WriteError::Alignment { align });
+        assert_eq!(
+            error.to_string(),
+            format!("a payload cannot be aligned to {align} bytes: a power of two up to 64 is possible")
+        );
+    }
+}

@@ -1,0 +1,283 @@
+//! Descriptions of types: a list in which each type stands once.
+
+#![allow(dead_code, reason = "types that are only described")]
+
+use splinter_bus::message::{Schema, SchemaWriter};
+use splinter_bus::{Message, Schema};
+
+fn describe<T: Schema + ?Sized>() -> String {
+    SchemaWriter::describe::<T>()
+}
+
+/// Types each of which contains all of them.
+macro_rules! mutual {
+    ($($name:ident)*) => {
+        mutual!(@ [$($name)*] $($name)*);
+    };
+    (@ $all:tt $($name:ident)*) => {
+        $(mutual!(# $name $all);)*
+    };
+    (# $name:ident [$($field:ident)*]) => {
+        #[derive(splinter_bus::Schema)]
+        #[allow(non_snake_case)]
+        pub(crate) struct $name { $($field: Option<Box<$field>>),* }
+    };
+}
+
+mod nine {
+    mutual!(A B C D E F G H I);
+}
+
+mod thirty {
+    mutual!(A B C D E F G H I J K L M N O P Q R S T U V W X Y Z AA AB AC AD);
+}
+
+#[test]
+fn a_description_grows_with_the_number_of_fields_however_types_contain_each_other() {
+    // A field is at most `AA:Option<AA#30>,`, a type has as many as there are types, and each has a name and braces.
+    let bound = |types: usize| types * (types * "AA:Option<AA#30>,".len() + "AA{}; ".len());
+    for (types, description) in [(9, describe::<nine::A>()), (30, describe::<thirty::A>())] {
+        assert!(description.len() < bound(types), "{types} types: {} bytes", description.len());
+        assert_eq!(description.matches('{').count(), types, "{description}");
+    }
+}
+
+/// Types each of which contains the one below twice.
+macro_rules! ladder {
+    ($($upper:ident $lower:ident),*) => {
+        $(#[derive(Schema)]
+        struct $upper { l: $lower, r: $lower })*
+    };
+}
+
+#[derive(Schema)]
+struct L0 {
+    v: u8,
+}
+
+ladder!(L1 L0, L2 L1, L3 L2, L4 L3, L5 L4, L6 L5, L7 L6, L8 L7, L9 L8, L10 L9);
+
+#[test]
+fn a_type_that_is_used_often_is_described_once() {
+    assert_eq!(describe::<L2>(), "L2{l:L1#2,r:L1#2}; L1{l:L0#3,r:L0#3}; L0{v:u8}");
+    assert!(describe::<L10>().len() < 11 * "L10{l:L10#10,r:L10#10}; ".len());
+}
+
+mod one {
+    #[derive(splinter_bus::Schema)]
+    pub(crate) struct Place {
+        name: String,
+    }
+}
+
+mod other {
+    #[derive(splinter_bus::Schema)]
+    pub(crate) struct Place {
+        latitude: f64,
+        longitude: f64,
+    }
+}
+
+mod twin {
+    #[derive(splinter_bus::Schema)]
+    pub(crate) struct Place {
+        name: String,
+    }
+}
+
+#[derive(Schema)]
+struct Two<A, B> {
+    a: A,
+    b: B,
+}
+
+#[test]
+fn two_types_of_one_name_are_two_unless_they_are_made_of_the_same() {
+    assert_eq!(
+        describe::<Two<one::Place, other::Place>>(),
+        "Two{a:Place#2,b:Place#3}; Place{name:String}; Place{latitude:f64,longitude:f64}"
+    );
+    assert_eq!(describe::<Two<one::Place, twin::Place>>(), "Two{a:Place#2,b:Place#2}; Place{name:String}");
+    assert_eq!(describe::<Two<one::Place, twin::Place>>(), describe::<Two<twin::Place, twin::Place>>());
+}
+
+#[test]
+fn two_types_that_have_even_their_path_in_common_are_two() {
+    // The compiler's name of both is `descriptions::two_types_...::Local`.
+    let first = {
+        #[derive(Schema)]
+        struct Local(u8);
+        describe::<Two<Local, Vec<Local>>>
+    };
+    {
+        #[derive(Schema)]
+        struct Local(u16);
+        fn both<T: Schema, U: Schema>(_: fn() -> String, _: U, _: T) -> String {
+            describe::<Two<T, U>>()
+        }
+        assert_eq!(first(), "Two{a:Local#2,b:[Local#2]}; Local(u8)");
+        let second = describe::<Two<Local, Vec<Local>>>();
+        assert_eq!(second, "Two{a:Local#2,b:[Local#2]}; Local(u16)");
+        let outer = Local(2);
+        {
+            #[derive(Schema)]
+            struct Local(i64);
+            assert_eq!(both(first, outer, Local(1)), "Two{a:Local#2,b:Local#3}; Local(i64); Local(u16)");
+        }
+    }
+}
+
+#[derive(Schema)]
+struct Page<T> {
+    items: Vec<T>,
+    next: Option<Box<Page<T>>>,
+}
+
+#[derive(Schema)]
+struct User {
+    orders: Page<Order>,
+}
+
+#[derive(Schema)]
+struct Order {
+    buyers: Page<User>,
+}
+
+#[test]
+fn a_generic_type_is_described_once_for_each_of_its_arguments() {
+    assert_eq!(
+        describe::<Two<Page<User>, Page<Order>>>(),
+        "Two{a:Page#2,b:Page#3}; \
+         Page{items:[User#4],next:Option<Page#2>}; \
+         Page{items:[Order#5],next:Option<Page#3>}; \
+         User{orders:Page#3}; \
+         Order{buyers:Page#2}"
+    );
+}
+
+#[test]
+fn a_description_begins_at_the_type_that_is_described() {
+    assert_eq!(
+        describe::<User>(),
+        "User{orders:Page#2}; Page{items:[Order#3],next:Option<Page#2>}; Order{buyers:Page#4}; \
+         Page{items:[User#1],next:Option<Page#4>}"
+    );
+    assert!(describe::<Order>().starts_with("Order{buyers:Page#2}; Page{items:[User#3],"));
+}
+
+#[test]
+fn what_is_no_named_type_comes_before_the_list() {
+    assert_eq!(describe::<Vec<(L0, u8, L0)>>(), "[(L0#1,u8,L0#1)]; L0{v:u8}");
+    assert_eq!(describe::<Box<L0>>(), describe::<L0>());
+    assert_eq!(describe::<&[u8]>(), "[u8]");
+}
+
+/// A type that owns and one that borrows, each in the place of the other.
+mod parts {
+    use std::borrow::Cow;
+
+    #[derive(splinter_bus::Schema)]
+    #[message(name = "Part")]
+    pub(crate) struct Owned {
+        text: String,
+    }
+
+    #[derive(splinter_bus::Schema)]
+    #[message(name = "Part")]
+    pub(crate) struct Borrowed<'a> {
+        text: Cow<'a, str>,
+    }
+}
+
+#[test]
+fn a_type_that_borrows_in_some_places_is_described_like_one_that_owns_in_all() {
+    let owned = describe::<Two<parts::Owned, parts::Owned>>();
+    assert_eq!(describe::<Two<parts::Owned, parts::Borrowed<'_>>>(), owned);
+    assert_eq!(describe::<Two<parts::Borrowed<'_>, parts::Borrowed<'_>>>(), owned);
+}
+
+/// Lists of the same make, once by one type and once by two in turn.
+mod lists {
+    #[derive(splinter_bus::Schema)]
+    #[message(name = "List")]
+    pub(crate) struct One {
+        next: Option<Box<One>>,
+    }
+
+    #[derive(splinter_bus::Schema)]
+    #[message(name = "List")]
+    pub(crate) struct Even {
+        next: Option<Box<Odd>>,
+    }
+
+    #[derive(splinter_bus::Schema)]
+    #[message(name = "List")]
+    pub(crate) struct Odd {
+        next: Option<Box<Even>>,
+    }
+}
+
+#[test]
+fn types_that_cannot_be_told_apart_on_the_wire_are_described_alike() {
+    assert_eq!(describe::<lists::One>(), "List{next:Option<List#1>}");
+    assert_eq!(describe::<lists::Even>(), describe::<lists::One>());
+}
+
+mod user {
+    /// Named like a type of the standard library.
+    #[derive(splinter_bus::Schema)]
+    pub(crate) struct String {
+        bytes: [u8; 8],
+    }
+}
+
+#[test]
+fn a_type_that_is_named_like_one_of_the_standard_library_is_another() {
+    let (one, other) = (describe::<Two<String, user::String>>(), describe::<Two<user::String, String>>());
+    assert_eq!(one, "Two{a:String,b:String#2}; String{bytes:[u8;8]}");
+    assert_eq!(other, "Two{a:String#2,b:String}; String{bytes:[u8;8]}");
+}
+
+const ONE: u8 = 1;
+
+#[derive(Schema, Clone, Copy)]
+#[repr(u8)]
+enum Spelled {
+    A = ONE,
+    B = !1,
+    C,
+}
+
+#[derive(Schema, Clone, Copy)]
+#[message(name = "Spelled")]
+#[repr(u8)]
+enum Plain {
+    A = 1,
+    B = 254,
+    C,
+}
+
+#[test]
+fn a_discriminant_is_described_by_its_value() {
+    assert_eq!(describe::<Spelled>(), "Spelled enum{A=1,B=254,C}");
+    assert_eq!(describe::<Plain>(), describe::<Spelled>());
+}
+
+#[derive(Message, serde::Serialize, serde::Deserialize)]
+struct Envelope {
+    first: Stop,
+    last: Stop,
+}
+
+#[derive(Schema, serde::Serialize, serde::Deserialize)]
+struct Stop {
+    name: String,
+}
+
+#[test]
+fn fingerprints_of_nested_types_stay_what_they_are() {
+    // XXH3 of "Envelope/1/postcard/Envelope{first:Stop#2,last:Stop#2}; Stop{name:String}".
+    let envelope = Envelope::message_type();
+    assert_eq!(envelope.description(), "Envelope{first:Stop#2,last:Stop#2}; Stop{name:String}");
+    assert_eq!(envelope.to_string(), "Envelope v1 (postcard, fingerprint 80a0b7fe644fae08)");
+}
