@@ -29,6 +29,10 @@ fn actor() {
         "be short of file size" => places.iter().for_each(|place| be_short_of_file_size(place)),
         "be short of open files" => be_short_of_open_files(&places),
         "be short of addresses" => places.iter().for_each(|place| be_short_of_addresses(place)),
+        "be short of memory" => {
+            refuse(&[Call::any(libc::SYS_fallocate)], libc::ENOMEM);
+            places.iter().for_each(|place| be_short_of_memory(place));
+        }
         "be refused" => places.iter().for_each(|place| be_refused(place)),
         _ => panic!("no such role: {role}"),
     }
@@ -146,6 +150,19 @@ fn be_short_of_addresses(place: &str) {
     setrlimit(Resource::As, unlimited).unwrap();
     store.slot("key").unwrap().loan(8).unwrap().send().unwrap();
     fs::remove_file(path(&large)).unwrap();
+}
+
+#[test]
+fn memory_that_cannot_be_reserved_is_an_error_that_says_so() {
+    Places::new().run("be short of memory");
+}
+
+fn be_short_of_memory(place: &str) {
+    let error = options().create(place).unwrap_err();
+    assert!(matches!(error, OpenError::NoSpace { source: Some(_), .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("Cannot allocate memory") && text.contains("`memory.max`"), "{text}");
+    assert!(!fs::exists(path(place)).unwrap());
 }
 
 #[test]

@@ -37,6 +37,8 @@ const SHARED_WITH_OTHER_MACHINES: &[(u32, &str)] = &[
     (0xAAD7_AAEA, "PanFS"),
     (0xBEEF_DEAD, "StorNext"),
     (0x6163_6673, "ACFS"),
+    (0x0131_11A8, "IBRIX"),
+    (0x1803_1977, "WekaFS"),
     // Folders of the host, as its virtual machines see them.
     (0x0102_1997, "9p"),
     (0x786F_4256, "vboxsf"),

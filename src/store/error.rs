@@ -239,10 +239,12 @@ pub enum OpenError {
 
 fn no_space(name: &str, directory: &str, needed: u64, available: u64, source: Option<&io::Error>) -> String {
     let said = source.map_or(String::new(), |source| format!(" ({source})"));
-    let advice = if available < needed {
-        "ask for fewer slots, smaller values or less history, free some space, or create it sparse"
-    } else {
-        "a quota or the numbers of files may be used up: see `quota` and `df -i`"
+    let advice = match source {
+        Some(source) if source.kind() == io::ErrorKind::OutOfMemory => {
+            "the memory of the machine, or of this control group (`memory.max`), is used up: free some, or create a smaller store"
+        }
+        Some(_) if available >= needed => "a quota or the numbers of files may be used up: see `quota` and `df -i`",
+        _ => "ask for fewer slots, smaller values or less history, free some space, or create it sparse",
     };
     format!("not enough space{said}: {name:?} needs {needed} bytes and {directory} has {available} left; {advice}")
 }
