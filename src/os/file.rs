@@ -170,14 +170,14 @@ pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
     Ok([device(rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)), stat.st_ino, 0, 0])
 }
 
-/// What tells this run of the machine from every other; empty when the kernel does not say.
+/// What tells this run of the machine from every other; `None` when the kernel does not say, as in some containers.
 ///
 /// # Errors
 ///
 /// No descriptor is left to read it by. That will be otherwise another time, so it must not pass for a kernel that does not say.
-pub(crate) fn boot_id() -> io::Result<Vec<u8>> {
+pub(crate) fn boot_id() -> io::Result<Option<Vec<u8>>> {
     match std::fs::read("/proc/sys/kernel/random/boot_id") {
         Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) => Err(error),
-        read => Ok(read.unwrap_or_default()),
+        read => Ok(read.ok().filter(|id| !id.is_empty())),
     }
 }

@@ -61,7 +61,7 @@ pub struct Recovery {
 /// What tells this file, in this run of the machine, from any other; never 0.
 pub(super) fn home(file: &File) -> io::Result<u64> {
     let mut hasher = Xxh3::new();
-    hasher.update(&file::boot_id()?);
+    hasher.update(&file::boot_id()?.unwrap_or_default());
     for part in file::identity(file)? {
         hasher.update(&part.to_ne_bytes());
     }
