@@ -33,7 +33,7 @@ pub(crate) struct Status {
 }
 
 /// What this file is.
-pub(crate) fn status(file: &File) -> io::Result<Status> {
+pub(crate) fn status(file: impl AsFd) -> io::Result<Status> {
     let stat = rustix::fs::fstat(file)?;
     let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     Ok(Status { is_regular, len: u64::try_from(stat.st_size).unwrap_or(0) })
