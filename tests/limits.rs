@@ -1,5 +1,5 @@
-//! What happens at the limits of a process and of a system: of file sizes, open files, addresses, space, quotas. Each is an error that says which limit
-//! it is and what to do, and nothing is left behind.
+//! What happens at the limits of a process and of a system: of file sizes, open files, addresses, space, quotas.
+//! Each is an error that says which limit it is and what to do, and nothing is left behind.
 
 mod support;
 
@@ -168,8 +168,7 @@ fn what_the_kernel_says_when_it_makes_no_file_is_in_the_error() {
     Places::new().run("be refused");
 }
 
-/// Refuses to let a file grow, each time in other words. A filter that is set later is asked first, and the least permissive answer counts; of two
-/// errors, the later one.
+/// Refuses to let a file grow, each time with another error. Of several filters, the one that was set last decides.
 fn be_refused(place: &str) {
     type Expected = fn(&OpenError) -> bool;
     let is_no_space: Expected = |error| matches!(error, OpenError::NoSpace { source: Some(_), .. });

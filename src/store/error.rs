@@ -90,7 +90,8 @@ pub enum OpenError {
         needed: u64,
         /// Bytes that were available.
         available: u64,
-        /// What the operating system said, if it was asked: a quota may be used up, or the numbers of files, while there is space.
+        /// What the operating system said, if it was asked: a quota may be used up, or the numbers of files, while
+        /// there is space.
         source: Option<io::Error>,
     },
     /// The store's file would be longer than a file may be.
@@ -100,7 +101,8 @@ pub enum OpenError {
         name: String,
         /// Bytes that the store needs.
         needed: u64,
-        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`); `None` if the file system is what sets the limit.
+        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`); `None` if the file system is
+        /// what sets the limit.
         limit: Option<u64>,
     },
     /// As many files are open as may be.
@@ -110,7 +112,8 @@ pub enum OpenError {
         action: &'static str,
         /// The name or path it was to be done to.
         name: String,
-        /// How many files this process may have open (`RLIMIT_NOFILE`); `None` if the system as a whole has reached its limit.
+        /// How many files this process may have open (`RLIMIT_NOFILE`); `None` if the system as a whole has reached
+        /// its limit.
         limit: Option<u64>,
     },
     /// There is no memory, or there are no addresses, to map the store.
@@ -125,7 +128,8 @@ pub enum OpenError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The file system shares its files with other machines, which have their own copies of pages and their own locks.
+    /// The file system shares its files with other machines, which have their own copies of pages and their own
+    /// locks.
     #[error(
         "{name:?} is on {file_system}, whose files other machines can change: a store needs one kernel that has all of it; \
          choose a local file system, or shared memory (a name without '/')"
