@@ -1,5 +1,5 @@
-//! What happens at the limits of a process and of a system: of file sizes, open files, addresses, space, quotas. Each is an error that says which limit
-//! it is and what to do, and nothing is left behind.
+//! What happens at the limits of a process and of a system: of file sizes, open files, addresses, space, quotas.
+//! Each is an error that says which limit it is and what to do, and nothing is left behind.
 
 mod support;
 
@@ -29,6 +29,10 @@ fn actor() {
         "be short of file size" => places.iter().for_each(|place| be_short_of_file_size(place)),
         "be short of open files" => be_short_of_open_files(&places),
         "be short of addresses" => places.iter().for_each(|place| be_short_of_addresses(place)),
+        "be short of memory" => {
+            refuse(&[Call::any(libc::SYS_fallocate)], libc::ENOMEM);
+            places.iter().for_each(|place| be_short_of_memory(place));
+        }
         "be refused" => places.iter().for_each(|place| be_refused(place)),
         _ => panic!("no such role: {role}"),
     }
@@ -117,29 +121,27 @@ fn a_store_for_which_there_are_no_addresses_is_an_error_that_says_so_and_so_is_a
 }
 
 fn be_short_of_addresses(place: &str) {
-    let large = format!("{place}-large");
+    let (large, new) = (format!("{place}-large"), format!("{place}-new"));
     drop(of_size(512 << 20).create(&large).unwrap());
-    let page = rustix::param::page_size() as u64;
+    let store = of_size(64 << 20).create(place).unwrap();
+    store.set("key", b"v").unwrap();
+    // Too few for any of the others, and too few for this one a second time.
     let statm = fs::read_to_string("/proc/self/statm").unwrap();
-    let used = statm.split(' ').next().unwrap().parse::<u64>().unwrap() * page;
+    let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
+    let allowed = pages * rustix::param::page_size() as u64 + store.snapshot().total_len / 2;
     let unlimited = getrlimit(Resource::As);
-    limit(Resource::As, used + (100 << 20));
-    let new = format!("{place}-new");
-    for (result, needed_at_least) in [(Store::open(&large), 500 << 20), (of_size(256 << 20).create(&new), 250 << 20)] {
+    limit(Resource::As, allowed);
+    for (result, least) in [(Store::open(&large), 512 << 20), (of_size(256 << 20).create(&new), 256 << 20)] {
         let error = result.unwrap_err();
         let OpenError::NoMemory { needed, limit: Some(limit), .. } = error else { panic!("{error}") };
-        assert!(needed > needed_at_least && limit == used + (100 << 20), "{error}");
+        assert!(needed >= least && limit == allowed, "{error}");
         let text = error.to_string();
         assert!(text.contains("Cannot allocate memory") && text.contains("ulimit -v"), "{text}");
     }
     assert!(!fs::exists(path(&new)).unwrap());
-    // Once, but not twice.
-    let store = of_size(60 << 20).create(place).unwrap();
-    store.set("key", b"v").unwrap();
     let error = store.slot("key").unwrap().loan(8).unwrap_err();
     assert!(matches!(error, LoanError::Mapping(_)), "{error}");
-    let texts = [error.to_string(), PublishError::from(error).to_string()];
-    for text in texts {
+    for text in [error.to_string(), PublishError::from(error).to_string()] {
         assert!(text.contains("Cannot allocate memory") && text.contains("ulimit -v"), "{text}");
     }
     assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"v"[..]));
@@ -149,12 +151,24 @@ fn be_short_of_addresses(place: &str) {
 }
 
 #[test]
+fn memory_that_cannot_be_reserved_is_an_error_that_says_so() {
+    Places::new().run("be short of memory");
+}
+
+fn be_short_of_memory(place: &str) {
+    let error = options().create(place).unwrap_err();
+    assert!(matches!(error, OpenError::NoSpace { source: Some(_), .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("Cannot allocate memory") && text.contains("`memory.max`"), "{text}");
+    assert!(!fs::exists(path(place)).unwrap());
+}
+
+#[test]
 fn what_the_kernel_says_when_it_makes_no_file_is_in_the_error() {
     Places::new().run("be refused");
 }
 
-/// Refuses to let a file grow, each time in other words. A filter that is set later is asked first, and the least permissive answer counts; of two
-/// errors, the later one.
+/// Refuses to let a file grow, each time with another error. Of several filters, the one that was set last decides.
 fn be_refused(place: &str) {
     type Expected = fn(&OpenError) -> bool;
     let is_no_space: Expected = |error| matches!(error, OpenError::NoSpace { source: Some(_), .. });

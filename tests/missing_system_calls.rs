@@ -1,5 +1,5 @@
-//! Kernels, file systems and sandboxes that lack a system call: a store does without, or says what is missing. Each call is really refused, in a
-//! process of its own.
+//! Kernels, file systems and sandboxes that lack a system call: a store does without, or says what is missing. Each
+//! call is really refused, in a process of its own.
 
 mod support;
 
@@ -244,7 +244,8 @@ fn space_is_reserved_although_signals_keep_coming() {
     assert!(status.unwrap().success());
 }
 
-/// As where tmpfs gives back all that a call has reserved when a signal comes: no call for a whole store, or half of one, comes to its end.
+/// As where tmpfs gives back all that a call has reserved when a signal comes: no call for a whole store, or half
+/// of one, comes to its end.
 fn reserve_among_signals(place: &str, errno: i32) {
     let len = options().create(place).unwrap().snapshot().total_len;
     Store::remove(place).unwrap();
@@ -261,7 +262,8 @@ fn a_store_is_told_from_its_copies_where_statx_is_missing() {
         let places = Places::new();
         run(&places, "create without statx", errno);
         let [memory, file] = places.all();
-        // A process that has the call takes the segment for the same, too; a file it looks through, and finds it sound.
+        // A process that has the call takes the segment for the same, too; a file it looks through, and finds it
+        // sound.
         for place in [memory, file] {
             let store = Store::open(place).unwrap();
             assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"value"[..]));
@@ -365,7 +367,8 @@ fn waiting_costs_no_processor_where_the_kernel_lets_nobody_sleep_on_words() {
     }
 }
 
-/// Runs something that waits, and makes sure that this process keeps a processor busy for a quarter of that time at most.
+/// Runs something that waits, and makes sure that this process keeps a processor busy for a quarter of that time at
+/// most.
 fn at_ease(wait: impl FnOnce()) {
     let busy = || {
         let time = clock_gettime(ClockId::ProcessCPUTime);

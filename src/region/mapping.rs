@@ -112,14 +112,15 @@ impl Region {
         }
     }
 
-    /// Every page but the first begins with a word that is only ever accessed as one of 8 bytes: of a table, a slot, a cell or a value.
+    /// Every page but the first begins with a word that is only ever accessed as one of 8 bytes: of a table, a
+    /// slot, a cell or a value.
     fn touch_every_page(&self) {
         let words_per_page = rustix::param::page_size() / WORD;
         let Some(words) = self.check::<AtomicU64>(0, self.len / WORD) else { return };
         // The first page is there: its header was read and written.
         for word in self.table(&words).iter().step_by(words_per_page).skip(1) {
-            // Writes what is there already. A compare-and-swap, because compilers turn additions of 0 into loads. Should it fail, another
-            // process has written to the page, and this one may have to ask for it later.
+            // Writes what is there already. A compare-and-swap, because compilers turn additions of 0 into loads.
+            // Should it fail, another process has written to the page, and this one may have to ask for it later.
             let value = word.load(Ordering::Relaxed);
             let _ = word.compare_exchange(value, value, Ordering::Relaxed, Ordering::Relaxed);
         }

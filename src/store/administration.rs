@@ -222,8 +222,8 @@ impl Store {
     /// was [sparse](super::StoreOptions::sparse): then it takes all of its space now. Of a store in a file, the kernel writes everything to the disk once.
     /// Values that are lent are written through a mapping of their own, of which this says nothing.
     ///
-    /// Kernels before 5.14 have no call for it. There, this writes to each page what it holds already; a sparse store whose space runs out
-    /// ends the process then, as any other write to it does.
+    /// Kernels before 5.14 have no call for it. There, this writes to each page what it holds already; a sparse
+    /// store whose space runs out ends the process then, as any other write to it does.
     ///
     /// # Errors
     ///

@@ -59,7 +59,11 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
             continue;
         };
         if !options.sparse {
-            file::reserve(&file, len as u64).map_err(creating_refused("reserve the space of", location, len))?;
+            file::reserve(&file, len as u64).map_err(|source| match Errno::from_io_error(&source) {
+                // In shared memory, space is memory.
+                Some(Errno::NOMEM) => no_space(location, len, Some(source)),
+                _ => creating_refused("reserve the space of", location, len)(source),
+            })?;
         }
         reached(Step::DraftReserved);
         let store = found(location, geometry, options, region, file, locks)?;

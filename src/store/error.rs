@@ -122,7 +122,8 @@ pub enum OpenError {
         needed: u64,
         /// Bytes that were available.
         available: u64,
-        /// What the operating system said, if it was asked: a quota may be used up, or the numbers of files, while there is space.
+        /// What the operating system said, if it was asked: a quota may be used up, or the numbers of files, while
+        /// there is space.
         source: Option<io::Error>,
     },
     /// The store's file would be longer than a file may be.
@@ -132,7 +133,8 @@ pub enum OpenError {
         name: String,
         /// Bytes that the store needs.
         needed: u64,
-        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`); `None` if the file system is what sets the limit.
+        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`); `None` if the file system is
+        /// what sets the limit.
         limit: Option<u64>,
     },
     /// As many files are open as may be.
@@ -142,7 +144,8 @@ pub enum OpenError {
         action: &'static str,
         /// The name or path it was to be done to.
         name: String,
-        /// How many files this process may have open (`RLIMIT_NOFILE`); `None` if the system as a whole has reached its limit.
+        /// How many files this process may have open (`RLIMIT_NOFILE`); `None` if the system as a whole has reached
+        /// its limit.
         limit: Option<u64>,
     },
     /// There is no memory, or there are no addresses, to map the store.
@@ -157,7 +160,8 @@ pub enum OpenError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The file system shares its files with other machines, which have their own copies of pages and their own locks.
+    /// The file system shares its files with other machines, which have their own copies of pages and their own
+    /// locks.
     #[error(
         "{name:?} is on {file_system}, whose files other machines can change: a store needs one kernel that has all of it; \
          choose a local file system, or shared memory (a name without '/')"
@@ -271,10 +275,12 @@ pub enum OpenError {
 
 fn no_space(name: &str, directory: &str, needed: u64, available: u64, source: Option<&io::Error>) -> String {
     let said = source.map_or(String::new(), |source| format!(" ({source})"));
-    let advice = if available < needed {
-        "ask for fewer slots, smaller values or less history, free some space, or create it sparse"
-    } else {
-        "a quota or the numbers of files may be used up: see `quota` and `df -i`"
+    let advice = match source {
+        Some(source) if source.kind() == io::ErrorKind::OutOfMemory => {
+            "the memory of the machine, or of this control group (`memory.max`), is used up: free some, or create a smaller store"
+        }
+        Some(_) if available >= needed => "a quota or the numbers of files may be used up: see `quota` and `df -i`",
+        _ => "ask for fewer slots, smaller values or less history, free some space, or create it sparse",
     };
     format!("not enough space{said}: {name:?} needs {needed} bytes and {directory} has {available} left; {advice}")
 }

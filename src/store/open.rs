@@ -53,8 +53,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: no such store, no permission, not a store of this version, damaged, or open 128 times already; on a file system that is
-    /// shared with other machines; a limit of the process, on open files or memory, is reached.
+    /// [`OpenError`]: no such store, no permission, not a store of this version, damaged, or open 128 times already;
+    /// on a file system that is shared with other machines; a limit of the process, on open files or memory, is
+    /// reached.
     ///
     /// # Examples
     ///

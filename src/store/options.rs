@@ -191,8 +191,9 @@ impl StoreOptions {
     /// For stores that are meant to stay nearly empty, such as in tests. Should the space run out, whoever writes to the store
     /// next is ended by the kernel, with SIGBUS: there is no way to be told of it.
     ///
-    /// On file systems that never write in place, the same can happen to a store that is not sparse: btrfs (unless copy-on-write is off for the
-    /// file), ZFS, and any file that shares blocks with a copy (`cp --reflink` on XFS or btrfs).
+    /// On file systems that never write in place, the same can happen to a store that is not sparse: btrfs (unless
+    /// copy-on-write is off for the file), ZFS, and any file that shares blocks with a copy (`cp --reflink` on XFS
+    /// or btrfs).
     ///
     /// # Examples
     ///
@@ -215,13 +216,15 @@ impl StoreOptions {
     /// The name appears when the store is complete: whoever opens it finds it whole, and a creator that dies on the way
     /// leaves no store behind. Nothing that has the name already is overwritten, and symbolic links are not followed.
     ///
-    /// Reserved space cannot run out later, except on file systems that never write in place, such as btrfs and ZFS: see
-    /// [`sparse`](Self::sparse). Network file systems, and others whose files several machines can change, hold no stores.
+    /// Reserved space cannot run out later, except on file systems that never write in place, such as btrfs and
+    /// ZFS: see [`sparse`](Self::sparse). A store cannot be on a network file system, or on any other whose files
+    /// several machines can change.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: the name is taken or no name, the geometry impossible, the space not there, no permission; the file system is shared with
-    /// other machines; a limit of the process, on the size of files, open files or memory, is in the way.
+    /// [`OpenError`]: the name is taken or no name, the geometry impossible, the space not there, no permission; the
+    /// file system is shared with other machines; a limit of the process, on the size of files, open files or memory,
+    /// is reached.
     ///
     /// # Examples
     ///

@@ -25,7 +25,8 @@ impl Call {
     }
 }
 
-/// Has the kernel answer these calls with an error. It holds for the calling thread and the threads that it starts, and cannot be undone.
+/// Has the kernel answer these calls with an error. It holds for the calling thread and the threads that it starts,
+/// and cannot be undone.
 pub fn refuse(calls: &[Call], errno: i32) {
     let mut rules = BTreeMap::<i64, Vec<SeccompRule>>::new();
     for call in calls {
