@@ -394,3 +394,37 @@ impl Store {
         &self.mapped().header().switches
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::StoreOptions;
+
+    #[test]
+    fn keys_come_and_go_while_a_purge_is_under_way() {
+        let name = format!("splinter-unit-purge-{}", std::process::id());
+        let store = StoreOptions::new().slots(4).create(&name).unwrap();
+        let other = Store::open(&name).unwrap();
+        Store::remove(&name).unwrap();
+        let slots = ["a", "b"].map(|key| store.slot(key).unwrap());
+        for slot in slots.iter().cycle().take(4) {
+            slot.set(b"v").unwrap();
+        }
+        std::thread::scope(|scope| {
+            // Without this lock, the purge does not come past the first slot.
+            let pins = store.inner.pins.locked();
+            let purge = scope.spawn(|| store.purge());
+            while slots[0].first_version() == 1 {
+                std::thread::yield_now();
+            }
+            assert!(!purge.is_finished() && slots[1].first_version() == 1);
+            other.slot_within("c", Duration::ZERO).expect("nobody has the directory");
+            assert!(other.unset("c").unwrap());
+            drop(pins);
+            assert_eq!(purge.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).unwrap(), 0);
+        });
+        assert_eq!(slots[1].first_version(), 2);
+    }
+}

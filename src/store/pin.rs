@@ -69,6 +69,14 @@ pub(crate) struct LocalPins {
 
 type Counts = FxHashMap<(u32, u32), u32>;
 
+#[cfg(test)]
+impl LocalPins {
+    /// Keeps everybody else of this handle from pinning and unpinning.
+    pub(super) fn locked(&self) -> impl Drop + '_ {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl LocalPins {
     /// Zeroes what lies behind the newest value of a slot.
     pub(super) fn scrub_behind_newest(&self, slot: u32, ring: Ring<'_>) {

@@ -38,6 +38,7 @@ fn actor() {
         "publisher" => scenes::publish_and_die(&arguments[0]),
         "creator" => scenes::create_key_and_die(&arguments[0]),
         "remover" => scenes::remove_key_and_die(&arguments[0]),
+        "purger" => scenes::purge_and_die(&arguments[0]),
         scene => {
             let [location, report, step, before, ending] = &arguments[..] else { panic!("{arguments:?}") };
             let end = Step::named(step).map(|step| {
@@ -162,7 +163,11 @@ impl<'a> Run<'a> {
 
     /// Nothing has leaked: keys, slots, cells and places are all there.
     fn is_whole(&self, store: &Store) {
+        // Whoever locks the directory finishes what a dead remover began; the rest was done when the store was opened.
+        assert!(!store.unset("no such key").unwrap());
         let mut keys = store.keys();
+        let kept: u64 = keys.iter().map(|key| store.slot(key).unwrap().cells().readable).sum();
+        assert_eq!(store.cells().readable, kept, "a value of a removed key is left");
         for key in &keys {
             store.get(key).unwrap();
         }
@@ -310,6 +315,53 @@ impl Observer {
 /// Whether this is a value that somebody set, all of it.
 fn is_sound(value: &[u8]) -> bool {
     [&BEFORE[..], &THEIRS, &OURS].iter().any(|&set| value == set || value == [set, &TAIL].concat())
+}
+
+/// A purge that stands still at this step, beside which something is done.
+fn beside_a_purge_that_stands_at(step: Step, act: impl FnOnce(&Store)) {
+    let (name, directory) = (Name::new(), tempfile::tempdir().unwrap());
+    let store = scenes::options().create(&*name).unwrap();
+    let bus = Bus::<Vec<u8>>::on(store.clone());
+    for _ in 0..3 {
+        bus.publish("first", &vec![1]).unwrap();
+    }
+    let report = directory.path().join("passed");
+    let arguments = [&*name, report.to_str().unwrap(), &format!("{step:?}"), "0", "Stopped"];
+    let purger = Actor::spawn("purge", &arguments);
+    assert!(purger.has_stopped());
+    act(&store);
+    purger.signal(Signal::CONT);
+    purger.finish();
+}
+
+#[test]
+fn keys_come_and_go_while_a_purge_stands_still() {
+    for step in [Step::PurgeAnnounced, Step::BornRaised] {
+        beside_a_purge_that_stands_at(step, |store| {
+            let start = Instant::now();
+            store.set("second", &OURS).unwrap();
+            assert!(store.unset("second").unwrap() && store.unset("first").unwrap());
+            store.set("third", &OURS).unwrap();
+            assert!(start.elapsed() < std::time::Duration::from_secs(5), "waited for the purge");
+        });
+    }
+}
+
+#[test]
+fn a_subscriber_and_a_queue_begin_above_a_purge_that_stands_still() {
+    for step in [Step::PurgeAnnounced, Step::BornRaised] {
+        beside_a_purge_that_stands_at(step, |store| {
+            let bus = Bus::<Vec<u8>>::on(store.clone());
+            let options = SubscribeOptions::new().lossless().start(Start::Oldest);
+            let mut subscriber = bus.subscribe_with("first", &options).unwrap();
+            let mut queue = bus.work_queue("first").unwrap();
+            assert_eq!((subscriber.next_version(), store.slot("first").unwrap().first_version()), (3, 3));
+            assert_eq!(subscriber.try_recv().unwrap().unwrap().version(), 3);
+            let job = queue.try_recv().unwrap().unwrap();
+            assert_eq!(job.version(), 3);
+            job.acknowledge().unwrap();
+        });
+    }
 }
 
 #[test]

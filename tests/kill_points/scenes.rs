@@ -90,6 +90,8 @@ pub const SCENES: &[Scene] = &[
     scene("remove a key", Stage::Memory, remove_key),
     scene("remove a key over a dead remover", Stage::Memory, remove_key_over_the_dead),
     scene("purge", Stage::Memory, purge),
+    scene("subscribe after a dead purge", Stage::Memory, subscribe_after_a_dead_purge),
+    scene("declare a queue after a dead purge", Stage::Memory, declare_queue_after_a_dead_purge),
     scene("name a message type", Stage::Memory, announce),
     scene("open", Stage::Memory, open),
     scene("open beside the dead", Stage::Memory, open_beside_the_dead),
@@ -363,6 +365,37 @@ pub fn remove_key_and_die(location: &str) {
 fn purge(act: &Act) {
     let store = act.open();
     act.begin();
+    store.purge().unwrap();
+}
+
+/// Who comes next begins above what the dead one was about to take, and takes it.
+fn subscribe_after_a_dead_purge(act: &Act) {
+    let bus = Bus::<Vec<u8>>::on(act.open());
+    bus.publish("n", &vec![0]).unwrap();
+    act.have_die("purger");
+    act.begin();
+    let options = SubscribeOptions::new().lossless().start(Start::Oldest);
+    let subscriber = bus.subscribe_with("n", &options).unwrap();
+    assert_eq!(subscriber.next_version(), 2);
+    assert_eq!(bus.store().slot("n").unwrap().first_version(), 2);
+}
+
+fn declare_queue_after_a_dead_purge(act: &Act) {
+    let bus = Bus::<Vec<u8>>::on(act.open());
+    bus.publish("n", &vec![0]).unwrap();
+    act.have_die("purger");
+    act.begin();
+    bus.work_queue("n").unwrap();
+    let snapshot = bus.store().slot_snapshot("n").unwrap().unwrap();
+    assert_eq!((snapshot.first_version, snapshot.version), (2, 2));
+    assert_eq!(snapshot.queue.map(|queue| (queue.waiting, queue.taken)), Some((1, 0)));
+}
+
+pub fn purge_and_die(location: &str) {
+    let store = Store::open(location).unwrap();
+    // Slots are purged in turn, and the keys of `set_up` are in them in turn: it dies when it has announced itself in that of "n", or before.
+    let before = store.keys().iter().filter(|&key| key != "q" && key != "n").count();
+    kill_points::arm(Step::PurgeAnnounced, before, Ending::Killed);
     store.purge().unwrap();
 }
 

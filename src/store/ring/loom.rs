@@ -388,7 +388,7 @@ fn a_reader_that_is_overtaken_is_told_so_and_reads_by_way_of_a_pin() {
         };
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
-        let version = match ring.copy_newest_again(GENERATION, &mut bytes) {
+        let version = match ring.copy_newest_again(GENERATION, 1, &mut bytes) {
             Ok(version) => version.unwrap(),
             Err(error) => {
                 assert_eq!(error, ReadError::Overtaken);

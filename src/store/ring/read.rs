@@ -24,7 +24,7 @@ pub(crate) enum ReadError {
 }
 
 /// How often a reader is overtaken before it says so, rather than copy in vain: then it is better off with a pin.
-const OVERTAKEN: usize = if cfg!(loom) { 1 } else { 8 };
+const OVERTAKEN: usize = if cfg!(loom) { 3 } else { 8 };
 /// No more bytes than these are copied in vain, unless it is twice.
 const IN_VAIN: usize = 8 << 20;
 
@@ -59,12 +59,16 @@ impl<'a> Ring<'a> {
                 return Ok(Some(head.version()));
             }
         }
-        self.copy_newest_again(generation, out)
+        self.copy_newest_again(generation, (IN_VAIN / self.max_len().max(1)).clamp(2, OVERTAKEN), out)
     }
 
     #[cold]
-    pub(super) fn copy_newest_again(self, generation: u64, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
-        let most = if cfg!(loom) { OVERTAKEN } else { (IN_VAIN / self.max_len().max(1)).clamp(2, OVERTAKEN) };
+    pub(super) fn copy_newest_again(
+        self,
+        generation: u64,
+        most: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<u64>, ReadError> {
         let (version, copied) =
             self.read_newest(generation, most, |cell, version| copy(cell, version, out).then_some(()))?;
         Ok(copied.map(|()| version))

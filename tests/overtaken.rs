@@ -1,0 +1,70 @@
+//! Readers that publishers overtake each time: they read all the same, and nobody tells them that the store is damaged.
+
+mod support;
+
+use std::os::unix::thread::JoinHandleExt;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use splinter_bus::store::{Slot, StoreOptions};
+use support::{DEADLINE, Name};
+
+/// A copy of so much takes longer than from one signal to the next.
+const LEN: usize = 4 << 20;
+
+static VALUE: [u8; LEN] = [7; LEN];
+static SLOT: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// Overtakes the thread that it interrupts, as publishers on faster cores would: all cells are written once.
+extern "C" fn overtake(_: libc::c_int) {
+    // SAFETY: it points to a slot that is never dropped.
+    let slot = unsafe { &*SLOT.load(Ordering::SeqCst) };
+    for _ in 0..3 {
+        if slot.set(&VALUE).is_err() {
+            REFUSED.store(true, Ordering::SeqCst);
+        }
+    }
+    SIGNALS.fetch_add(1, Ordering::SeqCst);
+}
+
+#[test]
+fn a_reader_that_is_overtaken_each_time_reads_the_value_by_way_of_a_pin() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new().slots(1).max_value_size(LEN as u64).history(1).spare(2));
+    let slot = store.slot("k").unwrap();
+    slot.set(&VALUE).unwrap();
+    SLOT.store(Box::into_raw(Box::new(store.slot("k").unwrap())), Ordering::SeqCst);
+    // SAFETY: a zeroed `sigaction` is one with no flags and an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = overtake as *const () as usize;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: `action` is whole, and its handler calls only what it may: `set` allocates nothing and takes no lock as long as it finds a cell.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) }, 0);
+
+    let reader = thread::spawn(move || {
+        let mut value = Vec::with_capacity(LEN);
+        let before = SIGNALS.load(Ordering::SeqCst);
+        let read = slot.get_into(&mut value);
+        (read, value, SIGNALS.load(Ordering::SeqCst) - before)
+    });
+    let start = Instant::now();
+    while !reader.is_finished() {
+        assert!(start.elapsed() < DEADLINE, "the reader never comes to an end");
+        let sent = SIGNALS.load(Ordering::SeqCst);
+        // SAFETY: the thread was not joined, so its id is good.
+        unsafe { libc::pthread_kill(reader.as_pthread_t(), libc::SIGUSR1) };
+        while SIGNALS.load(Ordering::SeqCst) == sent && !reader.is_finished() {
+            thread::yield_now();
+        }
+        // So long the reader may go on: not enough for all of the value.
+        thread::sleep(Duration::from_micros(50));
+    }
+    let (read, value, signals) = reader.join().unwrap();
+    assert!(read.expect("nothing is wrong with the store").is_some());
+    assert!(value == VALUE, "a torn value");
+    assert!(signals >= 2, "overtaken {signals} times only: this shows nothing");
+    assert!(!REFUSED.load(Ordering::SeqCst), "a pinned cell of three refused a publisher");
+}
