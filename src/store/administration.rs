@@ -163,8 +163,8 @@ impl Store {
     /// ```
     pub fn purge(&self) -> Result<u32, DirectoryError> {
         // What a purge takes is needed by no flush then. No other flush begins before it is done.
-        let flushes = self.inner.flushes()?;
-        flushes.flush()?;
+        let flushes = self.inner.flushes().map_err(DirectoryError::Flush)?;
+        flushes.flush().map_err(DirectoryError::Flush)?;
         let directory = self.inner.directory(LONGEST_WAIT)?;
         let mut busy = 0;
         for slot in directory.slots() {

@@ -266,6 +266,9 @@ pub enum DirectoryError {
     /// The kernel refused to lock the directory.
     #[error("the operating system refused to lock the directory of keys")]
     Io(#[from] io::Error),
+    /// A store in a file could not be flushed, which comes before a purge. Nothing was purged.
+    #[error("the store could not be flushed, which comes before a purge: {0}")]
+    Flush(#[source] io::Error),
 }
 
 /// Tells what keeps a publisher from all cells of a key, and what to do.
