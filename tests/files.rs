@@ -53,6 +53,8 @@ fn actor() {
         "opener" => drop(Store::open(path).unwrap()),
         "toucher" => touch_for_ever(&support::open_soon(path)),
         "full disk" => meet_a_full_disk(path),
+        "torn without a boot id" => meet_a_torn_value(path),
+        "without a boot id" => live_without_a_boot_id(&arguments[0], &arguments[1]),
         "read-only" => meet_a_read_only_file_system(path),
         _ => panic!("no such role: {role}"),
     }
@@ -560,4 +562,64 @@ fn meet_a_read_only_file_system(directory: &Path) {
         let error = result.unwrap_err();
         assert!(matches!(error, OpenError::ReadOnly { .. }), "{error}");
     }
+}
+
+/// A segment and a file that were closed, and the process that opens them knows the machine as another one, or not at all.
+fn live_without_a_boot_id(segment: &str, directory: &str) {
+    let store = Store::open(segment).expect("a segment is told from a copy by its file alone");
+    assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"v"[..]));
+    assert!(matches!(Store::open(format!("{segment}-copy")), Err(OpenError::Copied { .. })));
+
+    let closed = Store::open(Path::new(directory).join("store")).unwrap();
+    assert_eq!(closed.recovery().expect("it was another run of the machine, or may have been").keys, 1);
+    assert_eq!(closed.get("key").unwrap().as_deref(), Some(&b"v"[..]));
+}
+
+#[test]
+fn what_was_closed_is_opened_where_the_boot_id_is_another() {
+    let (segment, directory) = (Name::new(), tempfile::tempdir().unwrap());
+    let boot_id = directory.path().join("boot_id");
+    fs::write(&boot_id, "another").unwrap();
+    close_stores(&segment, directory.path());
+    let bind = format!("--bind '{}' /proc/sys/kernel/random/boot_id", boot_id.display());
+    Actor::run_on_mount(&bind, "without a boot id", &[&segment, directory.path().to_str().unwrap()]);
+    fs::remove_file(format!("{}-copy", segment.path())).unwrap();
+}
+
+#[test]
+fn what_was_closed_is_opened_and_examined_each_time_where_the_boot_id_cannot_be_read() {
+    let (segment, directory) = (Name::new(), tempfile::tempdir().unwrap());
+    close_stores(&segment, directory.path());
+    let hidden = "-t tmpfs none /proc/sys/kernel/random";
+    for _ in 0..2 {
+        Actor::run_on_mount(hidden, "without a boot id", &[&segment, directory.path().to_str().unwrap()]);
+    }
+    fs::remove_file(format!("{}-copy", segment.path())).unwrap();
+}
+
+fn close_stores(segment: &Name, directory: &Path) {
+    segment.create(&options()).set("key", b"v").unwrap();
+    fs::copy(segment.path(), format!("{}-copy", segment.path())).unwrap();
+    options().create(directory.join("store")).unwrap().set("key", b"v").unwrap();
+}
+
+#[test]
+fn a_torn_value_is_found_where_the_boot_id_cannot_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let hidden = "-t tmpfs none /proc/sys/kernel/random";
+    Actor::run_on_mount(hidden, "torn without a boot id", &[directory.path().join("store").to_str().unwrap()]);
+}
+
+/// The store is created, used, torn and opened again without a boot id ever being known.
+fn meet_a_torn_value(path: &Path) {
+    let store = options().create(path).unwrap();
+    store.set("torn", &[1; 600]).unwrap();
+    drop(store);
+    let image = fs::read(path).unwrap();
+    let at = image.windows(600).position(|window| window == [1; 600]).unwrap();
+    File::options().write(true).open(path).unwrap().write_all_at(&[2], at as u64).unwrap();
+    let store = Store::open(path).unwrap();
+    assert_eq!(store.recovery().expect("nobody knows what has happened since").lost, ["torn"]);
+    // Those who come while it is open find it as it is.
+    assert!(Store::open(path).unwrap().recovery().is_none());
 }

@@ -7,10 +7,12 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::env;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use splinter_bus::Bus;
 use splinter_bus::store::{Slot, Store, StoreOptions, Version};
+use splinter_bus::{Bus, Start, SubscribeOptions};
 use support::Random;
 use tempfile::TempDir;
 
@@ -326,4 +328,231 @@ fn what_a_flush_covered_is_there_whatever_is_lost_and_no_version_means_two_value
         assert!(newest > 0 && jobs_back > 0, "nothing survived");
         assert!(older + lost > 0 || max_len < PAGE, "nothing was ever torn");
     }
+}
+
+/// Where the header names the first version that may be published, and the epoch that the store has reached.
+const FIRST: u64 = 248;
+const EPOCH: u64 = 240;
+/// How many versions an epoch has.
+const EPOCH_LEN: u64 = 1 << 26;
+
+fn small() -> StoreOptions {
+    StoreOptions::new().slots(4).max_value_size(600).history(3).spare(3)
+}
+
+/// Overwrites these bytes wherever they are in an image.
+fn spoil(image: &mut [u8], bytes: &[u8]) {
+    let at: Vec<_> = (0..image.len() - bytes.len()).filter(|&at| image[at..].starts_with(bytes)).collect();
+    assert!(!at.is_empty());
+    at.into_iter().for_each(|at| image[at..][..bytes.len()].fill(0));
+}
+
+/// Opens an image as what a stopped machine has left.
+fn open_image(directory: &TempDir, image: &[u8]) -> Store {
+    let path = directory.path().join("image");
+    fs::write(&path, image).unwrap();
+    Store::open(path.as_path()).unwrap()
+}
+
+fn jobs_of(store: &Store) -> Vec<(String, u32)> {
+    let mut queue = Bus::<Vec<u8>>::on(store.clone()).work_queue("jobs").unwrap();
+    // All of them before any is given back.
+    let jobs: Vec<_> = std::iter::from_fn(|| queue.try_recv().unwrap()).collect();
+    jobs.iter().map(|job| (String::from_utf8_lossy(job.received()).into_owned(), job.attempt())).collect()
+}
+
+#[test]
+fn a_torn_job_is_told_of_and_the_others_come_with_their_attempts() {
+    let directory = scratch();
+    let path = directory.path().join("store");
+    let bus = Bus::<Vec<u8>>::on(small().create(path.as_path()).unwrap());
+    let mut queue = bus.work_queue("jobs").unwrap();
+    for job in ["job one", "job two", "job three"] {
+        bus.publish("jobs", &job.as_bytes().to_vec()).unwrap();
+    }
+    drop(queue.recv().unwrap());
+    let mut image = fs::read(&path).unwrap();
+    spoil(&mut image, b"job two");
+    let store = open_image(&directory, &image);
+    let jobs: Vec<_> =
+        store.recovery().unwrap().jobs.iter().map(|jobs| (&jobs.key[..], jobs.damaged, jobs.missing)).collect();
+    assert_eq!(jobs, [("jobs", 1, 0)]);
+    assert_eq!(jobs_of(&store), [("job one".to_owned(), 2), ("job three".to_owned(), 1)]);
+}
+
+#[test]
+fn a_finished_job_does_not_come_again_because_another_is_torn() {
+    let directory = scratch();
+    let path = directory.path().join("store");
+    let bus = Bus::<Vec<u8>>::on(small().create(path.as_path()).unwrap());
+    let mut queue = bus.work_queue("jobs").unwrap();
+    for job in ["job one", "job two"] {
+        bus.publish("jobs", &job.as_bytes().to_vec()).unwrap();
+        queue.recv().unwrap().acknowledge().unwrap();
+    }
+    let mut image = fs::read(&path).unwrap();
+    spoil(&mut image, b"job two");
+    let store = open_image(&directory, &image);
+    let recovery = store.recovery().unwrap();
+    assert!(recovery.jobs.is_empty() && recovery.older.is_empty() && recovery.lost.is_empty(), "{recovery:?}");
+    assert_eq!(jobs_of(&store), []);
+    // The queue goes on, with versions of its own.
+    let bus = Bus::<Vec<u8>>::on(store.clone());
+    assert!(bus.publish("jobs", &b"job three".to_vec()).unwrap().version >= EPOCH_LEN);
+    assert_eq!(jobs_of(&store), [("job three".to_owned(), 1)]);
+}
+
+#[test]
+fn jobs_of_which_only_the_versions_reached_the_disk_are_told_of() {
+    let directory = scratch();
+    let path = directory.path().join("store");
+    // Slots and cells are in different pages.
+    let options = StoreOptions::new().slots(64).max_value_size(8192).history(2).spare(4).lossless(1);
+    let bus = Bus::<Vec<u8>>::on(options.create(path.as_path()).unwrap());
+    drop(bus.work_queue("jobs").unwrap());
+    let mut image = fs::read(&path).unwrap();
+    for job in ["job one", "job two", "job three"] {
+        bus.publish("jobs", &job.as_bytes().to_vec()).unwrap();
+    }
+    let now = fs::read(&path).unwrap();
+    let slots = 32 * 1024;
+    image[..slots].copy_from_slice(&now[..slots]);
+    let store = open_image(&directory, &image);
+    let jobs: Vec<_> = store.recovery().unwrap().jobs.iter().map(|jobs| (jobs.damaged, jobs.missing)).collect();
+    assert_eq!(jobs, [(0, 3)]);
+    assert_eq!(jobs_of(&store), []);
+}
+
+#[test]
+fn of_a_queue_that_was_flushed_no_job_is_said_to_be_missing() {
+    let directory = scratch();
+    let path = directory.path().join("store");
+    let bus = Bus::<Vec<u8>>::on(small().create(path.as_path()).unwrap());
+    let mut queue = bus.work_queue("jobs").unwrap();
+    bus.publish("jobs", &b"the first takes long".to_vec()).unwrap();
+    let first = queue.recv().unwrap();
+    for number in 0..20 {
+        bus.publish("jobs", &number.to_string().into_bytes()).unwrap();
+        queue.recv().unwrap().acknowledge().unwrap();
+    }
+    bus.store().flush().unwrap();
+    let store = open_image(&directory, &fs::read(&path).unwrap());
+    assert_eq!(store.recovery().unwrap().jobs, []);
+    assert_eq!(jobs_of(&store), [("the first takes long".to_owned(), 2)]);
+    drop(first);
+}
+
+#[test]
+fn who_has_seen_more_than_the_disk_has_is_told_of_the_next_publish() {
+    let directory = scratch();
+    let path = directory.path().join("store");
+    let store = small().create(path.as_path()).unwrap();
+    store.set("k", b"1: ordered").unwrap();
+    store.flush().unwrap();
+    let image = fs::read(&path).unwrap();
+    store.set("k", b"2: paid").unwrap();
+    let seen = store.set("k", b"3: shipped").unwrap();
+    let store = open_image(&directory, &image);
+    assert!(store.recovery().unwrap().older.is_empty());
+    assert_eq!(store.poll_after("k", seen, Some(Duration::ZERO)).unwrap(), None);
+    let next = store.set("k", b"2: cancelled").unwrap();
+    assert_eq!(store.poll_after("k", seen, Some(Duration::ZERO)).unwrap(), Some(next));
+    let (slot, mut bytes) = (store.slot("k").unwrap(), Vec::new());
+    for version in 2..=seen {
+        assert_eq!(slot.get_version_into(version, &mut bytes).unwrap(), Version::Gone);
+    }
+    // Nobody is said to have missed the versions that never were.
+    let mut subscriber = Bus::<Vec<u8>>::on(store).subscribe_from("new", Start::Oldest).unwrap();
+    assert!(subscriber.try_recv().unwrap().is_none());
+}
+
+#[test]
+fn a_subscriber_that_reads_on_after_a_loss_is_told_of_no_messages_that_never_were() {
+    let directory = scratch();
+    let path = directory.path().join("store");
+    let bus = Bus::<Vec<u8>>::on(small().create(path.as_path()).unwrap());
+    bus.publish("k", &b"before".to_vec()).unwrap();
+    let bus = Bus::<Vec<u8>>::on(open_image(&directory, &fs::read(&path).unwrap()));
+    let options = SubscribeOptions::new().start(Start::Oldest);
+    let mut subscribers =
+        [bus.subscribe_with("k", &options), bus.subscribe_with("k", &options.lossless())].map(Result::unwrap);
+    bus.publish("k", &b"after".to_vec()).unwrap();
+    let lossless = &bus.store().slot_snapshot("k").unwrap().unwrap().lossless;
+    assert_eq!(lossless[0].behind, 2);
+    for subscriber in &mut subscribers {
+        let texts: Vec<_> = (0..2).map(|_| subscriber.recv().unwrap().to_vec()).collect();
+        assert_eq!(texts, [&b"before"[..], b"after"]);
+    }
+}
+
+#[test]
+fn a_version_of_an_epoch_is_published_only_after_the_header_names_it() {
+    let directory = scratch();
+    let path = directory.path().join("store");
+    let store = small().create(path.as_path()).unwrap();
+    store.set("k", b"before").unwrap();
+    let mut image = fs::read(&path).unwrap();
+    let file = fs::File::options().read(true).write(true).open(&path).unwrap();
+    // As if so many had been published.
+    let next = 5 * EPOCH_LEN;
+    file.write_all_at(&next.to_ne_bytes(), FIRST).unwrap();
+    assert_eq!(store.set("k", b"after").unwrap(), next);
+    let mut epoch = [0; 8];
+    file.read_exact_at(&mut epoch, EPOCH).unwrap();
+    assert_eq!(u64::from_ne_bytes(epoch), 5 << 32 | 5, "announced and durable");
+    // Of all this, the machine has left nothing but that page.
+    image[..PAGE].copy_from_slice(&fs::read(&path).unwrap()[..PAGE]);
+    let store = open_image(&directory, &image);
+    assert!(store.set("k", b"again").unwrap() >= next + EPOCH_LEN);
+}
+
+#[test]
+fn opening_copies_of_copies_uses_up_versions_only_where_something_is_published() {
+    let directory = scratch();
+    let path = directory.path().join("store");
+    small().create(path.as_path()).unwrap().set("k", b"v").unwrap();
+    let copy_of = |path: &std::path::Path, number: u32| {
+        let copy = directory.path().join(format!("copy {number}"));
+        fs::copy(path, &copy).unwrap();
+        copy
+    };
+    let mut last = path;
+    for number in 0..5 {
+        last = copy_of(&last, number);
+        assert!(Store::open(last.as_path()).unwrap().recovery().is_some());
+    }
+    assert_eq!(Store::open(last.as_path()).unwrap().set("k", b"w").unwrap(), EPOCH_LEN);
+    last = copy_of(&last, 5);
+    assert_eq!(Store::open(last.as_path()).unwrap().set("k", b"x").unwrap(), 2 * EPOCH_LEN);
+}
+
+#[test]
+fn a_key_with_the_fewest_cells_is_published_beside_a_flush_that_never_ends() {
+    let directory = scratch();
+    let path = directory.path().join("store");
+    let store = small().slots(1).history(1).spare(1).create(path.as_path()).unwrap();
+    assert_eq!((store.geometry().history, store.geometry().spare), (1, 3));
+    let set = || (0..20).map(|_| store.set("k", &[7; 600]).unwrap()).last().unwrap();
+    set();
+    store.flush().unwrap();
+    let flushed = set();
+    store.flush().unwrap();
+    // What the slot says after a flush: flushed, flushing. As if the process had died before it was complete.
+    let mut words = flushed.to_ne_bytes().to_vec();
+    words.extend(words.clone());
+    let image = fs::read(&path).unwrap();
+    let at = image.windows(16).position(|window| window == words).unwrap();
+    let newest = store.set("k", &[8; 600]).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&newest.to_ne_bytes(), at as u64 + 8).unwrap();
+    set();
+    let (slot, mut bytes) = (store.slot("k").unwrap(), Vec::new());
+    for version in [flushed, newest] {
+        assert_eq!(slot.get_version_into(version, &mut bytes).unwrap(), Version::Copied);
+    }
+    store.flush().unwrap();
+    set();
+    assert_eq!(slot.get_version_into(flushed, &mut bytes).unwrap(), Version::Gone);
+    assert_eq!(store.purge().unwrap(), 0);
+    assert_eq!(store.cells().readable, 1);
 }

@@ -29,7 +29,7 @@ kill_points() { # SIGKILL and SIGSTOP at every step.
 }
 
 tests() { # As README says, among them kills, copies of files and hostile stores.
-  SPLINTER_TEST_COPIES=$copies cargo test --locked --all-features
+  SPLINTER_TEST_COPIES=$copies SPLINTER_TEST_IMAGES=$copies cargo test --locked --all-features
 }
 
 hostile() { # Four victims of a process that writes garbage, with guards around their mappings.

@@ -166,8 +166,8 @@ impl Store {
     pub fn purge(&self) -> Result<u32, DirectoryError> {
         self.inner.check_fork()?;
         // What a purge takes is needed by no flush then. No other flush begins before it is done.
-        let flushes = self.inner.flushes()?;
-        flushes.flush()?;
+        let flushes = self.inner.flushes().map_err(DirectoryError::Flush)?;
+        flushes.flush().map_err(DirectoryError::Flush)?;
         // Whoever locks the directory empties what a dead remover has left. For the rest the lock is not needed: cells are emptied by those who
         // claim them, and purged are only versions of the present key, or of older ones.
         drop(self.inner.directory(&mut WaitLimit::longest())?);
@@ -420,7 +420,7 @@ mod tests {
                 std::thread::yield_now();
             }
             assert!(!purge.is_finished() && slots[1].first_version() == 1);
-            other.slot_within("c", Duration::ZERO).expect("nobody has the directory");
+            other.slot_within("c", &mut WaitLimit::new(Duration::ZERO)).expect("nobody has the directory");
             assert!(other.unset("c").unwrap());
             drop(pins);
             assert_eq!(purge.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).unwrap(), 0);

@@ -417,6 +417,9 @@ pub enum DirectoryError {
     /// The kernel refused to lock the directory.
     #[error("the operating system refused to lock the directory of keys: {0}")]
     Io(#[from] io::Error),
+    /// A store in a file could not be flushed, which comes before a purge. Nothing was purged.
+    #[error("the store could not be flushed, which comes before a purge: {0}")]
+    Flush(#[source] io::Error),
     /// This is a child of the process that opened the store.
     #[error(transparent)]
     Forked(#[from] Forked),

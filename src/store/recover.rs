@@ -77,15 +77,15 @@ pub struct Recovery {
 ///
 /// # let directory = tempfile::tempdir()?;
 /// let (original, copy) = (directory.path().join("original"), directory.path().join("copy"));
-/// let bus: Bus<String> = Bus::create(original.as_path())?;
+/// let bus: Bus<Vec<u8>> = Bus::create(original.as_path())?;
 /// let queue = bus.work_queue("jobs")?;
-/// bus.publish("jobs", &"a long letter".to_owned())?;
+/// bus.publish("jobs", &b"a long letter".to_vec())?;
 /// let mut image = std::fs::read(&original)?;
 /// let at = image.windows(6).position(|bytes| bytes == b"letter").unwrap();
 /// image[at] = b'b';
 /// std::fs::write(&copy, &image)?;
 ///
-/// let bus: Bus<String> = Bus::open(copy.as_path())?;
+/// let bus: Bus<Vec<u8>> = Bus::open(copy.as_path())?;
 /// let jobs = &bus.store().recovery().unwrap().jobs;
 /// assert_eq!((jobs[0].key.as_str(), jobs[0].damaged, jobs[0].missing), ("jobs", 1, 0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

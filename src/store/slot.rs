@@ -329,7 +329,8 @@ impl Slot {
     /// The version of the newest value; before the first, the version after which this key's begin.
     ///
     /// A key that is removed and created again goes on above all versions that any removed key of the store had, so that none
-    /// means two values: a key's first version need not be 1.
+    /// means two values: a key's first version need not be 1. In a file, neither need the next one be larger by one: after a loss of power, or
+    /// in a copy, versions go on above all that anybody can have seen.
     ///
     /// # Examples
     ///

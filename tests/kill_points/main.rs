@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
         let (name, directory) = (Name::new(), tempfile::tempdir().unwrap());
         let location = match scene.stage {
             Stage::Memory | Stage::Nothing => name.to_string(),
-            Stage::File | Stage::AbandonedFile | Stage::NoFile => {
+            Stage::File | Stage::AbandonedFile | Stage::CopiedFile | Stage::NoFile => {
                 directory.path().join("store").to_str().unwrap().to_owned()
             }
         };
@@ -94,6 +94,12 @@ impl<'a> Run<'a> {
                 scenes::set_up(&store);
                 drop(store);
                 Actor::spawn("holder", &[&self.location]).0.wait().unwrap();
+                None
+            }
+            Stage::CopiedFile => {
+                let original = self.directory.path().join("original");
+                scenes::set_up(&scenes::options().create(&original).unwrap());
+                std::fs::copy(&original, &self.location).unwrap();
                 None
             }
             Stage::Memory | Stage::File => {
@@ -191,6 +197,8 @@ impl<'a> Run<'a> {
             for _ in 0..2 * CELLS {
                 slot.set(&OURS).unwrap();
             }
+            // What was flushed before may be overwritten again.
+            store.flush().unwrap();
             let all: Vec<_> = (1..CELLS).map(|_| slot.loan(1).expect("a cell has leaked")).collect();
             drop(all);
         }

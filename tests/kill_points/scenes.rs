@@ -42,6 +42,8 @@ pub enum Stage {
     File,
     /// A file whose last user was killed.
     AbandonedFile,
+    /// A copy of a file.
+    CopiedFile,
     /// No store, and a name for one in shared memory.
     Nothing,
     /// No store, and the path of a file.
@@ -98,6 +100,9 @@ pub const SCENES: &[Scene] = &[
     scene("open in a dead one's place", Stage::Memory, open_in_a_dead_ones_place),
     scene("close", Stage::Memory, close),
     scene("open an abandoned file", Stage::AbandonedFile, open),
+    scene("open a copy", Stage::CopiedFile, open),
+    scene("publish to a copy", Stage::CopiedFile, publish),
+    scene("flush", Stage::File, flush),
     scene("create a store", Stage::Nothing, create),
     scene("create a store in a file", Stage::NoFile, create),
     scene("create a store by a link", Stage::Nothing, create_by_link),
@@ -397,6 +402,15 @@ pub fn purge_and_die(location: &str) {
     let before = store.keys().iter().filter(|&key| key != "q" && key != "n").count();
     kill_points::arm(Step::PurgeAnnounced, before, Ending::Killed);
     store.purge().unwrap();
+}
+
+fn flush(act: &Act) {
+    let store = act.open();
+    // What was flushed is older than what is.
+    store.flush().unwrap();
+    store.set("calm", &BEFORE).unwrap();
+    act.begin();
+    store.flush().unwrap();
 }
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]

@@ -4,6 +4,7 @@
 
 mod deaths;
 mod delivery;
+mod flush;
 mod purging;
 mod removal;
 
@@ -32,12 +33,16 @@ struct Slot {
 
 impl Slot {
     fn new(history: u32, cells: usize) -> Arc<Self> {
+        Self::with_checksums(history, cells, false)
+    }
+
+    fn with_checksums(history: u32, cells: usize, checksums: bool) -> Arc<Self> {
         let slot = HeapSlot::new(cells, 2, 2);
         slot.view().header.generation.store(GENERATION, Ordering::Relaxed);
         let terms = [0, 1, 2, 3].map(|me| Terms {
             me,
             history,
-            checksums: false,
+            checksums,
             order: Order::of(cells as u32),
             tags: Tags::default(),
             flags: AtomicU32::new(AUTO_VACUUM),
