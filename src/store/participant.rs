@@ -294,12 +294,14 @@ mod tests {
 
     use super::*;
     use crate::store::StoreOptions;
+    use crate::store::delivery::Cursor;
 
     thread_local! {
         pub(super) static SCANS: Cell<u32> = const { Cell::new(0) };
     }
 
-    /// Marks all places but ours as those of owners who died, each with a pin on each cell of a key; how many scans it takes to bury `count`.
+    /// Has `count` places be those of owners who died, with pins on each cell of a key and, as far as there is room, cursors; how many scans it
+    /// takes to bury them.
     fn scans_to_bury(count: u32) -> u32 {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.store");
@@ -314,6 +316,11 @@ mod tests {
                 pins.fetch_or(1 << (id % 64), Ordering::Relaxed);
             }
         }
+        let slot = mapped.slot(0);
+        let generation = slot.header.generation.load(Ordering::Relaxed);
+        for (id, cursor) in (1..=count).zip(slot.cursors) {
+            cursor.store(Cursor::new(id, generation, 1).bits(), Ordering::Relaxed);
+        }
         let before = SCANS.get();
         bury_the_dead(mapped, store.participant(), false).unwrap();
         let scans = SCANS.get() - before;
@@ -321,6 +328,7 @@ mod tests {
             assert_eq!(entry.incarnation.load(Ordering::Relaxed), 8);
         }
         assert_eq!(store.cells().pinned, 0, "a pin of a dead participant is left");
+        assert_eq!(store.slot_snapshot("k").unwrap().unwrap().lossless, [], "a cursor of a dead participant is left");
         assert_eq!(locked_places(&store), 0, "a lock on a dead participant is left");
         scans
     }
