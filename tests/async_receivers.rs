@@ -335,11 +335,11 @@ impl Wake for Flag {
 
 /// What a waker of [`BAD`] does.
 mod bad {
-    pub const PANIC_IN_CLONE: u32 = 1;
-    pub const PANIC_IN_WAKE: u32 = 2;
-    pub const PANIC_IN_DROP: u32 = 4;
+    pub(super) const PANIC_IN_CLONE: u32 = 1;
+    pub(super) const PANIC_IN_WAKE: u32 = 2;
+    pub(super) const PANIC_IN_DROP: u32 = 4;
     /// What is thrown panics when it is dropped.
-    pub const THROW_A_BOMB: u32 = 8;
+    pub(super) const THROW_A_BOMB: u32 = 8;
 }
 
 static BAD: AtomicU32 = AtomicU32::new(0);
