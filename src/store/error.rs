@@ -430,8 +430,8 @@ pub(crate) fn no_cell(cells: &CellCounts) -> String {
     let CellCounts { owed, pinned, in_flight, .. } = cells;
     format!(
         "no cell of this key may be overwritten: of {}, {owed} hold what a lossless subscriber or a work queue is still to receive, \
-         {pinned} are pinned, {in_flight} are in the hands of writers or on loan; have them received or given back, wait for that \
-         with a timeout, or create the store with more history or spare",
+         {pinned} are pinned, {in_flight} are in the hands of writers or on loan; have them received or given back, evict a lossless \
+         subscriber that is stopped, wait with a timeout, or create the store with more history or spare",
         cells.total()
     )
 }

@@ -306,21 +306,36 @@ fn a_subscriber_that_is_evicted_learns_of_it_and_publishers_go_on() {
                 (moved, cursor)
             })
         };
-        let ring = slot.ring(1);
-        let word = ring.room().listen();
-        let refused = publish(ring, 3).is_err();
         let evicted = evictor.join().unwrap().expect("the cursor was there throughout");
         let (moved, cursor) = owner.join().unwrap();
         // Whoever came first, the owner is told, and nothing is kept for it.
         assert!(slot.ring(0).is_evicted(&cursor));
         assert_eq!(evicted.oldest, if moved { 2 } else { 1 });
-        assert!(!refused || !ring.room().is_quiet(word), "left to sleep although there is room");
-        for mark in 4..=6 {
-            publish(ring, mark).unwrap();
+        for mark in 3..=6 {
+            publish(slot.ring(1), mark).unwrap();
         }
         // The owner frees the place.
         slot.ring(0).unregister(cursor);
         assert!(slot.slot.view().cursors.iter().all(|cursor| cursor.load(Ordering::Relaxed) == 0));
+    });
+}
+
+#[test]
+fn a_publisher_that_waits_for_room_is_woken_by_an_eviction() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        let _cursor = slot.ring(0).register(Begin::Next, GENERATION, &Alive).unwrap();
+        publish(slot.ring(1), 1).unwrap();
+        publish(slot.ring(1), 2).unwrap();
+        let evictor = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(2).evict(0, GENERATION, || true).unwrap())
+        };
+        let room = slot.ring(1).room();
+        let word = room.listen();
+        let refused = publish(slot.ring(1), 3).is_err();
+        evictor.join().unwrap();
+        assert!(!refused || !room.is_quiet(word), "left to sleep although there is room");
     });
 }
 
