@@ -8,6 +8,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 /// Tries to take the lock on `byte`; `false` when another open file description holds it.
@@ -40,7 +41,7 @@ pub(crate) fn lock_within(file: BorrowedFd<'_>, byte: u64, limit: Duration) -> i
 ///
 /// Polls instead of sleeping in the kernel, because that sleep has no time limit: what these locks guard takes microseconds, so
 /// polling is the quicker way, too.
-pub(crate) fn within<T>(limit: Duration, mut attempt: impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
+fn within<T>(limit: Duration, mut attempt: impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
     const YIELDS: u32 = 64;
     const LONGEST_PAUSE: Duration = Duration::from_millis(1);
     let start = Instant::now();
@@ -60,6 +61,26 @@ pub(crate) fn within<T>(limit: Duration, mut attempt: impl FnMut() -> io::Result
         }
     }
     Ok(None)
+}
+
+/// As [`lock_within`], for threads that share an open file description, which the kernel's lock does not keep apart: `mutex` does.
+///
+/// Both are tried together, so that one limit covers both: a thread that waits for another process keeps no thread waiting for longer than
+/// its own limit.
+pub(crate) fn lock_among_threads<'a>(
+    file: BorrowedFd<'_>,
+    byte: u64,
+    mutex: &'a Mutex<()>,
+    limit: Duration,
+) -> io::Result<Option<MutexGuard<'a, ()>>> {
+    within(limit, || {
+        let thread = match mutex.try_lock() {
+            Ok(thread) => thread,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        };
+        Ok(try_lock(file, byte)?.then_some(thread))
+    })
 }
 
 /// Lets go of the lock on `byte`.

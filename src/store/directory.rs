@@ -5,7 +5,7 @@
 //! being changed; who finds such a mark under the lock knows that its writer died, and rebuilds everything from the slots,
 //! which alone are the truth.
 
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::error::DirectoryError;
@@ -83,8 +83,7 @@ pub(crate) struct Locked<'a> {
 
 /// Locks the directory, waiting for whoever changes it, at most for `limit`, and puts right what a dead holder left half done.
 ///
-/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart. Both are tried together, so that one limit
-/// covers both: a thread that waits for another process keeps no thread waiting for longer than its own limit.
+/// Threads of this process wait for each other by `mutex`, within the same limit.
 ///
 /// Who does not wait does not put anything right either, which takes as long as there are slots: the directory counts as busy then.
 pub(crate) fn lock<'a>(
@@ -93,14 +92,8 @@ pub(crate) fn lock<'a>(
     limit: &mut WaitLimit,
 ) -> Result<Locked<'a>, DirectoryError> {
     let mapped = author.mapped;
-    let thread = lock::within(limit.left(), || {
-        let thread = match mutex.try_lock() {
-            Ok(thread) => thread,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(None),
-        };
-        Ok(lock::try_lock(mapped.fd(), LockByte::Directory.offset())?.then_some(thread))
-    })?;
+    let byte = LockByte::Directory.offset();
+    let thread = lock::lock_among_threads(mapped.fd(), byte, mutex, limit.left())?;
     let busy = || DirectoryError::Busy { pid: mapped.books().holder.load(Ordering::Relaxed), waited: limit.limit };
     let locked = Locked { author, _thread: thread.ok_or_else(busy)? };
     if limit.limit.is_zero() && locked.a_holder_died() {

@@ -1,7 +1,7 @@
 //! Writing a store in a file to the disk, so that what is promised of it holds: see `ring::flush` for what a slot does.
 
 use std::io::{self, ErrorKind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::mapped::{LockByte, Mapped};
@@ -16,22 +16,24 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(super) struct Flushes<'a> {
     mapped: &'a Mapped,
     terms: &'a Terms,
-    _thread: MutexGuard<'a, ()>,
+    /// Of a store in a file.
+    _thread: Option<MutexGuard<'a, ()>>,
 }
 
-/// Waits until nobody else flushes the store. One in shared memory is not flushed, and not locked.
-///
-/// The kernel's lock belongs to the open file, which threads share; `mutex` keeps them apart.
+/// Waits until nobody else flushes the store: no thread of this process, and no other process. One in shared memory is not flushed, and not locked.
 pub(super) fn lock<'a>(mapped: &'a Mapped, terms: &'a Terms, mutex: &'a Mutex<()>) -> io::Result<Flushes<'a>> {
-    let thread = mutex.lock().unwrap_or_else(PoisonError::into_inner);
-    if mapped.checksums && !lock::lock_within(mapped.fd(), LockByte::Flush.offset(), LONGEST_WAIT)? {
+    if !mapped.checksums {
+        return Ok(Flushes { mapped, terms, _thread: None });
+    }
+    let byte = LockByte::Flush.offset();
+    let Some(thread) = lock::lock_among_threads(mapped.fd(), byte, mutex, LONGEST_WAIT)? else {
         let waited = humantime::format_duration(LONGEST_WAIT);
         let reason = format!(
-            "another process has been flushing the store for more than {waited}: let it go on if it is stopped, or end it"
+            "others have been flushing the store for more than {waited}: let them go on if they are stopped, or end them"
         );
         return Err(io::Error::new(ErrorKind::TimedOut, reason));
-    }
-    Ok(Flushes { mapped, terms, _thread: thread })
+    };
+    Ok(Flushes { mapped, terms, _thread: Some(thread) })
 }
 
 impl Flushes<'_> {
