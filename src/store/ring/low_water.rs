@@ -23,14 +23,14 @@ const ATTEMPTS: u32 = 64;
 pub(crate) struct Tags(AtomicU64);
 
 /// A number that nobody else has until this is dropped.
-struct Tag<'a> {
+pub(super) struct Tag<'a> {
     tags: &'a Tags,
     number: u8,
 }
 
 impl Tags {
     /// `None` if 64 threads have one.
-    fn take(&self) -> Option<Tag<'_>> {
+    pub(super) fn take(&self) -> Option<Tag<'_>> {
         let mut taken = self.0.load(Ordering::Relaxed);
         loop {
             let number = taken.trailing_ones();
@@ -83,14 +83,13 @@ impl<'a> Ring<'a> {
             return seen;
         };
         for _ in 0..ATTEMPTS {
-            let mark = seen.marked_by(self.terms.me, tag.number);
-            // The mark of one who had our place and tag before, and is dead, or has written down nothing, is as good as ours.
-            if seen != mark
-                && let Err(now) = floor.compare_exchange(seen.bits(), mark.bits(), Ordering::SeqCst, Ordering::SeqCst)
-            {
-                seen = Floor::from_bits(now);
-                continue;
-            }
+            let mark = match self.mark_floor(seen, &tag) {
+                Ok(mark) => mark,
+                Err(now) => {
+                    seen = now;
+                    continue;
+                }
+            };
             reached(Step::FloorMarked);
             let fresh = Floor::of(self.smallest_cursor());
             // Nobody has registered since our mark is there, or it would not be.
@@ -103,6 +102,18 @@ impl<'a> Ring<'a> {
             }
         }
         seen
+    }
+
+    /// Puts the mark of one of our threads into the floor; what that is, if it is not `seen` any more.
+    pub(super) fn mark_floor(self, seen: Floor, tag: &Tag<'_>) -> Result<Floor, Floor> {
+        let mark = seen.marked_by(self.terms.me, tag.number);
+        // The mark of one who had our place and tag before, and is dead, or has written down nothing, is as good as ours.
+        if seen == mark {
+            return Ok(mark);
+        }
+        let marked =
+            self.slot.header.floor.compare_exchange(seen.bits(), mark.bits(), Ordering::SeqCst, Ordering::SeqCst);
+        marked.map(|_| mark).map_err(Floor::from_bits)
     }
 
     fn smallest_cursor(self) -> Option<u64> {
