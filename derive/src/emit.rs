@@ -1,4 +1,5 @@
-//! The implementations. Every path in them is absolute; nothing that the user's module shadows matters.
+//! The implementations. Every path in them is absolute, and every value is named by [`local`]: nothing that the user's module shadows matters,
+//! and nothing that the user's macros name.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -24,7 +25,6 @@ pub(crate) fn message(input: &Input) -> TokenStream {
         None => quote!(#private::Option::None),
     };
     let checksum = attributes.checksum.as_ref().is_none_or(|checksum| checksum.value);
-    let codec = format_ident!("{}", encoding.codec());
     let payload = local("payload");
 
     let schema = schema(input);
@@ -54,7 +54,7 @@ pub(crate) fn message(input: &Input) -> TokenStream {
             ) -> #private::Result<(), #krate::message::EncodeError> {
                 #[allow(unused_imports)]
                 use #private::Missing as _;
-                #private::#codec::<Self>::encode(self, #payload)
+                #private::#encoding_variant::<Self>::encode(self, #payload)
             }
         }
     };
@@ -378,12 +378,7 @@ impl Encoding {
         }
     }
 
-    /// What encodes and, if the message is its own payload, decodes.
-    fn codec(self) -> &'static str {
-        self.variant()
-    }
-
-    /// What decodes `this` from a payload that lives for `de`.
+    /// What decodes `this` from a payload that lives for `de`. What encodes it is named like the variant of `Encoding`.
     fn decoder(self, private: &TokenStream, de: &Lifetime, this: TokenStream) -> TokenStream {
         match self {
             Self::Postcard => quote!(#private::FromPostcard::<#de, #this>),

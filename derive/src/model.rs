@@ -210,7 +210,10 @@ fn boolean(meta: &ParseNestedMeta<'_>) -> Result<LitBool> {
 /// A path, in quotes or, so that it may begin with a macro's `$crate`, without.
 fn path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
     let value = meta.value()?;
-    if value.peek(LitStr) { value.parse::<LitStr>()?.parse() } else { value.parse() }
+    let path = if value.peek(LitStr) { value.parse::<LitStr>()?.parse() } else { value.parse() };
+    path.map_err(|error| {
+        Error::new(error.span(), format!("`{}` takes a path, with or without quotes", path_text(&meta.path)))
+    })
 }
 
 fn literal(meta: &ParseNestedMeta<'_>) -> Result<Lit> {

@@ -12,7 +12,7 @@ pub enum Start {
     Newest,
     /// At the oldest message since which all are still kept; else at the next.
     Oldest,
-    /// At this version. If it is not kept any more, the first thing received is how many were missed.
+    /// At this version; at the first if it is 0. If it is not kept any more, the first thing received is how many were missed.
     Version(u64),
     /// At the first message, of those that are still kept, that was sent at this time or later by its sender's clock; else at the next.
     Time(SystemTime),
@@ -67,7 +67,8 @@ impl SubscribeOptions {
         self
     }
 
-    /// How long to wait for each part of a message that is larger than a cell, before it is given up; no longer than its ttl.
+    /// How long to wait for each part of a message that is larger than a cell, before it is given up; no longer than its ttl,
+    /// nor than 2^32 seconds.
     #[must_use]
     pub fn part_timeout(mut self, timeout: Duration) -> Self {
         // The clock ends somewhere.

@@ -49,6 +49,14 @@ enum OnVariant {
 #[message(checksum = "off")]
 struct ChecksumInWords(u32);
 
+#[derive(Message, serde::Serialize, serde::Deserialize)]
+#[message(crate = 3)]
+struct CrateWithoutAPath(u32);
+
+#[derive(Message, serde::Serialize, serde::Deserialize)]
+#[message(crate = "3")]
+struct CrateWithoutAPathInQuotes(u32);
+
 #[derive(splinter_bus::Schema)]
 #[message(kind = "query", version = 2, checksum = false)]
 struct PartOfAMessage(u32);
