@@ -91,6 +91,7 @@ macro_rules! async_receivers {
                 let found = {
                     let mut inner = self.inner();
                     let want: fn(&$inner<T>) -> Want = $want;
+                    let want = |inner: &$inner<T>| if inner.is_removed() { Want::Time } else { want(inner) };
                     match inner.try_recv().transpose() {
                         Some(received) => Ok(received),
                         None => Err((inner.slot().clone(), want(&inner), inner.look_again())),

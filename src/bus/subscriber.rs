@@ -191,6 +191,12 @@ impl<T> Subscriber<T> {
             || self.look_again().is_some_and(|at| at <= Instant::now())
     }
 
+    /// Whether the key was removed, and that was reported.
+    #[cfg(feature = "async")]
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed
+    }
+
     /// When to look again although nothing was published.
     pub(super) fn look_again(&self) -> Option<Instant> {
         if self.removed { Some(self.retry_at.unwrap_or_else(Instant::now)) } else { self.parts.deadline() }

@@ -122,6 +122,12 @@ impl<T> WorkQueue<T> {
         }
     }
 
+    /// Whether the key was removed, and that was reported.
+    #[cfg(feature = "async")]
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed
+    }
+
     /// When to look again although nothing was published.
     pub(super) fn look_again(&self) -> Option<Instant> {
         self.removed.then(|| self.retry_at.unwrap_or_else(Instant::now))

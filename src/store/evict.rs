@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::error::Forked;
 use super::handle::Store;
 use super::key::KeyError;
 use super::participant::{self, Participant};
@@ -62,6 +63,9 @@ pub enum EvictError {
         /// The id of its process.
         pid: u32,
     },
+    /// This is a child of the process that opened the store.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }
 
 impl Store {
@@ -77,7 +81,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`EvictError`]: there is no such key, or the participant has no lossless subscriber of it.
+    /// [`EvictError`]: there is no such key, or the participant has no lossless subscriber of it; or this is a child of the process that opened
+    /// the store.
     ///
     /// # Examples
     ///
@@ -100,6 +105,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn evict(&self, key: &str, participant: Participant) -> Result<Evicted, EvictError> {
+        self.inner.check_fork()?;
         let Some(slot) = self.existing_slot(key)? else {
             return Err(EvictError::NoSuchKey { key: key.to_owned() });
         };
@@ -108,7 +114,7 @@ impl Store {
             Some(evicted) => Ok(Evicted {
                 subscribers: evicted.count,
                 next: evicted.oldest,
-                behind: (slot.version() + 1).saturating_sub(evicted.oldest),
+                behind: slot.published_between(evicted.oldest, slot.version() + 1),
             }),
             None => Err(EvictError::NotSubscribed {
                 key: key.to_owned(),

@@ -26,7 +26,6 @@ use crate::os::fork;
 use crate::os::futex::{self, MAX_WORDS};
 use crate::os::per_process::PerProcess;
 use crate::region::records::Bell;
-use crate::sync::{Ordering, fence};
 
 /// How long a thread sleeps when nobody waits for anything. It is woken when a task comes.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -41,6 +40,8 @@ pub(crate) enum Want {
     Newer(u64),
     /// A message of the work queue that nobody has.
     Work,
+    /// Nothing but that its time comes: the key was removed, and the receiver has reported that.
+    Time,
 }
 
 /// A task that waits. Dropped, it waits no longer.
@@ -285,8 +286,6 @@ impl Reactor {
             entry.is_changed = false;
             entry.word = entry.slot.bell().listen();
         }
-        // SeqCst: what is looked at is read after all flags were set; see `Bell::listen`.
-        fence(Ordering::SeqCst);
         for entry in due {
             entry.found = Some(Found {
                 newest: entry.slot.version(),
@@ -382,10 +381,11 @@ impl Entry {
 impl Task {
     fn is_to_be_woken(&self, found: Found, now: Instant) -> bool {
         let has_happened = match self.want {
-            Want::Newer(seen) => found.newest > seen,
-            Want::Work => found.has_work,
+            Want::Newer(seen) => found.newest > seen || !found.exists,
+            Want::Work => found.has_work || !found.exists,
+            Want::Time => false,
         };
-        has_happened || !found.exists || self.look_again.is_some_and(|at| at <= now)
+        has_happened || self.look_again.is_some_and(|at| at <= now)
     }
 }
 
@@ -421,7 +421,7 @@ impl Drop for Waiting {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
     use crate::store::{Store, StoreOptions};
@@ -441,6 +441,18 @@ mod tests {
         fn by_event(&self) -> u64 {
             self.by_event.load(Ordering::SeqCst)
         }
+    }
+
+    #[test]
+    fn a_task_that_was_told_that_its_key_is_gone_is_woken_when_its_time_comes_and_not_before() {
+        let now = Instant::now();
+        let gone = Found { newest: 9, exists: false, has_work: true };
+        let task = |want, look_again| Task { want, look_again, waker: Waker::noop().clone() };
+        assert!(task(Want::Newer(9), None).is_to_be_woken(gone, now));
+        assert!(task(Want::Work, None).is_to_be_woken(gone, now));
+        let later = now + Duration::from_secs(1);
+        assert!(!task(Want::Time, Some(later)).is_to_be_woken(gone, now));
+        assert!(task(Want::Time, Some(later)).is_to_be_woken(gone, later));
     }
 
     struct Unpark(thread::Thread);
