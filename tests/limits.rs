@@ -81,7 +81,7 @@ fn be_short_of_open_files(places: &[String]) {
     let mut held: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     let (mut done, mut refused) = (0, 0);
     // From none to as many as it takes.
-    for _ in 0..8 {
+    for _ in 0..10 {
         for place in places {
             let new = format!("{place}-new");
             for result in [Store::open(place), options().create(&new), options().open_or_create(place)] {

@@ -170,7 +170,10 @@ fn apply(store: &Store, me: &str, operation: &Operation, model: &mut Model) {
             let newest = model.newest(&key).map(|(version, _)| *version);
             let seen = newest.map_or(0, |version| version - 1);
             assert_eq!(store.poll_after(&key, seen, Some(std::time::Duration::ZERO)).unwrap(), newest);
-            model.keys.entry(key).or_default();
+            // Without waiting, it creates the key only if nobody else has the directory at that moment.
+            if store.slot_snapshot(&key).unwrap().is_some() {
+                model.keys.entry(key).or_default();
+            }
         }
         Operation::Pin { key } => {
             let key = own(me, key);

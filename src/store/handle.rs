@@ -478,7 +478,8 @@ impl Store {
     /// Without a `timeout`, waits for ever.
     ///
     /// No update between two calls is missed: pass the version that the last one gave. That holds across removals of the key,
-    /// too: no later key of the same name has a version that this one had. The timeout covers creating the key, too. While it is waited for, a key that is removed is
+    /// too: no later key of the same name has a version that this one had. The timeout covers creating the key, too: one of zero makes a single attempt.
+    /// While it is waited for, a key that is removed is
     /// created anew, without a value. Spins briefly, then sleeps. A writer that dies in the instant between publishing and
     /// waking delays those who sleep by a tenth of a second at most.
     ///
