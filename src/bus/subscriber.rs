@@ -243,20 +243,32 @@ impl<T> Subscriber<T> {
         &mut self,
         look: impl Fn(&mut Self) -> Result<Option<R>, RecvError>,
     ) -> Result<Option<R>, RecvError> {
-        if self.removed && !self.declare_again(Duration::ZERO)? {
+        if (self.removed || self.evicted) && !self.can_go_on()? {
             return Ok(None);
-        }
-        if self.evicted {
-            return Err(self.report_eviction());
         }
         let found = look(self);
         if matches!(found, Ok(None)) {
-            if self.lossless.is_some() && self.notice_eviction() {
-                return Err(self.report_eviction());
-            }
-            return self.parts.overdue().map_or(Ok(None), Err);
+            return self.report_what_is_missing().map_or(Ok(None), Err);
         }
         found
+    }
+
+    /// Reports an eviction, or declares the key again; `false` if others kept the directory of keys.
+    #[cold]
+    fn can_go_on(&mut self) -> Result<bool, RecvError> {
+        if self.removed && !self.declare_again(Duration::ZERO)? {
+            return Ok(false);
+        }
+        if self.evicted { Err(self.report_eviction()) } else { Ok(true) }
+    }
+
+    /// What there is to be said although there is nothing to receive.
+    #[cold]
+    fn report_what_is_missing(&mut self) -> Option<RecvError> {
+        if self.lossless.is_some() && self.notice_eviction() {
+            return Some(self.report_eviction());
+        }
+        self.parts.overdue()
     }
 
     /// As [`try_next`](Self::try_next), and waits.

@@ -227,7 +227,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_into(&self, key: &str, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
-        Ok(self.on_existing(key, |ring, place| self.inner.copy_newest(ring, place, value))?.flatten())
+        Ok(self.on_existing(key, |ring, place| self.inner.copy_newest(ring, &place, value))?.flatten())
     }
 
     /// The length of the key's newest value in bytes; `None` if there is no such key, or nothing was set under it yet. Never

@@ -89,16 +89,26 @@ impl Inner {
     pub(super) fn copy_newest(
         self: &Arc<Self>,
         ring: Ring<'_>,
-        place: Place,
+        place: &Place,
         value: &mut Vec<u8>,
     ) -> Result<Option<u64>, GetError> {
-        match ring.copy_newest(place.generation, value) {
-            Err(ReadError::Overtaken) => Ok(Pinned::newest(self, place)?.map(|pinned| {
-                pinned.copy_into(value);
-                pinned.version()
-            })),
-            newest => Ok(newest?),
+        ring.copy_newest(place.generation, value).or_else(|error| self.copy_newest_pinned(error, place, value))
+    }
+
+    #[cold]
+    fn copy_newest_pinned(
+        self: &Arc<Self>,
+        error: ReadError,
+        place: &Place,
+        value: &mut Vec<u8>,
+    ) -> Result<Option<u64>, GetError> {
+        if error != ReadError::Overtaken {
+            return Err(error.into());
         }
+        Ok(Pinned::newest(self, *place)?.map(|pinned| {
+            pinned.copy_into(value);
+            pinned.version()
+        }))
     }
 
     /// The newest version of a slot and the length of its value in bytes; no length if there is no value.

@@ -18,18 +18,18 @@ impl Opener {
     /// Whether this process is a child of it. Then nothing of the store is changed, and no lock or mutex taken: a mutex may be held by
     /// a thread that only the parent has.
     #[inline]
-    pub(crate) fn is_parent(self) -> bool {
+    pub(crate) fn is_parent(&self) -> bool {
         self.forks != fork::count()
     }
 
     /// Refuses to go on in a child.
     #[inline]
-    pub(crate) fn check(self) -> Result<(), Forked> {
+    pub(crate) fn check(&self) -> Result<(), Forked> {
         if self.is_parent() { Err(self.forked()) } else { Ok(()) }
     }
 
     #[cold]
-    fn forked(self) -> Forked {
+    fn forked(&self) -> Forked {
         Forked { opened_by: self.pid }
     }
 }

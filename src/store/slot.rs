@@ -256,7 +256,7 @@ impl Slot {
     #[inline]
     pub fn get_into(&self, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
         self.check_fork()?;
-        self.inner.copy_newest(self.ring(), self.place, value)
+        self.inner.copy_newest(self.ring(), &self.place, value)
     }
 
     /// Copies this one version into `value`, if it is kept. Never blocks.
