@@ -246,11 +246,7 @@ impl<T> Subscriber<T> {
         if (self.removed || self.evicted) && !self.can_go_on()? {
             return Ok(None);
         }
-        let found = look(self);
-        if matches!(found, Ok(None)) {
-            return self.report_what_is_missing().map_or(Ok(None), Err);
-        }
-        found
+        look(self)
     }
 
     /// Reports an eviction, or declares the key again; `false` if others kept the directory of keys.
@@ -262,13 +258,15 @@ impl<T> Subscriber<T> {
         if self.evicted { Err(self.report_eviction()) } else { Ok(true) }
     }
 
-    /// What there is to be said although there is nothing to receive.
+    /// Nothing to receive: `None`, unless there is something to report all the same.
+    ///
+    /// Called by those who look. Were it left to their callers, each message would be copied once more on its way out.
     #[cold]
-    fn report_what_is_missing(&mut self) -> Option<RecvError> {
+    fn nothing<R>(&mut self) -> Result<Option<R>, RecvError> {
         if self.lossless.is_some() && self.notice_eviction() {
-            return Some(self.report_eviction());
+            return Err(self.report_eviction());
         }
-        self.parts.overdue()
+        self.parts.overdue().map_or(Ok(None), Err)
     }
 
     /// As [`try_next`](Self::try_next), and waits.
@@ -421,7 +419,7 @@ impl<T: DecodeOwned> Subscriber<T> {
     fn look(&mut self) -> Result<Option<Received<T>>, RecvError> {
         loop {
             match self.slot.get_version_into(self.next, &mut self.frame) {
-                Ok(Version::NotYet) => return Ok(None),
+                Ok(Version::NotYet) => return self.nothing(),
                 Ok(Version::Copied) => {
                     let version = self.next;
                     self.pass();

@@ -276,7 +276,7 @@ impl<'a> Ring<'a> {
     /// Whether somebody reads the value in place, or is still to receive it, or a flush needs it.
     #[inline(always)]
     pub(super) fn is_wanted(self, cell: &CellHeader, version: u64, keep: Keep, computed: Option<&LowWater>) -> bool {
-        pinned(cell) || keep.heeds_what_is_owed() && (self.is_owed(cell, version, computed) || self.is_flushed(version))
+        pinned(cell) || keep.heeds_what_is_owed() && self.is_retained(cell, version, computed)
     }
 
     /// Whether writers must leave this cell alone.

@@ -32,14 +32,8 @@ pub(crate) struct Overtaken;
 
 impl Ring<'_> {
     /// Whether the cell that holds this version is spared for a flush.
-    #[inline(always)]
     pub(super) fn is_flushed(self, version: u64) -> bool {
-        self.terms.checksums && version > 0 && self.is_marked_by_a_flush(version)
-    }
-
-    #[inline(never)]
-    fn is_marked_by_a_flush(self, version: u64) -> bool {
-        self.flushed_versions().contains(&version)
+        self.terms.checksums && version > 0 && self.flushed_versions().contains(&version)
     }
 
     /// The versions whose cells are spared; 0 for none.

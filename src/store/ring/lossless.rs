@@ -55,23 +55,49 @@ pub(crate) enum Unregistered {
 }
 
 impl<'a> Ring<'a> {
-    /// Whether somebody is still to receive this version, which the cell holds.
+    /// Whether writers must not overwrite this version, which the cell holds: somebody is still to receive it, or a flush needs it.
     ///
     /// A call that looks at many cells passes what it has computed so far.
     #[inline(always)]
+    pub(super) fn is_retained(self, cell: &CellHeader, version: u64, computed: Option<&LowWater>) -> bool {
+        let (floor, queue) = self.receivers();
+        // One branch, and all else out of line: the registers of a publish are scarce.
+        if floor.version().is_none() && queue.bits() == 0 && !self.terms.checksums {
+            return false;
+        }
+        self.is_retained_for_somebody(cell, version, floor, queue, computed)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_retained_for_somebody(
+        self,
+        cell: &CellHeader,
+        version: u64,
+        floor: Floor,
+        queue: Queue,
+        computed: Option<&LowWater>,
+    ) -> bool {
+        self.is_owed_to_somebody(cell, version, floor, queue, computed) || self.is_flushed(version)
+    }
+
+    /// Whether somebody is still to receive this version, which the cell holds.
     pub(super) fn is_owed(self, cell: &CellHeader, version: u64, computed: Option<&LowWater>) -> bool {
+        let (floor, queue) = self.receivers();
+        self.is_owed_to_somebody(cell, version, floor, queue, computed)
+    }
+
+    /// What is said of those who are still to receive something.
+    #[inline(always)]
+    fn receivers(self) -> (Floor, Queue) {
         let header = self.slot.header;
         // SeqCst: pairs with `register` and `declare_queue`, as the pins do. We change `seq`, then look here; they write here,
         // then look at `seq`.
         let floor = Floor::from_bits(header.floor.load(Ordering::SeqCst));
         let queue = Queue::from_bits(header.queue.load(Ordering::SeqCst));
-        if floor.version().is_none() && queue.bits() == 0 {
-            return false;
-        }
-        self.is_owed_to_somebody(cell, version, floor, queue, computed)
+        (floor, queue)
     }
 
-    #[cold]
     fn is_owed_to_somebody(
         self,
         cell: &CellHeader,
