@@ -192,7 +192,9 @@ records! {
         queue: AtomicU64,
         /// How often values were made obsolete, by removals and purges: here, since writers look at it when readers have the first line.
         sweeps: AtomicU64,
-        writers_line_end: [AtomicU64; 3],
+        /// In a file: the version that `head` had when a recovery last passed versions over. See `store::ring::gap`.
+        before_recovery: AtomicU64,
+        writers_line_end: [AtomicU64; 2],
         /// Counts creations and removals of the key: odd while the slot has one. Not beside `head`: readers look at it last, when the next publish
         /// may have taken that line from them.
         generation: AtomicU64,
@@ -226,6 +228,7 @@ records! {
         dirty: AtomicU32,
         /// Over value, key, version and length; in a store whose cells carry checksums.
         crc: AtomicU32,
-        reserved: AtomicU32,
+        /// In a file: which version was published before this one, if not the one below. See `store::epoch`.
+        gap: AtomicU32,
     }
 }

@@ -17,6 +17,9 @@ use crate::sync::Ordering;
 /// The bits of a version that count within an epoch: at ten million publishes a second, one write to the disk in seven seconds.
 const BITS: u32 = 26;
 
+/// Stands for this many epochs back, or more.
+const FARTHEST: u32 = 63;
+
 /// The word `epoch` of the directory's header: (announced : 32 | durable : 32). A zeroed word is epoch 0, which needs no write.
 ///
 /// A number is announced before it is written to the disk, and durable once it is there. Whoever needs one that is only announced writes
@@ -91,11 +94,31 @@ pub(super) fn first_of_next(books: &Books) -> u64 {
     if next <= LARGEST_PLAUSIBLE { next } else { 0 }
 }
 
-/// How many versions from `from` on, and before `to`, were published by a slot, one after the other: not those that a recovery has passed by.
-pub(super) fn published_between(books: &Books, from: u64, to: u64) -> u64 {
-    let first = books.first.load(Ordering::Relaxed);
-    let from = if from < first && first <= to { first } else { from };
-    to.saturating_sub(from)
+/// The first version of the epoch in which this one is.
+pub(super) fn first_of(version: u64) -> u64 {
+    version >> BITS << BITS
+}
+
+/// What a cell says of the version that was published before its own: 0 if that is the one below, else (epochs back : 6 | version within its
+/// epoch : 26).
+pub(super) fn gap(before: u64, version: u64) -> u32 {
+    if version <= before + 1 {
+        return 0;
+    }
+    let back = of(version).saturating_sub(of(before)).clamp(1, FARTHEST);
+    back << BITS | (before - first_of(before)) as u32
+}
+
+/// The version that was published before this one, going by what its cell says; `None` if that is too many epochs back.
+pub(super) fn version_before(version: u64, gap: u32) -> Option<u64> {
+    match gap >> BITS {
+        0 => version.checked_sub(1),
+        FARTHEST => None,
+        back => {
+            let first = first_of(version).checked_sub(u64::from(back) << BITS)?;
+            Some(first + u64::from(gap & ((1 << BITS) - 1)))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -121,5 +144,18 @@ mod tests {
         assert_eq!(first(u32::MAX, 2), 3 << BITS);
         let last = of(LARGEST_PLAUSIBLE);
         assert_eq!((first(last - 1, 0), first(last, 0)), (u64::from(last) << BITS, 0));
+    }
+
+    #[test]
+    fn a_cell_says_which_version_was_published_before_its_own() {
+        let epoch = 1 << BITS;
+        for (before, version) in [(6, 7), (6, epoch), (0, 3 * epoch), (epoch - 1, epoch), (epoch + 9, 40 * epoch)] {
+            assert_eq!(version_before(version, gap(before, version)), Some(before));
+        }
+        assert_eq!(gap(6, 7), 0);
+        assert_eq!(version_before(90 * epoch, gap(6, 90 * epoch)), None);
+        // What no writer leaves is no version.
+        assert_eq!(version_before(5, 1 << BITS), None);
+        assert_eq!(version_before(0, 0), None);
     }
 }

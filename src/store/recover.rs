@@ -241,7 +241,7 @@ fn recover(mapped: &Mapped, moments: Moments) -> Recovery {
                 Found::Nothing => Some(&mut recovery.lost),
             };
             keys.into_iter().for_each(|keys| keys.extend(key.text()));
-            if damaged + missing > 0 {
+            if damaged > 0 || missing > 0 {
                 next_epoch.begin();
                 recovery.jobs.extend(key.text().map(|key| UnprovenJobs { key, damaged, missing }));
             }
@@ -252,6 +252,12 @@ fn recover(mapped: &Mapped, moments: Moments) -> Recovery {
         }
         reached(Step::SlotRecovered);
         highest = highest.max(ring.highest_version());
+    }
+    let first = mapped.books().first.load(Ordering::Relaxed);
+    if first == next_epoch.first {
+        for slot in 0..used {
+            Ring::new(&mapped.slot(slot), &terms).note_gap(first);
+        }
     }
     recovery.older.sort_unstable();
     recovery.lost.sort_unstable();

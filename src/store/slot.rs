@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cells::CellCounts;
-use super::epoch;
 use super::error::{AppendError, Forked, GetError, LoanError, SetError};
-use super::index::{Indexed, Place};
+use super::index::Place;
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};
@@ -505,7 +504,7 @@ impl Slot {
     /// How many versions from `from` on, and before `to`, were published; without those that were lost with the machine's last moments, of
     /// which nobody knows how many there were.
     pub(crate) fn published_between(&self, from: u64, to: u64) -> u64 {
-        epoch::published_between(self.inner.mapped.books(), from, to)
+        self.ring().published_between(from, to)
     }
 
     /// The largest value in bytes.

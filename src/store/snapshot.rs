@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::epoch;
 use super::error::GetError;
 use super::flags::Flags;
 use super::geometry::Geometry;
@@ -171,7 +170,7 @@ impl SlotSnapshot {
         // Where a recovery has passed versions by, those before them are counted in their cells: a lossless subscriber's are all there.
         let first = inner.mapped.books().first.load(Ordering::Relaxed);
         let behind = |next| match ring.kept_between(next, first) {
-            0 => epoch::published_between(inner.mapped.books(), next, version + 1),
+            0 => ring.published_between(next, version + 1),
             kept if version < first => kept,
             kept => kept + (version + 1 - first),
         };

@@ -279,6 +279,19 @@ impl<'a> Ring<'a> {
         pinned(cell) || keep.heeds_what_is_owed() && self.is_retained(cell, version, computed)
     }
 
+    /// Whether this version is among the newest `history`.
+    #[inline(always)]
+    fn is_history(self, version: u64, head: Head) -> bool {
+        if version.saturating_add(u64::from(self.terms.history)) > head.version() {
+            return true;
+        }
+        #[cfg(not(loom))]
+        let before_a_gap = self.terms.checksums && self.is_history_before_a_gap(version, head);
+        #[cfg(loom)]
+        let before_a_gap = false;
+        before_a_gap
+    }
+
     /// Whether writers must leave this cell alone.
     #[inline(always)]
     fn is_kept(self, index: u32, version: u64, head: Head, keep: Keep) -> bool {
@@ -286,7 +299,7 @@ impl<'a> Ring<'a> {
             return false;
         }
         let is_kept = match keep {
-            Keep::History => version.saturating_add(u64::from(self.terms.history)) > head.version(),
+            Keep::History => self.is_history(version, head),
             Keep::Owed => false,
             Keep::After(last) => version > last,
         };

@@ -6,7 +6,7 @@
 use super::claim::Keep;
 use super::low_water::LowWater;
 use super::reap::{ParticipantSet, Reaper};
-use super::{Ring, read};
+use super::{Ring, gap, read};
 use crate::kill_points::{Step, reached};
 use crate::region::records::CellHeader;
 use crate::store::delivery::{Cursor, Floor, Progress, Queue, Taker};
@@ -87,6 +87,12 @@ impl<'a> Ring<'a> {
         self.is_owed_to_somebody(cell, version, floor, queue, computed)
     }
 
+    /// As [`is_owed`](Self::is_owed), going by the smallest cursor, and without changing anything.
+    pub(super) fn is_owed_now(self, cell: &CellHeader, version: u64, smallest_cursor: Option<u64>) -> bool {
+        smallest_cursor.is_some_and(|smallest| version >= smallest)
+            || self.is_unfinished(cell, version, self.receivers().1)
+    }
+
     /// What is said of those who are still to receive something.
     #[inline(always)]
     fn receivers(self) -> (Floor, Queue) {
@@ -106,12 +112,13 @@ impl<'a> Ring<'a> {
         queue: Queue,
         computed: Option<&LowWater>,
     ) -> bool {
-        let unread = || self.is_unread(floor, version, computed);
-        let unfinished = || {
-            let is_message = queue.first(self.generation()).is_some_and(|first| version >= first);
-            is_message && taker(cell).progress_of(version) != Progress::Done
-        };
-        unread() || unfinished()
+        self.is_unread(floor, version, computed) || self.is_unfinished(cell, version, queue)
+    }
+
+    /// Whether the version is a message of the work queue that is not done.
+    fn is_unfinished(self, cell: &CellHeader, version: u64, queue: Queue) -> bool {
+        let is_message = queue.first(self.generation()).is_some_and(|first| version >= first);
+        is_message && taker(cell).progress_of(version) != Progress::Done
     }
 
     /// From now on, no version from the cursor on is overwritten.
@@ -183,17 +190,18 @@ impl<'a> Ring<'a> {
         self.stamp(self.head());
         let mut whole: Vec<_> = self
             .cells()
-            .filter_map(|(_, cell)| Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).steady())
-            .filter(|&version| version >= first)
+            .filter_map(|(_, cell)| {
+                let version = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).steady()?;
+                Some((version, gap::version_before(cell, version)))
+            })
+            .filter(|&(version, _)| version >= first)
             .collect();
         whole.sort_unstable();
-        let newest = whole.pop()?;
-        Some(
-            whole
-                .into_iter()
-                .rev()
-                .fold(newest, |oldest, version| if version + 1 == oldest { version } else { oldest }),
-        )
+        let (mut oldest, mut before) = whole.pop()?;
+        while let Some((version, before_it)) = whole.pop().filter(|&(version, _)| before == Some(version)) {
+            (oldest, before) = (version, before_it);
+        }
+        Some(oldest)
     }
 
     /// Writes a cursor into a place that is free, or whose key is no more.

@@ -116,7 +116,7 @@ impl<'a> Ring<'a> {
         marked.map(|_| mark).map_err(Floor::from_bits)
     }
 
-    fn smallest_cursor(self) -> Option<u64> {
+    pub(super) fn smallest_cursor(self) -> Option<u64> {
         #[cfg(all(test, not(loom)))]
         tests::SCANS.set(tests::SCANS.get() + 1);
         let first = self.born() + 1;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 mod claim;
 mod evict;
 mod flush;
+mod gap;
 #[cfg(not(loom))]
 mod history;
 mod lossless;
@@ -58,7 +59,6 @@ pub(crate) use reap::Reaper;
 pub(crate) use recover::{Found, Moments, Successor, Unproven};
 pub(crate) use trail::Trail;
 
-use self::low_water::LowWater;
 use super::cells::CellCounts;
 use super::word::{Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
@@ -174,17 +174,18 @@ impl<'a> Ring<'a> {
 
     /// How the cells are used now.
     pub(crate) fn count_cells(self) -> CellCounts {
-        let (mut counts, computed) = (CellCounts::default(), LowWater::default());
+        // Computed, and not written down: this is also called in the child of a fork, which changes nothing.
+        let (mut counts, low_water) = (CellCounts::default(), self.smallest_cursor());
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {
                 Seq::Whole { version: 0 } => counts.free += 1,
                 Seq::Whole { version } => {
                     counts.readable += 1;
-                    counts.owed += u64::from(self.is_owed(cell.header, version, Some(&computed)));
+                    counts.owed += u64::from(self.is_owed_now(cell.header, version, low_water));
                 }
                 Seq::Held { version, .. } => {
                     counts.readable += 1;
-                    counts.owed += u64::from(self.is_owed(cell.header, version, Some(&computed)));
+                    counts.owed += u64::from(self.is_owed_now(cell.header, version, low_water));
                 }
                 Seq::Claiming { .. } | Seq::Private { .. } => counts.in_flight += 1,
             }

@@ -274,12 +274,15 @@ impl Ring<'_> {
     fn seal(self, claim: &Claim, before: Head) -> u64 {
         #[cfg(not(loom))]
         let version = epoch::next_version(&self.terms.region, before.version());
+        #[cfg(not(loom))]
+        let gap = epoch::gap(before.version(), version);
         #[cfg(loom)]
-        let version = before.version() + 1;
+        let (version, gap) = (before.version() + 1, 0);
         let cell = self.slot.cells.get(claim.cell).header;
+        cell.gap.store(gap, Ordering::Relaxed);
         let len = cell.len.load(Ordering::Relaxed);
         let key_hash = self.slot.header.key_hash.load(Ordering::Relaxed);
-        cell.crc.store(checksum::seal(claim.sum, key_hash, version, len), Ordering::Relaxed);
+        cell.crc.store(checksum::seal(claim.sum, key_hash, version, gap, len), Ordering::Relaxed);
         reached(Step::CellSealed);
         version
     }

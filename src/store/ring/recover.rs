@@ -11,6 +11,7 @@ use crate::region::view::CellView;
 use crate::region::words::{self, WORD};
 use crate::store::checksum;
 use crate::store::delivery::{Cursor, Progress, Queue, Taker};
+use crate::store::epoch;
 use crate::store::word::{FRESH, Head, LARGEST_PLAUSIBLE};
 use crate::sync::Ordering;
 
@@ -89,7 +90,9 @@ impl<'a> Ring<'a> {
             }
             // It is told from what was lost by a version of its own: whoever has seen that one sees a newer one.
             Some((_, index)) if head.cell().is_some() => {
-                let next = successor.version_after(self.highest_version());
+                let highest = self.highest_version();
+                let next = successor.version_after(highest);
+                self.slot.header.before_recovery.store(highest, Ordering::Relaxed);
                 stand_in.store(next, Ordering::Relaxed);
                 let copy = self.copy_as(next, index, &whole);
                 whole.retain(|&(_, at)| at != copy);
@@ -107,6 +110,8 @@ impl<'a> Ring<'a> {
         }
         let before_newest = head.version() - u64::from(head.cell().is_some());
         self.slot.header.born.store(born.min(before_newest), Ordering::Relaxed);
+        let intent = &self.slot.header.purge_intent;
+        intent.store(intent.load(Ordering::Relaxed).min(before_newest), Ordering::Relaxed);
         self.slot.header.head.store(head.bits(), Ordering::Release);
         self.reset_waiters();
         (found, jobs)
@@ -120,9 +125,8 @@ impl<'a> Ring<'a> {
     /// one that holds an older version. So at most as many are missing as can be given such a cell each.
     fn unproven_jobs(self, first: u64, whole: &[(u64, u32)], moments: Moments) -> Unproven {
         let noted = &self.slot.header.unproven_jobs;
-        if let Some(jobs) = Unproven::from_bits(noted.load(Ordering::Relaxed)) {
-            return jobs;
-        }
+        // What a recovery that was killed has counted. Of an older one, whose end did not reach the disk, too: so it hides nothing.
+        let before = Unproven::from_bits(noted.load(Ordering::Relaxed)).unwrap_or_default();
         let (head, born) = (self.head(), self.born());
         let mut damaged = 0;
         // Of each cell, a version that it had at least.
@@ -145,17 +149,21 @@ impl<'a> Ring<'a> {
             Unproven::default()
         } else {
             let flushed = self.slot.header.flushed.load(Ordering::Relaxed);
-            let before = born.max(first.saturating_sub(1)).max(flushed.min(LARGEST_PLAUSIBLE));
+            let known = born.max(first.saturating_sub(1)).max(flushed.min(LARGEST_PLAUSIBLE));
             let highest = self.highest_version();
             had.sort_unstable_by_key(|&version| Reverse(version));
             let missing = had.iter().enumerate().fold(0, |missing, (newer, &version)| {
                 // Versions that are later than this cell's, and in no cell.
-                let later = highest.saturating_sub(version.max(before));
-                let in_cells = had[..newer].iter().filter(|&&held| held > version.max(before)).count() as u64;
+                let later = highest.saturating_sub(version.max(known));
+                let in_cells = had[..newer].iter().filter(|&&held| held > version.max(known)).count() as u64;
                 missing + u32::from(later.saturating_sub(in_cells) > u64::from(missing))
             });
             Unproven { damaged, missing }
         };
+        // A cell has left one job at most.
+        let most = |noted: u32, counted: u32| noted.max(counted).min(self.slot.cells.count());
+        let jobs =
+            Unproven { damaged: most(before.damaged, jobs.damaged), missing: most(before.missing, jobs.missing) };
         // Before anything is changed.
         noted.store(jobs.bits(), Ordering::Release);
         jobs
@@ -203,7 +211,8 @@ impl<'a> Ring<'a> {
         }
         let mut bytes = vec![0; len as usize];
         words::load(cell.words, &mut bytes);
-        let crc = checksum::seal(checksum::of(&bytes), self.key_hash(), version, len);
+        let gap = cell.header.gap.load(Ordering::Relaxed);
+        let crc = checksum::seal(checksum::of(&bytes), self.key_hash(), version, gap, len);
         (crc == cell.header.crc.load(Ordering::Relaxed)).then_some(version)
     }
 
@@ -224,7 +233,9 @@ impl<'a> Ring<'a> {
         words::store(target.words, &bytes);
         let len = bytes.len() as u32;
         target.header.len.store(len, Ordering::Relaxed);
-        let crc = checksum::seal(checksum::of(&bytes), self.key_hash(), version, len);
+        let gap = epoch::gap(self.highest_version(), version);
+        target.header.gap.store(gap, Ordering::Relaxed);
+        let crc = checksum::seal(checksum::of(&bytes), self.key_hash(), version, gap, len);
         target.header.crc.store(crc, Ordering::Relaxed);
         // Release: not before all of it is there.
         target.header.seq.store(Seq::Whole { version }.bits(), Ordering::Release);
