@@ -1,6 +1,7 @@
 //! A typed message bus in shared memory, for services on one machine. No daemon, no sockets, no kernel call on the way of
 //! a message unless somebody sleeps who must be woken: a publisher fills a cell that nobody else looks at and makes it the
-//! newest with one compare-and-swap; a subscriber copies it and checks that it got all of it.
+//! newest with one compare-and-swap; a subscriber copies it and checks that it got all of it. (In a file, one small write to
+//! the disk is added in every 67 million versions of a key, and at the first publish after a recovery.)
 //!
 //! ```
 //! use splinter_bus::{Bus, Message};
@@ -39,16 +40,23 @@
 //! # What is promised
 //!
 //! - Whoever receives a message receives all of it, as it was published, of the type that was asked for; or an error.
-//! - A subscriber receives each message once and in order, or is told how many it missed; a lossless one misses none.
-//! - Each message of a work queue is handled by one worker; if that one dies, by another.
-//! - What is read in place does not change, as long as every process that can write to the store follows its protocol. A program that
-//!   writes to the file by other means can change the bytes under a view; for a `&str` that is undefined behaviour, also if no program contains
-//!   `unsafe`. No library can prevent that for memory that others may write. Copies do not have this weakness: receive copies where writers are not trusted.
+//! - A subscriber receives each message once and in order, or is told how many it missed. A lossless one misses none, until
+//!   it is evicted ([`Store::evict`]), which its next receive reports.
+//! - Each message of a work queue is handled by one worker; if that one dies, by another. In a file, after a loss of power, jobs
+//!   that were published after the last flush may be lost ([`Store::recovery`] reports them as far as they can be known), and a
+//!   job that was finished after the last flush may come again.
+//! - What is read in place does not change, as long as every process that can write to the store follows its protocol. A
+//!   program that writes to the file by other means can change the bytes under a view; for a `&str`, `bool` or enum that is
+//!   undefined behaviour, also if no program contains `unsafe`. No library can prevent that for memory that others may write.
+//!   Copies do not have this weakness: receive copies where writers are not trusted. In a child of `fork`, an inherited view may
+//!   change at any moment: do not read it there.
 //! - A process may be killed or stopped at any instruction: what it had published stays, what it had not is never seen, and
-//!   every other process goes on. (Creating and removing keys, purging, flushing, and opening a store in a file take locks, which a
-//!   stopped process may hold: others give up waiting after ten seconds.)
-//! - A store in a file survives its processes. When the machine has stopped, or in a copy, each value is whole as it was
-//!   committed once, or its loss is an error.
+//!   every other process goes on. (Creating and removing keys, purging, flushing, and opening a store in a file take locks,
+//!   which a stopped process may hold. Those who wait for a flush, to flush or purge a store in a file, give up after a minute;
+//!   all others after ten seconds, with an error that names the process.)
+//! - A store in a file survives its processes. After a loss of power, or in a copy, each value is whole as it was committed
+//!   once, or its loss is an error; that rests on a checksum of 32 bits. The value that was a key's newest at the last
+//!   [`flush`](Store::flush) is found, or a newer one.
 //! - Bytes of older messages do not stay behind in a store whose auto-vacuum is on, as it is unless it is turned off.
 //!
 //! # Features

@@ -27,6 +27,8 @@ use crate::store::{self, SetError, Store};
 ///
 /// It may be held for any time: it delays nobody. If its process dies, the cell is taken back.
 ///
+/// In a child of `fork`, an inherited loan is still the parent's: do not write to it.
+///
 /// # Examples
 ///
 /// ```
@@ -104,8 +106,8 @@ impl<T: ?Sized> Loan<T> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`]. Room is there already, so hardly any: if the key was removed meanwhile, it is created anew, for which there may be
-    /// no slot.
+    /// [`PublishError`]. The cell is there already, so hardly any: if the key was removed meanwhile, it is created again, for which there
+    /// may be no slot.
     pub fn send(mut self) -> Result<Sent, PublishError> {
         // Before a byte is written: in a child, the loan is the parent's.
         self.raw.check_fork()?;

@@ -28,8 +28,12 @@ use crate::store::Pinned;
 /// It takes one of the key's cells from publishers until it is dropped, or its process dies. A message that came in parts, because it is
 /// larger than a cell, is a copy, and so is one that a publisher was about to overwrite when it was stopped.
 ///
-/// What is pinned stays as it is as long as all who may write to the store keep to its protocol. Who shares a store with programs that
-/// may not, receives copies.
+/// What is pinned stays as it is as long as all programs that write to the store keep to its protocol. A program that writes to the file by
+/// other means can change a sample under its reader; for a `&str`, `bool` or enum that is undefined behaviour. Where writers are not trusted,
+/// receive copies ([`Subscriber::recv`](super::Subscriber::recv), [`Bus::get`](super::Bus::get)). With mode 0600, the default, only programs of
+/// the same user, and root, can write.
+///
+/// In a child of `fork`, an inherited sample may change at any moment: do not read it, receive again in the child.
 ///
 /// # Examples
 ///
@@ -154,7 +158,7 @@ impl<T> Sample<T> {
 }
 
 impl<T: InPlace> Sample<T> {
-    /// The message, borrowing what it can. Decodes it, if it is not [`Plain`], each time anew.
+    /// The message, borrowing what it can. Decodes it each time, if it is not [`Plain`].
     ///
     /// # Errors
     ///

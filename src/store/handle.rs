@@ -38,8 +38,10 @@ use super::wait::{Deadline, Spin};
 /// the store again in the child. To drop what was inherited does nothing, so it stays the parent's. A program that becomes a daemon by `fork`
 /// opens its stores afterwards.
 ///
-/// In a child these still work: methods that only read and cannot fail, such as [`keys`](Self::keys) and [`Slot::version`]; and switches
-/// and counters of the store, which belong to no process ([`set_flags`](Self::set_flags), [`report_parse_failure`](Self::report_parse_failure)).
+/// A view of the store's memory is no operation, and is not checked. In a child of `fork`, an inherited sample or pin may change at any moment:
+/// do not read it, receive again in the child. Do not write to an inherited loan.
+///
+/// In a child these still work: methods that only read and cannot fail.
 ///
 /// Descriptors are close-on-exec, and the one that holds a handle's locks is closed in every child, before `fork` returns there. So what a
 /// dead parent had is taken back although its children live. A child that is made by the raw system call `clone`, and not by the C

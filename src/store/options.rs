@@ -108,7 +108,8 @@ impl StoreOptions {
     }
 
     /// Cells beyond history, for writers at work: 1 to 4,096. Beyond this many writers of one key that are stopped in the
-    /// middle of a publish, history gives way, and beyond `history + spare - 2` of them, publishers are refused.
+    /// middle of a publish, history gives way, and beyond `history + spare - 2` of them, publishers are refused; in a file
+    /// beyond `history + spare - 4`, since a flush may keep two.
     ///
     /// In a file, a [flush](Store::flush) keeps up to two more cells of a key from being overwritten. So a key has four cells there at least:
     /// where `history + spare` is less, `spare` is raised.
