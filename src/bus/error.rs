@@ -26,7 +26,7 @@ pub enum PublishError {
     Frame(#[from] WriteError),
     /// The publisher's ttl cannot be said in milliseconds.
     #[error(
-        "a ttl of {ttl:?} is impossible: it is 1 ms to {} ms, which are 49.7 days; set another one, or none for messages that do not expire",
+        "a ttl of {ttl:?} is impossible: it must be 1 ms to 49.7 days ({} ms); set another one, or none for messages that do not expire",
         u32::MAX
     )]
     Ttl {
@@ -110,7 +110,7 @@ pub enum SubscribeError {
         max: u32,
     },
     /// Others removed the key each time that it had been created.
-    #[error("the key was removed each time it was created: have whoever removes it stop, or try again")]
+    #[error("the key was removed each time it was created: stop the process that removes it, or try again")]
     Removed,
     /// The key's words contradict each other.
     #[error("the slot of this key is damaged: something other than splinter-bus wrote into the store; create it anew")]
@@ -202,7 +202,7 @@ pub enum RecvError {
         /// The key.
         key: String,
     },
-    /// The subscriber was lossless, and was evicted ([`Store::evict`](crate::Store::evict)) because it held publishers up. Told once; from here on
+    /// The subscriber was lossless, and was evicted ([`Store::evict`](crate::Store::evict)) because it held publishers up. Reported once; from here on
     /// the subscriber is not lossless, and what it misses is [`Lagged`](Self::Lagged).
     #[error(
         "this subscriber was evicted from the lossless subscribers of {key:?}: messages from version {next} on may be missed; receive faster, \

@@ -130,21 +130,23 @@ impl Store {
         }
     }
 
-    /// Leaves no byte in the store but those of newest values: history is gone for all readers, and zeroed. Gives the number of
-    /// cells that could not be zeroed, because readers have them pinned, writers or another purge are at work in them, or a lossless
-    /// subscriber or a work queue is still to receive their values; 0 in a store that is at rest.
+    /// Removes and zeroes all values but the newest of each key and those that a lossless subscriber or a work queue is still to
+    /// receive. Returns the number of cells that could not be zeroed: pinned, in use by a writer or another purge, or retained. 0 if
+    /// nobody holds or retains anything.
     ///
-    /// Nothing is taken from a lossless subscriber or a work queue. One that registers meanwhile begins either with all that it asked for,
-    /// or above what is purged. With auto-vacuum on, those who have cells pinned or in hand zero them when they let go. Publishers, readers, and those who
-    /// create and remove keys go on. Waits until whoever is creating or removing a key now is done, ten seconds at most. Blocks for some tens
-    /// of milliseconds for each key one of whose writers is stopped between publishing and letting go of its cell.
+    /// Nothing is taken from a lossless subscriber or a work queue. One that registers meanwhile begins either with all that it asked
+    /// for, or above what is purged. With auto-vacuum on, a cell that is pinned or in use is zeroed when it is released. Publishers,
+    /// readers, and those who create and remove keys go on. Waits until a process that is creating or removing a key is done, ten
+    /// seconds at most. Blocks for some tens of milliseconds for each key one of whose writers is stopped between publishing and
+    /// releasing its cell.
     ///
-    /// In a file, it [flushes](Self::flush) first, so that no older value is needed after the machine stops: it waits for the disk.
+    /// In a file, it [flushes](Self::flush) first, so that no older value is needed after the machine stops: it waits for the disk. It
+    /// also waits for another flush, a minute at most, and keeps other flushes waiting until it is done.
     ///
     /// # Errors
     ///
-    /// [`DirectoryError`]: somebody else has been creating or removing a key for ten seconds; the flush failed; or this is a child of the process
-    /// that opened the store.
+    /// [`DirectoryError`]: another process has been creating or removing a key for ten seconds, which the error names; the flush failed, or
+    /// others have been flushing for a minute (`Flush`, which names no process); or this is a child of the process that opened the store.
     ///
     /// # Examples
     ///
@@ -188,7 +190,7 @@ impl Store {
     ///
     /// Of each key, the value that is the newest during the flush is found again after the machine stops, whatever is published
     /// afterwards and however much of that reaches the disk: until the next flush is complete, its cell is not overwritten.
-    /// So are the jobs of work queues that are not done. Older values, and what is published later, are found if the disk has them. A key
+    /// Unfinished jobs of work queues are found again, too. Older values, and what is published later, are found if the disk has them. A key
     /// that is removed is not kept by an earlier flush.
     ///
     /// Without a flush, a store in a file survives whatever happens to processes, but of a machine that loses its power only what
@@ -198,8 +200,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the kernel said: the disk is full or broken. `TimedOut`: another process has been flushing for a minute. What the flush before
-    /// promised still holds then. In a child of the process that opened the store: [`Forked`](super::Forked).
+    /// What the kernel said: the disk is full or broken. `TimedOut`: others have been flushing or purging for a minute, or a key is
+    /// published faster than a flush can mark its value. What the flush before promised still holds then. In a child of the process that
+    /// opened the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///

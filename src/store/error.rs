@@ -239,7 +239,9 @@ pub enum OpenError {
         name: String,
     },
     /// Somebody else is making the store sound, and does not come to an end.
-    #[error("process {pid} has been checking or changing {name:?} for long: let it go on if it is stopped, or end it")]
+    #[error(
+        "process {pid} has been checking or changing {name:?} for more than 10s: let it go on if it is stopped, or end it"
+    )]
     Busy {
         /// The path that was to be opened.
         name: String,

@@ -53,7 +53,7 @@ pub enum EvictError {
     },
     /// The participant has no lossless subscriber of the key, or has closed the store.
     #[error(
-        "participant {participant} (process {pid}) has no lossless subscriber of {key:?}: the key's snapshot lists the participants that have one"
+        "participant {participant} (process {pid}) has no lossless subscriber of {key:?}: `Store::slot_snapshot` lists the participants that have one"
     )]
     NotSubscribed {
         /// The key.
@@ -72,11 +72,11 @@ impl Store {
     /// Removes all lossless subscribers that a participant has of one key, so that publishers go on: for a process that is stopped, or that has
     /// subscribed and does not receive. Never blocks.
     ///
-    /// Publishers that wait for free space are woken. Each evicted subscriber is told by its next receive
-    /// ([`RecvError::Evicted`](crate::RecvError::Evicted)), and goes on as a subscriber that is not lossless. One that is blocked in a receive is told
+    /// Publishers that wait for free space are woken. The next receive of each evicted subscriber reports it
+    /// ([`RecvError::Evicted`](crate::RecvError::Evicted)), and it goes on as a subscriber that is not lossless. A receive that is blocked reports it
     /// when the next message comes.
     ///
-    /// Its cursors are counted among the [`lossless`](super::StoreOptions::lossless) ones of the key until it was told, or its process has ended. A
+    /// Its cursors are counted among the [`lossless`](super::StoreOptions::lossless) ones of the key until that is reported, or its process has ended. A
     /// participant that has died needs no eviction. Jobs of a work queue are not concerned.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::index;
 use super::mapped::{LockByte, Mapped};
 use super::ring::{Overtaken, Ring, Terms};
 use crate::kill_points::{Step, reached};
@@ -46,10 +47,11 @@ impl Flushes<'_> {
         let slots = 0..self.mapped.used_slots();
         for slot in slots.clone() {
             self.on_ring(slot, |ring| ring.begin_flush()).map_err(|Overtaken| {
-                io::Error::new(
-                    ErrorKind::TimedOut,
-                    "a key is published faster than its value can be marked for the flush",
-                )
+                let key = index::key_of(self.mapped, slot).map_or("a key".to_owned(), |key| format!("the key {key:?}"));
+                let reason = format!(
+                    "{key} is published faster than a flush can mark its value: try again, or pause its publishers"
+                );
+                io::Error::new(ErrorKind::TimedOut, reason)
             })?;
         }
         self.mapped.region.flush()?;

@@ -29,7 +29,7 @@ use super::wait::{Deadline, Spin};
 /// machine stops; one in a file is not: see [`recovery`](Self::recovery) and [`flush`](Self::flush).
 ///
 /// A process may die at any moment without harm to the others: what it had published stays, what it had not is never
-/// seen, and what it held is taken back by whoever comes next.
+/// seen, and what it held is taken back by the next that needs it.
 ///
 /// # Fork
 ///
@@ -41,7 +41,10 @@ use super::wait::{Deadline, Spin};
 /// A view of the store's memory is no operation, and is not checked. In a child of `fork`, an inherited sample or pin may change at any moment:
 /// do not read it, receive again in the child. Do not write to an inherited loan.
 ///
-/// In a child these still work: methods that only read and cannot fail.
+/// In a child these still work: [`keys`](Self::keys), [`keys_matching`](Self::keys_matching), [`cells`](Self::cells),
+/// [`snapshot`](Self::snapshot), [`Slot::version`] and the like. So do switches ([`set_flags`](Self::set_flags),
+/// [`clear_flags`](Self::clear_flags), [`set_auto_vacuum`](Self::set_auto_vacuum)) and
+/// [`report_parse_failure`](Self::report_parse_failure), since they belong to no participant.
 ///
 /// Descriptors are close-on-exec, and the one that holds a handle's locks is closed in every child, before `fork` returns there. So what a
 /// dead parent had is taken back although its children live. A child that is made by the raw system call `clone`, and not by the C
@@ -189,7 +192,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: no key, or a value that was lost or damaged.
+    /// [`GetError`]: no key; a value that was lost or damaged; `Overtaken`: publishers replaced the value each time that it was to be read;
+    /// `Removed`: the key was removed and created again each time.
     ///
     /// # Examples
     ///

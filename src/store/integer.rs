@@ -1,4 +1,4 @@
-//! Integers under keys, changed in one step by any number of processes.
+//! Integers under keys, changed in one step by the processes of up to 128 open handles.
 
 use std::fmt;
 

@@ -100,7 +100,8 @@ impl Slot {
     /// Sets the value and gives its version. Copies the bytes.
     ///
     /// Lock-free. Makes system calls only if somebody sleeps who must be woken, or if every cell is in somebody's hands: then it
-    /// looks for the dead among them, and waits for the living for some tens of milliseconds.
+    /// looks for the dead among them, and waits for the living for some tens of milliseconds. In a file, it also waits for one small
+    /// write to the disk in every 67 million versions of a key, and at the first publish after a recovery.
     ///
     /// # Errors
     ///
@@ -232,12 +233,13 @@ impl Slot {
     /// Copies the newest value into `value`, replacing what it held, and gives the version; `None` if nothing was set yet.
     /// Never blocks.
     ///
-    /// A reader that is overtaken by publishers up to eight times pins the value, which takes one of the key's cells from them for as long as
-    /// the copy takes.
+    /// After eight failed copies (two for values over 4 MiB), it pins the value, which takes one of the key's cells from publishers for as long
+    /// as the copy takes.
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, the store is damaged, or publishers were faster each time.
+    /// [`GetError`]: the key was removed, its value was lost, the store is damaged, or `Overtaken`: publishers replaced the value each time that it
+    /// was to be read.
     ///
     /// # Examples
     ///
@@ -262,7 +264,8 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, or the store is damaged.
+    /// [`GetError`]: the key was removed, its value was lost, or the store is damaged. Never `Overtaken`: a version that was overwritten is
+    /// [`Version::Gone`].
     ///
     /// # Examples
     ///
@@ -293,7 +296,7 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, or its value lost or damaged.
+    /// [`GetError`]: the key was removed, its value was lost or damaged, or `Overtaken`, as of [`get_into`](Self::get_into).
     ///
     /// # Examples
     ///
@@ -315,7 +318,7 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, or its value lost or damaged.
+    /// [`GetError`]: the key was removed, its value was lost or damaged, or `Overtaken`, as of [`get_into`](Self::get_into).
     ///
     /// # Examples
     ///
@@ -328,8 +331,8 @@ impl Slot {
     /// The version of the newest value; before the first, the version after which this key's begin.
     ///
     /// A key that is removed and created again goes on above all versions that any removed key of the store had, so that none
-    /// means two values: a key's first version need not be 1. In a file, neither need the next one be larger by one: after a loss of power, or
-    /// in a copy, versions go on above all that anybody can have seen.
+    /// means two values: a key's first version need not be 1. In a file, versions can have gaps: after a loss of power, or in a copy, they
+    /// continue above all that anybody can have seen.
     ///
     /// # Examples
     ///
@@ -452,7 +455,8 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, or the store is damaged.
+    /// [`GetError`]: the key was removed, its value was lost, the store is damaged, or `Overtaken`: publishers replaced the value each time that it
+    /// was to be pinned.
     ///
     /// # Examples
     ///
@@ -474,7 +478,8 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, the store is damaged, or a writer that stands still is about to overwrite the version.
+    /// [`GetError`]: the key was removed, or `Claimed`: a writer that stands still is about to overwrite the version. Never `Overtaken`: of a version
+    /// that was overwritten, the answer is `None`.
     ///
     /// # Examples
     ///
