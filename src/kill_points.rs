@@ -95,15 +95,15 @@ steps! {
     CursorPlaced,
     /// Writers heed it.
     FloorJoined,
-    /// The floor says who is about to compute it anew.
+    /// The floor says who is about to compute it again.
     FloorMarked,
-    /// The floor was computed anew.
+    /// The floor was computed again.
     FloorMoved,
     /// The cursor moved on, and nobody who waits for room knows.
     CursorMoved,
     /// The cursor is gone, and nobody who waits for room knows.
     CursorRemoved,
-    /// The cursor is evicted, and nobody who waits for room knows.
+    /// The cursor is evicted, and nobody who waits for free space knows.
     CursorEvicted,
 
     // Work queues.

@@ -217,7 +217,7 @@ impl<T> Bus<T> {
     #[cold]
     fn newest_whole(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, RecvError> {
         for _ in 0..REMOVALS {
-            // Looked up and not created: whoever reads waits for nobody.
+            // Looked up and not created: a reader waits for nobody.
             let Some(slot) = self.store.existing_slot(key)? else {
                 return Ok(None);
             };

@@ -59,8 +59,8 @@ impl SubscribeOptions {
     /// To lose nothing: from its position on, no message is overwritten. Publishers that find no room then are refused, or wait for it.
     ///
     /// A subscriber whose process dies counts no longer. One that is stopped, or never receives, holds up publishers of the key: those
-    /// who wait, as long as they wait. [`Store::evict`](crate::Store::evict) removes it from another process; it is then told by
-    /// [`RecvError::Evicted`](crate::RecvError::Evicted), and goes on without being lossless.
+    /// who wait, as long as they wait. [`Store::evict`](crate::Store::evict) removes it from another process; its next receive
+    /// then returns [`RecvError::Evicted`](crate::RecvError::Evicted), and it goes on without being lossless.
     #[must_use]
     pub fn lossless(mut self) -> Self {
         self.lossless = true;

@@ -188,7 +188,8 @@ impl<T: Message> Publisher<T> {
 
     /// Publishes a message of its own, with a new id.
     ///
-    /// Lock-free; makes system calls only if a subscriber sleeps, or if every cell of the key is in somebody's hands.
+    /// Lock-free; makes system calls only if a subscriber sleeps, or if every cell of the key is in somebody's hands. In a file, it also
+    /// waits for one small write to the disk in every 67 million versions of a key, and at the first publish after a recovery.
     ///
     /// # Errors
     ///

@@ -138,7 +138,7 @@ impl<T> Subscriber<T> {
     fn skip_to_time(&mut self, nanos: u64) -> Result<(), GetError> {
         let newest = self.slot.version();
         for kept in self.slot.kept_from(self.next)? {
-            // What is no frame tells no time: it is received, and reported.
+            // What is no frame has no time: it is received, and reported.
             if kept.version <= newest
                 && self.slot.copy_kept(kept, &mut self.frame)?
                 && Frame::parse(&self.frame).map_or(true, |frame| frame.ts() >= nanos)

@@ -85,7 +85,7 @@ pub mod private {
         align_of::<T>()
     }
 
-    /// How a description tells a variant's discriminant.
+    /// A variant's discriminant, as it stands in a description.
     #[must_use]
     pub fn discriminant(value: i128) -> String {
         format!("={value}")

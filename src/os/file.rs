@@ -164,7 +164,7 @@ pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 /// What tells a file from every other on this machine, copies of it too: device, number, and time of birth.
 ///
 /// The time is 0 on tmpfs, and where the kernel does not say it (no `statx`, or a file system without it). A number
-/// may be used again after its file is gone, and then only the time of birth tells the two apart. tmpfs counts its
+/// may be used again after its file is gone, and then only the time of birth differs. tmpfs counts its
 /// numbers up, so there nothing is lost, and processes that may call `statx` and others that may not agree on the
 /// identity of every segment.
 pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
@@ -179,7 +179,7 @@ pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
     Ok([device(rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)), stat.st_ino, 0, 0])
 }
 
-/// What tells this run of the machine from every other; `None` when the kernel does not say, as in some containers.
+/// The boot id, which differs for each run of the machine; `None` when the kernel does not say, as in some containers.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! What a child of `fork` must know, and must not keep.
 //!
 //! A child has copies of its parent's handles, but what they stand for (locks, pins, threads) belongs to the parent. A handle
-//! keeps the [`count`] of forks at its creation, so one comparison tells whether it was inherited.
+//! keeps the [`count`] of forks at its creation, so one comparison shows whether it was inherited.
 //!
 //! Locks belong to an open file description, which lives as long as any descriptor of it: a child that kept one would keep its
 //! dead parent's locks. So the handler that `fork` runs in the child closes every [`UninheritedFile`]. The handler makes only calls

@@ -208,7 +208,7 @@ records! {
         purge_intent: AtomicU64,
         /// The version that was the newest at the last completed flush. In a file, its cell is not overwritten before the next flush is complete.
         flushed: AtomicU64,
-        /// The version that a flush in progress, or one whose process died, is writing to the disk. Spared as `flushed` is.
+        /// The version that a flush in progress, or one whose process died, is writing to the disk. Not overwritten, like `flushed`.
         flushing: AtomicU64,
         /// How many jobs a recovery in progress could not prove, so that one that starts again reports the same. See `Ring::recover`.
         unproven_jobs: AtomicU64,
@@ -226,9 +226,9 @@ records! {
         len: AtomicU32,
         /// How far bytes were written since they were last zeroed.
         dirty: AtomicU32,
-        /// Over value, key, version and length; in a store whose cells carry checksums.
+        /// Over value, key, version, gap and length; in a store whose cells carry checksums.
         crc: AtomicU32,
-        /// In a file: which version was published before this one, if not the one below. See `store::epoch`.
+        /// In a file: which version was published before this one, if not the one below. See `store::epoch` and `store::ring::gap`.
         gap: AtomicU32,
     }
 }

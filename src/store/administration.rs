@@ -170,7 +170,7 @@ impl Store {
         // What a purge takes is needed by no flush then. No other flush begins before it is done.
         let flushes = self.inner.flushes().map_err(DirectoryError::Flush)?;
         flushes.flush().map_err(DirectoryError::Flush)?;
-        // Whoever locks the directory empties what a dead remover has left. For the rest the lock is not needed: cells are emptied by those who
+        // To lock the directory empties what a dead remover has left. For the rest the lock is not needed: cells are emptied by those who
         // claim them, and purged are only versions of the present key, or of older ones.
         drop(self.inner.directory(&mut WaitLimit::longest())?);
         let mut busy = 0;

@@ -8,7 +8,7 @@ use super::word::{MAX_VERSION, NUMBER_BITS};
 /// A lossless subscriber's place in its slot: (participant + 1 : 8 | generation : 8 | version : 48). A zeroed word is a free place.
 ///
 /// No version from this one on is overwritten. One word says whose it is and where, so that both change, and end, in one step. Of
-/// the generation, eight bits tell the cursor of a key that was removed from those of the present one. Version 0 is an evicted cursor: it keeps
+/// the generation, eight bits distinguish the cursor of a key that was removed from those of the present one. Version 0 is an evicted cursor: it keeps
 /// nothing, and its place is taken until its owner has noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cursor {
@@ -105,7 +105,7 @@ impl Floor {
 /// From which version on values are messages of a work queue: (tentative : 1 | generation : 15 | version : 48). Of another generation
 /// than the slot's, or zero: the key is no queue.
 ///
-/// A queue is declared in two steps. While it is tentative, writers and purges spare its messages, and nobody takes one: its first version
+/// A queue is declared in two steps. While it is tentative, writers and purges keep its messages, and nobody takes one: its first version
 /// may still move up, behind what a purge takes that did not see it in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Queue(u64);

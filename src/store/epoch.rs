@@ -6,7 +6,8 @@
 //! the disk names. It is the scheme of databases that reserve a range of numbers at a time ("hi/lo").
 //!
 //! A recovery only says where versions go on ([`Books::first`]). The epoch is reached by the first publish, so opening a store that
-//! nobody writes to uses up nothing. There is room for two million recoveries, each followed by a publish.
+//! nobody writes to uses up nothing. There are epochs for two million recoveries, each followed by a publish. Where the boot id cannot be read,
+//! each opening of a store that nobody has open is a recovery.
 
 use super::word::LARGEST_PLAUSIBLE;
 use crate::kill_points::{Step, reached};
@@ -22,7 +23,7 @@ const FARTHEST: u32 = 63;
 
 /// The word `epoch` of the directory's header: (announced : 32 | durable : 32). A zeroed word is epoch 0, which needs no write.
 ///
-/// A number is announced before it is written to the disk, and durable once it is there. Whoever needs one that is only announced writes
+/// A number is announced before it is written to the disk, and durable once it is there. A process that needs one that is only announced writes
 /// it, too, instead of waiting for a process that may be stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Epoch {

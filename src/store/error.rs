@@ -82,7 +82,7 @@ pub enum OpenError {
     },
     /// The store, or the directory in which it should be, belongs to somebody who did not share it.
     #[error(
-        "no permission to {action} {name:?}: {source}; whoever owns it decides who may read and write it, by its mode and that of its \
+        "no permission to {action} {name:?}: {source}; its owner decides who may read and write it, by its mode and that of its \
          directory"
     )]
     PermissionDenied {

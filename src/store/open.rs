@@ -47,10 +47,10 @@ impl Store {
 
     /// Opens a store.
     ///
-    /// Does not block, unless the store is in a file. Whoever opens one first waits for one small write to the disk. And if the machine has stopped
-    /// since it was last used, the last who had it open were killed, the file is a copy, or the kernel does not tell its boot id,
-    /// then whoever opens it first makes sure of every value, which takes as long as reading
-    /// them, and others wait for it, ten seconds at most. See [`recovery`](Self::recovery).
+    /// Does not block, unless the store is in a file. The first to open such a store waits for one small write to the disk. It also checks every
+    /// value if the machine has stopped since the store was last used, the last who had it open were killed, the file is a copy, or the kernel does
+    /// not say its boot id. That takes as long as reading the values, and others wait for it, ten seconds at most. See
+    /// [`recovery`](Self::recovery).
     ///
     /// # Errors
     ///

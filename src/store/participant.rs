@@ -179,8 +179,8 @@ impl DeadLocks {
         let lock = LockByte::Participant(id).offset();
         {
             let count = &mut self.holders()[id as usize];
-            // Shared: whoever gets it knows that the owner is gone; and whoever is stopped with it in hand is in nobody's way but
-            // newcomers', who take another place.
+            // Shared: a process that gets it knows that the owner is gone; and one that is stopped while it has it is in nobody's way but
+            // newcomers', who take another index.
             if *count == 0 && !lock::try_lock_shared(mapped.fd(), lock)? {
                 return Ok(());
             }
@@ -214,7 +214,7 @@ impl Drop for Held<'_> {
     }
 }
 
-/// How many of the dead are buried at a time. All of them are locked meanwhile, so no more than half: newcomers find a place, also while
+/// How many crashed participants are reaped at a time. All of them are locked meanwhile, so no more than half: newcomers find an index, also while
 /// a process that was doing this is stopped.
 const BURIED_AT_ONCE: usize = PARTICIPANTS / 2;
 
@@ -247,7 +247,7 @@ fn bury_the_dead(mapped: &Mapped, me: Participant, inherited: bool) -> io::Resul
         reap(mapped, me.id, &marked);
         for (id, entry, incarnation) in dead {
             reached(Step::DeadReaped);
-            // Unless it has closed properly between our look and our lock, or another has buried it.
+            // Unless it has closed properly between our look and our lock, or another has reaped it.
             if incarnation % 2 == 1 {
                 let next = incarnation.wrapping_add(1);
                 let _ = entry.incarnation.compare_exchange(incarnation, next, Ordering::Release, Ordering::Relaxed);
@@ -286,7 +286,7 @@ fn reap(mapped: &Mapped, me: u32, dead: &ParticipantSet) {
     for slot in 0..mapped.used_slots() {
         let view = mapped.slot(slot);
         let ring = Ring::new(&view, &terms);
-        // In one that never had a key, nobody has left a mark since the store was found sound; and whoever makes it ready for its first key does
+        // In one that never had a key, nobody has left a mark since the store was found sound; and a process that prepares it for its first key does
         // not claim its cells.
         if ring.generation() > 0 {
             ring.reap_all(dead);
@@ -306,8 +306,8 @@ mod tests {
         pub(super) static SCANS: Cell<u32> = const { Cell::new(0) };
     }
 
-    /// Has `count` places be those of owners who died, with pins on each cell of a key and, as far as there is room, cursors; how many scans it
-    /// takes to bury them.
+    /// Has `count` indexes be those of crashed participants, with pins on each cell of a key and, as far as there are free places, cursors; how many
+    /// scans it takes to reap them.
     fn scans_to_bury(count: u32) -> u32 {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.store");

@@ -92,7 +92,7 @@ impl Queue {
     }
 }
 
-/// Whether there is a message that nobody has, or the key is no more, or there is another error to be told. Takes back what the dead had.
+/// Whether there is a message that nobody has, or the key is no more, or there is another error to report. Takes back what the dead had.
 pub(crate) fn has_work(slot: &Slot) -> bool {
     if slot.check_fork().is_err() {
         return true;

@@ -102,8 +102,8 @@ pub struct UnprovenJobs {
     pub missing: u32,
 }
 
-/// What tells this file from any other, in this run of the machine if it is one that outlives it; never 0. `None` if that cannot be told: it is
-/// different from everything, also from itself.
+/// What distinguishes this file from any other, in this run of the machine if it is one that outlives it; never 0. `None` if that is unknown: it
+/// is different from everything, also from itself.
 pub(super) fn home(file: &File, persistent: bool) -> io::Result<Option<u64>> {
     let boot = if persistent { file::boot_id()? } else { Some(Vec::new()) };
     let identity = file::identity(file)?;
@@ -119,7 +119,7 @@ fn home_of(boot: &[u8], identity: &[u64]) -> u64 {
     hasher.digest().max(UNKNOWN + 1)
 }
 
-/// The home of a store in a file when the kernel does not tell one run of the machine from another.
+/// The home of a store in a file when the kernel does not distinguish one run of the machine from another.
 pub(super) const UNKNOWN: u64 = 0;
 
 /// A store that is sound. In a file, nobody else can open it until this is dropped.
@@ -165,7 +165,7 @@ pub(super) fn settle<'a>(mapped: &'a Mapped, location: &Location) -> Result<Sett
     if (!at_home || participant::anybody_is_marked(mapped)) && nobody_is_there()? {
         let moments = if at_home { Moments::One } else { Moments::Many };
         if moments == Moments::Many {
-            // Should we not come to the end, the next one begins anew. (At home, it does so because of those who are marked.)
+            // Should we not come to the end, the next one begins again. (At home, it does so because of those who are marked.)
             books.home.store(UNKNOWN, Ordering::SeqCst);
             reached(Step::HomeForgotten);
         }
@@ -178,7 +178,7 @@ pub(super) fn settle<'a>(mapped: &'a Mapped, location: &Location) -> Result<Sett
             header.stand_in.store(0, Ordering::Relaxed);
             header.unproven_jobs.store(0, Ordering::Relaxed);
         }
-        // Last: whoever finds marks and nobody there recovers the store.
+        // Last: a process that finds marks and nobody there recovers the store.
         participant::forget_all(mapped);
     }
     Ok(settled)

@@ -369,7 +369,7 @@ impl<'a> Ring<'a> {
 
     /// Makes the newest value the only one, none if the slot has no key, and leaves no byte of any other in the slot, whatever
     /// the switches say. What somebody is still to receive stays, with all that is newer. Gives the number of cells of which this cannot be
-    /// said: readers have them pinned, writers in hand, or somebody is still to receive their values.
+    /// said: they are pinned, in use by a writer, or somebody is still to receive their values.
     ///
     /// Others may do the same at the same time, and the slot may lose its key meanwhile, or get another: its versions are larger than any that
     /// are purged here.
@@ -405,7 +405,7 @@ impl<'a> Ring<'a> {
         if let Some(reaper) = reaper
             && owed.is_some_and(|owed| owed <= wanted)
         {
-            // It may be owed to the dead.
+            // It may be retained for crashed participants.
             self.reap_holders(reaper);
             owed = self.first_owed();
         }

@@ -26,7 +26,7 @@ impl Ring<'_> {
     ///
     /// `is_there` says whether the participant's index still belongs to the one that is meant. It is asked after the cursor was read and before it
     /// is changed. If the index changes hands in between, and the new owner writes the same word to the same place, its cursor is evicted:
-    /// it is told like any other.
+    /// its subscriber reports it like any other.
     pub(crate) fn evict(
         self,
         participant: u32,

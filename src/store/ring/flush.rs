@@ -9,8 +9,8 @@
 //! - **Fast path** of a writer: two loads of a line that hardly ever changes, after the checks that all stores need.
 //! - **Race** between a flush that marks a version and a writer that claims its cell: the flush writes `flushing`, then looks at `seq`; the
 //!   writer changes `seq`, then looks at `flushing`. In the one total order, one of the two sees the other.
-//! - **Crash** after `flushing` was written: the version is spared until the next flush, which promises another one. `flushed` is still
-//!   the last that was promised, and spared, too.
+//! - **Crash** after `flushing` was written: the version is kept until the next flush, which promises another one. `flushed` is still
+//!   the last that was promised, and kept, too.
 //!
 //! Removing a key removes its values, flushed or not. A purge flushes first, so that it needs nothing older.
 
@@ -31,12 +31,12 @@ pub(crate) const CELLS_OF_A_FILE: u32 = 4;
 pub(crate) struct Overtaken;
 
 impl Ring<'_> {
-    /// Whether the cell that holds this version is spared for a flush.
+    /// Whether the cell that holds this version is not to be overwritten, because of a flush.
     pub(super) fn is_flushed(self, version: u64) -> bool {
         self.terms.checksums && version > 0 && self.flushed_versions().contains(&version)
     }
 
-    /// The versions whose cells are spared; 0 for none.
+    /// The versions whose cells are not to be overwritten; 0 for none.
     pub(super) fn flushed_versions(self) -> [u64; 2] {
         let header = self.slot.header;
         // SeqCst: pairs with `begin_flush`. We change `seq`, then look here; the flush writes here, then looks at `seq`.
@@ -50,7 +50,7 @@ impl Ring<'_> {
         flushed.fold(last, |last, version| last.min(version - 1))
     }
 
-    /// Marks the newest value as the one that a flush writes to the disk: its cell is spared from now on.
+    /// Marks the newest value as the one that a flush writes to the disk: its cell is not overwritten from now on.
     ///
     /// The caller holds the lock of flushes.
     pub(crate) fn begin_flush(self) -> Result<(), Overtaken> {
@@ -79,7 +79,7 @@ impl Ring<'_> {
     /// Promises what `begin_flush` marked, which is on the disk by now.
     pub(crate) fn end_flush(self) {
         let header = self.slot.header;
-        // SeqCst: as in `begin_flush`. Both words name the version for a moment, so it is spared all the time.
+        // SeqCst: as in `begin_flush`. Both words name the version for a moment, so it is kept all the time.
         header.flushed.store(header.flushing.load(Ordering::SeqCst), Ordering::SeqCst);
         reached(Step::FlushEnded);
         // What was flushed before may be overwritten.

@@ -1,6 +1,6 @@
 //! Gaps between the versions of a slot in a file: a recovery has the next publish pass over all versions that anybody can have seen.
 //!
-//! Values from before a gap keep their versions. They are history, and lossless subscribers and work queues may begin with them. So whoever counts
+//! Values from before a gap keep their versions. They are history, and lossless subscribers and work queues may begin with them. So code that counts
 //! versions, or asks whether two of them follow each other, must leave out those that were never published.
 //!
 //! - A cell says which version was published before its own (`gap` of its header, under the checksum).
@@ -44,7 +44,7 @@ impl Ring<'_> {
         })
     }
 
-    /// How many versions from `from` on, and before `to`, were published. Of versions before an older gap that no cell tells of any more, only
+    /// How many versions from `from` on, and before `to`, were published. Of versions before an older gap that no cell names any more, only
     /// those behind it are counted; never none if there were any.
     pub(crate) fn published_between(self, from: u64, to: u64) -> u64 {
         let to = self

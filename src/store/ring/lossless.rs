@@ -1,6 +1,6 @@
 //! Keeping what somebody is still to receive: cursors of lossless subscribers, and the floor that writers heed.
 //!
-//! A cursor is written by its owner alone, or by whoever takes it away from a dead one. Writers look at `floor` (`low_water.rs`).
+//! A cursor is written by its owner alone, or by a process that takes it away from a dead one. Writers look at `floor` (`low_water.rs`).
 
 #[cfg(not(loom))]
 use super::claim::Keep;

@@ -52,7 +52,7 @@ const STRIDES: u64 = 8;
 impl<'a> Ring<'a> {
     /// Makes the key a work queue, from this version on, unless it is one.
     ///
-    /// In two steps. Once it is tentative, writers and purges spare its messages, and nobody takes one. It is made final, by anybody, above
+    /// In two steps. Once it is tentative, writers and purges keep its messages, and nobody takes one. It is made final, by anybody, above
     /// what a purge takes that may not have seen the first step; so nobody who finds the key declared hurries past that.
     pub(crate) fn declare_queue(self, begin: Begin, generation: u64) -> Result<(), ReadError> {
         let queue = &self.slot.header.queue;

@@ -69,7 +69,7 @@ impl Ring<'_> {
     }
 
     /// Takes all marks of a participant that is dead, and stays so during the call, off this slot, and empties what cells are left that hold
-    /// values of a removed key, or purged ones: whoever took the last mark off one of them may have died before emptying it.
+    /// values of a removed key, or purged ones: the process that took the last mark off one of them may have died before emptying it.
     pub(crate) fn reap(self, dead: u32) {
         self.reap_all(&ParticipantSet::of(dead));
     }

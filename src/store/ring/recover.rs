@@ -61,7 +61,7 @@ pub(crate) trait Successor {
 }
 
 impl<'a> Ring<'a> {
-    /// Finds the newest value that is whole, makes it the one that the slot has, and frees every cell that holds none. Of a work queue, tells how
+    /// Finds the newest value that is whole, makes it the one that the slot has, and frees every cell that holds none. Of a work queue, reports how
     /// many jobs could not be proven.
     ///
     /// A recovery that starts again after it was killed finds the same.
