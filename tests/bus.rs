@@ -151,7 +151,11 @@ fn a_ttl_that_cannot_be_said_in_milliseconds_is_refused_and_none_is_shortened() 
         let mut publisher = bus.publisher("k").unwrap().ttl(ttl);
         let error = publisher.publish(&prompt("p")).unwrap_err();
         assert!(matches!(error, PublishError::Ttl { ttl: refused } if refused == ttl), "{error}");
-        assert!(error.to_string().starts_with(&format!("a ttl of {ttl:?} is impossible: it must be 1 ms to 49.7 days (4294967295 ms)")));
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("a ttl of {ttl:?} is impossible: it must be 1 ms to 49.7 days (4294967295 ms)"))
+        );
         assert!(matches!(publisher.stream(Uuid::nil()).send(&prompt("p")), Err(PublishError::Ttl { .. })));
         // Set right, it goes on.
         publisher.ttl(ms(1000)).publish(&prompt("p")).unwrap();
