@@ -40,7 +40,7 @@
 //! # What is promised
 //!
 //! - Whoever receives a message receives all of it, as it was published, of the type that was asked for; or an error.
-//! - A subscriber receives each message once and in order, or is told how many it missed. A lossless one misses none, until
+//! - A subscriber receives each message once and in order, or the number that it missed. A lossless one misses none, until
 //!   it is evicted ([`Store::evict`]), which its next receive reports.
 //! - Each message of a work queue is handled by one worker; if that one dies, by another. In a file, after a loss of power, jobs
 //!   that were published after the last flush may be lost ([`Store::recovery`] reports them as far as they can be known), and a

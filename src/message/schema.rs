@@ -7,8 +7,8 @@ use std::mem;
 
 /// A type whose make-up can be told: field by field, down to numbers and strings.
 ///
-/// Derive it, by [`#[derive(Schema)]`](macro@crate::Schema), for types inside of messages; `#[derive(Message)]` derives it too. For a type of another crate,
-/// `#[message(schema = "...")]` on the field says what the derive is to write.
+/// Derive it, by [`#[derive(Schema)]`](macro@crate::Schema), for types inside of messages; `#[derive(Message)]` derives it too. For a type
+/// of another crate, `#[message(schema = "...")]` on the field says what the derive is to write.
 ///
 /// Types that are encoded the same way are told the same way: `String`, `&str` and `Cow<str>`, or `Vec<T>` and `&[T]`, so
 /// that a receiver which borrows understands a sender which owns.
