@@ -208,6 +208,9 @@ fn operate(name: &str) {
     bus.publish("q", &message).unwrap();
     let job = queue.recv().unwrap();
     let lent = bus.publisher("l").unwrap().loan_bytes(3).unwrap();
+    // So that its cursor is no longer what publishers know of it.
+    bus.publish("p", &message).unwrap();
+    assert!(lossless.try_recv().unwrap().is_some());
     let mut watch = store.watch();
     #[cfg(feature = "async")]
     let (task, worker) =

@@ -502,7 +502,7 @@ impl<T: InPlace> Subscriber<T> {
         loop {
             let version = self.next;
             let storage = match self.slot.try_pin(version) {
-                Ok(PinnedVersion::NotYet) => return Ok(None),
+                Ok(PinnedVersion::NotYet) => return self.nothing(),
                 Ok(PinnedVersion::Pinned(pinned)) => Storage::Pinned(pinned),
                 Ok(PinnedVersion::Gone) => {
                     self.skip_what_is_gone()?;

@@ -30,6 +30,8 @@ pub struct CellCounts {
     pub pinned: u64,
     /// Cells whose value a lossless subscriber has not received, or a work queue not done with; they are readable as well.
     pub owed: u64,
+    /// Cells whose value is kept because of a [flush](super::Store::flush), in a file; they are readable as well.
+    pub flushed: u64,
 }
 
 impl CellCounts {
@@ -62,6 +64,7 @@ impl Add for CellCounts {
             in_flight: self.in_flight + other.in_flight,
             pinned: self.pinned + other.pinned,
             owed: self.owed + other.owed,
+            flushed: self.flushed + other.flushed,
         }
     }
 }

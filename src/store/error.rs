@@ -429,11 +429,12 @@ pub enum DirectoryError {
 
 /// Tells what keeps a publisher from all cells of a key, and what to do.
 pub(crate) fn no_cell(cells: &CellCounts) -> String {
-    let CellCounts { owed, pinned, in_flight, .. } = cells;
+    let CellCounts { owed, pinned, in_flight, flushed, .. } = cells;
+    let evict = if *owed > 0 { "evict a lossless subscriber that is stopped (Store::evict), " } else { "" };
     format!(
         "no cell of this key may be overwritten: of {}, {owed} hold what a lossless subscriber or a work queue is still to receive, \
-         {pinned} are pinned, {in_flight} are in the hands of writers or on loan; have them received or given back, evict a lossless \
-         subscriber that is stopped, wait with a timeout, or create the store with more history or spare",
+         {pinned} are pinned, {flushed} are kept for the last flush, {in_flight} are in use by writers or on loan, and one has the newest value; \
+         receive, or drop pins and loans, {evict}wait with a timeout, or create the store with more history or spare",
         cells.total()
     )
 }

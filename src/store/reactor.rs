@@ -48,9 +48,12 @@ pub(crate) enum Want {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     reactor: &'static Reactor,
-    group: usize,
+    group: GroupKey,
     ticket: u64,
 }
+
+/// The address of a slot, and the generation of its key: a key that was created again is another one.
+type GroupKey = (usize, u64);
 
 /// The waker of all tasks of a process.
 #[derive(Debug)]
@@ -64,8 +67,7 @@ pub(crate) struct Reactor {
 
 #[derive(Debug, Default)]
 struct State {
-    /// By the address of the slot.
-    groups: HashMap<usize, Group>,
+    groups: HashMap<GroupKey, Group>,
     shards: Vec<Shard>,
     /// For tasks and groups.
     next_ticket: u64,
@@ -78,7 +80,7 @@ struct Shard {
     control: Arc<Bell>,
     groups: usize,
     /// Groups that are new, have another task, or are gone.
-    changed: Vec<usize>,
+    changed: Vec<GroupKey>,
 }
 
 /// The tasks that wait for one key.
@@ -101,7 +103,7 @@ struct Task {
 
 /// A group, as the thread of its shard knows it.
 struct Entry {
-    group: usize,
+    group: GroupKey,
     ticket: u64,
     slot: Slot,
     /// What the word of the slot's bell held when the thread listened last.
@@ -169,25 +171,25 @@ impl Reactor {
         look_again: Option<Instant>,
         waker: Waker,
     ) -> io::Result<Waiting> {
-        let address = slot.address();
+        let key = (slot.address(), slot.generation());
         // Before the guard, so that it is dropped after it.
         let task = Task { want, look_again, waker };
         let mut state = self.state();
         let ticket = state.ticket();
-        let shard = if let Some(group) = state.groups.get_mut(&address) {
+        let shard = if let Some(group) = state.groups.get_mut(&key) {
             group.tasks.insert(ticket, task);
             group.shard
         } else {
             let shard = self.shard_with_room(&mut state)?;
             let group = Group { ticket: state.ticket(), slot, shard, tasks: HashMap::from([(ticket, task)]) };
-            state.groups.insert(address, group);
+            state.groups.insert(key, group);
             state.shards[shard].groups += 1;
             shard
         };
-        let control = state.shards[shard].tell_of(address);
+        let control = state.shards[shard].tell_of(key);
         drop(state);
         control.ring();
-        Ok(Waiting { reactor: self, group: address, ticket })
+        Ok(Waiting { reactor: self, group: key, ticket })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -259,16 +261,16 @@ impl Reactor {
         let mut changed = mem::take(&mut state.shards[shard].changed);
         changed.sort_unstable();
         changed.dedup();
-        for address in changed {
-            let known = entries.iter().position(|entry| entry.group == address);
+        for key in changed {
+            let known = entries.iter().position(|entry| entry.group == key);
             // Of another shard by now: it ended here, and began anew there.
-            let group = state.groups.get(&address).filter(|group| group.shard == shard);
+            let group = state.groups.get(&key).filter(|group| group.shard == shard);
             let is_same = known.is_some_and(|index| group.is_some_and(|group| group.ticket == entries[index].ticket));
             match (known, group) {
                 (Some(index), Some(group)) if is_same => entries[index].tell_of(group),
                 (known, group) => {
                     gone.extend(known.map(|index| entries.swap_remove(index)));
-                    entries.extend(group.map(|group| Entry::new(address, group)));
+                    entries.extend(group.map(|group| Entry::new(key, group)));
                 }
             }
         }
@@ -338,23 +340,23 @@ impl State {
 
     /// Has the shard's thread look at all of its groups.
     fn tell_of_all(&mut self, shard: usize) {
-        let groups = self.groups.iter().filter(|(_, group)| group.shard == shard).map(|(&address, _)| address);
+        let groups = self.groups.iter().filter(|(_, group)| group.shard == shard).map(|(&key, _)| key);
         self.shards[shard].changed.extend(groups);
     }
 }
 
 impl Shard {
     /// Has the thread look at a group; gives what it is to be woken by.
-    fn tell_of(&mut self, group: usize) -> Arc<Bell> {
+    fn tell_of(&mut self, group: GroupKey) -> Arc<Bell> {
         self.changed.push(group);
         Arc::clone(&self.control)
     }
 }
 
 impl Entry {
-    fn new(address: usize, group: &Group) -> Self {
+    fn new(key: GroupKey, group: &Group) -> Self {
         let mut entry = Self {
-            group: address,
+            group: key,
             ticket: group.ticket,
             slot: group.slot.clone(),
             word: 0,
@@ -511,7 +513,9 @@ mod tests {
             wait_until("it is looked at", || reactor.looks.by_event() > before);
             let before = reactor.looks.by_event();
             slots[key].set(b"v").unwrap();
-            wait_until("it is woken", || !reactor.state().groups.contains_key(&slots[key].address()));
+            wait_until("it is woken", || {
+                !reactor.state().groups.contains_key(&(slots[key].address(), slots[key].generation()))
+            });
             assert!(reactor.looks.by_event() <= before + 1, "others were looked at, too");
         }
         drop(waiting);

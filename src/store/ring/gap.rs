@@ -47,9 +47,10 @@ impl Ring<'_> {
     /// How many versions from `from` on, and before `to`, were published. Of versions before an older gap that no cell names any more, only
     /// those behind it are counted; never none if there were any.
     pub(crate) fn published_between(self, from: u64, to: u64) -> u64 {
-        let to = self
-            .find_index(self.head(), to)
-            .map_or(to, |index| version_before(self.slot.cells.get(index), to).map_or(to, |before| before + 1));
+        let head = self.head();
+        let kept = if to <= head.version() { self.find_index(head, to) } else { None };
+        let before = kept.and_then(|index| version_before(self.slot.cells.get(index), to));
+        let to = before.map_or(to, |before| before + 1);
         let Some((last, first)) = self.newest_gap().filter(|&(_, first)| from < first) else {
             return to.saturating_sub(from);
         };

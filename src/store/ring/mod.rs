@@ -179,13 +179,10 @@ impl<'a> Ring<'a> {
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {
                 Seq::Whole { version: 0 } => counts.free += 1,
-                Seq::Whole { version } => {
+                Seq::Whole { version } | Seq::Held { version, .. } => {
                     counts.readable += 1;
                     counts.owed += u64::from(self.is_owed_now(cell.header, version, low_water));
-                }
-                Seq::Held { version, .. } => {
-                    counts.readable += 1;
-                    counts.owed += u64::from(self.is_owed_now(cell.header, version, low_water));
+                    counts.flushed += u64::from(self.is_flushed(version));
                 }
                 Seq::Claiming { .. } | Seq::Private { .. } => counts.in_flight += 1,
             }
