@@ -1,12 +1,14 @@
 //! Messages that are written in place: published whole, or without a trace; held for any time, they delay nobody.
 
+#[path = "support/counted.rs"]
+mod counted;
 mod support;
 
 use std::fs;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytemuck::{CheckedBitPattern, NoUninit};
+use counted::Counted;
 use splinter_bus::store::{LoanError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message, PublishError, Start};
 use support::{Actor, Name};
@@ -35,29 +37,6 @@ fn options() -> StoreOptions {
 
 fn has_secret(name: &Name) -> bool {
     fs::read(name.path()).unwrap().windows(SECRET.len()).any(|bytes| bytes == SECRET)
-}
-
-/// A message that counts how often somebody checks whether its bytes are one.
-#[derive(Message, PartialEq, Debug, Clone, Copy)]
-#[message(encoding = "bytemuck", checksum = false)]
-#[repr(transparent)]
-struct Counted {
-    value: u8,
-}
-
-static CHECKS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: one byte, without padding.
-unsafe impl NoUninit for Counted {}
-
-// SAFETY: any byte is a value of `u8`; fewer are of this type.
-unsafe impl CheckedBitPattern for Counted {
-    type Bits = u8;
-
-    fn is_valid_bit_pattern(bits: &u8) -> bool {
-        CHECKS.fetch_add(1, Ordering::Relaxed);
-        *bits < 2
-    }
 }
 
 #[test]
@@ -302,16 +281,16 @@ fn a_message_on_loan_is_checked_when_it_is_lent_and_not_when_it_is_written_to() 
     let name = Name::new();
     let bus: Bus<Counted> = Bus::on(name.create(&StoreOptions::new().slots(4).max_value_size(512)));
     let mut publisher = bus.publisher("k").unwrap();
-    CHECKS.store(0, Ordering::Relaxed);
+    counted::CHECKS.store(0, Ordering::Relaxed);
     let mut zeroed = publisher.loan_zeroed().unwrap();
     let mut written = publisher.loan().unwrap().write(&Counted { value: 0 });
-    assert_eq!(CHECKS.load(Ordering::Relaxed), 2);
+    assert_eq!(counted::CHECKS.load(Ordering::Relaxed), 2);
     for number in 0..1000u32 {
         zeroed.value ^= 1;
         written.value = (number % 2) as u8;
         assert_eq!(zeroed.value + written.value, 1);
     }
-    assert_eq!(CHECKS.load(Ordering::Relaxed), 2);
+    assert_eq!(counted::CHECKS.load(Ordering::Relaxed), 2);
     written.send().unwrap();
     assert_eq!(bus.sample("k").unwrap().unwrap().value, 1);
     zeroed.send().unwrap();

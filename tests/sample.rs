@@ -1,14 +1,17 @@
 //! Messages that are read in place: nobody changes them, and nobody waits for whoever reads.
 
+#[path = "support/counted.rs"]
+mod counted;
 mod support;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytemuck::{CheckedBitPattern, NoUninit, Pod, Zeroable};
+use bytemuck::{Pod, Zeroable};
+use counted::Counted;
 use serde::{Deserialize, Serialize};
 use splinter_bus::frame::FrameError;
 use splinter_bus::message::DecodeError;
@@ -38,29 +41,6 @@ struct Matrix {
 enum Light {
     Red = 1,
     Green = 2,
-}
-
-/// A message that counts how often somebody checks whether its bytes are one.
-#[derive(Message, PartialEq, Debug, Clone, Copy)]
-#[message(encoding = "bytemuck", checksum = false)]
-#[repr(transparent)]
-struct Counted {
-    value: u8,
-}
-
-static CHECKS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: one byte, without padding.
-unsafe impl NoUninit for Counted {}
-
-// SAFETY: any byte is a value of `u8`; fewer are of this type.
-unsafe impl CheckedBitPattern for Counted {
-    type Bits = u8;
-
-    fn is_valid_bit_pattern(bits: &u8) -> bool {
-        CHECKS.fetch_add(1, Ordering::Relaxed);
-        *bits < 2
-    }
 }
 
 #[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
@@ -304,11 +284,11 @@ fn a_plain_message_is_checked_when_its_sample_is_made_and_not_when_it_is_looked_
     let name = Name::new();
     let bus: Bus<Counted> = Bus::on(name.create(&options()));
     bus.publish("k", &Counted { value: 1 }).unwrap();
-    CHECKS.store(0, Ordering::Relaxed);
+    counted::CHECKS.store(0, Ordering::Relaxed);
     let sample = bus.sample("k").unwrap().unwrap();
-    assert_eq!(CHECKS.load(Ordering::Relaxed), 1);
+    assert_eq!(counted::CHECKS.load(Ordering::Relaxed), 1);
     // It may go to another thread, and the store it came from may be closed here.
     drop(bus);
     let sum = thread::spawn(move || (0..1000).map(|_| u32::from(sample.value)).sum::<u32>()).join().unwrap();
-    assert_eq!((sum, CHECKS.load(Ordering::Relaxed)), (1000, 1));
+    assert_eq!((sum, counted::CHECKS.load(Ordering::Relaxed)), (1000, 1));
 }
