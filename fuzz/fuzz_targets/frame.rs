@@ -48,6 +48,7 @@ fn is_written_as_it_was_read(frame: &Frame<'_>) {
         eof: frame.eof(),
         summed: frame.is_summed(),
         part: frame.is_part(),
+        payload_align: 1,
         from: frame.from(),
         to: frame.to(),
         trace: frame.trace(),

@@ -41,7 +41,7 @@ impl Envelope<'_> {
             eof: self.eof,
             summed: self.summed,
             part: self.part,
-            payload_align: 16,
+            payload_align: 1 << (self.seq % 7),
             from: self.from,
             to: self.to,
             trace: self.trace,
