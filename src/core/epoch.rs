@@ -10,7 +10,7 @@
 //! each opening of a store that nobody has open is a recovery.
 
 use crate::core::memory::records::DirectoryHeader;
-use crate::core::word::LARGEST_PLAUSIBLE;
+use crate::core::word::MAX_PLAUSIBLE_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;
 
@@ -49,7 +49,7 @@ fn of(version: u64) -> u32 {
 #[inline]
 pub(crate) fn next_version(directory: &DirectoryHeader, before: u64, write_header: &dyn Fn() -> bool) -> u64 {
     // Relaxed: it changes only while nobody has the store open.
-    let version = (before + 1).max(directory.first.load(Ordering::Relaxed).min(LARGEST_PLAUSIBLE));
+    let version = (before + 1).max(directory.first.load(Ordering::Relaxed).min(MAX_PLAUSIBLE_VERSION));
     reach(directory, version, write_header);
     version
 }
@@ -87,10 +87,10 @@ fn write(directory: &DirectoryHeader, number: u32, write_header: &dyn Fn() -> bo
 pub(crate) fn first_of_next(directory: &DirectoryHeader) -> u64 {
     let Epoch { announced, durable } = Epoch::from_bits(directory.epoch.load(Ordering::Relaxed));
     // A number that no store reaches is damage: believed, it would use up the versions of all keys.
-    let plausible = |number: &u32| u64::from(*number) <= LARGEST_PLAUSIBLE >> BITS;
+    let plausible = |number: &u32| u64::from(*number) <= MAX_PLAUSIBLE_VERSION >> BITS;
     let highest = [announced, durable].into_iter().filter(plausible).max().map_or(0, u64::from);
     let next = (highest + 1) << BITS;
-    if next <= LARGEST_PLAUSIBLE { next } else { 0 }
+    if next <= MAX_PLAUSIBLE_VERSION { next } else { 0 }
 }
 
 /// The first version of the epoch in which this one is.
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(first(0, 0), 1 << BITS);
         assert_eq!(first(3, 2), 4 << BITS);
         assert_eq!(first(u32::MAX, 2), 3 << BITS);
-        let last = of(LARGEST_PLAUSIBLE);
+        let last = of(MAX_PLAUSIBLE_VERSION);
         assert_eq!((first(last - 1, 0), first(last, 0)), (u64::from(last) << BITS, 0));
     }
 

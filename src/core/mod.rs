@@ -6,7 +6,6 @@
 
 pub(crate) mod cell_counts;
 pub(crate) mod checksum;
-pub(crate) mod delivery;
 pub(crate) mod epoch;
 pub(crate) mod event;
 pub(crate) mod index;

@@ -3,8 +3,8 @@
 use loom::thread;
 
 use super::support::{GENERATION, Slot, publish, whole};
-use crate::core::delivery::LowWaterMark;
 use crate::core::ring::{Begin, CommitError, Exact, Exactly, Position, Ring, Work};
+use crate::core::word::LowWaterMark;
 use crate::sync::Ordering;
 use crate::sync::watched::{model, model_within};
 

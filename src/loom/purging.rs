@@ -6,8 +6,8 @@ use loom::thread;
 use super::delivery::copied;
 use super::removal::remove_key;
 use super::support::{GENERATION, Slot, publish, whole};
-use crate::core::delivery::Queue;
 use crate::core::ring::{Begin, Exact, Position, Ring, Work, readable};
+use crate::core::word::QueueWord;
 use crate::sync::Ordering;
 use crate::sync::watched::{model, model_within};
 
@@ -34,7 +34,7 @@ fn assert_begins_at(ring: Ring<'_>, first: u64) {
 
 /// Where the queue begins.
 fn declared(ring: Ring<'_>) -> u64 {
-    let word = Queue::from_bits(ring.slot().header.queue.load(Ordering::SeqCst));
+    let word = QueueWord::from_bits(ring.slot().header.queue.load(Ordering::SeqCst));
     assert!(!word.is_tentative());
     word.first(GENERATION).unwrap()
 }
@@ -87,7 +87,7 @@ fn a_queue_whose_declarer_died_halfway_is_made_final_above_what_is_purged() {
         let slot = two_values();
         let purger = purge(&slot);
         // The first step of one who died.
-        let tentative = Queue::tentative(GENERATION, 1);
+        let tentative = QueueWord::tentative(GENERATION, 1);
         let _ = slot.view().header.queue.compare_exchange(0, tentative.bits(), Ordering::SeqCst, Ordering::SeqCst);
         let ring = slot.ring(0);
         ring.declare_queue(Begin::Oldest).unwrap();

@@ -239,7 +239,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::core::delivery::Cursor;
+    use crate::core::word::Cursor;
     use crate::store::StoreOptions;
     use crate::store::crashed_locks::CrashedLocks;
 

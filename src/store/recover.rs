@@ -24,7 +24,7 @@ use crate::core::index::{self, Indexed};
 use crate::core::key::StoredKey;
 use crate::core::memory::records::PARTICIPANTS;
 use crate::core::ring::{Found, Handle, Moments, Ring, Successor, Unproven};
-use crate::core::word::LARGEST_PLAUSIBLE;
+use crate::core::word::MAX_PLAUSIBLE_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::os::{file, lock};
 use crate::sync::Ordering;
@@ -266,7 +266,7 @@ fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
     recovery.lost.sort_unstable();
     recovery.jobs.sort_unstable();
     let books = mapped.directory_header();
-    let told = Some(books.highest.load(Ordering::Relaxed)).filter(|&version| version <= LARGEST_PLAUSIBLE);
+    let told = Some(books.highest.load(Ordering::Relaxed)).filter(|&version| version <= MAX_PLAUSIBLE_VERSION);
     books.highest.store(highest.max(told.unwrap_or(0)), Ordering::Relaxed);
     books.journal.store(0, Ordering::Relaxed);
     directory::rebuild(mapped, used);

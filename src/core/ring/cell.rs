@@ -1,11 +1,11 @@
 //! Accesses to one cell.
 
 use super::context::Scrub;
-use crate::core::delivery::Delivery;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CellHeader;
 use crate::core::memory::words::{self, WORD};
+use crate::core::word::Delivery;
 use crate::core::word::Seq;
 use crate::sync::{AtomicU64, Ordering, fence};
 

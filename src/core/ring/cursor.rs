@@ -4,8 +4,8 @@
 
 use super::cell::version_before;
 use super::ring::Ring;
-use crate::core::delivery::{Cursor, LowWaterMark};
 use crate::core::participant_set::ParticipantSet;
+use crate::core::word::{Cursor, LowWaterMark};
 use crate::core::word::{MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{AtomicU64, Ordering, fence};

@@ -9,7 +9,7 @@
 
 use super::cursor::Registered;
 use super::ring::Ring;
-use crate::core::delivery::Cursor;
+use crate::core::word::Cursor;
 use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;
 

@@ -4,7 +4,7 @@ use super::cell::holds;
 use super::error::ReadError;
 use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
-use crate::core::word::{Head, LOST};
+use crate::core::word::{Head, LOST_CELL};
 
 impl<'a> Ring<'a> {
     /// The cell that `head` names; of those beyond the ring, one is ours.
@@ -14,7 +14,7 @@ impl<'a> Ring<'a> {
         if index < cells.count() {
             Ok(cells.get(index))
         } else {
-            Err(if index == LOST { ReadError::Lost } else { ReadError::Corrupt })
+            Err(if index == LOST_CELL { ReadError::Lost } else { ReadError::Corrupt })
         }
     }
 

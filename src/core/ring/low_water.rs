@@ -10,7 +10,7 @@ use std::cell::Cell;
 
 use super::ring::Ring;
 use super::tags::Tag;
-use crate::core::delivery::{Cursor, LowWaterMark};
+use crate::core::word::{Cursor, LowWaterMark};
 use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;
 

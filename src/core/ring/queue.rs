@@ -8,11 +8,11 @@ use super::cell::{self, delivery};
 use super::cursor::Begin;
 use super::error::ReadError;
 use super::ring::Ring;
-use crate::core::delivery::{Delivery, Progress, Queue};
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CACHE_LINE;
 use crate::core::participant_set::ParticipantSet;
 use crate::core::word::Seq;
+use crate::core::word::{Delivery, Progress, QueueWord};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, total_order};
 
@@ -63,12 +63,12 @@ impl<'a> Ring<'a> {
         let (generation, mut left_by_a_purge) = (self.handle.generation(), false);
         loop {
             // SeqCst: as the compare-and-swap below.
-            let seen = Queue::from_bits(queue.load(Ordering::SeqCst));
+            let seen = QueueWord::from_bits(queue.load(Ordering::SeqCst));
             if !self.is_current() {
                 return Err(ReadError::Removed);
             }
             let next = match seen.first(generation) {
-                None => Queue::tentative(generation, self.begin_of(begin)),
+                None => QueueWord::tentative(generation, self.begin_of(begin)),
                 Some(first) if seen.is_tentative() => {
                     // SeqCst: pairs with `purge`. Whose fence comes second sees the tentative word, or the intent.
                     fence(Ordering::SeqCst);
@@ -100,7 +100,7 @@ impl<'a> Ring<'a> {
     /// Makes a tentative declaration final, of a slot that nobody else has: after the machine stopped.
     pub(crate) fn finalise_recovered_queue(self) {
         let word = &self.slot().header.queue;
-        let queue = Queue::from_bits(word.load(Ordering::Relaxed));
+        let queue = QueueWord::from_bits(word.load(Ordering::Relaxed));
         if queue.is_tentative() {
             word.store(queue.finalised(self.purge_intent()).bits(), Ordering::Relaxed);
         }
@@ -108,10 +108,10 @@ impl<'a> Ring<'a> {
 
     /// Takes the oldest message that nobody has.
     pub(crate) fn take_message(self, position: &mut Position) -> Result<Work, ReadError> {
-        let mut queue = Queue::from_bits(self.slot().header.queue.load(Ordering::SeqCst));
+        let mut queue = QueueWord::from_bits(self.slot().header.queue.load(Ordering::SeqCst));
         if queue.is_tentative() {
             self.declare_queue(Begin::Next)?;
-            queue = Queue::from_bits(self.slot().header.queue.load(Ordering::SeqCst));
+            queue = QueueWord::from_bits(self.slot().header.queue.load(Ordering::SeqCst));
         }
         let first = queue.first(self.handle.generation()).filter(|_| !queue.is_tentative());
         let Some(first) = first.filter(|_| self.is_current()) else {
@@ -236,7 +236,7 @@ impl<'a> Ring<'a> {
     /// How many messages nobody has, and how many somebody has in hand; `None` if the key is no queue.
     pub(crate) fn backlog(self) -> Option<(u32, u32)> {
         let (mut waiting, mut taken) = (0, 0);
-        let first = Queue::from_bits(self.slot().header.queue.load(Ordering::SeqCst)).first(self.generation())?;
+        let first = QueueWord::from_bits(self.slot().header.queue.load(Ordering::SeqCst)).first(self.generation())?;
         self.help_commit(self.head());
         for (_, cell) in self.cells() {
             if let Some(version) = cell::readable(cell).filter(|&version| version >= first) {

@@ -3,11 +3,11 @@
 use super::cell::delivery;
 use super::claim::Claim;
 use super::ring::Ring;
-use crate::core::delivery::{Cursor, Progress};
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::PARTICIPANTS;
 use crate::core::participant_set::ParticipantSet;
 use crate::core::word::Seq;
+use crate::core::word::{Cursor, Progress};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence};
 

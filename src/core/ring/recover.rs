@@ -8,12 +8,12 @@ use std::cmp::Reverse;
 use super::cell;
 use super::ring::Ring;
 use crate::core::checksum;
-use crate::core::delivery::{Cursor, Delivery, Progress, Queue};
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::{CellHeader, SlotHeader};
 use crate::core::memory::words::{self, WORD};
-use crate::core::word::{FRESH, Head, LARGEST_PLAUSIBLE, Seq};
+use crate::core::word::{Cursor, Delivery, Progress, QueueWord};
+use crate::core::word::{FRESH, Head, MAX_PLAUSIBLE_VERSION, Seq};
 use crate::sync::Ordering;
 
 /// What was found in a slot.
@@ -74,7 +74,7 @@ impl<'a> Ring<'a> {
             .filter_map(|(index, cell)| Some((self.proven_version(index, cell, head)?, index)))
             .filter(|&(version, _)| version > base_version)
             .collect();
-        let first_job = Queue::from_bits(self.slot().header.queue.load(Ordering::Relaxed)).first(self.generation());
+        let first_job = QueueWord::from_bits(self.slot().header.queue.load(Ordering::Relaxed)).first(self.generation());
         let jobs = first_job.map_or_else(Unproven::default, |first| self.unproven_jobs(first, &whole, moments));
         let newest = whole.iter().copied().max();
         let recovered_version = &self.slot().header.recovered_version;
@@ -140,7 +140,7 @@ impl<'a> Ring<'a> {
                 Seq::Writing { ticket, .. } if ticket < FRESH => (false, ticket),
                 seq => seq.readable().map_or((false, 0), |version| (true, version)),
             };
-            let version = if version <= LARGEST_PLAUSIBLE { version } else { 0 };
+            let version = if version <= MAX_PLAUSIBLE_VERSION { version } else { 0 };
             let is_proven = whole.iter().any(|&(_, at)| at == index);
             let delivery = Delivery::from_bits(cell.header.delivery.load(Ordering::Relaxed));
             let is_job = version >= first && version > base_version && delivery.progress_of(version) != Progress::Done;
@@ -151,7 +151,7 @@ impl<'a> Ring<'a> {
             Unproven::default()
         } else {
             let flushed = self.slot().header.flushed.load(Ordering::Relaxed);
-            let known = base_version.max(first.saturating_sub(1)).max(flushed.min(LARGEST_PLAUSIBLE));
+            let known = base_version.max(first.saturating_sub(1)).max(flushed.min(MAX_PLAUSIBLE_VERSION));
             let highest = self.highest_version();
             had.sort_unstable_by_key(|&version| Reverse(version));
             let missing = had.iter().enumerate().fold(0, |missing, (newer, &version)| {
@@ -197,7 +197,7 @@ impl<'a> Ring<'a> {
     pub(crate) fn highest_version(self) -> u64 {
         let versions = self.cells().filter_map(|(_, cell)| cell::readable(cell));
         let versions = versions.chain([self.head().version(), self.base_version()]);
-        versions.filter(|&version| version <= LARGEST_PLAUSIBLE).max().unwrap_or(0)
+        versions.filter(|&version| version <= MAX_PLAUSIBLE_VERSION).max().unwrap_or(0)
     }
 
     /// The version that the cell holds, all of it, if its checksum bears out that it does.

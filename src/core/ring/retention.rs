@@ -3,9 +3,9 @@
 use super::cell::{self, delivery, pinned};
 use super::low_water::ComputedLowWater;
 use super::ring::Ring;
-use crate::core::delivery::{LowWaterMark, Progress, Queue};
 use crate::core::memory::records::CellHeader;
 use crate::core::word::Head;
+use crate::core::word::{LowWaterMark, Progress, QueueWord};
 use crate::sync::Ordering;
 
 /// What is left standing when somebody looks for a cell.
@@ -47,7 +47,7 @@ impl Ring<'_> {
         cell: &CellHeader,
         version: u64,
         floor: LowWaterMark,
-        queue: Queue,
+        queue: QueueWord,
         computed: Option<&ComputedLowWater>,
     ) -> bool {
         self.is_undelivered_given(cell, version, floor, queue, computed) || self.is_flushed(version)
@@ -67,12 +67,12 @@ impl Ring<'_> {
 
     /// What is said of those who are still to receive something.
     #[inline(always)]
-    fn receivers(self) -> (LowWaterMark, Queue) {
+    fn receivers(self) -> (LowWaterMark, QueueWord) {
         let header = self.slot().header;
         // SeqCst: pairs with `register` and `declare_queue`, as the pins do. We change `seq`, then look here; they write here,
         // then look at `seq`.
         let floor = LowWaterMark::from_bits(header.low_water.load(Ordering::SeqCst));
-        let queue = Queue::from_bits(header.queue.load(Ordering::SeqCst));
+        let queue = QueueWord::from_bits(header.queue.load(Ordering::SeqCst));
         (floor, queue)
     }
 
@@ -81,21 +81,21 @@ impl Ring<'_> {
         cell: &CellHeader,
         version: u64,
         floor: LowWaterMark,
-        queue: Queue,
+        queue: QueueWord,
         computed: Option<&ComputedLowWater>,
     ) -> bool {
         self.is_unread(floor, version, computed) || self.is_unfinished(cell, version, queue)
     }
 
     /// Whether the version is a message of the work queue that is not done.
-    fn is_unfinished(self, cell: &CellHeader, version: u64, queue: Queue) -> bool {
+    fn is_unfinished(self, cell: &CellHeader, version: u64, queue: QueueWord) -> bool {
         let is_message = queue.first(self.generation()).is_some_and(|first| version >= first);
         is_message && delivery(cell).progress_of(version) != Progress::Done
     }
 
     /// The smallest version that somebody is still to receive, if there is any.
     pub(crate) fn first_undelivered(self) -> Option<u64> {
-        let first = Queue::from_bits(self.slot().header.queue.load(Ordering::SeqCst)).first(self.generation());
+        let first = QueueWord::from_bits(self.slot().header.queue.load(Ordering::SeqCst)).first(self.generation());
         let unfinished = first.and_then(|first| {
             let messages = self.cells().filter_map(|(_, cell)| {
                 cell::readable(cell).filter(|&version| delivery(cell.header).progress_of(version) != Progress::Done)
