@@ -49,7 +49,7 @@ fn of(version: u64) -> u32 {
 #[inline]
 pub(crate) fn next_version(directory: &DirectoryHeader, before: u64, write_header: &dyn Fn() -> bool) -> u64 {
     // Relaxed: it changes only while nobody has the store open.
-    let version = (before + 1).max(directory.first.load(Ordering::Relaxed).min(MAX_PLAUSIBLE_VERSION));
+    let version = (before + 1).max(directory.first_version.load(Ordering::Relaxed).min(MAX_PLAUSIBLE_VERSION));
     reach(directory, version, write_header);
     version
 }

@@ -43,7 +43,7 @@ impl Store {
             total_len: mapped.memory.region.len() as u64,
             persistent: mapped.checksums,
             created: identity.created.load(Ordering::Relaxed),
-            keys: mapped.directory_header().live.load(Ordering::Relaxed).min(mapped.geometry.slots),
+            keys: mapped.directory_header().key_count.load(Ordering::Relaxed).min(mapped.geometry.slots),
             flags: self.flags(),
             diagnostics: self.diagnostics(),
         }

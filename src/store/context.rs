@@ -45,7 +45,7 @@ impl Host for StoreHost {
     }
 
     fn first_version(&self) -> u64 {
-        self.mapped.directory_header().first.load(Ordering::Relaxed).min(MAX_VERSION)
+        self.mapped.directory_header().first_version.load(Ordering::Relaxed).min(MAX_VERSION)
     }
 
     fn if_crashed(&self, participant: u32, clean: &mut dyn FnMut()) {

@@ -93,13 +93,15 @@ pub(crate) fn lock<'a>(
     let mapped = author.mapped;
     let byte = LockByte::Directory.offset();
     let thread = lock::lock_among_threads(mapped.fd(), byte, mutex, limit.left())?;
-    let busy =
-        || DirectoryError::Busy { pid: mapped.directory_header().holder.load(Ordering::Relaxed), waited: limit.limit };
+    let busy = || DirectoryError::Busy {
+        pid: mapped.directory_header().lock_owner_pid.load(Ordering::Relaxed),
+        waited: limit.limit,
+    };
     let locked = Locked { author, _thread: thread.ok_or_else(busy)? };
     if limit.limit.is_zero() && locked.a_holder_died() {
         return Err(busy());
     }
-    mapped.directory_header().holder.store(std::process::id(), Ordering::Relaxed);
+    mapped.directory_header().lock_owner_pid.store(std::process::id(), Ordering::Relaxed);
     reached(Step::DirectoryLocked);
     locked.finish_what_a_dead_holder_began();
     Ok(locked)
@@ -130,7 +132,7 @@ impl Locked<'_> {
         // A version that a key ever had is not given to it again, whatever slots it has lived in.
         let base_version = self.on_ring(slot, |ring| {
             ring.forget_queue();
-            ring.skip_to(self.directory_header().highest.load(Ordering::Relaxed))
+            ring.skip_to(self.directory_header().highest_removed_version.load(Ordering::Relaxed))
         });
         reached(Step::VersionsSkipped);
         let generation = index::assign(header, key, base_version);
@@ -140,7 +142,7 @@ impl Locked<'_> {
         }
         reached(Step::IndexInserted);
         let books = self.directory_header();
-        books.live.store(books.live.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        books.key_count.store(books.key_count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.close_journal();
         Ok(Place { slot, generation })
     }
@@ -154,9 +156,9 @@ impl Locked<'_> {
         let tombstones = books.tombstones.load(Ordering::Relaxed);
         books.tombstones.store(index::delete(self.active_table(), key.hash(), slot, tombstones), Ordering::Relaxed);
         reached(Step::IndexEntryDeleted);
-        books.live.store(books.live.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
-        self.header(slot).next_free.store(books.free.load(Ordering::Relaxed), Ordering::Relaxed);
-        books.free.store(slot + 1, Ordering::Relaxed);
+        books.key_count.store(books.key_count.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
+        self.header(slot).next_free.store(books.free_list.load(Ordering::Relaxed), Ordering::Relaxed);
+        books.free_list.store(slot + 1, Ordering::Relaxed);
         reached(Step::SlotListed);
         if books.tombstones.load(Ordering::Relaxed) as usize > self.active_table().len() / 4 {
             self.rebuild();
@@ -179,7 +181,7 @@ impl Locked<'_> {
             ring.clear();
             ring.head().version()
         });
-        let highest = &self.directory_header().highest;
+        let highest = &self.directory_header().highest_removed_version;
         highest.store(highest.load(Ordering::Relaxed).max(version).min(MAX_VERSION), Ordering::Relaxed);
         reached(Step::HighestRaised);
     }
@@ -189,8 +191,8 @@ impl Locked<'_> {
         let (books, slots) = (self.directory_header(), self.author.mapped.geometry.slots);
         for _ in 0..2 {
             // Once each: what is checked is what is used, whoever writes here.
-            let listed = books.free.load(Ordering::Relaxed).checked_sub(1);
-            let fresh = books.fresh.load(Ordering::Relaxed);
+            let listed = books.free_list.load(Ordering::Relaxed).checked_sub(1);
+            let fresh = books.used_slots.load(Ordering::Relaxed);
             if listed.is_none() && fresh >= slots {
                 return Err(Full);
             }
@@ -198,10 +200,10 @@ impl Locked<'_> {
             if slot < slots && !has_key(self.generation(slot)) {
                 self.open_journal(slot);
                 if listed.is_some() {
-                    books.free.store(self.header(slot).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
+                    books.free_list.store(self.header(slot).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
                     reached(Step::SlotUnlisted);
                 } else {
-                    books.fresh.store(fresh + 1, Ordering::Relaxed);
+                    books.used_slots.store(fresh + 1, Ordering::Relaxed);
                     reached(Step::SlotUnlisted);
                     self.wipe_fresh_slot(slot);
                 }
@@ -295,9 +297,9 @@ pub(super) fn rebuild(mapped: &Mapped, used: u32) {
         }
     }
     let books = mapped.directory_header();
-    books.free.store(free, Ordering::Relaxed);
-    books.fresh.store(used, Ordering::Relaxed);
-    books.live.store(live, Ordering::Relaxed);
+    books.free_list.store(free, Ordering::Relaxed);
+    books.used_slots.store(used, Ordering::Relaxed);
+    books.key_count.store(live, Ordering::Relaxed);
     books.tombstones.store(0, Ordering::Relaxed);
     index::rebuild(mapped, used);
 }

@@ -82,8 +82,8 @@ impl Mapped {
     /// How many slots were ever used, at most; the rest are as they were created.
     pub(crate) fn used_slots(&self) -> u32 {
         // One more than the books say, in case whoever was changing them died in between.
-        let fresh = self.directory_header().fresh.load(crate::sync::Ordering::Acquire);
-        fresh.saturating_add(1).min(self.geometry.slots)
+        let used_slots = self.directory_header().used_slots.load(crate::sync::Ordering::Acquire);
+        used_slots.saturating_add(1).min(self.geometry.slots)
     }
 
     /// The file whose locks are ours. Not to be asked for in a child of the process that opened the store.

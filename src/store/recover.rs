@@ -158,9 +158,9 @@ pub(super) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
     }
     let opening = LockByte::Opening.offset();
     if !lock::lock_within(mapped.fd(), opening, LONGEST_WAIT).map_err(refused("lock", location))? {
-        return Err(OpenError::Busy { name: location.to_string(), pid: books.holder.load(Ordering::Relaxed) });
+        return Err(OpenError::Busy { name: location.to_string(), pid: books.lock_owner_pid.load(Ordering::Relaxed) });
     }
-    books.holder.store(std::process::id(), Ordering::Relaxed);
+    books.lock_owner_pid.store(std::process::id(), Ordering::Relaxed);
     reached(Step::OpeningLocked);
     let mut settled = Settled { mapped, recovery: None };
     let at_home = home.is_some_and(|home| books.clean_epoch.load(Ordering::Acquire) == home);
@@ -196,7 +196,7 @@ struct NextEpoch<'a> {
 impl NextEpoch<'_> {
     fn begin(&self) {
         // Relaxed: nobody else has the store open.
-        self.mapped.directory_header().first.fetch_max(self.first, Ordering::Relaxed);
+        self.mapped.directory_header().first_version.fetch_max(self.first, Ordering::Relaxed);
     }
 }
 
@@ -218,7 +218,7 @@ fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
     let next_epoch = NextEpoch { mapped, first: epoch::first_of_next(mapped.directory_header()) };
     if moments == Moments::Many {
         // What is written there may be damaged.
-        mapped.directory_header().first.store(0, Ordering::Relaxed);
+        mapped.directory_header().first_version.store(0, Ordering::Relaxed);
         next_epoch.begin();
     }
     // Nobody's: recovering claims nothing.
@@ -256,7 +256,7 @@ fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
         reached(Step::SlotRecovered);
         highest = highest.max(ring.highest_version());
     }
-    let first = mapped.directory_header().first.load(Ordering::Relaxed);
+    let first = mapped.directory_header().first_version.load(Ordering::Relaxed);
     if first == next_epoch.first {
         for slot in 0..used {
             Ring::new(&Handle::of_present_key(mapped.slot(slot)), &context).note_gap(first);
@@ -266,8 +266,9 @@ fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
     recovery.lost.sort_unstable();
     recovery.jobs.sort_unstable();
     let books = mapped.directory_header();
-    let told = Some(books.highest.load(Ordering::Relaxed)).filter(|&version| version <= MAX_PLAUSIBLE_VERSION);
-    books.highest.store(highest.max(told.unwrap_or(0)), Ordering::Relaxed);
+    let told =
+        Some(books.highest_removed_version.load(Ordering::Relaxed)).filter(|&version| version <= MAX_PLAUSIBLE_VERSION);
+    books.highest_removed_version.store(highest.max(told.unwrap_or(0)), Ordering::Relaxed);
     books.journal.store(0, Ordering::Relaxed);
     directory::rebuild(mapped, used);
     recovery

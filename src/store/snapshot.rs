@@ -168,7 +168,7 @@ impl SlotSnapshot {
         let queue = ring.backlog().map(|(waiting, taken)| QueueSnapshot { waiting, taken });
         let (version, len) = inner.newest_len(ring, place)?;
         // Where a recovery has passed versions by, those before them are counted in their cells: a lossless subscriber's are all there.
-        let first = inner.mapped.directory_header().first.load(Ordering::Relaxed);
+        let first = inner.mapped.directory_header().first_version.load(Ordering::Relaxed);
         let behind = |next| match ring.kept_between(next, first) {
             0 => ring.published_between(next, version + 1),
             kept if version < first => kept,

@@ -1,14 +1,39 @@
-//! The shapes of what lies in shared memory: nothing but atomics, so that any bytes are a valid record.
+//! The records of shared memory: every field, its width and its place.
 //!
-//! Zeroed memory is the valid state of every record: no head, no key, free cells. A new store needs no pass over its
-//! slots.
+//! Records are made of atomics alone, so any bytes are a valid record. Zeroed memory is the valid state of
+//! every record: no head, no key, free cells. So a new store needs no pass over its slots.
+//!
+//! One slot is four lines of 64 bytes. Each line has its own readers and writers, so that one group does not
+//! take the lines of another:
+//!
+//! ```text
+//!         0          8                16                24            32        40               64
+//! line 1  | head     | next_free, -   | key_hash        | unused                                  |
+//! line 2  | length, 1 byte | key, 63 bytes                                                         |
+//! line 3  | next_ticket | new_version | low_water | queue | retire_epoch | before_recovery | unused |
+//! line 4  | generation | base_version | not_full | recovered_version | purge_intent | flushed | flushing | unproven_jobs |
+//! ```
+//!
+//! Line 1 is what readers poll: each publish takes it from them. Line 3 belongs to writers. Line 4 hardly
+//! ever changes, so every core keeps a copy of it.
+//!
+//! One cell is 48 bytes, directly before its value, so that a small value costs a reader few lines:
+//!
+//! ```text
+//! 0      8                24         32    36            40    44    48
+//! | seq  | pins, 128 bits | delivery | len | written_len | crc | gap | value ...
+//! ```
+//!
+//! The comment of a field says who writes it, and when. *Under the directory's lock* means a process that
+//! creates or removes a key. *While nobody has the store open* means the process that creates or recovers
+//! the store. *Owner of the cell* means the participant that `seq` names in the state "writing".
 
 #![allow(unsafe_code)]
 
 use super::shared::layout;
 use crate::sync::{AtomicU32, AtomicU64, real_or_model};
 
-/// The size and alignment of what one core takes from another at a time.
+/// The size and alignment, in bytes, of what one core takes from another at a time.
 pub(crate) const CACHE_LINE: usize = 64;
 
 /// How many participants a store has room for.
@@ -17,13 +42,13 @@ pub(crate) const PARTICIPANTS: usize = 128;
 /// How many message types a store remembers by name.
 pub(crate) const SCHEMAS: usize = 64;
 
-/// Words of a key: one byte of length, 63 bytes of text. Under loom fewer, so that its scenarios stay small.
+/// Words of a key: one byte of length, 63 bytes of text. Fewer under loom, so that its scenarios stay small.
 pub(crate) const KEY_WORDS: usize = real_or_model(8, 2);
 
 /// Words of a schema's description.
 pub(crate) const SCHEMA_WORDS: usize = 14;
 
-/// Declares records: atomics alone, in C's layout, on lines of their own.
+/// Declares records: atomics alone, in C's layout, aligned to lines of their own.
 macro_rules! records {
     ($($(#[$meta:meta])* $name:ident, align $align:literal, size $size:literal {
         $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
@@ -40,7 +65,8 @@ macro_rules! records {
 }
 
 records! {
-    /// Who this store is and how it is laid out. Written once by its creator, `magic` last.
+    /// The identity of the store and its geometry. The creator writes it once, `magic` last. A process that
+    /// opens the store reads it once, checks it, and keeps a private copy.
     Identity, align 64, size 64 {
         /// `MAGIC`, once all the rest is in place.
         magic: AtomicU32,
@@ -48,7 +74,7 @@ records! {
         layout: AtomicU32,
         /// The number of slots.
         slots: AtomicU32,
-        /// How many of the newest values a slot keeps.
+        /// How many of the newest values a slot retains.
         history: AtomicU32,
         /// Cells of a slot beyond `history`.
         spare: AtomicU32,
@@ -60,7 +86,7 @@ records! {
         total_len: AtomicU64,
         /// A random number that tells this store from any other that had its name.
         id: AtomicU64,
-        /// When it was made: nanoseconds since the Unix epoch.
+        /// When it was created: nanoseconds since the Unix epoch.
         created: AtomicU64,
         /// How many lossless subscribers a slot has room for.
         lossless: AtomicU32,
@@ -68,50 +94,61 @@ records! {
 
     /// Switches that every participant obeys.
     Switches, align 64, size 64 {
-        /// Bit 0: auto-vacuum. Bits 0-15 belong to the system, 16-31 to users.
+        /// Bit 0: auto-vacuum. Bits 0-15 belong to the system, 16-31 to users. Anybody sets and clears bits,
+        /// by `fetch_or` and `fetch_and`. Nobody is notified: each operation reads it again.
         flags: AtomicU32,
     }
 
-    /// What went wrong, counted.
+    /// Counters of errors, for people.
     Diagnostics, align 64, size 64 {
-        /// Frames that a reader rejected.
+        /// Frames that a reader rejected. Any reader adds to it.
         parse_failures: AtomicU64,
-        /// When the last of them was rejected: nanoseconds since the Unix epoch.
+        /// When the last frame was rejected: nanoseconds since the Unix epoch. Any reader raises it, by
+        /// `fetch_max`.
         last_failure_epoch: AtomicU64,
     }
 
-    /// The books of the directory. Everything but `active` is touched only under the directory's lock.
+    /// The header of the directory of keys. Written under the directory's lock, except where a field says
+    /// otherwise.
     DirectoryHeader, align 64, size 64 {
-        /// How often the index was rebuilt; the lowest bit says which of the two tables is in use.
+        /// How often the index was rebuilt. The lowest bit says which of its two tables is in use. Readers
+        /// that look up a key load it without the lock, before and after (see `core::index`).
         active: AtomicU64,
-        /// The slot that is being changed, plus one; 0 while nothing is. Not 0 for a new holder of the lock means
-        /// that the last one died in the middle.
+        /// The index of the slot that is being changed, plus one; 0 while none is. If a process that takes
+        /// the lock finds another number, the last owner crashed in the middle of a change.
         journal: AtomicU32,
-        /// The first slot of the list of given-back slots, plus one.
-        free: AtomicU32,
-        /// Slots from here on were never used.
-        fresh: AtomicU32,
+        /// The first slot of the list of free slots, plus one; 0 if the list is empty.
+        free_list: AtomicU32,
+        /// How many slots were ever used. Slots from this index on were not.
+        used_slots: AtomicU32,
         /// Slots that have a key.
-        live: AtomicU32,
+        key_count: AtomicU32,
         /// Entries of the active table that are tombstones.
         tombstones: AtomicU32,
-        /// The process that has the lock, as it sees itself. For people; nothing is decided by it.
-        holder: AtomicU32,
-        /// No key that was ever removed had a version larger than this.
-        highest: AtomicU64,
-        /// Which file in which boot of the machine this store was last found sound in; 0 when that is unknown. See `store::recover`.
+        /// The process that has the lock, by its own id. For error messages; nothing is decided by it.
+        lock_owner_pid: AtomicU32,
+        /// No key that was ever removed had a version larger than this. A key that is created again goes on
+        /// above it.
+        highest_removed_version: AtomicU64,
+        /// In which file, and in which run of the machine, the store was last found sound; 0 when unknown.
+        /// Written under the lock for opening, by the process that recovers the store.
         clean_epoch: AtomicU64,
-        /// In a file: the largest epoch of which versions were published, or are about to be. See `store::epoch`.
+        /// In a file: the largest epoch of versions that is announced, and the largest that is durable. Any
+        /// publisher raises it, by compare-and-swap, before it publishes the first version of an epoch (see
+        /// `core::epoch`).
         epoch: AtomicU64,
-        /// In a file: the first version that may be published. A recovery raises it above all versions that anybody can have seen.
-        first: AtomicU64,
+        /// In a file: the first version that may be published. Written while nobody has the store open: a
+        /// recovery raises it above all versions that anybody can have seen.
+        first_version: AtomicU64,
     }
 
-    /// What those sleep on who wait for something, and how whoever makes it happen knows of them.
+    /// An eventcount (see `core::event`): the word that waiters sleep on, and a flag that says whether there
+    /// may be any.
     Event, align 8, size 8 {
-        /// Sleepers sleep on this word.
+        /// Waiters sleep on it while it does not change. Incremented by the process that notifies.
         word: AtomicU32,
-        /// Not 0 when somebody may sleep on `word`.
+        /// Not 0 when a process may sleep on `word`. Set by a waiter before its last check, cleared by the
+        /// process that notifies.
         flag: AtomicU32,
     }
 
@@ -121,87 +158,118 @@ records! {
         switches: Switches,
         diagnostics: Diagnostics,
         directory: DirectoryHeader,
-        /// For those who wait for any key. On a line of its own: every publisher looks at its flag.
+        /// The event of those who wait for any key. On a line of its own: every publisher reads its flag.
         new_version: Event,
     }
 
-    /// One open handle of one process. Its owner holds the kernel's lock on this entry's byte.
+    /// One open handle of one process. Its owner holds the kernel's lock on this entry's byte, and is the
+    /// only one that writes here. A process that gets the lock may clear what a crashed owner left.
     ParticipantEntry, align 64, size 64 {
-        /// Counts the owners of this entry; odd while it has one, or had one that died without closing.
+        /// Incremented when the entry is taken and when it is freed. Odd: it has an owner, or had one that
+        /// crashed.
         incarnation: AtomicU64,
         /// The owner's process id, as seen in its own namespace. For people; nothing is decided by it.
         pid: AtomicU32,
     }
 
-    /// What a fingerprint in a frame stands for, for people who meet a message of another type.
+    /// The description of a message type, by its fingerprint. For people who meet a message of another type.
     SchemaEntry, align 64, size 128 {
-        /// The fingerprint; 0 while the entry is free.
+        /// The fingerprint; 0 while the entry is free. Taken by compare-and-swap by a process that opens a
+        /// bus.
         fingerprint: AtomicU64,
-        /// The length of the text in bytes, once it is whole; 0 before.
+        /// The length of the text in bytes, once all of it is there; 0 before.
         len: AtomicU64,
-        /// The text. A fingerprint has one text only, so whoever finds it missing may write it.
+        /// The text. A fingerprint has one text only, so any process that finds it missing may write it, also
+        /// several at once.
         text: [AtomicU64; SCHEMA_WORDS],
     }
 
-    /// One key's home. Readers poll the first line, and each publish takes it from them; the third is the writers'; what is in the fourth hardly
-    /// ever changes. Never in two pages, so that whatever a machine that stops has written of it, it has written all of it.
+    /// One key, its newest version, and what its subscribers and workers have not received yet.
+    ///
+    /// The picture of its four lines is at the top of this file. A slot never lies in two pages, so that the
+    /// disk has all of it from one moment.
     SlotHeader, align 256, size 256 {
-        /// The newest value: (cell + 1 : 16 | version : 48). Moving it is publishing.
+        /// The newest value: (cell + 1 : 16 | version : 48), see `word::Head`. A publisher moves it by
+        /// compare-and-swap, which *is* publishing, and then notifies `new_version` of the slot and of the
+        /// store.
         head: AtomicU64,
-        /// The next slot in the list of given-back slots, plus one.
+        /// The next slot in the list of free slots, plus one. Written under the directory's lock.
         next_free: AtomicU32,
-        /// The hash of the present key: what the checksums of its values are bound to.
+        /// The hash of the present key, which the checksums of its values cover. Written under the
+        /// directory's lock, while the slot has no key.
         key_hash: AtomicU64,
-        line_end: [AtomicU64; 5],
-        /// One byte of length, then the key.
+        unused_line_1: [AtomicU64; 5],
+        /// One byte of length, then the key. Written under the directory's lock, while the slot has no key.
         key: [AtomicU64; KEY_WORDS],
-        /// How many marks were put on cells that were free: each has a number of its own.
-        tickets: AtomicU64,
-        /// For those who wait for the next version.
+        /// How many tickets were given to writers of free cells: each gets a number of its own. Any writer
+        /// increments it.
+        next_ticket: AtomicU64,
+        /// The event of those who wait for the next version, or for a message of the work queue. Notified
+        /// after a publish, a requeue, and when the key is removed.
         new_version: Event,
-        /// From which version on lossless subscribers are still to receive values, at the earliest: see `store::delivery`.
+        /// The low-water mark of the cursors, see `word::LowWaterMark`. A subscriber lowers it when it
+        /// registers; any writer computes it again, by compare-and-swap.
         low_water: AtomicU64,
-        /// From which version on values are messages of a work queue, if the key is one.
+        /// From which version on values are messages of a work queue, see `word::QueueWord`. Any worker
+        /// declares it, by compare-and-swap; the process that removes the key zeroes it.
         queue: AtomicU64,
-        /// How often values were made obsolete, by removals and purges: here, since writers look at it when readers have the first line.
+        /// How often values were retired, by removals and purges, which increment it. It is on this line
+        /// because writers read it while readers have the first one.
         retire_epoch: AtomicU64,
-        /// In a file: the version that `head` had when a recovery last passed versions over. See `store::ring::gap`.
+        /// In a file: the version that `head` had when a recovery last skipped versions. Written while nobody
+        /// has the store open. See `ring::gap`.
         before_recovery: AtomicU64,
-        writers_line_end: [AtomicU64; 2],
-        /// Counts creations and removals of the key: odd while the slot has one. Not beside `head`: readers look at it last, when the next publish
+        unused_line_3: [AtomicU64; 2],
+        /// Incremented when a key is created and when it is removed: odd while the slot has one. Written
+        /// under the directory's lock. It is not beside `head`: readers check it last, when the next publish
         /// may have taken that line from them.
         generation: AtomicU64,
-        /// The version that `head` had when the present key was created: no value up to it belongs to this key.
+        /// No value up to this version belongs to the present key, or it was purged. Written under the
+        /// directory's lock when a key is created; a purge raises it, by `fetch_max`.
         base_version: AtomicU64,
-        /// For publishers that wait for a cell.
+        /// The event of publishers that wait for free space. Notified after a pin, a cursor, a lease or a
+        /// claimed cell was released, and when a flush ends.
         not_full: Event,
-        /// The version that stands in for one that was lost, until whoever recovers the store has come to its end.
+        /// The version under which a recovery in progress publishes an older value; 0 otherwise. Written
+        /// while nobody has the store open. See `ring::recover`.
         recovered_version: AtomicU64,
-        /// The largest version up to which a purge meant to go. Only grows; see `Ring::purge`.
+        /// The largest version up to which a purge has gone or is about to go. A purge raises it, by
+        /// `fetch_max`, before it retires anything; it never decreases. See `Ring::purge`.
         purge_intent: AtomicU64,
-        /// The version that was the newest at the last completed flush. In a file, its cell is not overwritten before the next flush is complete.
+        /// In a file: the newest version at the last completed flush. Its cell is not overwritten before the
+        /// next flush is complete. Written under the lock of flushes. See `ring::flush`.
         flushed: AtomicU64,
-        /// The version that a flush in progress, or one whose process died, is writing to the disk. Not overwritten, like `flushed`.
+        /// In a file: the version that a flush in progress, or one that crashed, writes to the disk. Its cell
+        /// is not overwritten either. Written under the lock of flushes.
         flushing: AtomicU64,
-        /// How many jobs a recovery in progress could not prove, so that one that starts again reports the same. See `Ring::recover`.
+        /// How many jobs a recovery in progress could not prove, so that one that starts again after a crash
+        /// reports the same. Written while nobody has the store open. See `ring::unproven`.
         unproven_jobs: AtomicU64,
     }
 
-    /// One value of one key; its bytes follow.
+    /// The header of one value; the value's bytes follow it.
     CellHeader, align 8, size 48 {
-        /// Whole, claiming, private or held: see `store::word`.
+        /// Who may touch the cell, and which version it holds: see `word::Seq`. Writers claim the cell, and
+        /// any participant commits or reaps it, by compare-and-swap.
         seq: AtomicU64,
-        /// One bit for each participant that reads in place.
+        /// One bit for each participant that reads the value in place. Each sets and clears its own bit, by
+        /// `fetch_or` and `fetch_and`; a participant that reaps another clears that one's. Clearing notifies
+        /// `not_full`.
         pins: [AtomicU64; PARTICIPANTS / 64],
-        /// Who has taken the value out of the work queue, or has done with it.
+        /// Which worker has the message: see `word::Delivery`. Any worker changes it, by compare-and-swap.
+        /// `Done` notifies `not_full`, a requeue `new_version`.
         delivery: AtomicU64,
-        /// The value's length in bytes.
+        /// The value's length in bytes. Written by the owner of the cell.
         len: AtomicU32,
-        /// How far bytes were written since they were last zeroed.
+        /// How many bytes may be other than zero. Written by the owner of the cell: raised before the bytes
+        /// are written, lowered after they are zeroed. A reader whose pin keeps writers out may lower it,
+        /// too.
         written_len: AtomicU32,
-        /// Over value, key, version, gap and length; in a store whose cells carry checksums.
+        /// The checksum of value, key, version, gap and length, where cells carry one. Written by the owner
+        /// of the cell, before it moves `head`.
         crc: AtomicU32,
-        /// In a file: which version was published before this one, if not the one below. See `store::epoch` and `store::ring::gap`.
+        /// In a file: which version was published before this one, if that is not the one below. Written by
+        /// the owner of the cell, before it moves `head`. See `core::epoch` and `ring::gap`.
         gap: AtomicU32,
     }
 }

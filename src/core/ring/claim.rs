@@ -153,7 +153,7 @@ impl<'a> Ring<'a> {
     #[cold]
     pub(crate) fn fresh_ticket(self) -> u64 {
         // Relaxed: a ticket only has to be taken once.
-        FRESH | self.slot().header.tickets.fetch_add(1, Ordering::Relaxed) & MAX_VERSION
+        FRESH | self.slot().header.next_ticket.fetch_add(1, Ordering::Relaxed) & MAX_VERSION
     }
 
     /// The oldest value that a writer in need may overwrite: not the newest, not pinned, and nobody is still to receive it.

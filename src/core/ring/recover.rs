@@ -173,8 +173,8 @@ impl<'a> Ring<'a> {
 
     /// Whether nothing was ever done to the slot.
     pub(crate) fn is_untouched(self) -> bool {
-        let SlotHeader { head, generation, base_version, key_hash, tickets, .. } = self.slot().header;
-        [head, generation, base_version, key_hash, tickets].iter().all(|field| field.load(Ordering::Relaxed) == 0)
+        let SlotHeader { head, generation, base_version, key_hash, next_ticket, .. } = self.slot().header;
+        [head, generation, base_version, key_hash, next_ticket].iter().all(|field| field.load(Ordering::Relaxed) == 0)
     }
 
     /// Empties a slot that has no key, so that nothing is left in it that a later key could meet.
