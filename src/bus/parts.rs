@@ -147,8 +147,8 @@ pub(super) fn incomplete(part: &Frame<'_>) -> RecvError {
 pub(super) fn newest_whole(slot: &Slot) -> Result<Option<(u64, Vec<u8>)>, GetError> {
     let mut assembler = Assembler::new(Duration::MAX / 4);
     let (mut newest, mut frame, mut bytes) = (None, Vec::new(), Vec::new());
-    for kept in slot.kept_from(0)? {
-        if !slot.copy_kept(kept, &mut bytes)? {
+    for kept in slot.stored_from(0)? {
+        if !slot.copy_stored(kept, &mut bytes)? {
             continue;
         }
         match Frame::parse(&bytes) {

@@ -137,10 +137,10 @@ impl<T> Subscriber<T> {
     /// Passes what was sent earlier. Looks once at each cell, and copies each version at most once.
     fn skip_to_time(&mut self, nanos: u64) -> Result<(), GetError> {
         let newest = self.slot.version();
-        for kept in self.slot.kept_from(self.next)? {
+        for kept in self.slot.stored_from(self.next)? {
             // What is no frame has no time: it is received, and reported.
             if kept.version <= newest
-                && self.slot.copy_kept(kept, &mut self.frame)?
+                && self.slot.copy_stored(kept, &mut self.frame)?
                 && Frame::parse(&self.frame).map_or(true, |frame| frame.ts() >= nanos)
             {
                 self.skip_to(kept.version);
@@ -558,7 +558,7 @@ mod tests {
 
     use super::*;
     use crate::Bus;
-    use crate::core::ring::looks as ring_looks;
+    use crate::core::ring::cell_checks;
     use crate::store::StoreOptions;
 
     /// More would be more than a few looks at each cell.
@@ -575,16 +575,16 @@ mod tests {
             publisher.publish(&number.to_le_bytes().to_vec()).unwrap();
         }
         let cells = bus.store().slot("k").unwrap().cells().total();
-        ring_looks::take();
+        cell_checks::take();
         let mut from_now = bus.subscribe_from("k", Start::Time(SystemTime::now())).unwrap();
-        let looks = ring_looks::take();
+        let looks = cell_checks::take();
         assert!(looks <= LOOKS_AT_A_CELL * cells, "{looks} looks at {cells} cells");
         assert_eq!(from_now.next_version(), 5001);
         // It is larger than a cell, and nothing is received of it, so `get` looks for its beginning.
         publisher.publish(&vec![7; 400]).unwrap();
-        ring_looks::take();
+        cell_checks::take();
         assert_eq!(bus.get("k").unwrap().unwrap().len(), 400);
-        let looks = ring_looks::take();
+        let looks = cell_checks::take();
         assert!(looks <= LOOKS_AT_A_CELL * cells, "{looks} looks at {cells} cells");
         assert_eq!(from_now.recv().unwrap().len(), 400);
     }

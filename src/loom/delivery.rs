@@ -3,7 +3,7 @@
 use loom::thread;
 
 use super::support::{GENERATION, Slot, publish, whole};
-use crate::core::ring::{Begin, CommitError, Exact, Exactly, Position, Ring, Work};
+use crate::core::ring::{Begin, CommitError, CopyOutcome, PinOutcome, QueuePosition, Ring, Work};
 use crate::core::word::LowWaterMark;
 use crate::sync::Ordering;
 use crate::sync::watched::{model, model_within};
@@ -11,7 +11,7 @@ use crate::sync::watched::{model, model_within};
 /// The version of a value that was read as one of these marks.
 pub(super) fn copied(ring: Ring<'_>, version: u64) -> Option<u8> {
     let mut bytes = Vec::new();
-    (ring.copy_version(version, &mut bytes) == Ok(Exact::Copied)).then(|| whole(&bytes))
+    (ring.copy_version(version, &mut bytes) == Ok(CopyOutcome::Copied)).then(|| whole(&bytes))
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_version_that_is_pinned_does_not_change() {
             })
         };
         let ring = slot.ring(0);
-        if let Exactly::Pinned(pin) = ring.pin_version(1, |_| false).unwrap() {
+        if let PinOutcome::Pinned(pin) = ring.pin_version(1, |_| false).unwrap() {
             for _ in 0..2 {
                 let mut bytes = Vec::new();
                 ring.copy_pinned(pin, &mut bytes);
@@ -105,7 +105,7 @@ fn a_floor_computed_afresh_never_leaves_a_new_subscriber_out() {
             let slot = slot.clone();
             thread::spawn(move || {
                 slot.ring(1).unregister(other);
-                slot.ring(1).fresh_low_water();
+                slot.ring(1).compute_low_water();
             })
         };
         let ring = slot.ring(0);
@@ -114,7 +114,7 @@ fn a_floor_computed_afresh_never_leaves_a_new_subscriber_out() {
         assert_eq!(cursor.version(), 1);
         let floor = LowWaterMark::from_bits(slot.view().header.low_water.load(Ordering::Relaxed));
         assert!(floor.guards(1), "{floor:?}");
-        assert!(ring.fresh_low_water().guards(1));
+        assert!(ring.compute_low_water().guards(1));
     });
 }
 
@@ -134,13 +134,13 @@ fn recompute_twice_beside_a_registration(second: u32) {
             let slot = slot.clone();
             thread::spawn(move || {
                 let ring = slot.ring(second);
-                let tag = ring.context.tags.take().unwrap();
+                let tag = ring.context.tags.acquire().unwrap();
                 let seen = LowWaterMark::from_bits(slot.view().header.low_water.load(Ordering::SeqCst));
                 let _ = ring.mark_low_water(seen, &tag);
                 std::mem::forget(tag);
             })
         };
-        slot.ring(1).fresh_low_water();
+        slot.ring(1).compute_low_water();
         assert_eq!(subscriber.join().unwrap(), 1);
         other.join().unwrap();
         let floor = LowWaterMark::from_bits(slot.view().header.low_water.load(Ordering::Relaxed));
@@ -187,8 +187,8 @@ fn of_two_workers_each_message_goes_to_one() {
         publish(slot.ring(1), 1).unwrap();
         publish(slot.ring(1), 2).unwrap();
         let work = |ring: Ring<'_>| {
-            let (mut position, mut seen) = (Position::new(), Vec::new());
-            while let Work::Leased(taken) = ring.take_message(&mut position).unwrap() {
+            let (mut position, mut seen) = (QueuePosition::new(), Vec::new());
+            while let Work::Leased(taken) = ring.lease_message(&mut position).unwrap() {
                 assert_eq!(taken.attempt, 1);
                 seen.push(taken.version);
                 assert!(ring.acknowledge(taken));
@@ -213,8 +213,8 @@ fn a_worker_that_comes_late_undoes_nothing_that_others_have_done() {
         let slot = Slot::new(1, 2);
         slot.ring(0).declare_queue(Begin::Next).unwrap();
         publish(slot.ring(1), 1).unwrap();
-        let work = |ring: Ring<'_>, position: &mut Position| {
-            let Work::Leased(taken) = ring.take_message(position).unwrap() else {
+        let work = |ring: Ring<'_>, position: &mut QueuePosition| {
+            let Work::Leased(taken) = ring.lease_message(position).unwrap() else {
                 return None;
             };
             assert!(ring.acknowledge(taken));
@@ -223,7 +223,7 @@ fn a_worker_that_comes_late_undoes_nothing_that_others_have_done() {
         let quick = {
             let slot = slot.clone();
             thread::spawn(move || {
-                let (ring, mut position) = (slot.ring(1), Position::new());
+                let (ring, mut position) = (slot.ring(1), QueuePosition::new());
                 let mut done = vec![work(ring, &mut position)];
                 // Into the other cell, then into that of the first message, once that is done.
                 for mark in [2, 3] {
@@ -235,9 +235,9 @@ fn a_worker_that_comes_late_undoes_nothing_that_others_have_done() {
             })
         };
         let ring = slot.ring(0);
-        let mut done = vec![work(ring, &mut Position::new())];
+        let mut done = vec![work(ring, &mut QueuePosition::new())];
         done.extend(quick.join().unwrap());
-        let mut position = Position::new();
+        let mut position = QueuePosition::new();
         while let Some(version) = work(ring, &mut position) {
             done.push(Some(version));
         }
@@ -258,11 +258,11 @@ fn a_message_is_there_until_it_is_acknowledged_and_its_cell_free_afterwards() {
             thread::spawn(move || [2, 3].map(|mark| publish(slot.ring(1), mark).is_ok()))
         };
         let ring = slot.ring(0);
-        let Work::Leased(taken) = ring.take_message(&mut Position::new()).unwrap() else {
+        let Work::Leased(taken) = ring.lease_message(&mut QueuePosition::new()).unwrap() else {
             panic!("a message is there");
         };
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(taken.version, &mut bytes), Ok(Exact::Copied));
+        assert_eq!(ring.copy_version(taken.version, &mut bytes), Ok(CopyOutcome::Copied));
         assert_eq!((taken.version, whole(&bytes)), (1, 1));
         assert!(ring.acknowledge(taken));
         let published = writer.join().unwrap();
@@ -280,11 +280,11 @@ fn what_a_dead_worker_had_goes_to_another_once_and_counts_the_attempt() {
         let slot = Slot::new(1, 3);
         slot.ring(0).declare_queue(Begin::Next).unwrap();
         publish(slot.ring(1), 1).unwrap();
-        let first = slot.ring(1).take_message(&mut Position::new()).unwrap();
+        let first = slot.ring(1).lease_message(&mut QueuePosition::new()).unwrap();
         assert!(matches!(first, Work::Leased(taken) if taken.attempt == 1));
         let work = |ring: Ring<'_>| {
             ring.reap(1);
-            ring.take_message(&mut Position::new()).unwrap()
+            ring.lease_message(&mut QueuePosition::new()).unwrap()
         };
         let other = {
             let slot = slot.clone();

@@ -5,8 +5,8 @@ use loom::thread;
 
 use super::support::{Slot, publish, publish_and_die, value, whole};
 use crate::core::ring::{
-    Advance, Backpressure, Claim, CommitError, ComputedLowWater, Exact, Keep, ModifyError, ReadError, Ring, Unfit,
-    readable,
+    Advance, Backpressure, Claim, CommitError, ComputedLowWater, CopyOutcome, Keep, ModifyError, ReadError,
+    RejectedInteger, Ring, readable,
 };
 use crate::core::word::Head;
 use crate::sync::Ordering;
@@ -65,17 +65,17 @@ fn a_version_within_history_is_read_whatever_is_published_meanwhile() {
         };
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(2, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(2, &mut bytes).unwrap(), CopyOutcome::Copied);
         assert_eq!(whole(&bytes), 2);
         let exact = ring.copy_version(3, &mut bytes).unwrap();
-        if exact == Exact::Copied {
+        if exact == CopyOutcome::Copied {
             assert_eq!(whole(&bytes), 3);
         } else {
-            assert_eq!(exact, Exact::NotYet);
+            assert_eq!(exact, CopyOutcome::NotYet);
         }
         writer.join().unwrap();
-        assert_eq!(ring.copy_version(2, &mut bytes).unwrap(), Exact::Copied);
-        assert_eq!(ring.copy_version(3, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(2, &mut bytes).unwrap(), CopyOutcome::Copied);
+        assert_eq!(ring.copy_version(3, &mut bytes).unwrap(), CopyOutcome::Copied);
     });
 }
 
@@ -94,7 +94,7 @@ fn history_is_kept_while_two_writers_look_for_cells() {
         writer.join().unwrap();
         let mut bytes = Vec::new();
         for version in [3, 4] {
-            assert_eq!(slot.ring(0).copy_version(version, &mut bytes).unwrap(), Exact::Copied);
+            assert_eq!(slot.ring(0).copy_version(version, &mut bytes).unwrap(), CopyOutcome::Copied);
             whole(&bytes);
         }
     });
@@ -141,9 +141,9 @@ fn history_is_left_alone_until_a_newer_value_is_published() {
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
         match ring.copy_version(1, &mut bytes).unwrap() {
-            Exact::Copied => assert_eq!(whole(&bytes), 1),
+            CopyOutcome::Copied => assert_eq!(whole(&bytes), 1),
             exact => {
-                assert_eq!(exact, Exact::Gone);
+                assert_eq!(exact, CopyOutcome::Gone);
                 assert_eq!(ring.head().version(), 3, "gone while it was one of the newest two");
             }
         }
@@ -207,7 +207,7 @@ fn a_writer_that_expects_an_older_head_spares_what_is_kept() {
         let mut bytes = Vec::new();
         for version in [2, 3] {
             let ring = slot.ring(0);
-            assert_eq!(ring.copy_version(version, &mut bytes), Ok(Exact::Copied));
+            assert_eq!(ring.copy_version(version, &mut bytes), Ok(CopyOutcome::Copied));
             assert_eq!(whole(&bytes) == 2, version == theirs);
         }
     });
@@ -222,12 +222,12 @@ fn a_reader_on_the_trail_of_a_writer_gets_each_version_whole_or_none() {
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
         // From here on it knows where the second one is, and that it was published.
-        assert_eq!(ring.copy_version(1, &mut bytes), Ok(Exact::Copied));
+        assert_eq!(ring.copy_version(1, &mut bytes), Ok(CopyOutcome::Copied));
         let writer = {
             let slot = slot.clone();
             thread::spawn(move || [3, 4].map(|mark| publish(slot.ring(1), mark).unwrap()))
         };
-        if ring.copy_version(2, &mut bytes) == Ok(Exact::Copied) {
+        if ring.copy_version(2, &mut bytes) == Ok(CopyOutcome::Copied) {
             assert_eq!(whole(&bytes), 2);
         }
         writer.join().unwrap();
@@ -383,6 +383,6 @@ fn an_integer_that_two_count_up_while_one_sets_it_loses_nothing() {
         seen.sort();
         assert_eq!(seen, [0, 1]);
         let unwanted = slot.ring(0).modify_integer(|_| None);
-        assert_eq!(unwanted, Err(ModifyError::Unfit(Unfit::Unwanted(2))));
+        assert_eq!(unwanted, Err(ModifyError::Rejected(RejectedInteger::Declined(2))));
     });
 }

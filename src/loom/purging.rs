@@ -6,7 +6,7 @@ use loom::thread;
 use super::delivery::copied;
 use super::removal::remove_key;
 use super::support::{GENERATION, Slot, publish, whole};
-use crate::core::ring::{Begin, Exact, Position, Ring, Work, readable};
+use crate::core::ring::{Begin, CopyOutcome, QueuePosition, Ring, Work, readable};
 use crate::core::word::QueueWord;
 use crate::sync::Ordering;
 use crate::sync::watched::{model, model_within};
@@ -41,8 +41,8 @@ fn declared(ring: Ring<'_>) -> u64 {
 
 /// Takes and acknowledges what there is to do.
 fn work(ring: Ring<'_>) -> Vec<u64> {
-    let (mut position, mut done) = (Position::new(), Vec::new());
-    while let Work::Leased(taken) = ring.take_message(&mut position).unwrap() {
+    let (mut position, mut done) = (QueuePosition::new(), Vec::new());
+    while let Work::Leased(taken) = ring.lease_message(&mut position).unwrap() {
         done.push(taken.version);
         assert!(ring.acknowledge(taken));
     }
@@ -134,10 +134,10 @@ fn a_purge_that_comes_late_takes_nothing_of_the_next_key() {
         // Refused, if the purge has both cells in hand.
         let published = publish(slot.next_ring(0), 9);
         purger.join().unwrap();
-        assert_eq!(ring.begin_of(Begin::Next), base_version + 1 + u64::from(published.is_ok()));
+        assert_eq!(ring.resolve_begin(Begin::Next), base_version + 1 + u64::from(published.is_ok()));
         if let Ok(version) = published {
             let mut bytes = Vec::new();
-            assert_eq!(slot.next_ring(0).copy_version(version, &mut bytes), Ok(Exact::Copied));
+            assert_eq!(slot.next_ring(0).copy_version(version, &mut bytes), Ok(CopyOutcome::Copied));
             assert_eq!(whole(&bytes), 9);
         }
     });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::mapped::{LockByte, Mapped};
 use crate::core::index;
-use crate::core::ring::{Context, Handle, Overtaken, Ring};
+use crate::core::ring::{Context, FlushOvertaken, Handle, Ring};
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
 
@@ -46,7 +46,7 @@ impl Flushes<'_> {
         // Keys that are created from now on are not covered.
         let slots = 0..self.mapped.used_slots();
         for slot in slots.clone() {
-            self.on_ring(slot, |ring| ring.begin_flush()).map_err(|Overtaken| {
+            self.on_ring(slot, |ring| ring.begin_flush()).map_err(|FlushOvertaken| {
                 let key = index::key_of(self.mapped, slot).map_or("a key".to_owned(), |key| format!("the key {key:?}"));
                 let reason = format!(
                     "{key} is published faster than a flush can mark its value: try again, or pause its publishers"

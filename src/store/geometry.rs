@@ -7,7 +7,7 @@ use crate::core::memory::records::{
 use crate::core::memory::region::Region;
 use crate::core::memory::table::{IndexTable, SlotLayout, SlotTable, Table};
 use crate::core::memory::words::WORD;
-use crate::core::ring::CELLS_OF_A_FILE;
+use crate::core::ring::MIN_FILE_CELLS;
 
 /// Every part of a store begins at a multiple of this.
 const ALIGNMENT: usize = align_of::<SlotHeader>();
@@ -95,7 +95,7 @@ impl Geometry {
 
     /// As asked for a store in a file, in which a key has a few cells at least: `spare` makes up for what is missing.
     pub(crate) fn in_a_file(self) -> Self {
-        Self { spare: self.spare.max(CELLS_OF_A_FILE.saturating_sub(self.history)), ..self }
+        Self { spare: self.spare.max(MIN_FILE_CELLS.saturating_sub(self.history)), ..self }
     }
 
     pub(crate) fn layout(&self) -> Result<Layout, GeometryError> {

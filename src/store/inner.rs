@@ -14,7 +14,7 @@ use super::participant::{self, Participant};
 use super::pin::{LocalPins, Pinned};
 use super::recover::Recovery;
 use super::wait::{Deadline, LONGEST_SLEEP};
-use crate::core::index::Place;
+use crate::core::index::KeyLocation;
 use crate::core::memory::records::Event;
 use crate::core::memory::region::Region;
 use crate::core::ring::{Claim, CommitError, Context, Handle, OwnedHandle, ReadError, Ring};
@@ -71,7 +71,7 @@ impl Inner {
     }
 
     /// A handle on the key that the slot has in this generation.
-    pub(crate) fn handle(&self, place: Place) -> OwnedHandle {
+    pub(crate) fn handle(&self, place: KeyLocation) -> OwnedHandle {
         OwnedHandle::new(&self.mapped.memory.region, &self.mapped.tables.slots, place.slot, place.generation)
     }
 
@@ -87,7 +87,7 @@ impl Inner {
 
     /// Acts on the slot on behalf of the key that it has in this generation.
     #[inline]
-    pub(crate) fn on_key<R>(&self, place: Place, act: impl FnOnce(Ring<'_>) -> R) -> R {
+    pub(crate) fn on_key<R>(&self, place: KeyLocation, act: impl FnOnce(Ring<'_>) -> R) -> R {
         act(Ring::new(&Handle::new(self.mapped.slot(place.slot), place.generation), &self.context))
     }
 
@@ -96,7 +96,7 @@ impl Inner {
     pub(super) fn copy_newest(
         self: &Arc<Self>,
         ring: Ring<'_>,
-        place: &Place,
+        place: &KeyLocation,
         value: &mut Vec<u8>,
     ) -> Result<Option<u64>, GetError> {
         ring.copy_newest(value).or_else(|error| self.copy_newest_pinned(error, place, value))
@@ -106,7 +106,7 @@ impl Inner {
     fn copy_newest_pinned(
         self: &Arc<Self>,
         error: ReadError,
-        place: &Place,
+        place: &KeyLocation,
         value: &mut Vec<u8>,
     ) -> Result<Option<u64>, GetError> {
         if error != ReadError::Overtaken {
@@ -119,7 +119,11 @@ impl Inner {
     }
 
     /// The newest version of a slot and the length of its value in bytes; no length if there is no value.
-    pub(super) fn newest_len(self: &Arc<Self>, ring: Ring<'_>, place: Place) -> Result<(u64, Option<usize>), GetError> {
+    pub(super) fn newest_len(
+        self: &Arc<Self>,
+        ring: Ring<'_>,
+        place: KeyLocation,
+    ) -> Result<(u64, Option<usize>), GetError> {
         match ring.newest_len() {
             Err(ReadError::Overtaken) => Ok(match Pinned::newest(self, place)? {
                 Some(pinned) => (pinned.version(), Some(pinned.len())),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::error::{GetError, IntegerError, SetError};
 use super::slot::Slot;
-use crate::core::ring::{ModifyError, Unfit};
+use crate::core::ring::{ModifyError, RejectedInteger};
 
 /// A handle on a key whose value is an integer: an `AtomicU64` that any process can reach by its name.
 ///
@@ -246,7 +246,7 @@ impl Integer {
         self.slot.check_fork().map_err(SetError::from)?;
         match self.slot.modify_integer(|before| (before == current).then_some(new)) {
             Ok(before) => Ok(Ok(before)),
-            Err(ModifyError::Unfit(Unfit::Unwanted(value))) => Ok(Err(value)),
+            Err(ModifyError::Rejected(RejectedInteger::Declined(value))) => Ok(Err(value)),
             Err(error) => Err(error.into()),
         }
     }
@@ -263,14 +263,14 @@ impl fmt::Debug for Integer {
     }
 }
 
-impl From<ModifyError<Unfit>> for IntegerError {
-    fn from(error: ModifyError<Unfit>) -> Self {
+impl From<ModifyError<RejectedInteger>> for IntegerError {
+    fn from(error: ModifyError<RejectedInteger>) -> Self {
         match error {
             ModifyError::Commit(error) => Self::Set(error.into()),
             ModifyError::Read(error) => Self::Get(error.into()),
-            ModifyError::Unfit(Unfit::Len(len)) => Self::NotAnInteger { len },
+            ModifyError::Rejected(RejectedInteger::NotAnInteger(len)) => Self::NotAnInteger { len },
             // Of those who let every integer be changed, none gets this.
-            ModifyError::Unfit(Unfit::Unwanted(_)) => Self::Get(GetError::Damaged),
+            ModifyError::Rejected(RejectedInteger::Declined(_)) => Self::Get(GetError::Damaged),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::error::{Forked, LoanError, SetError};
 use super::inner::Inner;
 use super::wait::Deadline;
-use crate::core::index::Place;
+use crate::core::index::KeyLocation;
 use crate::core::memory::lent::Lent;
 pub(crate) use crate::core::ring::Lending;
 use crate::core::ring::OwnedHandle;
@@ -68,7 +68,7 @@ pub struct LoanUninit(Loan);
 impl Loan {
     pub(super) fn new(
         inner: &Arc<Inner>,
-        place: Place,
+        place: KeyLocation,
         len: usize,
         lending: Lending,
         deadline: Deadline,

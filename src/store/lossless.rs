@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::error::LosslessError;
 use super::slot::Slot;
-use crate::core::ring::{Registered, Unregistered};
+use crate::core::ring::{RegisterError, RegisteredCursor};
 
 pub(crate) use crate::core::ring::Begin;
 
@@ -12,7 +12,7 @@ pub(crate) use crate::core::ring::Begin;
 pub(crate) struct Lossless {
     slot: Slot,
     /// There until it is dropped.
-    registered: Option<Registered>,
+    registered: Option<RegisteredCursor>,
 }
 
 impl Lossless {
@@ -21,14 +21,14 @@ impl Lossless {
         let registered = slot.ring().register(begin);
         match registered {
             Ok(registered) => Ok(Self { slot: slot.clone(), registered: Some(registered) }),
-            Err(Unregistered::Full) => Err(LosslessError::TooMany { max: slot.inner().mapped.geometry.lossless }),
-            Err(Unregistered::Removed) => Err(LosslessError::Removed),
+            Err(RegisterError::Full) => Err(LosslessError::TooMany { max: slot.inner().mapped.geometry.lossless }),
+            Err(RegisterError::Removed) => Err(LosslessError::Removed),
         }
     }
 
     /// The version from which on everything is kept.
     pub(crate) fn version(&self) -> u64 {
-        self.registered.as_ref().map_or(0, Registered::version)
+        self.registered.as_ref().map_or(0, RegisteredCursor::version)
     }
 
     /// Everything before this version may be overwritten. `false`: the cursor is no more, because its key was removed, or it was evicted.

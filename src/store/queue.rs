@@ -7,13 +7,13 @@ use super::error::GetError;
 use super::lossless::Begin;
 use super::slot::Slot;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
-use crate::core::ring::{Exact, Position, Taken, Work};
+use crate::core::ring::{CopyOutcome, Lease, QueuePosition, Work};
 use crate::os::futex;
 
 /// One worker of a queue.
 pub(crate) struct Queue {
     slot: Slot,
-    position: Position,
+    position: QueuePosition,
     spin: Spin,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Queue {
 pub(crate) struct Assignment {
     slot: Slot,
     /// There until it is acknowledged.
-    taken: Option<Taken>,
+    taken: Option<Lease>,
 }
 
 /// How many messages from before the queue was declared, which are overwritten when they are taken, are passed in one call.
@@ -32,7 +32,7 @@ impl Queue {
     pub(crate) fn new(slot: Slot, begin: Begin) -> Result<Self, GetError> {
         slot.check_fork()?;
         slot.ring().declare_queue(begin)?;
-        Ok(Self { slot, position: Position::new(), spin: Spin::default() })
+        Ok(Self { slot, position: QueuePosition::new(), spin: Spin::default() })
     }
 
     pub(crate) fn slot(&self) -> &Slot {
@@ -46,13 +46,13 @@ impl Queue {
         let mut reaped = false;
         // Each cell may hold one that is no message, and be filled again while we look.
         for _ in 0..ATTEMPTS {
-            match ring.take_message(&mut self.position)? {
+            match ring.lease_message(&mut self.position)? {
                 Work::Leased(taken) => {
                     let assignment = Assignment { slot: self.slot.clone(), taken: Some(taken) };
                     match ring.copy_version(taken.version, value)? {
-                        Exact::Copied => return Ok(Some(assignment)),
+                        CopyOutcome::Copied => return Ok(Some(assignment)),
                         // From before the queue was declared, and overwritten since.
-                        Exact::Gone | Exact::NotYet => assignment.acknowledge().unwrap_or_default(),
+                        CopyOutcome::Gone | CopyOutcome::NotYet => assignment.acknowledge().unwrap_or_default(),
                     }
                 }
                 Work::Nothing { others_leased: true } if !reaped => {

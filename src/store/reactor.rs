@@ -208,7 +208,7 @@ impl Reactor {
     }
 
     fn start_shard(&'static self, state: &mut State) -> io::Result<usize> {
-        let (index, control) = (state.shards.len(), Arc::new(Event::new()));
+        let (index, control) = (state.shards.len(), Arc::new(Event::default()));
         let shard = Shard { control: Arc::clone(&control), groups: 0, changed: Vec::new() };
         // It waits until the state, in which its shard will be, is unlocked.
         thread::Builder::new().name("splinter-bus".to_owned()).spawn(move || self.run(index, &control))?;

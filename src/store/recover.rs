@@ -23,7 +23,7 @@ use crate::core::epoch;
 use crate::core::index::{self, Indexed};
 use crate::core::key::StoredKey;
 use crate::core::memory::records::PARTICIPANTS;
-use crate::core::ring::{Found, Handle, Moments, Ring, Successor, Unproven};
+use crate::core::ring::{Handle, Pages, Recovered, Ring, UnprovenCount, VersionSource};
 use crate::core::word::MAX_PLAUSIBLE_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::os::{file, lock};
@@ -165,8 +165,8 @@ pub(super) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
     let mut settled = Settled { mapped, recovery: None };
     let at_home = home.is_some_and(|home| books.clean_epoch.load(Ordering::Acquire) == home);
     if (!at_home || participant::anybody_is_marked(mapped)) && nobody_is_there()? {
-        let moments = if at_home { Moments::One } else { Moments::Many };
-        if moments == Moments::Many {
+        let moments = if at_home { Pages::OneMoment } else { Pages::MixedMoments };
+        if moments == Pages::MixedMoments {
             // Should we not come to the end, the next one begins again. (At home, it does so because of those who are marked.)
             books.clean_epoch.store(UNKNOWN, Ordering::SeqCst);
             reached(Step::CleanEpochCleared);
@@ -200,7 +200,7 @@ impl NextEpoch<'_> {
     }
 }
 
-impl Successor for NextEpoch<'_> {
+impl VersionSource for NextEpoch<'_> {
     fn version_after(&self, version: u64) -> u64 {
         self.begin();
         let next = self.first.max(version + 1);
@@ -209,14 +209,14 @@ impl Successor for NextEpoch<'_> {
     }
 }
 
-fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
+fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Recovery {
     for entry in mapped.schemas() {
         // Whoever opens a bus remembers its own again.
         entry.len.store(0, Ordering::Relaxed);
         entry.fingerprint.store(0, Ordering::Relaxed);
     }
     let next_epoch = NextEpoch { mapped, first: epoch::first_of_next(mapped.directory_header()) };
-    if moments == Moments::Many {
+    if moments == Pages::MixedMoments {
         // What is written there may be damaged.
         mapped.directory_header().first_version.store(0, Ordering::Relaxed);
         next_epoch.begin();
@@ -237,11 +237,11 @@ fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
         let key = StoredKey::load(&view.header.key);
         if homes.get(&key) == Some(&slot) {
             recovery.keys += 1;
-            let (found, Unproven { damaged, missing }) = ring.recover(moments, &next_epoch);
+            let (found, UnprovenCount { damaged, missing }) = ring.recover(moments, &next_epoch);
             let keys = match found {
-                Found::Sound => None,
-                Found::Older => Some(&mut recovery.older),
-                Found::Nothing => Some(&mut recovery.lost),
+                Recovered::Sound => None,
+                Recovered::Older => Some(&mut recovery.older),
+                Recovered::Lost => Some(&mut recovery.lost),
             };
             keys.into_iter().for_each(|keys| keys.extend(key.text()));
             if damaged > 0 || missing > 0 {
@@ -259,7 +259,7 @@ fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
     let first = mapped.directory_header().first_version.load(Ordering::Relaxed);
     if first == next_epoch.first {
         for slot in 0..used {
-            Ring::new(&Handle::of_present_key(mapped.slot(slot)), &context).note_gap(first);
+            Ring::new(&Handle::of_present_key(mapped.slot(slot)), &context).record_gap(first);
         }
     }
     recovery.older.sort_unstable();

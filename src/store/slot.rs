@@ -11,10 +11,10 @@ use super::pin::{Pinned, PinnedVersion};
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 use crate::core::cell_counts::CellCounts;
-use crate::core::index::Place;
+use crate::core::index::KeyLocation;
 use crate::core::memory::records::Event;
 use crate::core::ring::{
-    Begin, CommitError, Exact, KeptVersion, Lending, ModifyError, OwnedHandle, ReadError, Ring, Unfit,
+    Begin, CommitError, CopyOutcome, Lending, ModifyError, OwnedHandle, ReadError, RejectedInteger, Ring, StoredVersion,
 };
 
 /// A handle on one key, without looking it up again.
@@ -39,7 +39,7 @@ use crate::core::ring::{
 pub struct Slot {
     inner: Arc<Inner>,
     handle: OwnedHandle,
-    place: Place,
+    place: KeyLocation,
 }
 
 /// What became of one version of a key.
@@ -72,7 +72,7 @@ pub enum Version {
 }
 
 impl Slot {
-    pub(super) fn new(inner: Arc<Inner>, place: Place) -> Self {
+    pub(super) fn new(inner: Arc<Inner>, place: KeyLocation) -> Self {
         let handle = inner.handle(place);
         Self { inner, handle, place }
     }
@@ -214,15 +214,18 @@ impl Slot {
         let version = ring.append(bytes, max).map_err(|error| match error {
             ModifyError::Commit(error) => AppendError::Set(error.into()),
             ModifyError::Read(error) => AppendError::Get(error.into()),
-            ModifyError::Unfit(len) => AppendError::Set(SetError::TooLarge { len, max }),
+            ModifyError::Rejected(len) => AppendError::Set(SetError::TooLarge { len, max }),
         })?;
         self.inner.wake(ring);
         Ok(version)
     }
 
     /// Makes the next integer of the newest one, as one update, and gives what that was.
-    pub(super) fn modify_integer(&self, next: impl Fn(u64) -> Option<u64>) -> Result<u64, ModifyError<Unfit>> {
-        let too_large = |_| ModifyError::Unfit(Unfit::Len(self.inner.max_len()));
+    pub(super) fn modify_integer(
+        &self,
+        next: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, ModifyError<RejectedInteger>> {
+        let too_large = |_| ModifyError::Rejected(RejectedInteger::NotAnInteger(self.inner.max_len()));
         self.inner.check_len(size_of::<u64>()).map_err(too_large)?;
         let ring = self.ring();
         let before = ring.modify_integer(next)?;
@@ -286,9 +289,9 @@ impl Slot {
     pub fn get_version_into(&self, version: u64, value: &mut Vec<u8>) -> Result<Version, GetError> {
         self.check_fork()?;
         Ok(match self.ring().copy_version(version, value)? {
-            Exact::Copied => Version::Copied,
-            Exact::NotYet => Version::NotYet,
-            Exact::Gone => Version::Gone,
+            CopyOutcome::Copied => Version::Copied,
+            CopyOutcome::NotYet => Version::NotYet,
+            CopyOutcome::Gone => Version::Gone,
         })
     }
 
@@ -533,19 +536,19 @@ impl Slot {
     /// The first version for those who begin there.
     pub(crate) fn begin(&self, begin: Begin) -> Result<u64, GetError> {
         self.check_fork()?;
-        let version = self.ring().begin_of(begin);
+        let version = self.ring().resolve_begin(begin);
         if self.ring().is_current() { Ok(version) } else { Err(GetError::Removed) }
     }
 
     /// The versions from `from` on that are kept now, oldest first. Looks once at each cell.
-    pub(crate) fn kept_from(&self, from: u64) -> Result<Vec<KeptVersion>, GetError> {
-        let kept = self.ring().kept_from(from);
+    pub(crate) fn stored_from(&self, from: u64) -> Result<Vec<StoredVersion>, GetError> {
+        let kept = self.ring().stored_from(from);
         if self.ring().is_current() { Ok(kept) } else { Err(GetError::Removed) }
     }
 
     /// Copies a version that was kept into `value`, replacing what it held; `false` if it is kept no longer.
-    pub(crate) fn copy_kept(&self, kept: KeptVersion, value: &mut Vec<u8>) -> Result<bool, GetError> {
-        Ok(self.ring().copy_kept(kept, value)?)
+    pub(crate) fn copy_stored(&self, kept: StoredVersion, value: &mut Vec<u8>) -> Result<bool, GetError> {
+        Ok(self.ring().copy_stored(kept, value)?)
     }
 
     /// What those sleep on who wait for the next version.
@@ -601,7 +604,7 @@ impl Clone for Slot {
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { slot, generation } = self.place;
+        let KeyLocation { slot, generation } = self.place;
         f.debug_struct("Slot").field("slot", &slot).field("generation", &generation).finish_non_exhaustive()
     }
 }

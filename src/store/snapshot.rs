@@ -7,7 +7,7 @@ use super::flags::Flags;
 use super::geometry::Geometry;
 use super::inner::Inner;
 use super::participant;
-use crate::core::index::{Indexed, Place};
+use crate::core::index::{Indexed, KeyLocation};
 use crate::core::ring::Ring;
 use crate::sync::Ordering;
 
@@ -161,7 +161,7 @@ pub struct QueueSnapshot {
 }
 
 impl SlotSnapshot {
-    pub(super) fn take(inner: &Arc<Inner>, ring: Ring<'_>, place: Place) -> Result<Self, GetError> {
+    pub(super) fn take(inner: &Arc<Inner>, ring: Ring<'_>, place: KeyLocation) -> Result<Self, GetError> {
         // Before the version, which it never passes.
         let first_version = ring.base_version() + 1;
         let cursors: Vec<_> = ring.cursors().collect();
@@ -169,7 +169,7 @@ impl SlotSnapshot {
         let (version, len) = inner.newest_len(ring, place)?;
         // Where a recovery has passed versions by, those before them are counted in their cells: a lossless subscriber's are all there.
         let first = inner.mapped.directory_header().first_version.load(Ordering::Relaxed);
-        let behind = |next| match ring.kept_between(next, first) {
+        let behind = |next| match ring.count_stored(next, first) {
             0 => ring.published_between(next, version + 1),
             kept if version < first => kept,
             kept => kept + (version + 1 - first),

@@ -174,7 +174,7 @@ records! {
 
     /// The description of a message type, by its fingerprint. For people who meet a message of another type.
     SchemaEntry, align 64, size 128 {
-        /// The fingerprint; 0 while the entry is free. Taken by compare-and-swap by a process that opens a
+        /// The fingerprint; 0 while the entry is free. Lease by compare-and-swap by a process that opens a
         /// bus.
         fingerprint: AtomicU64,
         /// The length of the text in bytes, once all of it is there; 0 before.

@@ -1,20 +1,25 @@
-//! Accesses to one cell.
+//! Accesses to one cell, which the protocol files share.
+//!
+//! `copy` is the validated read of this crate: copy by relaxed atomic words, acquire fence, check `seq`
+//! again. It is a seqlock's read side (Lamport 1977, "Concurrent reading and writing"; Boehm 2012, "Can
+//! seqlocks get along with programming language memory models?"), with one difference: writers do not
+//! increment a counter, but `seq` names the version, which a cell never holds again.
 
 use super::context::Scrub;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CellHeader;
 use crate::core::memory::words::{self, WORD};
-use crate::core::word::Delivery;
-use crate::core::word::Seq;
+use crate::core::word::{Delivery, Seq};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// The version that can be read from the cell now.
 #[inline]
 pub(crate) fn readable(cell: CellView<'_>) -> Option<u64> {
     #[cfg(test)]
-    looks::note();
-    // Acquire: pairs with the release of `seq` in `release_committed` and `stamp`; whoever sees the version sees its bytes.
+    cell_checks::note();
+    // Acquire: pairs with the release of `seq` in `release_committed` and `help_commit`; a thread that sees
+    // the version sees its bytes.
     Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).readable()
 }
 
@@ -22,28 +27,29 @@ pub(crate) fn readable(cell: CellView<'_>) -> Option<u64> {
 #[inline]
 pub(crate) fn holds(cell: CellView<'_>, version: u64) -> bool {
     #[cfg(test)]
-    looks::note();
-    // Acquire: see `readable`.
+    cell_checks::note();
+    // Acquire: pairs as in `readable`.
     Seq::bits_hold(cell.header.seq.load(Ordering::Acquire), version)
 }
 
-/// The length of what the cell holds, never more than it has room for.
+/// The length of the cell's value in bytes, at most the size of the cell.
 #[inline]
 pub(crate) fn len(cell: CellView<'_>) -> usize {
     (cell.header.len.load(Ordering::Relaxed) as usize).min(cell.words.len() * WORD)
 }
 
-/// Copies a cell that held `version` when the caller looked; `false` when it no longer did afterwards.
+/// Copies a cell that held `version` when the caller checked; `false` if it does not hold it any more.
 #[inline(always)]
 pub(crate) fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
     set_len(out, len(cell));
     words::load(cell.words, out);
-    // Acquire: pairs with the release fence in `take`; if any word above was a later writer's, `seq` below is too.
+    // Acquire: pairs with the release fence of the claim; if any word above was a later writer's, the load
+    // of `seq` below sees that writer's mark.
     fence(Ordering::Acquire);
     Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version)
 }
 
-/// Makes room for exactly `len` bytes, which the caller overwrites.
+/// Makes `out` exactly `len` bytes long. The caller overwrites all of them.
 #[inline]
 pub(crate) fn set_len(out: &mut Vec<u8>, len: usize) {
     // Values of one key tend to have one length.
@@ -57,39 +63,41 @@ fn resize(out: &mut Vec<u8>, len: usize) {
     out.resize(len, 0);
 }
 
-/// Who has taken the message in this cell.
+/// Which worker has the message in this cell.
 pub(crate) fn delivery(cell: &CellHeader) -> Delivery {
-    // SeqCst: done is final, and whoever sees it may overwrite the value that was handled before.
+    // SeqCst: pairs with `acknowledge`. Done is final; a writer that sees it may overwrite the value, and
+    // comes after the worker's last read.
     Delivery::from_bits(cell.delivery.load(Ordering::SeqCst))
 }
 
-/// Whether any participant reads the cell in place.
+/// Whether any participant reads the value in place.
 #[inline]
 pub(crate) fn pinned(cell: &CellHeader) -> bool {
-    // SeqCst: see `take`.
+    // SeqCst: pairs with the pins in `pin_newest` and `unpin`; see the claim.
     cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)
 }
 
-/// Takes what was written out of a cell that nobody else can touch.
+/// Removes the value from a cell that the caller owns.
 pub(crate) fn empty(cell: CellView<'_>, scrub: Scrub) {
     cell.header.len.store(0, Ordering::Relaxed);
     if scrub == Scrub::Always {
         words::zero(cell.words, 0, cell.header.written_len.load(Ordering::Relaxed) as usize);
         cell.header.crc.store(0, Ordering::Relaxed);
-        // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
+        // Release: after the bytes are zeroed. A crash in between must not leave bytes that `written_len`
+        // does not cover.
         cell.header.written_len.store(0, Ordering::Release);
     }
 }
 
-/// The version that was published before this one, which the cell holds; `None` if nobody knows.
+/// The version that was published before this one, which the cell holds; `None` if it is not known.
 pub(crate) fn version_before(cell: CellView<'_>, version: u64) -> Option<u64> {
-    // Relaxed: of another version, it is thrown away with what else was read of the cell.
+    // Relaxed: if it belongs to another version, it is discarded with all else that was read of the cell.
     epoch::version_before(version, cell.header.gap.load(Ordering::Relaxed))
 }
 
-/// Counts the looks at cells, for tests of what a look-up costs.
+/// Counts the checks of cells, for tests of what a look-up costs.
 #[cfg(test)]
-pub(crate) mod looks {
+pub(crate) mod cell_checks {
     use std::cell::Cell;
 
     thread_local! {
@@ -100,7 +108,7 @@ pub(crate) mod looks {
         CHECKS.set(CHECKS.get() + 1);
     }
 
-    /// How many there were on this thread since the last call.
+    /// The number of checks on this thread since the last call.
     pub(crate) fn take() -> u64 {
         CHECKS.replace(0)
     }

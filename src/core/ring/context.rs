@@ -1,4 +1,4 @@
-//! What is the same for all slots that a participant uses.
+//! The context of a participant: what is the same for all slots that it uses.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use super::tags::Tags;
 pub(crate) struct Context {
     /// The participant's index.
     pub(crate) me: u32,
-    /// How many of the newest values writers keep while there is any other cell.
+    /// How many of the newest values writers spare while there is any other cell.
     pub(crate) history: u32,
     /// Whether cells carry checksums, as in files.
     pub(crate) checksums: bool,
     /// Which cell comes after which.
     pub(crate) permutation: Permutation,
-    /// For those of its threads that compute a low-water mark. A participant has one context with which it does that.
+    /// Tags of the threads that compute a low-water mark. A participant has one context, so they are unique.
     pub(crate) tags: Tags,
     pub(crate) host: Arc<dyn Host>,
 }
@@ -29,7 +29,7 @@ pub(crate) enum Scrub {
 }
 
 impl Context {
-    /// What auto-vacuum asks for, on or off.
+    /// What the store's auto-vacuum switch asks for.
     pub(crate) fn scrub(&self) -> Scrub {
         if self.host.auto_vacuum() { Scrub::Always } else { Scrub::Never }
     }

@@ -1,192 +1,235 @@
-//! Keeping what somebody is still to receive: cursors of lossless subscribers, and the floor that writers heed.
+//! Cursors of lossless subscribers: registering, moving and removing them.
 //!
-//! A cursor is written by its owner alone, or by a process that takes it away from a dead one. Writers look at `floor` (`low_water.rs`).
+//! The scheme is that of a low-water mark, as in log-structured queues: each reader publishes its position,
+//! and writers respect the smallest. The cursor is written by its owner, by a process that evicts it
+//! (`evict.rs`), or by one that reaps a crashed owner. Writers read the low-water mark (`low_water.rs`).
+//!
+//! - **Fast path.** `move_cursor`: one compare-and-swap of a word that only its owner writes, after the
+//!   subscriber has copied the value.
+//! - **Slow path.** `register`: write the cursor into a free word, lower the low-water mark, fence, then read
+//!   what there is to begin with, and move the cursor there. A writer that claimed a cell before the fence
+//!   either sees the mark in its second check, or had changed `seq` before we read it. A purge that began
+//!   before the fence may not have seen the cursor: the subscriber begins above the purge's intent.
+//!
+//! **Crash** after each step:
+//!
+//! | step | leaves |
+//! | --- | --- |
+//! | `CursorPlaced` | a cursor that the low-water mark may not include: it retains nothing for certain, and is reaped |
+//! | `LowWaterJoined` | a cursor that retains values until it is reaped |
+//! | `CursorMoved`, `CursorRemoved` | publishers asleep that could go on; they check again after a tenth of a second |
 
 use super::cell::version_before;
 use super::ring::Ring;
 use crate::core::participant_set::ParticipantSet;
-use crate::core::word::{Cursor, LowWaterMark};
-use crate::core::word::{MAX_VERSION, Seq};
+use crate::core::word::{Cursor, LowWaterMark, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// Where those who are to receive everything begin.
+/// The first version that a lossless subscriber or a work queue asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
-    /// Behind the newest version.
+    /// After the newest version.
     Next,
-    /// At the newest version, if there is one.
+    /// The newest version, if there is one.
     Newest,
-    /// At the oldest since which all are kept.
+    /// The oldest version since which none is missing.
     Oldest,
-    /// At this one, whether it is kept or not.
+    /// This version, whether a cell holds it or not.
     At(u64),
 }
 
-/// A registered cursor: its place, and the word that its owner last wrote there.
+/// A registered cursor: its index in the slot, and the word that its owner last wrote there.
 #[derive(Debug)]
-pub(crate) struct Registered {
-    pub(crate) place: usize,
+pub(crate) struct RegisteredCursor {
+    index: usize,
     word: u64,
 }
 
-impl Registered {
-    /// The version from which on everything is kept.
+impl RegisteredCursor {
+    /// The first version that is retained.
     pub(crate) fn version(&self) -> u64 {
         self.word & MAX_VERSION
     }
 
-    /// The word in its place once it was evicted.
-    pub(crate) fn evicted(&self) -> u64 {
+    /// The word after an eviction.
+    fn evicted_word(&self) -> u64 {
         self.word & !MAX_VERSION
     }
 }
 
 /// Why no cursor was registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unregistered {
-    /// All places are taken, by the living.
+pub(crate) enum RegisterError {
+    /// All cursors of the slot are taken by participants that have not crashed.
     Full,
     /// The key was removed.
     Removed,
 }
 
 impl<'a> Ring<'a> {
-    /// From now on, no version from the cursor on is overwritten.
-    pub(crate) fn register(self, begin: Begin) -> Result<Registered, Unregistered> {
-        let lowest = self.begin_of(begin).max(1);
+    /// Registers a cursor. From now on, no version from it on is overwritten.
+    pub(crate) fn register(self, begin: Begin) -> Result<RegisteredCursor, RegisterError> {
+        let lowest = self.resolve_begin(begin).max(1);
         let word = Cursor::new(self.context.me, self.handle.generation(), lowest).bits();
-        let place = self.take_place(word).or_else(|| {
+        let index = self.insert_cursor(word).or_else(|| {
             self.reap_holders();
-            self.take_place(word)
+            self.insert_cursor(word)
         });
-        let mut registered = Registered { place: place.ok_or(Unregistered::Full)?, word };
+        let mut registered = RegisteredCursor { index: index.ok_or(RegisterError::Full)?, word };
         reached(Step::CursorPlaced);
-        let floor = &self.slot().header.low_water;
-        let mut seen = LowWaterMark::from_bits(floor.load(Ordering::Relaxed));
-        // SeqCst: the cursor is in place; pairs with `is_undelivered`, which looks here after it has changed a `seq`, and with
-        // `fresh_low_water`.
+        let low_water = &self.slot().header.low_water;
+        let mut seen = LowWaterMark::from_bits(low_water.load(Ordering::Relaxed));
+        // SeqCst: the cursor is written before the mark. Pairs with `is_undelivered`, which reads the mark
+        // after it has changed a `seq`, and with `compute_low_water`.
         while let Err(now) =
-            floor.compare_exchange(seen.bits(), seen.joined_by(lowest).bits(), Ordering::SeqCst, Ordering::Relaxed)
+            low_water.compare_exchange(seen.bits(), seen.joined_by(lowest).bits(), Ordering::SeqCst, Ordering::Relaxed)
         {
             seen = LowWaterMark::from_bits(now);
         }
         reached(Step::LowWaterJoined);
-        // SeqCst: what is read below is read after `floor` was written.
+        // SeqCst: pairs with the claim of a cell and with the fence in `purge`. What is read below is read
+        // after the mark was written.
         fence(Ordering::SeqCst);
         if !self.is_current() {
             self.unregister(registered);
-            return Err(Unregistered::Removed);
+            return Err(RegisterError::Removed);
         }
-        // What was kept before may be gone by now; what is kept now, stays, but for what a purge takes that began before our fence and
-        // may not have seen our cursor. One that begins later sees it.
+        // Values that were there before may be gone by now. Those that are there now stay, except for what a
+        // purge takes that began before our fence and may not have seen our cursor. A purge that begins later
+        // sees it.
         let purged = self.purge_intent();
-        let begin = self.begin_of(begin).max(lowest).max(purged + 1);
+        let begin = self.resolve_begin(begin).max(lowest).max(purged + 1);
         let moved = self.move_cursor(&mut registered, begin);
         if purged >= lowest {
             self.finish_purge();
         }
-        // What was guarded before we knew where to begin is not any more.
+        // Values between `lowest` and `begin` are not retained any more.
         self.notify(self.not_full());
         if moved {
             return Ok(registered);
         }
-        // Removed with its key, or evicted: then the place is ours to free. To the caller both are the same, it begins again.
+        // The key was removed, or the cursor was evicted. We free its word. The caller handles both in the
+        // same way: it begins again.
         self.unregister(registered);
-        Err(Unregistered::Removed)
+        Err(RegisterError::Removed)
     }
 
-    /// The first version that counts for those who begin there.
-    pub(crate) fn begin_of(self, begin: Begin) -> u64 {
+    /// The version that `begin` stands for now.
+    pub(crate) fn resolve_begin(self, begin: Begin) -> u64 {
         let first = self.base_version() + 1;
         let head = self.head();
         match begin {
             Begin::Next => head.version().max(first - 1) + 1,
             Begin::Newest if head.cell().is_some() => head.version().max(first),
             Begin::Newest => head.version().max(first - 1) + 1,
-            Begin::Oldest => self.oldest_of_all_since(first).unwrap_or(head.version().max(first - 1) + 1),
+            Begin::Oldest => self.oldest_contiguous(first).unwrap_or(head.version().max(first - 1) + 1),
             Begin::At(version) => version.min(MAX_VERSION).max(first),
         }
     }
 
-    /// The oldest version from `first` on since which all are kept, and nobody is about to overwrite any; `None` if there is none.
+    /// The oldest version from `first` on since which no version is missing or about to be overwritten;
+    /// `None` if there is none.
     ///
-    /// Writers do not always overwrite the oldest first, so there may be older ones still.
-    fn oldest_of_all_since(self, first: u64) -> Option<u64> {
+    /// Writers do not always overwrite the oldest value first, so there may be older versions before a
+    /// missing one.
+    fn oldest_contiguous(self, first: u64) -> Option<u64> {
         self.help_commit(self.head());
-        let mut whole: Vec<_> = self
+        let mut readable: Vec<_> = self
             .cells()
             .filter_map(|(_, cell)| {
+                // Acquire: pairs as in `cell::readable`.
                 let version = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).steady()?;
                 Some((version, version_before(cell, version)))
             })
             .filter(|&(version, _)| version >= first)
             .collect();
-        whole.sort_unstable();
-        let (mut oldest, mut before) = whole.pop()?;
-        while let Some((version, before_it)) = whole.pop().filter(|&(version, _)| before == Some(version)) {
+        readable.sort_unstable();
+        let (mut oldest, mut before) = readable.pop()?;
+        while let Some((version, before_it)) = readable.pop().filter(|&(version, _)| before == Some(version)) {
             (oldest, before) = (version, before_it);
         }
         Some(oldest)
     }
 
-    /// Writes a cursor into a place that is free, or whose key is no more.
-    fn take_place(self, word: u64) -> Option<usize> {
-        self.slot().cursors.iter().position(|place| {
-            let seen = place.load(Ordering::Relaxed);
-            let taken = Cursor::from_bits(seen).is_some_and(|cursor| cursor.is_of(self.handle.generation()));
-            !taken && place.compare_exchange(seen, word, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    /// Writes a cursor into a word that is free, or belongs to a removed key. Returns its index.
+    fn insert_cursor(self, word: u64) -> Option<usize> {
+        self.slot().cursors.iter().position(|cursor| {
+            let seen = cursor.load(Ordering::Relaxed);
+            let is_taken = Cursor::from_bits(seen).is_some_and(|cursor| cursor.is_of(self.handle.generation()));
+            // SeqCst: see `register`, which lowers the mark after it.
+            !is_taken && cursor.compare_exchange(seen, word, Ordering::SeqCst, Ordering::Relaxed).is_ok()
         })
     }
 
-    /// Moves the cursor on: older versions may be overwritten. `false` when it is no more: its key was removed, or it was evicted.
+    /// Moves the cursor on, so that older versions may be overwritten. `false` if the key was removed, or the
+    /// cursor was evicted.
     #[inline]
-    pub(crate) fn move_cursor(self, registered: &mut Registered, version: u64) -> bool {
+    pub(crate) fn move_cursor(self, registered: &mut RegisteredCursor, version: u64) -> bool {
         let next = Cursor::new(self.context.me, self.handle.generation(), version).bits();
-        let place: &AtomicU64 = &self.slot().cursors[registered.place];
-        // SeqCst: pairs with `room` in `Event::listen`. As a release, it comes after our last read of what may be overwritten now.
-        let moved = place.compare_exchange(registered.word, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        let cursor: &AtomicU64 = &self.slot().cursors[registered.index];
+        // SeqCst: pairs with `Event::listen` of a publisher that waits for free space. As a release, it pairs
+        // with the acquire in `cursors`: it comes after our last read of what may be overwritten now.
+        let moved = cursor.compare_exchange(registered.word, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
         registered.word = next;
         reached(Step::CursorMoved);
         self.notify_not_full(version);
         moved
     }
 
-    /// Takes the cursor away.
-    pub(crate) fn unregister(self, registered: Registered) {
-        let place: &AtomicU64 = &self.slot().cursors[registered.place];
-        // If it is neither our cursor nor our evicted one, our key was removed, and the place may be another's.
-        if place.compare_exchange(registered.word, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed).is_err() {
-            let _ = place.compare_exchange(registered.evicted(), Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed);
+    /// Removes the cursor.
+    pub(crate) fn unregister(self, registered: RegisteredCursor) {
+        let cursor: &AtomicU64 = &self.slot().cursors[registered.index];
+        // SeqCst: pairs with `Event::listen`, as in `move_cursor`. If the word is neither our cursor nor our
+        // evicted one, our key was removed, and the word may belong to another subscriber.
+        if cursor.compare_exchange(registered.word, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            let evicted = registered.evicted_word();
+            let _ = cursor.compare_exchange(evicted, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed);
         }
         reached(Step::CursorRemoved);
         self.notify(self.not_full());
     }
 
-    /// Zeroes what was said of the deliveries of a key that is gone. It would mean nothing for the next one, but words have room for a few
-    /// bits of the generation only, and sooner or later some key would have the same ones.
+    /// Whether the cursor was evicted. Its owner learns of it here, after a compare-and-swap of the cursor has
+    /// failed, or a version was gone that the cursor should have retained.
+    pub(crate) fn is_evicted(self, registered: &RegisteredCursor) -> bool {
+        // Acquire: pairs with the compare-and-swap in `evict`. The version was gone because its writer had
+        // seen the eviction, and we have seen the writer's mark.
+        self.slot().cursors[registered.index].load(Ordering::Acquire) == registered.evicted_word()
+    }
+
+    /// Zeroes the cursors and the queue word of a removed key.
+    ///
+    /// They have no meaning for the next key. But the words hold only a few bits of the generation, and some
+    /// later key would have the same bits.
     pub(crate) fn forget_deliveries(self) {
         self.forget_queue();
-        // Their owners change them from what they know them to be, and find them changed.
+        // The owners change their cursors by compare-and-swap, which fails from now on.
         for cursor in self.slot().cursors {
+            // AcqRel: pairs with itself and with the owners' compare-and-swaps.
             cursor.swap(Cursor::FREE, Ordering::AcqRel);
         }
     }
 
-    /// Zeroes what was said of a queue. Done again before the slot is given to another key, in case somebody declared the last one so late
-    /// that it was gone, and died before it could undo that.
+    /// Zeroes the queue word.
+    ///
+    /// This is done again before the slot is assigned to another key: a worker may have declared the last key
+    /// a queue too late, and crashed before it could undo that.
     pub(crate) fn forget_queue(self) {
-        // Release: whoever writes there after us sees that the generation was changed. Acquire: we come after whoever wrote there before.
+        // AcqRel: pairs with the compare-and-swap in `declare_queue`. A worker that writes there after us
+        // sees that the generation was changed; we come after a worker that wrote before us.
         self.slot().header.queue.swap(0, Ordering::AcqRel);
     }
 
-    /// Takes the cursors of participants that are dead away; whether there were any.
-    pub(crate) fn reap_cursors(self, dead: &ParticipantSet) -> bool {
+    /// Removes the cursors of crashed participants. Returns whether there were any.
+    pub(crate) fn reap_cursors(self, crashed: &ParticipantSet) -> bool {
         let mut freed = false;
-        for place in self.slot().cursors {
-            let seen = place.load(Ordering::Acquire);
-            if Cursor::from_bits(seen).is_some_and(|cursor| dead.contains(cursor.participant)) {
-                freed |= place.compare_exchange(seen, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        for cursor in self.slot().cursors {
+            // Acquire: pairs with the owner's compare-and-swap.
+            let seen = cursor.load(Ordering::Acquire);
+            if Cursor::from_bits(seen).is_some_and(|cursor| crashed.contains(cursor.participant)) {
+                // SeqCst: pairs with `Event::listen`, as in `move_cursor`.
+                freed |= cursor.compare_exchange(seen, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed).is_ok();
             }
         }
         freed

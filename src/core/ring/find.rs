@@ -1,4 +1,10 @@
-//! Where a version is.
+//! Finding the cell of a version.
+//!
+//! - **Fast path.** A single writer fills the cells in the order of the permutation. So counting back from
+//!   `head` gives the right cell.
+//! - **Slow path.** Several writers mix up the order of neighbours: the search goes outwards from there.
+//!
+//! A cell itself says which version it holds, so a wrong guess costs time and nothing else.
 
 use super::cell::holds;
 use super::error::ReadError;
@@ -7,7 +13,7 @@ use crate::core::memory::cell_view::CellView;
 use crate::core::word::{Head, LOST_CELL};
 
 impl<'a> Ring<'a> {
-    /// The cell that `head` names; of those beyond the ring, one is ours.
+    /// The cell that `head` names.
     #[inline]
     pub(crate) fn cell(self, index: u32) -> Result<CellView<'a>, ReadError> {
         let cells = &self.slot().cells;
@@ -18,8 +24,7 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// The index of the cell in which an older version is. One writer alone fills the ring in order, which makes the first guess right;
-    /// several mix up the order of neighbours, so the search goes outwards from there.
+    /// The index of the cell that holds an older version, if any does.
     #[inline]
     pub(crate) fn find_index(self, head: Head, version: u64) -> Option<u32> {
         let cells = &self.slot().cells;
@@ -34,8 +39,11 @@ impl<'a> Ring<'a> {
     fn find_near(self, guess: u32, version: u64) -> Option<u32> {
         let cells = &self.slot().cells;
         let count = cells.count();
-        let at = |index: u32| Some(index).filter(|&index| holds(cells.get(index), version));
-        let order = &self.context.permutation;
-        (1..=count / 2).find_map(|away| at(order.before(guess, count - away)).or_else(|| at(order.before(guess, away))))
+        let if_holds = |index: u32| Some(index).filter(|&index| holds(cells.get(index), version));
+        let permutation = &self.context.permutation;
+        (1..=count / 2).find_map(|distance| {
+            let after = if_holds(permutation.before(guess, count - distance));
+            after.or_else(|| if_holds(permutation.before(guess, distance)))
+        })
     }
 }

@@ -1,4 +1,11 @@
-//! Telling publishers of free space.
+//! Notifying publishers of free space, in batches.
+//!
+//! If a publisher were woken for each cell, it would fill that one and sleep again, and both sides would do
+//! little else. So a subscriber notifies once in a quarter of history, and when it has received all there is.
+//!
+//! - **Fast path.** No publisher waits: one load of the event's flag.
+//! - **Slow path.** A publisher waits: notify, if the batch is complete.
+//! - **Crash** of a subscriber in the middle of a batch: the publisher checks again after a tenth of a second.
 
 use super::retention::Keep;
 use super::ring::Ring;
@@ -6,10 +13,8 @@ use crate::core::word::Seq;
 use crate::sync::Ordering;
 
 impl Ring<'_> {
-    /// Wakes publishers that wait for room: not for each value, as long as there are more to receive at once.
-    ///
-    /// Woken for each, a publisher would fill the one cell and sleep again, and both would do little else than that. One who stops in the
-    /// middle makes them wait until they look by themselves.
+    /// Wakes publishers that wait for free space, after a cursor moved to this version, if that completes a
+    /// batch or there is nothing more to receive.
     #[inline]
     pub(crate) fn notify_not_full(self, cursor: u64) {
         if self.not_full().has_listeners()
@@ -19,15 +24,16 @@ impl Ring<'_> {
         }
     }
 
-    /// How much room is worth waking for, and waiting for a little longer: a quarter of history, in values.
+    /// The number of free cells that a publisher waits for: a quarter of history.
     pub(crate) fn notify_batch(self) -> u64 {
         u64::from(self.context.history / 4).max(1)
     }
 
-    /// Whether a writer that is alone could go on for a while.
+    /// Whether the cell that completes a batch is free for a writer that is alone.
     pub(crate) fn has_free_cells_ahead(self) -> bool {
         let ahead = (1..self.notify_batch()).fold(self.next_in_turn(), |cell, _| self.after(cell));
         let cell = self.slot().cells.get(ahead).header;
+        // Acquire: pairs as in `cell::readable`.
         match Seq::from_bits(cell.seq.load(Ordering::Acquire)) {
             Seq::Committed { version } => !self.is_protected(cell, version, Keep::Undelivered, None),
             _ => false,

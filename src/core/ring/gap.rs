@@ -1,11 +1,17 @@
-//! Gaps between the versions of a slot in a file: a recovery has the next publish pass over all versions that anybody can have seen.
+//! Gaps between the versions of a slot in a file.
 //!
-//! Values from before a gap keep their versions. They are history, and lossless subscribers and work queues may begin with them. So code that counts
-//! versions, or asks whether two of them follow each other, must leave out those that were never published.
+//! After a recovery, the next publish skips all versions that anybody can have seen (`core::epoch`). Values
+//! from before a gap keep their versions: they are history, and lossless subscribers and work queues may
+//! begin with them. So code that counts versions, or asks whether one follows another, must leave out the
+//! versions that were never published.
 //!
-//! - A cell says which version was published before its own (`gap` of its header, under the checksum).
-//! - The slot says where the newest gap begins (`before_recovery`), which ends at the first version of the store's epoch (`DirectoryHeader::first`). While a store
-//!   is open, no other gap comes about. Older ones are known only as long as a cell behind them is kept.
+//! - A cell says which version was published before its own (`gap` in its header, covered by the checksum).
+//! - The slot says where the newest gap begins (`before_recovery`). It ends at the first version of the
+//!   store's epoch (`DirectoryHeader::first_version`). No other gap appears while a store is open. Older gaps
+//!   are known only while the first value after them is still in a cell.
+//!
+//! All of it is written while nobody else has the store open, or with a cell's value. A crash leaves nothing
+//! in between.
 
 use super::cell::version_before;
 use super::ring::Ring;
@@ -14,7 +20,8 @@ use crate::core::word::{Head, MAX_VERSION};
 use crate::sync::Ordering;
 
 impl Ring<'_> {
-    /// The newest gap: the last version before it, and the first one behind it, which may not have been published yet. `None` if there is none.
+    /// The newest gap: the last version before it, and the first one after it, which may not have been
+    /// published yet. `None` if there is none.
     fn newest_gap(self) -> Option<(u64, u64)> {
         let first = self.context.host.first_version().min(MAX_VERSION);
         let last = self.slot().header.before_recovery.load(Ordering::Relaxed).min(MAX_VERSION);
@@ -26,17 +33,19 @@ impl Ring<'_> {
     #[inline(never)]
     pub(crate) fn is_history_before_a_gap(self, version: u64, head: Head) -> bool {
         self.newest_gap().is_some_and(|(last, first)| {
-            let since = (head.version() + 1).saturating_sub(first) + last.saturating_sub(version);
-            version <= last && head.version() >= first && since < u64::from(self.context.history)
+            let newer = (head.version() + 1).saturating_sub(first) + last.saturating_sub(version);
+            version <= last && head.version() >= first && newer < u64::from(self.context.history)
         })
     }
 
-    /// How many versions from `from` on, and before `to`, were published. Of versions before an older gap that no cell names any more, only
-    /// those behind it are counted; never none if there were any.
+    /// How many versions in `from..to` were published.
+    ///
+    /// Before an older gap that no cell names any more, versions are not counted. The result is not 0 if there
+    /// were any.
     pub(crate) fn published_between(self, from: u64, to: u64) -> u64 {
         let head = self.head();
-        let kept = if to <= head.version() { self.find_index(head, to) } else { None };
-        let before = kept.and_then(|index| version_before(self.slot().cells.get(index), to));
+        let stored = if to <= head.version() { self.find_index(head, to) } else { None };
+        let before = stored.and_then(|index| version_before(self.slot().cells.get(index), to));
         let to = before.map_or(to, |before| before + 1);
         let Some((last, first)) = self.newest_gap().filter(|&(_, first)| from < first) else {
             return to.saturating_sub(from);
@@ -46,8 +55,8 @@ impl Ring<'_> {
         below + to.saturating_sub(first)
     }
 
-    /// Notes where the gap begins that ends at `first`. Nobody else has the store open.
-    pub(crate) fn note_gap(self, first: u64) {
+    /// Records where the gap begins that ends at `first`. Nobody else has the store open.
+    pub(crate) fn record_gap(self, first: u64) {
         let head = self.head();
         if head.version() < first {
             self.slot().header.before_recovery.store(head.version(), Ordering::Relaxed);

@@ -1,11 +1,14 @@
-//! What one handle on a key remembers.
+//! A handle on a key: its slot, and what this handle remembers of it.
 
 use super::cached_head::CachedHead;
 use super::read_hint::ReadHint;
 use crate::core::memory::slot_view::SlotView;
 use crate::sync::Ordering;
 
-/// A slot and the generation of its key, with what this handle remembers of its last publish and its last read.
+/// A slot, the generation of its key, and what this handle remembers of its last publish and its last read.
+///
+/// The handle is on the key, not on the slot: once the slot has another generation, operations report that
+/// the key was removed.
 pub(crate) struct Handle<'a> {
     slot: SlotView<'a>,
     generation: u64,
@@ -22,11 +25,10 @@ impl<'a> Handle<'a> {
 
     /// A handle on the key that the slot has now, if it has one.
     pub(crate) fn of_present_key(slot: SlotView<'a>) -> Self {
-        // Acquire: see `Ring::generation`.
+        // Acquire: pairs as in `Ring::generation`.
         Self::new(slot, slot.header.generation.load(Ordering::Acquire))
     }
 
-    /// The slot.
     #[inline]
     pub(crate) fn slot(&self) -> &SlotView<'a> {
         &self.slot

@@ -1,8 +1,10 @@
-//! All versions that a slot keeps, found by one look at each cell.
+//! Going through all versions that a slot still holds.
 //!
-//! A reader that goes through history one version at a time (`oldest_from`, then a look-up, for each) looks at every cell for every version.
-//! Here the cells are looked at once and sorted by version. A version never moves to another cell, so that the place found for it is where it
-//! is, or it is gone.
+//! A reader that asks for one version at a time (`oldest_from`, then a look-up, for each) checks every cell
+//! for every version. Here one scan finds all versions and their cells, sorted. A version never moves to
+//! another cell. So it is either still in the cell where the scan found it, or overwritten.
+//!
+//! The copy is a validated read, as in `read.rs`. Nothing is written, so a crash leaves nothing.
 
 use super::cell;
 use super::error::ReadError;
@@ -11,32 +13,32 @@ use crate::core::memory::cell_view::CellView;
 use crate::core::word::Seq;
 use crate::sync::Ordering;
 
-/// A version, and the cell in which it was found.
+/// A version, and the cell in which a scan found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct KeptVersion {
+pub(crate) struct StoredVersion {
     pub(crate) version: u64,
     cell: u32,
 }
 
 impl<'a> Ring<'a> {
-    /// The versions from `from` on that are kept now, oldest first.
-    pub(crate) fn kept_from(self, from: u64) -> Vec<KeptVersion> {
+    /// The versions from `from` on that are in cells now, oldest first.
+    pub(crate) fn stored_from(self, from: u64) -> Vec<StoredVersion> {
         let from = from.max(self.base_version() + 1);
         self.help_commit(self.head());
-        let found =
-            |(index, cell): (u32, CellView<'a>)| Some(KeptVersion { version: cell::readable(cell)?, cell: index });
-        let mut kept: Vec<_> = self.cells().filter_map(found).filter(|kept| kept.version >= from).collect();
-        kept.sort_unstable();
-        kept
+        let stored =
+            |(index, cell): (u32, CellView<'a>)| Some(StoredVersion { version: cell::readable(cell)?, cell: index });
+        let mut versions: Vec<_> = self.cells().filter_map(stored).filter(|stored| stored.version >= from).collect();
+        versions.sort_unstable();
+        versions
     }
 
-    /// Copies a version that was kept into `out`, replacing what it held; `false` if it was overwritten, or purged, meanwhile.
-    pub(crate) fn copy_kept(self, kept: KeptVersion, out: &mut Vec<u8>) -> Result<bool, ReadError> {
-        let cell = self.slot().cells.get(kept.cell);
-        // Acquire: see `readable`.
-        let is_there =
-            Seq::bits_hold(cell.header.seq.load(Ordering::Acquire), kept.version) && kept.version > self.base_version();
-        let copied = is_there && cell::copy(cell, kept.version, out);
+    /// Copies a version into `out`, replacing its content; `false` if it was overwritten or purged meanwhile.
+    pub(crate) fn copy_stored(self, stored: StoredVersion, out: &mut Vec<u8>) -> Result<bool, ReadError> {
+        let cell = self.slot().cells.get(stored.cell);
+        // Acquire: pairs as in `cell::readable`.
+        let is_there = Seq::bits_hold(cell.header.seq.load(Ordering::Acquire), stored.version)
+            && stored.version > self.base_version();
+        let copied = is_there && cell::copy(cell, stored.version, out);
         if self.is_current() { Ok(copied) } else { Err(ReadError::Removed) }
     }
 }

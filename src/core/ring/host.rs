@@ -1,23 +1,23 @@
-//! What the protocol needs of its surroundings.
+//! What the protocol needs of its surroundings. The store implements it; so do the scenarios under loom.
 
 use crate::sync::AtomicU32;
 
 /// The surroundings of a participant: the operating system, the other participants, and the header of the store.
 pub(crate) trait Host: Send + Sync {
-    /// Whether auto-vacuum is on: bytes of older values must not stay in cells.
+    /// Whether auto-vacuum is on: then bytes of older values must not stay in cells.
     fn auto_vacuum(&self) -> bool;
 
-    /// The version that is published after `before`. In a file, it may first be made known on the disk.
+    /// The version to publish after `before`. In a file, this may block until the disk knows its epoch.
     fn next_version(&self, before: u64) -> u64;
 
-    /// The first version that may be published since the last recovery; 0 if there was none.
+    /// The first version that may be published after the last recovery; 0 if there was none.
     fn first_version(&self) -> u64;
 
-    /// Runs `clean` if `participant` has crashed, and keeps its index from being given away meanwhile. Others may do the
-    /// same at the same time.
+    /// Runs `clean` if `participant` has crashed, and prevents meanwhile that its index is assigned to another
+    /// process. Several processes may do so at once.
     fn if_crashed(&self, participant: u32, clean: &mut dyn FnMut());
 
-    /// Wakes all that sleep on the word.
+    /// Wakes all processes that sleep on the word.
     fn wake_all(&self, word: &AtomicU32);
 
     /// A fence on behalf of all processors; see [`light_fence`](crate::sync::light_fence).

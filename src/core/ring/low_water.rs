@@ -1,10 +1,16 @@
-//! The low-water mark of a slot, its `floor`: no version from it on is overwritten.
+//! Computing the low-water mark of a slot's cursors: no version from it on is overwritten.
 //!
-//! It may be too small, since cursors move on without touching it, and is never too large. A writer recomputes it when it is in the way: it
-//! puts its mark into the word, reads all cursors, and writes the smallest one over its mark. A registration clears the mark, so a result
-//! that may lack a cursor is never written down, whatever happens in between and however long it takes.
+//! Reading all cursors at each publish would bring each subscriber's line to the writer. So the slot keeps
+//! the smallest cursor in one word. Cursors move on without changing that word; it may be too small, and is
+//! never too large.
 //!
-//! A mark that somebody else has put there is replaced. So neither a stopped nor a dead process is in the way.
+//! - **Fast path.** The mark does not guard the version that a writer wants to overwrite: one load.
+//! - **Slow path.** It does. The writer computes it again: it writes its own thread into the upper bits of
+//!   the word, reads all cursors, and replaces the word by the smallest cursor, by compare-and-swap. A
+//!   registration clears the upper bits. So a result that may lack a cursor is never written, whatever
+//!   happens in between and however long it takes.
+//! - **Crash** after `LowWaterMarked`: the word names a thread that does not exist any more. The next thread
+//!   that computes the mark replaces it. So a stopped or crashed process blocks nobody.
 
 use std::cell::Cell;
 
@@ -14,56 +20,58 @@ use crate::core::word::{Cursor, LowWaterMark};
 use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;
 
-/// How often it is recomputed when others change it meanwhile, before the careful answer is given.
+/// How often the mark is computed while others change it, before the old one is used.
 const ATTEMPTS: u32 = 64;
 
-/// What one call that looks at many cells has computed, so that it reads the cursors once and not for each cell.
+/// The mark that one scan of the cells has computed, so that it reads the cursors once and not for each cell.
 #[derive(Debug, Default)]
 pub(crate) struct ComputedLowWater(Cell<Option<u64>>);
 
 impl<'a> Ring<'a> {
-    /// Whether a cursor may still be at or below this version. `seen` is the floor as the caller has just read it.
+    /// Whether a cursor may still be at or below this version. `seen` is the mark as the caller has just read
+    /// it.
     pub(crate) fn is_unread(self, seen: LowWaterMark, version: u64, computed: Option<&ComputedLowWater>) -> bool {
         if !seen.guards(version) {
             return false;
         }
-        // What `seen` guards is guarded in any case. The rest is only about how often it is recomputed.
+        // The answer `true` is always safe. The rest decides how often the mark is computed.
         if computed.is_some_and(|ComputedLowWater(at)| at.get() == seen.version()) {
             return true;
         }
-        let fresh = self.fresh_low_water();
+        let low_water = self.compute_low_water();
         if let Some(ComputedLowWater(at)) = computed {
-            at.set(fresh.version());
+            at.set(low_water.version());
         }
-        fresh.guards(version)
+        low_water.guards(version)
     }
 
-    /// The floor as it is now, computed from the cursors and written down.
-    pub(crate) fn fresh_low_water(self) -> LowWaterMark {
-        let floor = &self.slot().header.low_water;
-        // SeqCst: the cursor of whoever registered before is there, see `register`.
-        let mut seen = LowWaterMark::from_bits(floor.load(Ordering::SeqCst));
+    /// Computes the mark from the cursors, and writes it into the slot.
+    pub(crate) fn compute_low_water(self) -> LowWaterMark {
+        let word = &self.slot().header.low_water;
+        // SeqCst: pairs with `register`; the cursors of all subscribers that lowered the mark are visible.
+        let mut seen = LowWaterMark::from_bits(word.load(Ordering::SeqCst));
         if seen.version().is_none() || self.smallest_cursor() == seen.version() {
             return seen;
         }
-        let Some(tag) = self.context.tags.take() else {
+        let Some(tag) = self.context.tags.acquire() else {
             return seen;
         };
         for _ in 0..ATTEMPTS {
-            let mark = match self.mark_low_water(seen, &tag) {
-                Ok(mark) => mark,
+            let marked = match self.mark_low_water(seen, &tag) {
+                Ok(marked) => marked,
                 Err(now) => {
                     seen = now;
                     continue;
                 }
             };
             reached(Step::LowWaterMarked);
-            let fresh = LowWaterMark::of(self.smallest_cursor());
-            // Nobody has registered since our mark is there, or it would not be.
-            match floor.compare_exchange(mark.bits(), fresh.bits(), Ordering::SeqCst, Ordering::SeqCst) {
+            let computed = LowWaterMark::of(self.smallest_cursor());
+            // SeqCst: pairs with `register`. If this succeeds, no cursor was registered since our thread was
+            // written: a registration would have cleared it.
+            match word.compare_exchange(marked.bits(), computed.bits(), Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => {
                     reached(Step::LowWaterMoved);
-                    return fresh;
+                    return computed;
                 }
                 Err(now) => seen = LowWaterMark::from_bits(now),
             }
@@ -71,18 +79,21 @@ impl<'a> Ring<'a> {
         seen
     }
 
-    /// Puts the mark of one of our threads into the floor; what that is, if it is not `seen` any more.
+    /// Writes one of our threads into the mark; the present mark, if it is not `seen` any more.
     pub(crate) fn mark_low_water(self, seen: LowWaterMark, tag: &Tag<'_>) -> Result<LowWaterMark, LowWaterMark> {
-        let mark = seen.marked_by(self.context.me, tag.number);
-        // The mark of one who had our place and tag before, and is dead, or has written down nothing, is as good as ours.
-        if seen == mark {
-            return Ok(mark);
+        let marked = seen.marked_by(self.context.me, tag.number);
+        // A thread that had our index and tag before has crashed, or did not write its result. Its bits serve
+        // as ours.
+        if seen == marked {
+            return Ok(marked);
         }
-        let marked =
-            self.slot().header.low_water.compare_exchange(seen.bits(), mark.bits(), Ordering::SeqCst, Ordering::SeqCst);
-        marked.map(|_| mark).map_err(LowWaterMark::from_bits)
+        let word = &self.slot().header.low_water;
+        // SeqCst: pairs with `register`.
+        let outcome = word.compare_exchange(seen.bits(), marked.bits(), Ordering::SeqCst, Ordering::SeqCst);
+        outcome.map(|_| marked).map_err(LowWaterMark::from_bits)
     }
 
+    /// The smallest cursor of the present key.
     pub(crate) fn smallest_cursor(self) -> Option<u64> {
         #[cfg(test)]
         scans::note();
@@ -90,10 +101,11 @@ impl<'a> Ring<'a> {
         self.cursors().map(|cursor| cursor.version.max(first)).min()
     }
 
-    /// Where the lossless subscribers of the present key are, in no order.
+    /// The cursors of the present key that were not evicted, in no order.
     pub(crate) fn cursors(self) -> impl Iterator<Item = Cursor> + use<'a> {
         let generation = self.generation();
-        // Acquire: pairs with the release of the cursor in `move_cursor`: who sees that a value was received comes after it was.
+        // Acquire: pairs with the release of the cursor in `move_cursor`; a writer that sees that a value was
+        // received comes after it was read.
         let words = self.slot().cursors.iter().map(|word| word.load(Ordering::Acquire));
         words.filter_map(Cursor::from_bits).filter(move |cursor| cursor.is_of(generation) && !cursor.is_evicted())
     }
@@ -112,7 +124,7 @@ pub(crate) mod scans {
         SCANS.set(SCANS.get() + 1);
     }
 
-    /// How often since the last call.
+    /// The number of scans on this thread since the last call.
     pub(crate) fn take() -> u32 {
         SCANS.replace(0)
     }

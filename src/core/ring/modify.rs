@@ -1,4 +1,13 @@
-//! Making the next value from the newest, as one step: no update of anybody is lost in between.
+//! Read-modify-write of the newest value: append, and arithmetic on integers. No update is lost in between.
+//!
+//! It is an optimistic update by compare-and-swap: claim a cell; read `head`; make the next value from the
+//! newest one; fill the cell; move `head`. No writer claims the newest value's cell while `head` names it. So
+//! a compare-and-swap that succeeds proves that the old value was read whole, and that its successor replaces
+//! it.
+//!
+//! - **Fast path.** The first compare-and-swap succeeds.
+//! - **Slow path.** Another publisher was first: again, with the same claimed cell.
+//! - **Crash.** As of a publish (`publish.rs`): before `head` moves, nothing was changed.
 
 use super::cell;
 use super::error::{CommitError, ReadError};
@@ -8,15 +17,15 @@ use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::{self, WORD};
 use crate::sync::{Ordering, fence};
 
-/// Why nothing was modified.
+/// Why no value was published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ModifyError<E> {
     /// The value could not be made the newest.
     Commit(CommitError),
     /// The newest value cannot be read.
     Read(ReadError),
-    /// The newest value is not one from which the next could be made.
-    Unfit(E),
+    /// The function that makes the next value rejected the newest one.
+    Rejected(E),
 }
 
 impl<E> From<CommitError> for ModifyError<E> {
@@ -25,17 +34,18 @@ impl<E> From<CommitError> for ModifyError<E> {
     }
 }
 
-/// Why an integer was left as it is.
+/// Why a value was not changed by an operation on integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unfit {
-    /// The value has this many bytes, which is no integer.
-    Len(usize),
-    /// The caller did not want to change this one.
-    Unwanted(u64),
+pub(crate) enum RejectedInteger {
+    /// The value has this many bytes; an integer has eight.
+    NotAnInteger(usize),
+    /// The caller declined to change this integer.
+    Declined(u64),
 }
 
 impl<'a> Ring<'a> {
-    /// Publishes the newest value with `tail` behind it. Unfit: it would be this long, which is more than `max`.
+    /// Publishes the newest value followed by `tail`. Rejected: the result would have this many bytes, which
+    /// is more than `max`.
     pub(crate) fn append(self, tail: &[u8], max: usize) -> Result<u64, ModifyError<usize>> {
         self.modify(|newest| {
             let len = newest.map_or(0, cell::len);
@@ -52,24 +62,25 @@ impl<'a> Ring<'a> {
         })
     }
 
-    /// Publishes what `next` makes of the newest value, taken as an integer, and gives the integer that it was; no value counts
-    /// as 0. `next` gives nothing when it wants nothing changed.
-    pub(crate) fn modify_integer(self, next: impl Fn(u64) -> Option<u64>) -> Result<u64, ModifyError<Unfit>> {
+    /// Publishes the integer that `next` makes of the newest one, and returns the integer that it was. No value
+    /// counts as 0. If `next` returns `None`, the integer is declined.
+    pub(crate) fn modify_integer(self, next: impl Fn(u64) -> Option<u64>) -> Result<u64, ModifyError<RejectedInteger>> {
         let mut before = 0;
         self.modify(|newest| {
             before = match newest {
                 None => 0,
-                Some(cell) => integer(cell).map_err(Unfit::Len)?,
+                Some(cell) => integer(cell).map_err(RejectedInteger::NotAnInteger)?,
             };
-            next(before).map(u64::to_le_bytes).ok_or(Unfit::Unwanted(before))
+            next(before).map(u64::to_le_bytes).ok_or(RejectedInteger::Declined(before))
         })?;
         Ok(before)
     }
 
-    /// Publishes what `next` makes of the newest value, and gives its version. Waiters are not woken yet.
+    /// Publishes the value that `next` makes of the newest one, and returns its version. Waiters are not
+    /// notified yet.
     ///
-    /// `next` is called again whenever somebody else publishes first. It may then have seen bytes of two values: what it
-    /// made of them is thrown away, errors too. What it gives fits into a cell.
+    /// `next` is called again each time that another publisher is first. It may have read bytes of two values
+    /// then: its result is discarded, errors too. Its result must fit into a cell.
     fn modify<B: AsRef<[u8]>, E>(
         self,
         mut next: impl FnMut(Option<CellView<'a>>) -> Result<B, E>,
@@ -77,8 +88,8 @@ impl<'a> Ring<'a> {
         let mut claim = self.claim_for_key()?;
         let mut seen = self.head();
         let error = loop {
-            // While `head` stays, so does its cell: nobody claims the newest. So if the compare-and-swap in `advance` finds
-            // `head` as it was, `next` saw one value, all of it, and it is still the newest.
+            // No writer claims the newest value's cell. So if the compare-and-swap in `advance` finds `head`
+            // as it was, `next` read one value, all of it, and it is still the newest.
             let newest = match seen.cell().map(|index| self.cell(index)).transpose() {
                 Ok(newest) => newest,
                 Err(error) => break ModifyError::Read(error),
@@ -96,11 +107,16 @@ impl<'a> Ring<'a> {
                     }
                 }
                 Err(error) => {
-                    // Acquire: `head` is read after all that `next` has read.
+                    // Acquire: pairs with the release fence of the claim. `head` is read after all that `next`
+                    // has read; if any of it was a later writer's, `head` has moved.
                     fence(Ordering::Acquire);
                     let now = self.head();
                     if now == seen {
-                        break if self.is_current() { ModifyError::Unfit(error) } else { CommitError::Removed.into() };
+                        break if self.is_current() {
+                            ModifyError::Rejected(error)
+                        } else {
+                            CommitError::Removed.into()
+                        };
                     }
                     seen = now;
                 }
@@ -111,7 +127,7 @@ impl<'a> Ring<'a> {
     }
 }
 
-/// What an integer's bytes say, in the order of bytes that is the same everywhere; the length of what is none.
+/// The integer in the cell, little-endian; if it is not one, the length of the value.
 fn integer(cell: CellView<'_>) -> Result<u64, usize> {
     let mut bytes = [0; WORD];
     match cell::len(cell) {

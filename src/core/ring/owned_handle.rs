@@ -1,4 +1,4 @@
-//! A handle that keeps the mapping of its slot.
+//! A handle that keeps the mapping of its slot alive.
 
 #![allow(unsafe_code)]
 
@@ -9,28 +9,29 @@ use crate::core::memory::region::Region;
 use crate::core::memory::slot_view::SlotView;
 use crate::core::memory::table::SlotTable;
 
-/// A [`Handle`] that keeps the region mapped that its slot lies in.
+/// A [`Handle`] that keeps its slot's region mapped.
 pub(crate) struct OwnedHandle {
-    /// Lent only for as long as this is borrowed, and with it the region.
+    /// Lent only while `self` is borrowed. So the region, which is in `self`, outlives every use.
     handle: Handle<'static>,
     region: Arc<Region>,
 }
 
-// SAFETY: a handle gives access to nothing but atomics, which any thread may touch.
+// SAFETY: a handle gives access to atomics only, which any thread may touch.
 unsafe impl Send for OwnedHandle {}
-// SAFETY: a handle gives access to nothing but atomics, which any thread may touch.
+// SAFETY: a handle gives access to atomics only, which any thread may touch.
 unsafe impl Sync for OwnedHandle {}
 
 impl OwnedHandle {
-    /// A handle on the slot at `index`, which is below the number of slots, while it has the key of this generation.
+    /// A handle on the key that has this generation, in the slot at `index`, which is below the number of
+    /// slots.
     pub(crate) fn new(region: &Arc<Region>, table: &SlotTable, index: u32, generation: u64) -> Self {
         let view = region.slot(table, index);
-        // SAFETY: only the lifetime changes. The memory stays mapped where it is while the region lives, which this keeps.
+        // SAFETY: only the lifetime changes. The memory stays mapped at its address while the region lives,
+        // and `self` owns a reference to the region.
         let view = unsafe { std::mem::transmute::<SlotView<'_>, SlotView<'static>>(view) };
         Self { handle: Handle::new(view, generation), region: Arc::clone(region) }
     }
 
-    /// The handle.
     #[inline]
     pub(crate) fn get(&self) -> &Handle<'_> {
         &self.handle
@@ -38,7 +39,7 @@ impl OwnedHandle {
 }
 
 impl Clone for OwnedHandle {
-    /// A handle on the same key, which remembers nothing yet.
+    /// A handle on the same key, with an empty cached head and read hint.
     fn clone(&self) -> Self {
         Self { handle: Handle::new(*self.handle.slot(), self.handle.generation()), region: Arc::clone(&self.region) }
     }

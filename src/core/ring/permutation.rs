@@ -1,17 +1,19 @@
-//! The order in which a writer that is alone goes round the cells.
+//! The order in which a single writer goes round the cells: a bit-reversal permutation.
+//!
+//! Neighbours in this order are far apart in memory, at varying distances. In the order of addresses, the
+//! processor of a reader that follows the writer would prefetch the cell that the writer is about to claim.
+//! That cell would then be transferred between cores twice for each value.
+//!
+//! The order is a preference, not a rule: other writers may interleave, and a reader that does not find a
+//! version in its place searches for it.
 
-/// For a number of cells: the next after each, and which one is so many before another.
-///
-/// Neighbours in this order are far apart in memory, and by ever other distances. A reader that follows a writer around would
-/// else have its processor fetch ahead what the writer is about to take: the cell would come back to it from another core, twice for each value.
-///
-/// It is a habit, and not a rule: other writers may come between, and readers look elsewhere if a version is not where this says.
+/// For a number of cells: the successor of each, and its predecessor by any number of steps.
 #[derive(Debug)]
 pub(crate) struct Permutation {
     /// The cells in order.
     cells: Box<[u32]>,
-    /// Where each cell is in it.
-    places: Box<[u32]>,
+    /// The position of each cell in `cells`.
+    positions: Box<[u32]>,
     /// The cell that comes after each.
     next: Box<[u32]>,
 }
@@ -19,28 +21,28 @@ pub(crate) struct Permutation {
 impl Permutation {
     pub(crate) fn of(count: u32) -> Self {
         let bits = count.next_power_of_two().trailing_zeros();
-        let reversed = |place: u32| if bits == 0 { 0 } else { place.reverse_bits() >> (u32::BITS - bits) };
+        let reversed = |position: u32| if bits == 0 { 0 } else { position.reverse_bits() >> (u32::BITS - bits) };
         let cells: Box<[u32]> = (0..1 << bits).map(reversed).filter(|&cell| cell < count).collect();
-        let mut places = vec![0; cells.len()].into_boxed_slice();
-        let mut next = places.clone();
-        for (place, &cell) in cells.iter().enumerate() {
-            places[cell as usize] = place as u32;
-            next[cell as usize] = cells[(place + 1) % cells.len()];
+        let mut positions = vec![0; cells.len()].into_boxed_slice();
+        let mut next = positions.clone();
+        for (position, &cell) in cells.iter().enumerate() {
+            positions[cell as usize] = position as u32;
+            next[cell as usize] = cells[(position + 1) % cells.len()];
         }
-        Self { cells, places, next }
+        Self { cells, positions, next }
     }
 
-    /// The cell after this one; of one that there is not, any.
+    /// The cell after this one; any cell, if there is none of this index.
     #[inline]
     pub(crate) fn after(&self, cell: u32) -> u32 {
         self.next.get(cell as usize).copied().unwrap_or(0)
     }
 
-    /// The cell that is `back` places before this one, both below their number.
+    /// The cell that comes `back` steps before this one. Both are below the number of cells.
     #[inline]
     pub(crate) fn before(&self, cell: u32, back: u32) -> u32 {
-        let (place, count) = (self.places[cell as usize], self.cells.len() as u32);
-        self.cells[(if place >= back { place - back } else { place + count - back }) as usize]
+        let (position, count) = (self.positions[cell as usize], self.cells.len() as u32);
+        self.cells[(if position >= back { position - back } else { position + count - back }) as usize]
     }
 }
 
@@ -49,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cell_has_its_turn_and_the_way_back_is_the_way_there() {
+    fn every_cell_comes_once_in_a_round_and_before_inverts_after() {
         for count in (1..70).chain([4096, 8191, 8192]) {
-            let order = Permutation::of(count);
+            let permutation = Permutation::of(count);
             let mut cell = 0;
             for step in 1..=count {
-                let next = order.after(cell);
-                assert_eq!(order.before(next, 1), cell);
-                assert_eq!(order.before(next, step % count), 0);
+                let next = permutation.after(cell);
+                assert_eq!(permutation.before(next, 1), cell);
+                assert_eq!(permutation.before(next, step % count), 0);
                 cell = next;
                 assert_eq!(cell == 0, step == count, "of {count} cells");
             }
@@ -64,9 +66,9 @@ mod tests {
     }
 
     #[test]
-    fn no_two_steps_in_a_row_are_equally_long() {
-        let order = Permutation::of(24);
-        let step = |cell: u32| order.after(cell) as i32 - cell as i32;
-        assert!((0..24).all(|cell| step(cell) != step(order.after(cell))));
+    fn no_two_consecutive_steps_have_the_same_length() {
+        let permutation = Permutation::of(24);
+        let step = |cell: u32| permutation.after(cell) as i32 - cell as i32;
+        assert!((0..24).all(|cell| step(cell) != step(permutation.after(cell))));
     }
 }

@@ -1,8 +1,26 @@
-//! Keeping a value from being overwritten for as long as somebody reads it.
+//! Pins: reading a value in place, while no writer overwrites it.
+//!
+//! The scheme is that of hazard pointers (Michael 2004, "Hazard pointers: safe memory reclamation for
+//! lock-free objects"): announce what you read, then check that it is still valid; a writer claims, then
+//! checks the announcements. A pin is one bit per participant in the cell itself, so that a writer reads the
+//! pins of one cell only.
+//!
+//! - **Fast path.** Set our bit by `fetch_or`, read `seq`: it still holds the version. In the one total order
+//!   of SeqCst accesses, either we see the writer's claim, or the writer sees our bit and withdraws.
+//! - **Slow path.** The cell was claimed meanwhile: clear the bit, and try again. A version that is not the
+//!   newest may be claimed by a writer that does not go on: after a few attempts the caller gets a copy
+//!   instead, which a claimed cell allows.
+//!
+//! **Crash** after each step:
+//!
+//! | step | leaves |
+//! | --- | --- |
+//! | `PinSet` | a bit of a crashed participant; the next writer that needs the cell reaps it |
+//! | `PinTakenOff` | possibly a retired value that nobody discarded, and publishers asleep: the next reap discards it, and sleepers check again after a tenth of a second |
 
-use super::attempts::attempts;
 use super::cell;
 use super::error::ReadError;
+use super::retry_limit::retry_limit;
 use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
@@ -10,47 +28,48 @@ use crate::core::word::Seq;
 use crate::kill_points::{Step, reached};
 use crate::sync::{AtomicU64, Ordering, real_or_model, total_order, yield_now};
 
-/// A cell that nobody overwrites while the participant's bit is set.
+/// A cell that no writer overwrites while the participant's bit is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pin {
     pub(crate) cell: u32,
     pub(crate) version: u64,
 }
 
-/// What became of the wish to pin one version.
+/// The outcome of an attempt to pin one version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exactly {
+pub(crate) enum PinOutcome {
     Pinned(Pin),
     /// It was not published yet.
     NotYet,
     /// It was overwritten.
     Gone,
-    /// A writer has chosen it to be overwritten, and does not go on. It can be copied.
+    /// A writer has claimed the cell, and does not go on. The version can be copied.
     Claimed,
 }
 
-/// A writer that has chosen a cell looks at its pins at once, and lets go of it. As often as this in a row, it stands still.
-const CLAIM: usize = real_or_model(16, 2);
+/// A writer checks the pins right after its claim, and then withdraws or goes on. If a reader finds the claim
+/// this many times in a row, the writer does not run.
+const CLAIMED_LIMIT: usize = real_or_model(16, 2);
 
-/// What an attempt may take, in bytes that could be touched instead: taking a pin off may have to wake somebody.
-const ATTEMPT: usize = 16 << 10;
+/// The cost of one attempt, in bytes that could be touched instead: clearing a pin may have to wake a process.
+const ATTEMPT_BYTES: usize = 16 << 10;
 
 impl<'a> Ring<'a> {
     /// Pins the newest value; `None` when there is none.
     ///
-    /// The participant's bit must not be set on the cell that is pinned: `held` says on which cells it is, and one of
-    /// those is pinned once more by doing nothing.
-    pub(crate) fn pin_newest(self, held: impl Fn(u32) -> bool) -> Result<Option<Pin>, ReadError> {
-        for _ in 0..attempts(ATTEMPT) {
+    /// `is_pinned` says on which cells the participant's bit is set already. Pinning such a cell once more
+    /// changes nothing.
+    pub(crate) fn pin_newest(self, is_pinned: impl Fn(u32) -> bool) -> Result<Option<Pin>, ReadError> {
+        for _ in 0..retry_limit(ATTEMPT_BYTES) {
             let head = self.head();
             let Some(index) = head.cell() else {
                 return if self.is_current() { Ok(None) } else { Err(ReadError::Removed) };
             };
             let cell = self.cell(index)?;
-            let held = held(index);
-            if !held {
-                // SeqCst, then a SeqCst read of `seq`: pairs with `take`.
-                self.bits(cell).fetch_or(self.bit(), Ordering::SeqCst);
+            let was_pinned = is_pinned(index);
+            if !was_pinned {
+                // SeqCst, then a SeqCst read of `seq`: pairs with the claim of a cell.
+                self.pins(cell).fetch_or(self.pin_bit(), Ordering::SeqCst);
                 reached(Step::PinSet);
                 total_order();
             }
@@ -59,12 +78,12 @@ impl<'a> Ring<'a> {
                 if self.is_current() {
                     return Ok(Some(Pin { cell: index, version: head.version() }));
                 }
-                if !held {
+                if !was_pinned {
                     self.unpin(index);
                 }
                 return Err(ReadError::Removed);
             }
-            if !held {
+            if !was_pinned {
                 self.unpin(index);
             }
             if seq.readable() != Some(head.version()) {
@@ -74,68 +93,71 @@ impl<'a> Ring<'a> {
         if self.is_current() { Err(ReadError::Overtaken) } else { Err(ReadError::Removed) }
     }
 
-    /// Pins this one version, on the same terms as [`pin_newest`](Self::pin_newest).
-    pub(crate) fn pin_version(self, version: u64, held: impl Fn(u32) -> bool) -> Result<Exactly, ReadError> {
-        for _ in 0..CLAIM {
+    /// Pins this one version. `is_pinned` is that of [`pin_newest`](Self::pin_newest).
+    pub(crate) fn pin_version(self, version: u64, is_pinned: impl Fn(u32) -> bool) -> Result<PinOutcome, ReadError> {
+        for _ in 0..CLAIMED_LIMIT {
             let head = self.head();
             let outcome = if head.version() < version {
-                Exactly::NotYet
+                PinOutcome::NotYet
             } else if version <= self.base_version() {
-                Exactly::Gone
+                PinOutcome::Gone
             } else {
                 self.help_commit(head);
                 match self.find_index(head, version) {
-                    None => Exactly::Gone,
+                    None => PinOutcome::Gone,
                     Some(index) => {
                         let cell = self.slot().cells.get(index);
-                        let held = held(index);
-                        if !held {
-                            // As in `pin_newest`.
-                            self.bits(cell).fetch_or(self.bit(), Ordering::SeqCst);
+                        let was_pinned = is_pinned(index);
+                        if !was_pinned {
+                            // SeqCst: pairs with the claim of a cell, as in `pin_newest`.
+                            self.pins(cell).fetch_or(self.pin_bit(), Ordering::SeqCst);
                             reached(Step::PinSet);
                             total_order();
                         }
                         let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
                         if seq.steady() == Some(version) && self.is_current() {
-                            return Ok(Exactly::Pinned(Pin { cell: index, version }));
+                            return Ok(PinOutcome::Pinned(Pin { cell: index, version }));
                         }
-                        if !held {
+                        if !was_pinned {
                             self.unpin(index);
                         }
                         if self.is_current() && seq.readable() == Some(version) {
-                            // Somebody is about to take it, and will see our bit or not.
+                            // The writer that claimed it may have checked the pins before we set our bit.
                             yield_now();
                             continue;
                         }
-                        Exactly::Gone
+                        PinOutcome::Gone
                     }
                 }
             };
             return if self.is_current() { Ok(outcome) } else { Err(ReadError::Removed) };
         }
-        Ok(Exactly::Claimed)
+        Ok(PinOutcome::Claimed)
     }
 
-    /// Clears the participant's bit, and empties the cell if its value became nobody's meanwhile.
+    /// Clears the participant's bit, and discards the value if it was retired meanwhile.
     pub(crate) fn unpin(self, index: u32) {
         let cell = self.slot().cells.get(index);
-        // SeqCst: pairs with the look at the pins in `take`, the next writer comes after our last read; and with those
-        // who make values obsolete, see `discard_if_retired`.
-        self.bits(cell).fetch_and(!self.bit(), Ordering::SeqCst);
+        // SeqCst: pairs with the check of the pins in the claim of a cell, so that the next writer comes after
+        // our last read; and with the processes that retire values, see `discard_if_retired`.
+        self.pins(cell).fetch_and(!self.pin_bit(), Ordering::SeqCst);
         reached(Step::PinTakenOff);
         self.notify(self.not_full());
         self.discard_if_retired(index);
     }
 
-    /// Zeroes what lies behind a value that this participant has pinned, left there while auto-vacuum was off.
+    /// Zeroes the bytes after the end of a value that this participant has pinned. They were left there while
+    /// auto-vacuum was off.
     ///
-    /// The pin keeps writers out. Others may do the same: all of them write zeros, and the same `dirty`.
+    /// The pin keeps writers out. Several participants may do the same: all write zeros, and the same
+    /// `written_len`.
     pub(crate) fn scrub_behind(self, pin: Pin) {
         let cell = self.slot().cells.get(pin.cell);
-        let (len, dirty) = (cell::len(cell), cell.header.written_len.load(Ordering::Relaxed) as usize);
-        if dirty > len {
-            words::zero(cell.words, len, dirty);
-            // Release: not before the bytes are zeroed.
+        let (len, written_len) = (cell::len(cell), cell.header.written_len.load(Ordering::Relaxed) as usize);
+        if written_len > len {
+            words::zero(cell.words, len, written_len);
+            // Release: after the bytes are zeroed, or a crash in between would leave bytes that `written_len`
+            // does not cover.
             cell.header.written_len.store(len as u32, Ordering::Release);
         }
     }
@@ -145,24 +167,25 @@ impl<'a> Ring<'a> {
         cell::len(self.slot().cells.get(pin.cell))
     }
 
-    /// Copies a pinned value into `out`, replacing what it held.
+    /// Copies a pinned value into `out`, replacing its content.
     pub(crate) fn copy_pinned(self, pin: Pin, out: &mut Vec<u8>) {
         let cell = self.slot().cells.get(pin.cell);
         cell::set_len(out, cell::len(cell));
         words::load(cell.words, out);
     }
 
-    /// Fills `start` from the beginning of a pinned value; what lies beyond it is no part of the value.
+    /// Copies the beginning of a pinned value into `start`. Bytes beyond the value's length have no meaning.
     #[inline]
     pub(crate) fn copy_pinned_start(self, pin: Pin, start: &mut [u8]) {
         words::load(self.slot().cells.get(pin.cell).words, start);
     }
 
-    fn bits(self, cell: CellView<'a>) -> &'a AtomicU64 {
+    /// The word of the cell's pins that has this participant's bit.
+    fn pins(self, cell: CellView<'a>) -> &'a AtomicU64 {
         &cell.header.pins[self.context.me as usize / 64]
     }
 
-    fn bit(self) -> u64 {
+    fn pin_bit(self) -> u64 {
         1 << (self.context.me % 64)
     }
 }

@@ -1,76 +1,94 @@
-//! Work queues: each message to one worker.
+//! Work queues: each message is leased to one worker.
 //!
-//! Who has a message is said in the cell that holds it, by one word, so there is no second place that could disagree. A message
-//! that is not done is never overwritten.
+//! The state of a message is one word of the cell that holds it (`word::Delivery`). So no second place can
+//! disagree with it. A message that is not done is never overwritten. One message that takes long occupies one
+//! cell, not those after it.
+//!
+//! - **Fast path.** `lease_next`: the message after the last one that this worker leased, by one
+//!   compare-and-swap of its `delivery` word.
+//! - **Slow path.** `lease_oldest`: scan all cells for the oldest message that waits. It is taken once in a
+//!   round of the ring, and when the fast path finds none: older messages may have been requeued.
+//!
+//! A queue is declared in two steps, because a purge may run at the same time; see `word::QueueWord`.
+//!
+//! **Crash** after each step:
+//!
+//! | step | leaves |
+//! | --- | --- |
+//! | `QueueTentative` | a tentative queue; the next worker makes it final |
+//! | `QueueDeclared` | a queue; possibly values that a purge has left: the next purge retires them |
+//! | `MessageLeased` | a message leased to a crashed worker; another participant requeues it |
+//! | `MessageFinished` | sleepers that were not notified; they check again after a tenth of a second |
 
-use super::attempts::attempts;
 use super::cell::{self, delivery};
 use super::cursor::Begin;
 use super::error::ReadError;
+use super::retry_limit::retry_limit;
 use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CACHE_LINE;
 use crate::core::participant_set::ParticipantSet;
-use crate::core::word::Seq;
-use crate::core::word::{Delivery, Progress, QueueWord};
+use crate::core::word::{Delivery, Progress, QueueWord, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, total_order};
 
-/// A message that this participant has to handle.
+/// A message that this participant has leased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Taken {
+pub(crate) struct Lease {
     cell: u32,
     pub(crate) version: u64,
     pub(crate) attempt: u8,
 }
 
-/// What there is to do.
+/// The outcome of an attempt to lease a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    Leased(Taken),
-    /// Nothing that is not in somebody's hands.
+    Leased(Lease),
+    /// No message waits.
     Nothing {
-        /// Somebody else has messages in hand.
+        /// Other workers have messages leased.
         others_leased: bool,
     },
 }
 
-/// How a worker goes through a queue: in order of versions, with a look at everything once in a while.
+/// A worker's position in a queue: it goes on in order of versions, and scans all cells once in a while.
 #[derive(Debug)]
-pub(crate) struct Position {
+pub(crate) struct QueuePosition {
     /// The version that is most likely the next.
     next: u64,
-    /// How many messages may be taken before the next look for older ones that were given back.
-    credit: u32,
+    /// How many messages may be leased before the next scan for older ones that were requeued.
+    until_scan: u32,
 }
 
-impl Position {
+impl QueuePosition {
     pub(crate) fn new() -> Self {
-        Self { next: 0, credit: 0 }
+        Self { next: 0, until_scan: 0 }
     }
 }
 
-/// How many messages that others have taken a worker passes by before it looks at all there are.
-const STRIDES: u64 = 8;
+/// How many messages of other workers the fast path skips before the worker scans all cells.
+const SKIPPED: u64 = 8;
 
 impl<'a> Ring<'a> {
     /// Makes the key a work queue, from this version on, unless it is one.
     ///
-    /// In two steps. Once it is tentative, writers and purges keep its messages, and nobody takes one. It is made final, by anybody, above
-    /// what a purge takes that may not have seen the first step; so nobody who finds the key declared hurries past that.
+    /// The first step writes a tentative word: from then on, writers and purges keep its messages, and no
+    /// worker leases one. The second step, by any worker, makes it final, above what a purge takes that may
+    /// not have seen the first step. So a second worker cannot skip over such a purge.
     pub(crate) fn declare_queue(self, begin: Begin) -> Result<(), ReadError> {
         let queue = &self.slot().header.queue;
         let (generation, mut left_by_a_purge) = (self.handle.generation(), false);
         loop {
-            // SeqCst: as the compare-and-swap below.
+            // SeqCst: pairs with the compare-and-swap below.
             let seen = QueueWord::from_bits(queue.load(Ordering::SeqCst));
             if !self.is_current() {
                 return Err(ReadError::Removed);
             }
             let next = match seen.first(generation) {
-                None => QueueWord::tentative(generation, self.begin_of(begin)),
+                None => QueueWord::tentative(generation, self.resolve_begin(begin)),
                 Some(first) if seen.is_tentative() => {
-                    // SeqCst: pairs with `purge`. Whose fence comes second sees the tentative word, or the intent.
+                    // SeqCst: pairs with the fence in `purge`. The process whose fence comes second sees the
+                    // other's word.
                     fence(Ordering::SeqCst);
                     let purged = self.purge_intent();
                     left_by_a_purge |= purged >= first;
@@ -78,15 +96,18 @@ impl<'a> Ring<'a> {
                 }
                 Some(_) => break,
             };
-            // SeqCst: pairs with `is_undelivered`: what is published after this is not overwritten before it is done.
+            // SeqCst: pairs with `is_undelivered`; what is published after this is not overwritten before it
+            // is done.
             if queue.compare_exchange(seen.bits(), next.bits(), Ordering::SeqCst, Ordering::SeqCst).is_err() {
                 continue;
             }
             reached(if next.is_tentative() { Step::QueueTentative } else { Step::QueueDeclared });
-            // If the key was removed before our compare-and-swap, that has acquired the change of the generation, by way of what
-            // `forget_deliveries` wrote; if later, our word is zeroed there.
+            // If the key was removed before our compare-and-swap, we see the new generation here: we acquired
+            // it with the word that `forget_queue` wrote. If it is removed later, `forget_queue` zeroes our
+            // word.
             if !self.is_current() {
-                // The word speaks of no key that there is, but only as long as none has the same few bits of a generation.
+                // The word belongs to no present key, but a later key may have the same few bits of its
+                // generation.
                 let _ = queue.compare_exchange(next.bits(), 0, Ordering::SeqCst, Ordering::Relaxed);
                 return Err(ReadError::Removed);
             }
@@ -97,7 +118,7 @@ impl<'a> Ring<'a> {
         Ok(())
     }
 
-    /// Makes a tentative declaration final, of a slot that nobody else has: after the machine stopped.
+    /// Makes a tentative declaration final, after the machine stopped. No other process has the store open.
     pub(crate) fn finalise_recovered_queue(self) {
         let word = &self.slot().header.queue;
         let queue = QueueWord::from_bits(word.load(Ordering::Relaxed));
@@ -106,8 +127,9 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Takes the oldest message that nobody has.
-    pub(crate) fn take_message(self, position: &mut Position) -> Result<Work, ReadError> {
+    /// Leases the oldest message that waits.
+    pub(crate) fn lease_message(self, position: &mut QueuePosition) -> Result<Work, ReadError> {
+        // SeqCst: pairs with the compare-and-swap in `declare_queue`.
         let mut queue = QueueWord::from_bits(self.slot().header.queue.load(Ordering::SeqCst));
         if queue.is_tentative() {
             self.declare_queue(Begin::Next)?;
@@ -117,26 +139,26 @@ impl<'a> Ring<'a> {
         let Some(first) = first.filter(|_| self.is_current()) else {
             return Err(ReadError::Removed);
         };
-        if position.credit > 0
-            && let Some(taken) = self.take_near(position)
+        if position.until_scan > 0
+            && let Some(lease) = self.lease_next(position)
         {
-            return Ok(Work::Leased(taken));
+            return Ok(Work::Leased(lease));
         }
-        self.take_oldest(position, first)
+        self.lease_oldest(position, first)
     }
 
-    /// The next one in order, passing by what others have.
-    fn take_near(self, position: &mut Position) -> Option<Taken> {
+    /// Leases the next message in order, skipping those of other workers.
+    fn lease_next(self, position: &mut QueuePosition) -> Option<Lease> {
         let head = self.head();
         self.help_commit(head);
-        for version in position.next..(position.next + STRIDES).min(head.version() + 1) {
+        for version in position.next..(position.next + SKIPPED).min(head.version() + 1) {
             let index = self.find_index(head, version)?;
             match delivery(self.slot().cells.get(index).header).progress_of(version) {
                 Progress::Waiting { .. } => {
-                    if let Some(taken) = self.take_this(index, version) {
+                    if let Some(lease) = self.try_lease(index, version) {
                         position.next = version + 1;
-                        position.credit -= 1;
-                        return Some(taken);
+                        position.until_scan -= 1;
+                        return Some(lease);
                     }
                 }
                 Progress::Leased { .. } | Progress::Done => {}
@@ -145,8 +167,8 @@ impl<'a> Ring<'a> {
         None
     }
 
-    fn take_oldest(self, position: &mut Position, first: u64) -> Result<Work, ReadError> {
-        for _ in 0..attempts(self.slot().cells.count() as usize * CACHE_LINE) {
+    fn lease_oldest(self, position: &mut QueuePosition, first: u64) -> Result<Work, ReadError> {
+        for _ in 0..retry_limit(self.slot().cells.count() as usize * CACHE_LINE) {
             let mut others_leased = false;
             self.help_commit(self.head());
             let oldest = self
@@ -167,86 +189,90 @@ impl<'a> Ring<'a> {
             let Some((version, index)) = oldest else {
                 return Ok(Work::Nothing { others_leased });
             };
-            if let Some(taken) = self.take_this(index, version) {
+            if let Some(lease) = self.try_lease(index, version) {
                 position.next = position.next.max(version + 1);
-                position.credit = self.slot().cells.count();
-                return Ok(Work::Leased(taken));
+                position.until_scan = self.slot().cells.count();
+                return Ok(Work::Leased(lease));
             }
         }
-        // Others have taken each of them first.
+        // Other workers leased each of them first.
         Err(ReadError::Overtaken)
     }
 
-    /// Takes this message, if nobody has it.
-    fn take_this(self, index: u32, version: u64) -> Option<Taken> {
+    /// Leases this message, if it waits.
+    fn try_lease(self, index: u32, version: u64) -> Option<Lease> {
         let cell = self.slot().cells.get(index).header;
         let seen = delivery(cell);
         let Progress::Waiting { attempt } = seen.progress_of(version) else {
             return None;
         };
-        let mine = Delivery::new(version, Progress::Leased { participant: self.context.me, attempt });
-        // SeqCst: one of those who want it gets it; and `seq` is read after it.
-        cell.delivery.compare_exchange(seen.bits(), mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;
+        let leased = Delivery::new(version, Progress::Leased { participant: self.context.me, attempt });
+        // SeqCst: one of the workers succeeds, and `seq` is read after it. Pairs with the claim of a cell.
+        cell.delivery.compare_exchange(seen.bits(), leased.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;
         reached(Step::MessageLeased);
         total_order();
-        // A message from before the queue was declared may have been overwritten meanwhile: then the word speaks of nothing.
-        let held = Seq::from_bits(cell.seq.load(Ordering::SeqCst)).readable() == Some(version);
-        held.then_some(Taken { cell: index, version, attempt })
+        // A message from before the queue was declared may have been overwritten meanwhile. Then our word is
+        // about a version that no cell holds.
+        let is_there = Seq::from_bits(cell.seq.load(Ordering::SeqCst)).readable() == Some(version);
+        is_there.then_some(Lease { cell: index, version, attempt })
     }
 
-    /// Says that the message was handled; `false` when it is not ours, because its key was removed.
-    pub(crate) fn acknowledge(self, taken: Taken) -> bool {
-        let done = self.finish(taken, Delivery::new(taken.version, Progress::Done));
+    /// Marks the message as done; `false` if it is not leased to us, because its key was removed.
+    pub(crate) fn acknowledge(self, lease: Lease) -> bool {
+        let done = self.finish(lease, Delivery::new(lease.version, Progress::Done));
         self.notify(self.not_full());
         done
     }
 
-    /// Lets another worker have the message, unless its key was removed.
-    pub(crate) fn requeue(self, taken: Taken) {
-        self.finish(taken, self.mine(taken).requeued());
+    /// Gives the message back, for another worker to lease, unless its key was removed.
+    pub(crate) fn requeue(self, lease: Lease) {
+        self.finish(lease, self.leased(lease).requeued());
         self.notify(self.new_version());
     }
 
-    fn finish(self, taken: Taken, next: Delivery) -> bool {
-        let word = &self.slot().cells.get(taken.cell).header.delivery;
-        // SeqCst: pairs with `is_undelivered` and `take_this`, and with the bells of those who wait.
+    fn finish(self, lease: Lease, next: Delivery) -> bool {
+        let word = &self.slot().cells.get(lease.cell).header.delivery;
+        // SeqCst: pairs with `cell::delivery`, as read by `is_undelivered` and `try_lease`, and with
+        // `Event::listen` of processes that wait.
         let finished =
-            word.compare_exchange(self.mine(taken).bits(), next.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
+            word.compare_exchange(self.leased(lease).bits(), next.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
         reached(Step::MessageFinished);
         finished
     }
 
-    fn mine(self, taken: Taken) -> Delivery {
-        Delivery::new(taken.version, Progress::Leased { participant: self.context.me, attempt: taken.attempt })
+    /// The word that `try_lease` wrote.
+    fn leased(self, lease: Lease) -> Delivery {
+        Delivery::new(lease.version, Progress::Leased { participant: self.context.me, attempt: lease.attempt })
     }
 
-    /// Gives back what a participant that is dead had taken; whether that was anything.
-    pub(crate) fn reap_taken(self, cell: CellView<'_>, dead: &ParticipantSet) -> bool {
+    /// Requeues the cell's message if a crashed participant has leased it. Returns whether that was so.
+    pub(crate) fn reap_taken(self, cell: CellView<'_>, crashed: &ParticipantSet) -> bool {
         let seen = delivery(cell.header);
         match seen.progress() {
-            Progress::Leased { participant, .. } if dead.contains(participant) => {
+            Progress::Leased { participant, .. } if crashed.contains(participant) => {
                 let next = seen.requeued().bits();
-                // SeqCst: as in `requeue`.
+                // SeqCst: pairs as in `finish`.
                 cell.header.delivery.compare_exchange(seen.bits(), next, Ordering::SeqCst, Ordering::Relaxed).is_ok()
             }
             _ => false,
         }
     }
 
-    /// How many messages nobody has, and how many somebody has in hand; `None` if the key is no queue.
+    /// The number of messages that wait, and of those that are leased; `None` if the key is not a queue.
     pub(crate) fn backlog(self) -> Option<(u32, u32)> {
-        let (mut waiting, mut taken) = (0, 0);
+        let (mut waiting, mut leased) = (0, 0);
+        // SeqCst: pairs with the compare-and-swap in `declare_queue`.
         let first = QueueWord::from_bits(self.slot().header.queue.load(Ordering::SeqCst)).first(self.generation())?;
         self.help_commit(self.head());
         for (_, cell) in self.cells() {
             if let Some(version) = cell::readable(cell).filter(|&version| version >= first) {
                 match delivery(cell.header).progress_of(version) {
                     Progress::Waiting { .. } => waiting += 1,
-                    Progress::Leased { .. } => taken += 1,
+                    Progress::Leased { .. } => leased += 1,
                     Progress::Done => {}
                 }
             }
         }
-        Some((waiting, taken))
+        Some((waiting, leased))
     }
 }

@@ -1,7 +1,16 @@
-//! Copying a value out: the newest, or one of the versions that are kept.
+//! Reading: copying the newest value, or one version, out of its cell.
 //!
-//! Readers store nothing into the slot, so any number of them scale with the cores. (The one exception: who meets a
-//! published cell that its writer has not let go of yet says for it which version it holds.)
+//! It is a validated optimistic read, as in a seqlock: read `head`, check `seq`, copy, check `seq` again
+//! (`cell::copy`), check the generation. Readers store nothing into the slot, so any number of them scale
+//! with the cores. The one exception is a published cell that its writer has not committed yet: a reader
+//! commits it (`help.rs`).
+//!
+//! - **Fast path** of `copy_newest`: one load of `head`, two of `seq`, one of the generation. Of
+//!   `copy_version`: the cell after the last one that this handle read (`read_hint.rs`), without a load of
+//!   `head`.
+//! - **Slow path.** The cell is not committed: help, and try again. The copy was overwritten: try again, a few
+//!   times; then the caller pins the value and copies it.
+//! - **Crash** of a reader: leaves nothing.
 
 use super::cell::{self, copy, holds, readable};
 use super::error::ReadError;
@@ -12,17 +21,17 @@ use crate::core::memory::words::WORD;
 use crate::core::word::Head;
 use crate::sync::{Ordering, fence, real_or_model};
 
-/// How often a reader is overtaken before it says so, rather than copy in vain: then it is better off with a pin.
-const OVERTAKEN: usize = real_or_model(8, 3);
-/// No more bytes than these are copied in vain, unless it is twice.
-const IN_VAIN: usize = 8 << 20;
+/// How often a read is overtaken before it fails. Then the caller reads with a pin.
+const OVERTAKEN_LIMIT: usize = real_or_model(8, 3);
+/// How many bytes may be copied in vain before a read fails. (A read is always tried twice.)
+const WASTED_BYTES_LIMIT: usize = 8 << 20;
 
-/// How often the newest value is looked at in all: one that is published and not marked yet is looked at twice.
-const CHECKS: usize = 64;
+/// How often `head` is read in all. A value that is published and not committed needs two attempts.
+const HEAD_READS: usize = 64;
 
-/// What became of one version.
+/// The outcome of an attempt to copy one version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exact {
+pub(crate) enum CopyOutcome {
     /// It is in the caller's buffer.
     Copied,
     /// It was not published yet.
@@ -32,23 +41,24 @@ pub(crate) enum Exact {
 }
 
 impl<'a> Ring<'a> {
-    /// Copies the newest value into `out`, replacing what it held, and gives the version; `None` when there is none.
+    /// Copies the newest value into `out`, replacing its content, and returns its version; `None` when there is
+    /// no value.
     #[inline]
     pub(crate) fn copy_newest(self, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
-        // All that a read is when nothing special happens.
+        // The fast path.
         let head = self.head();
         if let Some(index) = head.cell()
             && index < self.slot().cells.count()
         {
             let cell = self.slot().cells.get(index);
             cell.expect_to_read();
-            // Acquire: see `readable`.
-            let whole = cell.header.seq.load(Ordering::Acquire) == head.version();
-            if whole && copy(cell, head.version(), out) && self.is_current() {
+            // Acquire: pairs as in `cell::readable`.
+            let is_committed = cell.header.seq.load(Ordering::Acquire) == head.version();
+            if is_committed && copy(cell, head.version(), out) && self.is_current() {
                 return Ok(Some(head.version()));
             }
         }
-        self.copy_newest_again((IN_VAIN / self.max_len().max(1)).clamp(2, OVERTAKEN), out)
+        self.copy_newest_again((WASTED_BYTES_LIMIT / self.max_len().max(1)).clamp(2, OVERTAKEN_LIMIT), out)
     }
 
     #[cold]
@@ -57,15 +67,16 @@ impl<'a> Ring<'a> {
         Ok(copied.map(|()| version))
     }
 
-    /// The newest version, and what `read` makes of its cell, which gives nothing when the value was overwritten meanwhile; nothing when there
-    /// is no value. Overtaken: that has happened `most` times.
+    /// The newest version, and the result of `read` for its cell; `None` instead of a result when there is no
+    /// value. `read` returns `None` when the value was overwritten meanwhile. If that happens `most` times, the
+    /// read was overtaken.
     fn read_newest<T>(
         self,
         most: usize,
         mut read: impl FnMut(CellView<'a>, u64) -> Option<T>,
     ) -> Result<(u64, Option<T>), ReadError> {
         let mut overtaken = 0;
-        for _ in 0..CHECKS {
+        for _ in 0..HEAD_READS {
             let head = self.head();
             let Some(index) = head.cell() else {
                 self.check_current()?;
@@ -89,28 +100,30 @@ impl<'a> Ring<'a> {
         Err(ReadError::Overtaken)
     }
 
-    /// Copies this one version into `out`, replacing what it held. Versions up to `base_version` belong to other keys: gone.
+    /// Copies this one version into `out`, replacing its content. Versions up to `base_version` are gone: they
+    /// belong to other keys, or were purged.
     #[inline]
-    pub(crate) fn copy_version(self, version: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
-        if let Some(index) = self.handle.read_hint.place_of(version, &self.context.permutation)
+    pub(crate) fn copy_version(self, version: u64, out: &mut Vec<u8>) -> Result<CopyOutcome, ReadError> {
+        if let Some(index) = self.handle.read_hint.cell_of(version, &self.context.permutation)
             && self.copy_from(index, version, out)
         {
-            self.handle.read_hint.read(index, version);
-            if let Some(next) = self.handle.read_hint.place_of(version + 1, &self.context.permutation) {
-                // Values of one key tend to have one length. While this one is looked at, the next comes here.
+            self.handle.read_hint.note_read(index, version);
+            if let Some(next) = self.handle.read_hint.cell_of(version + 1, &self.context.permutation) {
+                // Values of one key tend to have one length. The next one is loaded while the caller uses this
+                // one.
                 self.slot().cells.get(next).expect_to_read_next(out.len().min(EXPECTED));
             }
-            return Ok(Exact::Copied);
+            return Ok(CopyOutcome::Copied);
         }
         self.find_and_copy(version, out)
     }
 
-    /// Copies this version out of the cell in which it most likely is; `false` if it is not there.
+    /// Copies this version out of the cell that most likely holds it; `false` if it does not.
     #[inline]
     fn copy_from(self, index: u32, version: u64, out: &mut Vec<u8>) -> bool {
         let cell = self.slot().cells.get(index);
         cell.expect_to_read();
-        // Acquire: see `readable`. What is whole was published.
+        // Acquire: pairs as in `cell::readable`. A committed version was published.
         cell.header.seq.load(Ordering::Acquire) == version
             && version > self.base_version()
             && copy(cell, version, out)
@@ -118,28 +131,28 @@ impl<'a> Ring<'a> {
     }
 
     #[inline]
-    fn find_and_copy(self, version: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
-        for _ in 0..CHECKS {
+    fn find_and_copy(self, version: u64, out: &mut Vec<u8>) -> Result<CopyOutcome, ReadError> {
+        for _ in 0..HEAD_READS {
             let head = self.head();
             let outcome = if head.version() < version {
-                Exact::NotYet
+                CopyOutcome::NotYet
             } else if version <= self.base_version() {
-                Exact::Gone
+                CopyOutcome::Gone
             } else if head.version() > version {
-                self.handle.read_hint.seen(head);
+                self.handle.read_hint.note_published(head);
                 match self.find_index(head, version) {
                     Some(index) if copy(self.slot().cells.get(index), version, out) => {
-                        self.handle.read_hint.read(index, version);
-                        Exact::Copied
+                        self.handle.read_hint.note_read(index, version);
+                        CopyOutcome::Copied
                     }
-                    _ => Exact::Gone,
+                    _ => CopyOutcome::Gone,
                 }
             } else {
                 match head.cell() {
-                    None => Exact::Gone,
+                    None => CopyOutcome::Gone,
                     Some(index) if self.copy_head(head, index, out)? => {
-                        self.handle.read_hint.read(index, version);
-                        Exact::Copied
+                        self.handle.read_hint.note_read(index, version);
+                        CopyOutcome::Copied
                     }
                     Some(_) => continue,
                 }
@@ -147,30 +160,31 @@ impl<'a> Ring<'a> {
             self.check_current()?;
             return Ok(outcome);
         }
-        // It stayed the newest all the time, or `head` went back to it, and its cell was never found to hold it: a reader that is overtaken
-        // finds a newer one.
+        // It was the newest version each time, and its cell never held it. A reader that is overtaken finds a
+        // newer version.
         Err(ReadError::Corrupt)
     }
 
-    /// The oldest version from `from` on that is still whole; `None` when there is none.
+    /// The oldest version from `from` on that a cell still holds; `None` when there is none.
     pub(crate) fn oldest_from(self, from: u64) -> Option<u64> {
         let from = from.max(self.base_version() + 1);
         self.help_commit(self.head());
-        let kept = self.cells().filter_map(|(_, cell)| readable(cell)).filter(|&version| version >= from);
-        kept.min()
+        let stored = self.cells().filter_map(|(_, cell)| readable(cell)).filter(|&version| version >= from);
+        stored.min()
     }
 
     /// The newest version and the length of its value in bytes; no length when there is no value.
     pub(crate) fn newest_len(self) -> Result<(u64, Option<usize>), ReadError> {
-        self.read_newest(OVERTAKEN, |cell, version| {
+        self.read_newest(OVERTAKEN_LIMIT, |cell, version| {
             let len = cell::len(cell);
-            // Acquire: `seq` is read again after the length.
+            // Acquire: pairs with the release fence of the claim, as in `cell::copy`; `seq` is read after the
+            // length.
             fence(Ordering::Acquire);
             holds(cell, version).then_some(len)
         })
     }
 
-    /// The largest value in bytes.
+    /// The size of the largest value in bytes.
     fn max_len(self) -> usize {
         self.slot().cells.get(0).words.len() * WORD
     }
@@ -187,7 +201,7 @@ impl<'a> Ring<'a> {
         Ok(false)
     }
 
-    /// The last thing a reader with a cached slot does: what it copied belongs to its key only if the slot still does.
+    /// The last step of a read: the copy belongs to the handle's key only if the slot still has that key.
     #[inline]
     fn check_current(self) -> Result<(), ReadError> {
         if self.is_current() { Ok(()) } else { Err(ReadError::Removed) }

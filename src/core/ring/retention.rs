@@ -1,21 +1,30 @@
-//! What writers must keep: history, what is still to be delivered, what is pinned, and what a flush has promised.
+//! Retention: which cells writers must not overwrite.
+//!
+//! A cell is spared if it holds the newest value, if its value is among the newest `history`, is pinned, is
+//! undelivered (a lossless subscriber or a worker has not finished it), or is kept for a flush.
+//!
+//! - **Fast path.** The slot has no cursor, no queue, and no checksums: one branch after two loads of a line
+//!   that belongs to the writers. All else is out of line, because a publish needs all its registers.
+//! - **Slow path.** Compare the version with the low-water mark, which may have to be computed
+//!   (`low_water.rs`), with the queue's first message, and with the flushed versions.
+//!
+//! Nothing is written here, except for the low-water mark.
 
 use super::cell::{self, delivery, pinned};
 use super::low_water::ComputedLowWater;
 use super::ring::Ring;
 use crate::core::memory::records::CellHeader;
-use crate::core::word::Head;
-use crate::core::word::{LowWaterMark, Progress, QueueWord};
+use crate::core::word::{Head, LowWaterMark, Progress, QueueWord};
 use crate::sync::Ordering;
 
-/// What is left standing when somebody looks for a cell.
+/// Which values a process that claims a cell spares, beside pinned ones and the newest.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// The newest `history` values, and what somebody is still to receive.
+    /// The newest `history` values, and retained ones.
     History,
-    /// The newest value, and what somebody is still to receive.
+    /// Retained values.
     Undelivered,
-    /// The newest value, and all later than this version. For values that nobody can receive any more.
+    /// Values later than this version. For retired values, which nobody can receive any more.
     After(u64),
 }
 
@@ -27,17 +36,18 @@ impl Keep {
 }
 
 impl Ring<'_> {
-    /// Whether writers must not overwrite this version, which the cell holds: somebody is still to receive it, or a flush needs it.
+    /// Whether the version that the cell holds is retained: a subscriber or worker has not finished it, or a
+    /// flush needs it.
     ///
-    /// A call that looks at many cells passes what it has computed so far.
+    /// A scan of many cells passes the low-water mark that it has computed so far.
     #[inline(always)]
     pub(crate) fn is_retained(self, cell: &CellHeader, version: u64, computed: Option<&ComputedLowWater>) -> bool {
-        let (floor, queue) = self.receivers();
-        // One branch, and all else out of line: the registers of a publish are scarce.
-        if floor.version().is_none() && queue.bits() == 0 && !self.context.checksums {
+        let (low_water, queue) = self.receivers();
+        // One branch, and all else out of line: a publish needs all its registers.
+        if low_water.version().is_none() && queue.bits() == 0 && !self.context.checksums {
             return false;
         }
-        self.is_retained_slow(cell, version, floor, queue, computed)
+        self.is_retained_slow(cell, version, low_water, queue, computed)
     }
 
     #[cold]
@@ -46,45 +56,37 @@ impl Ring<'_> {
         self,
         cell: &CellHeader,
         version: u64,
-        floor: LowWaterMark,
+        low_water: LowWaterMark,
         queue: QueueWord,
         computed: Option<&ComputedLowWater>,
     ) -> bool {
-        self.is_undelivered_given(cell, version, floor, queue, computed) || self.is_flushed(version)
+        self.is_unread(low_water, version, computed)
+            || self.is_unfinished(cell, version, queue)
+            || self.is_flushed(version)
     }
 
-    /// Whether somebody is still to receive this version, which the cell holds.
+    /// Whether a subscriber or a worker has not finished the version that the cell holds.
     pub(crate) fn is_undelivered(self, cell: &CellHeader, version: u64, computed: Option<&ComputedLowWater>) -> bool {
-        let (floor, queue) = self.receivers();
-        self.is_undelivered_given(cell, version, floor, queue, computed)
+        let (low_water, queue) = self.receivers();
+        self.is_unread(low_water, version, computed) || self.is_unfinished(cell, version, queue)
     }
 
-    /// As [`is_undelivered`](Self::is_undelivered), going by the smallest cursor, and without changing anything.
+    /// As [`is_undelivered`](Self::is_undelivered), by the smallest cursor instead of the low-water mark, which
+    /// is not changed.
     pub(crate) fn is_undelivered_now(self, cell: &CellHeader, version: u64, smallest_cursor: Option<u64>) -> bool {
         smallest_cursor.is_some_and(|smallest| version >= smallest)
             || self.is_unfinished(cell, version, self.receivers().1)
     }
 
-    /// What is said of those who are still to receive something.
+    /// The words about lossless subscribers and workers.
     #[inline(always)]
     fn receivers(self) -> (LowWaterMark, QueueWord) {
         let header = self.slot().header;
-        // SeqCst: pairs with `register` and `declare_queue`, as the pins do. We change `seq`, then look here; they write here,
-        // then look at `seq`.
-        let floor = LowWaterMark::from_bits(header.low_water.load(Ordering::SeqCst));
+        // SeqCst: pairs with `register` and `declare_queue`. We change `seq`, then read these words; they
+        // write these words, then read `seq`.
+        let low_water = LowWaterMark::from_bits(header.low_water.load(Ordering::SeqCst));
         let queue = QueueWord::from_bits(header.queue.load(Ordering::SeqCst));
-        (floor, queue)
-    }
-
-    fn is_undelivered_given(
-        self,
-        cell: &CellHeader,
-        version: u64,
-        floor: LowWaterMark,
-        queue: QueueWord,
-        computed: Option<&ComputedLowWater>,
-    ) -> bool {
-        self.is_unread(floor, version, computed) || self.is_unfinished(cell, version, queue)
+        (low_water, queue)
     }
 
     /// Whether the version is a message of the work queue that is not done.
@@ -93,8 +95,9 @@ impl Ring<'_> {
         is_message && delivery(cell).progress_of(version) != Progress::Done
     }
 
-    /// The smallest version that somebody is still to receive, if there is any.
+    /// The smallest version that a subscriber or a worker has not finished, if there is one.
     pub(crate) fn first_undelivered(self) -> Option<u64> {
+        // SeqCst: pairs as in `receivers`.
         let first = QueueWord::from_bits(self.slot().header.queue.load(Ordering::SeqCst)).first(self.generation());
         let unfinished = first.and_then(|first| {
             let messages = self.cells().filter_map(|(_, cell)| {
@@ -102,10 +105,10 @@ impl Ring<'_> {
             });
             messages.filter(|&version| version >= first).min()
         });
-        unfinished.into_iter().chain(self.fresh_low_water().version()).min()
+        unfinished.into_iter().chain(self.compute_low_water().version()).min()
     }
 
-    /// Whether somebody reads the value in place, or is still to receive it, or a flush needs it.
+    /// Whether the value is pinned, or retained where `keep` respects that.
     #[inline(always)]
     pub(crate) fn is_protected(
         self,
@@ -126,7 +129,7 @@ impl Ring<'_> {
         self.context.checksums && self.is_history_before_a_gap(version, head)
     }
 
-    /// Whether writers must leave this cell alone.
+    /// Whether the cell holds the newest value, or one that `keep` spares by its version.
     #[inline(always)]
     pub(crate) fn must_stay(self, index: u32, version: u64, head: Head, keep: Keep) -> bool {
         if version == 0 {

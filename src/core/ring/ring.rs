@@ -1,4 +1,5 @@
-//! One slot, as a participant sees it.
+//! One key: its slot as one handle of a participant sees it, and the accesses to the slot's words that all
+//! protocol files share.
 
 use super::cell;
 use super::context::Context;
@@ -10,7 +11,9 @@ use crate::core::memory::slot_view::SlotView;
 use crate::core::word::{Head, MAX_VERSION, Seq};
 use crate::sync::Ordering;
 
-/// A key, as one handle of a participant sees it. Two references, so that passing it on costs nothing.
+/// A key as one handle of a participant sees it. Two references, so that passing it costs nothing.
+///
+/// The operations are in the other files of this folder, one `impl` block per concept.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
     pub(crate) handle: &'a Handle<'a>,
@@ -28,17 +31,19 @@ impl<'a> Ring<'a> {
         self.handle.slot()
     }
 
-    /// The newest version and where it is.
+    /// The newest version and its cell.
     #[inline]
     pub(crate) fn head(self) -> Head {
-        // Acquire: pairs with the release of `head` in `advance`; whoever sees a version sees its cell's bytes.
+        // Acquire: pairs with the release of `head` in `move_head`; a thread that sees a version sees its
+        // cell's bytes.
         Head::from_bits(self.slot().header.head.load(Ordering::Acquire))
     }
 
     /// The slot's present generation; odd while it has a key.
     #[inline]
     pub(crate) fn generation(self) -> u64 {
-        // Acquire: pairs with the release in `index::assign`; whoever sees the generation sees the key and `base_version`.
+        // Acquire: pairs with the release in `index::assign`; a thread that sees the generation sees the key and
+        // `base_version`.
         self.slot().header.generation.load(Ordering::Acquire)
     }
 
@@ -48,7 +53,7 @@ impl<'a> Ring<'a> {
         self.generation() == self.handle.generation()
     }
 
-    /// The event of those who wait for a newer version.
+    /// The event of processes that wait for a newer version.
     #[inline]
     pub(crate) fn new_version(self) -> &'a Event {
         &self.slot().header.new_version
@@ -60,7 +65,7 @@ impl<'a> Ring<'a> {
         &self.slot().header.not_full
     }
 
-    /// Wakes those who wait for the event, which has happened.
+    /// Wakes the processes that wait for the event. It has happened: the change is a SeqCst access before this.
     #[inline]
     pub(crate) fn notify(self, event: &Event) {
         if event.notify() {
@@ -68,27 +73,29 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// The version after which the present key's values begin, or what is left of them after a purge.
+    /// The version after which the present key's values begin, or those that a purge has left.
     #[inline]
     pub(crate) fn base_version(self) -> u64 {
-        // Whatever is read there is one, so that the next one can be computed.
+        // Clamped, so that a damaged word is a version, too, and the next one can be computed.
         self.slot().header.base_version.load(Ordering::Relaxed).min(MAX_VERSION)
     }
 
+    /// All cells with their indexes.
     pub(crate) fn cells(self) -> impl Iterator<Item = (u32, CellView<'a>)> + use<'a> {
         let cells = &self.slot().cells;
         (0..cells.count()).map(move |index| (index, cells.get(index)))
     }
 
-    /// How many versions from `from` on, and before `to`, are in cells.
-    pub(crate) fn kept_between(self, from: u64, to: u64) -> u64 {
+    /// How many versions in `from..to` are in cells.
+    pub(crate) fn count_stored(self, from: u64, to: u64) -> u64 {
         let versions = self.cells().filter_map(|(_, cell)| cell::readable(cell));
         versions.filter(|version| (from..to).contains(version)).count() as u64
     }
 
-    /// How the cells are used now.
+    /// Counts the cells by their use.
     pub(crate) fn count_cells(self) -> CellCounts {
-        // Computed, and not written down: this is also called in the child of a fork, which changes nothing.
+        // The low-water mark is computed and not written: this is also called in the child of a fork, which
+        // must not change the store.
         let (mut counts, low_water) = (CellCounts::default(), self.smallest_cursor());
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {

@@ -1,16 +1,20 @@
-//! Sleeping until a newer version is there, without missing it.
+//! Waiting for a newer version without missing it: the check between `listen` and sleeping.
+//!
+//! The algorithm is that of `core::event`: listen, check, sleep. A crash after `listen` leaves a flag that
+//! costs the next publisher one needless wake.
 
 use super::ring::Ring;
 use crate::core::word::Head;
 use crate::sync::Ordering;
 
 impl Ring<'_> {
-    /// Announces a sleeper, then looks once more whether there is anything newer than `seen`.
+    /// Announces a sleeper, then checks once more for a version newer than `seen`.
     ///
-    /// `Some(word)` is what the bell's word held: sleep on it with that value. `None`: do not sleep, something happened.
+    /// `Some(word)`: sleep while the event's word has this value. `None`: do not sleep; there is a newer
+    /// version, or the key was removed.
     pub(crate) fn prepare_to_sleep(self, seen: u64) -> Option<u32> {
         let word = self.new_version().listen();
-        // SeqCst: pairs with `advance`, see `Event::listen`.
+        // SeqCst: pairs with the move of `head` in `advance`; see `Event::listen`.
         let head = Head::from_bits(self.slot().header.head.load(Ordering::SeqCst));
         let quiet = head.version() <= seen && self.is_current();
         quiet.then_some(word)
