@@ -1,9 +1,9 @@
-//! How many cells there are, and for what.
+//! How the cells of a slot or a store are used.
 
 use std::iter::Sum;
 use std::ops::Add;
 
-/// How the cells of a slot, or of a store, are used at one moment.
+/// The cells of a slot, or of a store, counted by their use at one moment.
 ///
 /// # Examples
 ///
@@ -22,20 +22,22 @@ use std::ops::Add;
 pub struct CellCounts {
     /// Cells that hold a value that can be read.
     pub readable: u64,
-    /// Cells that hold nothing.
+    /// Cells that hold no value.
     pub free: u64,
-    /// Cells that a writer is filling, or was when it died or stopped, and those that are lent.
+    /// Cells that a writer is filling, or was filling when it crashed or stopped, and cells on loan.
     pub in_flight: u64,
-    /// Cells that a participant has pinned; they are readable as well.
+    /// Cells that a participant has pinned. They are counted as readable, too.
     pub pinned: u64,
-    /// Cells whose value a lossless subscriber has not received, or a work queue not done with; they are readable as well.
+    /// Cells whose value a lossless subscriber has not received, or a worker has not finished. They are counted
+    /// as readable, too.
     pub retained: u64,
-    /// Cells whose value is kept because of a [flush](super::Store::flush), in a file; they are readable as well.
+    /// Cells whose value is kept for a [flush](super::Store::flush), in a file. They are counted as readable,
+    /// too.
     pub flushed: u64,
 }
 
 impl CellCounts {
-    /// How many there are in all: each is readable, free, or in flight.
+    /// The number of cells: each is readable, free, or in flight.
     ///
     /// # Examples
     ///

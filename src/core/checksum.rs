@@ -1,7 +1,8 @@
-//! The checksums of cells in files: they tell, after a crash of the machine or in a copy, which values are whole.
+//! The checksums of cells in files. They say, after a crash of the machine or in a copy, which values are
+//! whole.
 //!
-//! A checksum covers the value, its length, its version, the gap before it, and the hash of its key. So it holds for this value alone, under this
-//! key alone, however the pages of different moments are mixed.
+//! It is a CRC-32 over the value, the hash of its key, its version, the gap before it, and its length. So it is
+//! right for this value under this key alone, even if the pages of the file are from different moments.
 
 /// The checksum of a value's bytes alone.
 #[inline]
@@ -9,7 +10,7 @@ pub(crate) fn of(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
 
-/// Binds the checksum of a value's bytes to what else must be true of it.
+/// Extends the checksum of a value's bytes over its key, version, gap and length.
 #[inline]
 pub(crate) fn seal(sum: u32, key_hash: u64, version: u64, gap: u32, len: u32) -> u32 {
     let mut bound = [0; 24];

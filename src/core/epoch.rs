@@ -1,29 +1,40 @@
-//! Epochs of versions: how a recovery knows a version that is larger than every version that anybody has seen.
+//! Epochs of versions: how a recovery finds a version that is larger than every version that anybody has seen.
 //!
-//! When the machine stops, the newest pages of a file may be missing on the disk, and with them every trace of the newest
-//! versions. So versions are divided into epochs of 2^26, and a writer that is about to publish the first version of an epoch, of
-//! any key, first writes to the disk that the store has reached it. After a recovery, all keys go on in the epoch behind the one that
-//! the disk names. It is the scheme of databases that reserve a range of numbers at a time ("hi/lo").
+//! When the machine stops, the newest pages of a file may be missing on the disk, and with them every trace of
+//! the newest versions. So versions are divided into epochs of 2^26. Before a writer publishes the first
+//! version of an epoch, of any key, it writes to the disk that the store has reached that epoch. After a
+//! recovery, all keys go on in the epoch after the one that the disk names. It is the hi/lo scheme of
+//! databases, which reserve a range of numbers at a time.
 //!
-//! A recovery only says where versions go on ([`DirectoryHeader::first`]). The epoch is reached by the first publish, so opening a store that
-//! nobody writes to uses up nothing. There are epochs for two million recoveries, each followed by a publish. Where the boot id cannot be read,
-//! each opening of a store that nobody has open is a recovery.
+//! - **Fast path.** The epoch is durable: one load of a line that hardly ever changes.
+//! - **Slow path.** Announce the epoch, write the header to the disk, mark it as durable. Several writers may
+//!   do so at once. A writer that needs an epoch that is only announced writes it, too, instead of waiting for
+//!   a process that may be stopped.
+//! - **Crash** after `EpochAnnounced`: an epoch that may or may not be on the disk, and no version of it is
+//!   published. A recovery goes on after the larger of the two numbers.
+//!
+//! A recovery only says where versions go on ([`DirectoryHeader::first_version`]). The first publish reaches
+//! the epoch, so opening a store that nobody writes to uses up none. There are epochs for two million
+//! recoveries, each followed by a publish. Where the boot id cannot be read, each opening of a store that
+//! nobody has open is a recovery.
 
 use crate::core::memory::records::DirectoryHeader;
 use crate::core::word::MAX_PLAUSIBLE_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;
 
-/// The bits of a version that count within an epoch: at ten million publishes a second, one write to the disk in seven seconds.
+/// Bits of a version within its epoch. At ten million publishes a second, there is one write to the disk in
+/// seven seconds.
 const BITS: u32 = 26;
 
-/// Stands for this many epochs back, or more.
+/// In a cell's gap: this many epochs back, or more.
 const FARTHEST: u32 = 63;
 
-/// The word `epoch` of the directory's header: (announced : 32 | durable : 32). A zeroed word is epoch 0, which needs no write.
+/// The word `epoch` of the directory's header: (announced : 32 | durable : 32). A zeroed word is epoch 0, which
+/// needs no write.
 ///
-/// A number is announced before it is written to the disk, and durable once it is there. A process that needs one that is only announced writes
-/// it, too, instead of waiting for a process that may be stopped.
+/// An epoch is announced before it is written to the disk, and durable once it is there. Both numbers only
+/// grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Epoch {
     announced: u32,
@@ -40,12 +51,12 @@ impl Epoch {
     }
 }
 
-/// The epoch of a version, of which there are fewer than 2^22.
+/// The epoch of a version. There are fewer than 2^22.
 fn of(version: u64) -> u32 {
     (version >> BITS) as u32
 }
 
-/// The next version of a slot in a file whose newest one is `before`.
+/// The version to publish after `before`, in a slot of a file.
 #[inline]
 pub(crate) fn next_version(directory: &DirectoryHeader, before: u64, write_header: &dyn Fn() -> bool) -> u64 {
     // Relaxed: it changes only while nobody has the store open.
@@ -56,11 +67,12 @@ pub(crate) fn next_version(directory: &DirectoryHeader, before: u64, write_heade
 
 /// Blocks until the disk says that the store has reached the epoch of this version.
 ///
-/// If the disk fails, the version is published all the same, and the next publish tries again: what is on a disk that fails is lost
-/// in other ways, which `flush` reports.
+/// If the disk fails, the version is published all the same, and the next publish tries again. Data on a disk
+/// that fails is lost in other ways, which `flush` reports.
 #[inline]
 pub(crate) fn reach(directory: &DirectoryHeader, version: u64, write_header: &dyn Fn() -> bool) {
-    // Acquire: pairs with the release in `write`; whoever sees that the number is durable comes after the write.
+    // Acquire: pairs with the release in `write`; a thread that sees that the epoch is durable comes after the
+    // write.
     let seen = Epoch::from_bits(directory.epoch.load(Ordering::Acquire));
     if seen.durable < of(version) {
         write(directory, of(version), write_header);
@@ -72,10 +84,11 @@ fn write(directory: &DirectoryHeader, number: u32, write_header: &dyn Fn() -> bo
     let word = &directory.epoch;
     let change = |change: &dyn Fn(Epoch) -> Epoch| {
         let changed = |bits| Some(change(Epoch::from_bits(bits)).bits());
+        // AcqRel: pairs with `reach`, and with other writers here.
         let (Ok(before) | Err(before)) = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
         change(Epoch::from_bits(before))
     };
-    // Others may have announced a later one: what is written has at least that.
+    // Other writers may have announced a later epoch. The header that is written names at least that one.
     let announced = change(&|epoch| Epoch { announced: epoch.announced.max(number), ..epoch }).announced;
     reached(Step::EpochAnnounced);
     if write_header() {
@@ -83,23 +96,23 @@ fn write(directory: &DirectoryHeader, number: u32, write_header: &dyn Fn() -> bo
     }
 }
 
-/// A version larger than all that were ever published, as far as the disk says; 0 once there are no more epochs.
+/// A version larger than all that were ever published, according to the disk; 0 if there are no more epochs.
 pub(crate) fn first_of_next(directory: &DirectoryHeader) -> u64 {
     let Epoch { announced, durable } = Epoch::from_bits(directory.epoch.load(Ordering::Relaxed));
-    // A number that no store reaches is damage: believed, it would use up the versions of all keys.
+    // A number that no store reaches is damage. If it were believed, it would use up the versions of all keys.
     let plausible = |number: &u32| u64::from(*number) <= MAX_PLAUSIBLE_VERSION >> BITS;
     let highest = [announced, durable].into_iter().filter(plausible).max().map_or(0, u64::from);
     let next = (highest + 1) << BITS;
     if next <= MAX_PLAUSIBLE_VERSION { next } else { 0 }
 }
 
-/// The first version of the epoch in which this one is.
+/// The first version of this version's epoch.
 pub(crate) fn first_of(version: u64) -> u64 {
     version >> BITS << BITS
 }
 
-/// What a cell says of the version that was published before its own: 0 if that is the one below, else (epochs back : 6 | version within its
-/// epoch : 26).
+/// Encodes, for a cell's `gap`, which version was published before its own: 0 if it is the one below, else
+/// (epochs back : 6 | version within its epoch : 26).
 pub(crate) fn gap(before: u64, version: u64) -> u32 {
     if version <= before + 1 {
         return 0;
@@ -108,7 +121,7 @@ pub(crate) fn gap(before: u64, version: u64) -> u32 {
     back << BITS | (before - first_of(before)) as u32
 }
 
-/// The version that was published before this one, going by what its cell says; `None` if that is too many epochs back.
+/// The version that was published before this one, by its cell's `gap`; `None` if it is too many epochs back.
 pub(crate) fn version_before(version: u64, gap: u32) -> Option<u64> {
     match gap >> BITS {
         0 => version.checked_sub(1),
@@ -125,18 +138,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zeroed_word_is_epoch_0_and_words_come_back_as_they_went_in() {
+    fn a_zeroed_word_is_epoch_0_and_a_word_holds_both_numbers() {
         let epoch = Epoch { announced: 3, durable: 2 };
         assert_eq!((Epoch::from_bits(0).announced, Epoch::from_bits(epoch.bits())), (0, epoch));
         assert_eq!((of((1 << BITS) - 1), of(1 << BITS)), (0, 1));
     }
 
     #[test]
-    fn a_recovery_goes_on_behind_what_is_announced_and_believes_no_damage() {
+    fn a_recovery_goes_on_after_the_announced_epoch_and_ignores_implausible_ones() {
         let first = |announced, durable| {
-            let books = DirectoryHeader::default();
-            books.epoch.store(Epoch { announced, durable }.bits(), Ordering::Relaxed);
-            first_of_next(&books)
+            let directory = DirectoryHeader::default();
+            directory.epoch.store(Epoch { announced, durable }.bits(), Ordering::Relaxed);
+            first_of_next(&directory)
         };
         assert_eq!(first(0, 0), 1 << BITS);
         assert_eq!(first(3, 2), 4 << BITS);
@@ -146,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_says_which_version_was_published_before_its_own() {
+    fn a_gap_names_the_version_that_was_published_before() {
         let epoch = 1 << BITS;
         for (before, version) in [(6, 7), (6, epoch), (0, 3 * epoch), (epoch - 1, epoch), (epoch + 9, 40 * epoch)] {
             assert_eq!(version_before(version, gap(before, version)), Some(before));
         }
         assert_eq!(gap(6, 7), 0);
         assert_eq!(version_before(90 * epoch, gap(6, 90 * epoch)), None);
-        // What no writer leaves is no version.
+        // Gaps that no writer leaves.
         assert_eq!(version_before(5, 1 << BITS), None);
         assert_eq!(version_before(0, 0), None);
     }

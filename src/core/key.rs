@@ -1,4 +1,4 @@
-//! Keys: what is allowed as one, and how one is compared with shared memory.
+//! Keys: which texts are allowed, and how a key is compared with shared memory.
 
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
@@ -55,7 +55,7 @@ pub enum KeyError {
     },
 }
 
-/// A text that was found to be a key, with its hash.
+/// A text that is allowed as a key, with its hash.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key<'a> {
     text: &'a [u8],
@@ -75,11 +75,11 @@ impl<'a> Key<'a> {
         if text.contains(&0) {
             return Err(KeyError::Nul { position: text.iter().take_while(|&&byte| byte != 0).count() });
         }
-        // Of the text as it is: from the form in which slots hold it, it takes half as long again.
+        // The hash of the text itself: hashing the form in which slots hold it takes half as long again.
         Ok(Self { text, hash: xxh3_64(text) })
     }
 
-    /// Decides where the index looks first; the same in every process and every build.
+    /// The hash, by which the index is searched. It is the same in every process and every build.
     #[inline]
     pub(crate) fn hash(&self) -> u64 {
         self.hash
@@ -88,7 +88,7 @@ impl<'a> Key<'a> {
     /// Whether the words of a slot hold this key.
     #[inline]
     pub(crate) fn is_in(&self, words: &KeyWords) -> bool {
-        // All of them, so that nothing waits for the outcome of one.
+        // All words are compared, so that no branch waits for one of them.
         let differences = words.iter().zip(StoredKey::of(self.text).words);
         differences.fold(0, |all, (word, value)| all | (word.load(Ordering::Relaxed) ^ value)) == 0
     }
@@ -100,7 +100,8 @@ impl<'a> Key<'a> {
     }
 }
 
-/// A key in the form in which slots hold it: one byte of length, then the text. Read from shared memory, it may be none.
+/// A key in the form in which slots hold it: one byte of length, then the text. It is read from shared memory,
+/// so it may not be a valid key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct StoredKey {
     words: [u64; KEY_WORDS],
@@ -110,7 +111,7 @@ pub(crate) struct StoredKey {
 type KeyWords = [AtomicU64; KEY_WORDS];
 
 impl StoredKey {
-    /// Word by word: what is written byte by byte and read word by word has the processor wait.
+    /// Written word by word: bytes that are read back as words stall the processor.
     #[inline]
     fn of(text: &[u8]) -> Self {
         let (first, rest) = text.split_at(text.len().min(WORD - 1));
@@ -131,21 +132,21 @@ impl StoredKey {
         Self { words: words.each_ref().map(|word| word.load(Ordering::Relaxed)) }
     }
 
-    /// Leaves no key in the words.
+    /// Zeroes the words: they hold no key.
     pub(crate) fn erase(words: &KeyWords) {
         for word in words {
             word.store(0, Ordering::Relaxed);
         }
     }
 
-    /// The key's text; `None` when it is no key.
+    /// The key's text; `None` if it is not a valid key.
     pub(crate) fn text(&self) -> Option<String> {
         let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let text = std::str::from_utf8(bytes.get(1..=bytes[0].into())?).ok()?;
         (Key::new(text).is_ok() && Self::of(text.as_bytes()) == *self).then(|| text.to_owned())
     }
 
-    /// The key's hash; `None` when it is no key.
+    /// The key's hash; `None` if it is not a valid key.
     pub(crate) fn hash(&self) -> Option<u64> {
         Some(Key::new(&self.text()?).ok()?.hash())
     }

@@ -1,8 +1,18 @@
-//! The protocol, without system calls: words, records and views, the ring of a slot, the index of keys, events, checksums.
+//! The protocol, without system calls.
 //!
-//! All of it compiles under loom (`src/loom`), except for the memory that loom's atomics cannot be laid over. What the
-//! protocol needs of its surroundings comes in by the trait [`Host`](ring::Host): which participants have crashed, waking
-//! sleepers, versions that need a write to the disk first.
+//! | module | concept |
+//! | --- | --- |
+//! | [`memory`] | shared bytes as records and words that are safe to access |
+//! | [`word`] | the words that the protocol turns on, with their legal changes |
+//! | [`ring`] | one slot: publishing, reading, retention, work queues, recovery |
+//! | [`index`], [`key`] | looking up a key without a lock |
+//! | [`event`] | waiting without missing a change |
+//! | [`epoch`] | versions that survive a crash of the machine |
+//! | [`checksum`], [`cell_counts`], [`participant_set`] | small values that several of them use |
+//!
+//! All of it compiles under loom (`src/loom`), except for the memory that loom's atomics cannot be laid over.
+//! What the protocol needs of its surroundings comes in by the trait [`Host`](ring::Host): which participants
+//! have crashed, waking sleepers, versions that need a write to the disk first.
 
 pub(crate) mod cell_counts;
 pub(crate) mod checksum;

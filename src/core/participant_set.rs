@@ -1,6 +1,6 @@
 //! Sets of participants.
 
-/// A set of participants by their numbers. Marks are read from shared memory, so a number may be any that fits into one byte.
+/// A set of participants, by index. Indexes are read from shared memory, so each may be any byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ParticipantSet([u64; 4]);
 
