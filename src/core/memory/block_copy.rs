@@ -1,12 +1,13 @@
-//! Copies by the widest accesses of the processor, of values that are long enough to gain by it.
+//! Copies of longer values by the widest accesses of an x86-64 processor.
 //!
-//! The compiler turns a loop over atomic words into just that, eight bytes at a time: at 4 KiB, two thirds of it is waiting. What
-//! may be written by others meanwhile must not be touched by plain accesses either, nor by `memcpy`; assembly may do it, as long as it does
-//! what a loop over relaxed atomic words could have done. This does: each aligned word is inside one access or, where an access
-//! crosses a line, on one side of the cut, so it is read and written as a whole, in whatever order; words may be copied twice.
+//! The compiler keeps a loop over atomic words as it is, eight bytes at a time. At 4 KiB, two thirds of that
+//! time is waiting. Bytes that other processes write meanwhile must not be touched by plain accesses, nor by
+//! `memcpy`. Assembly may touch them, as long as it does what a loop over relaxed atomic words could have
+//! done. This code does: each aligned word lies inside one access or, where an access crosses a line, on one
+//! side of the cut. So it is read and written as a whole, in any order. Words may be copied twice.
 //!
-//! Built with `--cfg portable_copies`, or for other processors, values are copied by words: so sanitizers, which see only what the compiler
-//! wrote, see each access.
+//! Built with `--cfg portable_copies`, or for other processors, values are copied by words. So sanitizers,
+//! which see only accesses of the compiler, see each of them.
 
 #![allow(unsafe_code)]
 
@@ -16,10 +17,10 @@ use std::arch::is_x86_feature_detected;
 use super::word_copy::{self, WORD};
 use crate::sync::AtomicU64;
 
-/// The shortest copy, in bytes.
+/// The shortest copy by blocks, in bytes.
 const BLOCK: usize = 64;
 
-/// From here on, in bytes, twice as wide accesses are worth a look at what the processor has.
+/// From this length on, in bytes, accesses of 32 bytes are worth the check that the processor has them.
 const LONG: usize = 256;
 
 #[inline]
@@ -29,8 +30,8 @@ pub(super) fn store_whole(words: &[AtomicU64], bytes: &[[u8; WORD]]) {
         return word_copy::store_whole(words, bytes);
     }
     let to = words.as_ptr().cast::<u8>().cast_mut();
-    // SAFETY: both have room for `count` words. Atomics may be written through a shared reference, and these are touched by others
-    // only as atomics.
+    // SAFETY: both have room for `count` words. Atomics may be written through a shared reference, and others
+    // touch these only as atomics.
     unsafe { copy(to, bytes.as_ptr().cast(), count * WORD) }
 }
 
@@ -40,7 +41,7 @@ pub(super) fn load_whole(words: &[AtomicU64], bytes: &mut [[u8; WORD]]) {
     if count * WORD < BLOCK {
         return word_copy::load_whole(words, bytes);
     }
-    // SAFETY: both have room for `count` words; these are touched by others only as atomics.
+    // SAFETY: both have room for `count` words; others touch the words only as atomics.
     unsafe { copy(bytes.as_mut_ptr().cast(), words.as_ptr().cast(), count * WORD) }
 }
 
@@ -48,13 +49,14 @@ pub(super) fn load_whole(words: &[AtomicU64], bytes: &mut [[u8; WORD]]) {
 ///
 /// # Safety
 ///
-/// Both are `len` bytes that are mapped for the call, `from` readable, `to` writable, and do not overlap. The one that is shared is aligned to
-/// eight and touched by others only by atomic accesses of words; nobody else touches the one that is not.
+/// Both are `len` bytes that are mapped during the call, `from` readable, `to` writable, and they do not
+/// overlap. The shared one is aligned to eight, and others touch it only by atomic accesses of words. Nobody
+/// else touches the private one.
 #[inline]
 unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     debug_assert!(len >= BLOCK && len.is_multiple_of(8));
     if len >= LONG && is_x86_feature_detected!("avx") {
-        // SAFETY: as the caller promises; the processor has it.
+        // SAFETY: as the caller promises; the processor has AVX.
         unsafe { copy_32(to, from, len) }
     } else {
         // SAFETY: as the caller promises.
@@ -62,16 +64,17 @@ unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// By 16 bytes, which every processor of this kind can.
+/// Copies by 16 bytes, which every x86-64 processor can.
 ///
 /// # Safety
 ///
 /// As [`copy`].
 #[inline]
 unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
-    // The last block may overlap the one before. Offsets count up to it, and are negative, so that they end at zero.
+    // The last block may overlap the one before it. Offsets are negative and count up to zero, where the last
+    // block begins.
     let last = len - BLOCK;
-    // SAFETY: as the caller promises: all offsets are below `len`.
+    // SAFETY: all accesses are below `len`, of bytes that the caller vouches for.
     unsafe {
         asm!(
             "test {at}, {at}",
@@ -108,7 +111,7 @@ unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// By 32 bytes, written to where a write crosses no line: those that do take twice as long.
+/// Copies by 32 bytes, with writes that cross no line: those that do take twice as long.
 ///
 /// # Safety
 ///
@@ -116,10 +119,10 @@ unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
 #[target_feature(enable = "avx")]
 unsafe fn copy_32(to: *mut u8, from: *const u8, len: usize) {
     let last = len - BLOCK;
-    // The second block begins on a line, and overlaps the first. A place in the middle of a word is none to begin at: of the side that is
-    // shared, words must stay whole.
+    // The second block begins on a line of `to`, and overlaps the first one. It begins at a multiple of eight
+    // bytes, because words of the shared side must stay whole.
     let skip = (BLOCK - to.addr() % BLOCK) / 8 * 8;
-    // SAFETY: as the caller promises: all offsets are below `len`.
+    // SAFETY: all accesses are below `len`, of bytes that the caller vouches for; the processor has AVX.
     unsafe {
         asm!(
             "vmovdqu ymm0, [{from} + rcx]",
@@ -140,7 +143,7 @@ unsafe fn copy_32(to: *mut u8, from: *const u8, len: usize) {
             "vmovdqu ymm1, [{from} + 32]",
             "vmovdqu [{to}], ymm0",
             "vmovdqu [{to} + 32], ymm1",
-            // Or whatever uses the registers' lower halves next is slow.
+            // Without it, the next code that uses the registers' lower halves is slow.
             "vzeroupper",
             from = in(reg) from.wrapping_add(last),
             to = in(reg) to.wrapping_add(last),

@@ -1,4 +1,4 @@
-//! One cell, in the form in which the protocol sees memory.
+//! A cell as the protocol sees it: a header of atomics and the words of a value.
 
 #![allow(unsafe_code)]
 
@@ -13,8 +13,8 @@ pub(crate) struct CellView<'a> {
 }
 
 impl<'a> CellView<'a> {
-    /// Asks for the cell's lines, up to `len` bytes of its value, to be made this core's own: a hint, without effect on
-    /// what anybody sees.
+    /// Prefetches the cell's lines, up to `len` bytes of its value, for writing. A hint: it changes nothing that
+    /// anybody sees.
     #[inline]
     pub(crate) fn expect_to_write(&self, len: usize) {
         for line in 0..(size_of::<CellHeader>() + len).div_ceil(CACHE_LINE) {
@@ -22,14 +22,14 @@ impl<'a> CellView<'a> {
         }
     }
 
-    /// Asks for the cell's second line: how much there is to be read is said in the first, and a reader would else wait for the one, then for the
-    /// other.
+    /// Prefetches the cell's second line. The first one says how long the value is, so without the hint a reader
+    /// waits for one line, then for the other.
     #[inline]
     pub(crate) fn expect_to_read(&self) {
         prefetch::to_read(self.line(1));
     }
 
-    /// Asks for the cell's lines, up to `len` bytes of its value, which will be read soon.
+    /// Prefetches the cell's lines, up to `len` bytes of its value, for reading.
     #[inline]
     pub(crate) fn expect_to_read_next(&self, len: usize) {
         for line in 0..(size_of::<CellHeader>() + len).div_ceil(CACHE_LINE) {
@@ -43,21 +43,22 @@ impl<'a> CellView<'a> {
     }
 }
 
-/// Hints for the processor, where it takes any: nothing depends on them.
+/// Prefetch hints, where the processor takes them. Nothing depends on them.
 #[cfg(target_arch = "x86_64")]
 mod prefetch {
     use std::arch::asm;
 
     #[inline]
     pub(super) fn to_read(line: *const u8) {
-        // SAFETY: a prefetch changes nothing and does not fault, wherever it points.
+        // SAFETY: a prefetch changes nothing and does not fault, whatever the address.
         unsafe { asm!("prefetcht0 [{}]", in(reg) line, options(nostack, preserves_flags, readonly)) }
     }
 
     #[inline]
     pub(super) fn to_write(line: *const u8) {
-        // The intrinsic becomes a prefetch for reading unless the whole program is built for newer processors.
-        // SAFETY: as above; processors without this one take it for a no-op.
+        // The intrinsic becomes a prefetch for reading, unless the whole program is built for newer
+        // processors.
+        // SAFETY: as above; processors without this instruction execute it as a no-op.
         unsafe { asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly)) }
     }
 }

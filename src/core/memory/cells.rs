@@ -1,5 +1,5 @@
-//! The cells of one slot in mapped memory: one after the other, each followed by its value, at a distance that is known
-//! when the store is opened.
+//! The cells of one slot in mapped memory: one after the other, each followed by its value, at a stride that
+//! is known when the store is opened.
 
 #![allow(unsafe_code)]
 
@@ -37,8 +37,8 @@ impl<'a> Cells<'a> {
     /// The cell at `index`, which is below [`count`](Self::count).
     #[inline]
     pub(crate) fn get(&self, index: u32) -> CellView<'a> {
-        // Without a message of its own: one that names numbers has the compiler keep them in memory, at twice the cost
-        // of a small read.
+        // Without a message: one with numbers makes the compiler keep them in memory, at twice the cost of a
+        // small read.
         assert!(index < self.count);
         // SAFETY: `index` is below `count`, so by the contract of `new` the result is inside the mapping.
         let cell = unsafe { self.first.byte_add(index as usize * self.stride) };
@@ -53,15 +53,15 @@ impl<'a> Cells<'a> {
 }
 
 impl<'a> CellView<'a> {
-    /// The first `len` bytes of the value, as they lie there; fewer if there is no room for so many.
+    /// The first `len` bytes of the value, in place; fewer if the cell is smaller.
     ///
     /// # Safety
     ///
     /// Nobody, in any process, writes these bytes during `'a`.
     pub(crate) unsafe fn bytes(&self, len: usize) -> &'a [u8] {
         let len = len.min(size_of_val(self.words));
-        // SAFETY: the bytes are those of `words`, which live for `'a`, are initialised, and are not written meanwhile, as the caller
-        // promises; atomics that nobody writes may be read like any other memory.
+        // SAFETY: the bytes are those of `words`, which live for `'a`, are initialised, and are not written
+        // meanwhile, as the caller promises; atomics that nobody writes may be read like any other memory.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast::<u8>(), len) }
     }
 }

@@ -1,4 +1,4 @@
-//! The cells of one slot under loom, whose atomics cannot be laid over bytes.
+//! The cells of one slot under loom, in a `Vec`: loom's atomics cannot be laid over bytes.
 
 use super::cell_view::CellView;
 use super::records::CellHeader;

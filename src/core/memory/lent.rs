@@ -1,4 +1,4 @@
-//! The bytes of one cell, lent to be written in place.
+//! The bytes of one cell, lent to a publisher that writes them in place (a loan).
 
 #![allow(unsafe_code)]
 
@@ -10,27 +10,27 @@ use super::table::SlotTable;
 
 /// The bytes of one cell, lent to be written like any other memory.
 ///
-/// They are reached through a mapping of their own. Whoever still copies the older value of the cell, by atomic words, does that
-/// through the other one: in this process, too, to the language those are other bytes, which change as if from outside. That such
-/// a copy is thrown away is up to the protocol.
+/// They are reached through a second mapping of the store. A reader that still copies the older value of the
+/// cell, by atomic words, does that through the first mapping. To the language those are other bytes, also in
+/// this process, and they change as if another process wrote them. The protocol discards such a copy.
 pub(crate) struct Lent {
     bytes: NonNull<[u8]>,
     _region: Arc<Region>,
 }
 
-// SAFETY: the bytes are nobody else's, and not tied to a thread.
+// SAFETY: nobody else uses the bytes, and they are not tied to a thread.
 unsafe impl Send for Lent {}
 
 // SAFETY: a shared `Lent` lends its bytes for reading only.
 unsafe impl Sync for Lent {}
 
 impl Lent {
-    /// Lends the first `len` bytes of a cell; `None` if it has no room for so many, or `table` does not fit the region.
+    /// Lends the first `len` bytes of a cell; `None` if the cell is smaller, or `table` does not fit the region.
     ///
     /// # Safety
     ///
-    /// `lending` is a mapping that nobody uses for anything else, and while the result exists, nobody else, in any process, writes the
-    /// cell, nor is another result made for it.
+    /// `lending` is a mapping that is used for nothing else. While the result exists, nobody else, in any
+    /// process, writes the cell, and no other result exists for it.
     pub(crate) unsafe fn new(
         lending: &Arc<Region>,
         table: &SlotTable,
@@ -48,13 +48,14 @@ impl Lent {
 
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped for as long as the region lives, initialised, and written through `bytes_mut` alone, by the contract of
-        // `new`; the words that they are have interior mutability, so nothing else is assumed of them.
+        // SAFETY: mapped while the region lives, initialised, and written through `bytes_mut` alone, by the
+        // contract of `new`; they belong to words with interior mutability, so the compiler assumes nothing
+        // else of them.
         unsafe { self.bytes.as_ref() }
     }
 
-    /// Where the bytes from `from` on lie, which is at most their length. To be used as `bytes` and `bytes_mut` are: to read while this is borrowed,
-    /// and to write while it is borrowed exclusively.
+    /// A pointer to the bytes from `from` on, which is at most their number. It may be used like the results of
+    /// `bytes` and `bytes_mut`: to read while `self` is borrowed, and to write while it is borrowed exclusively.
     pub(crate) fn tail(&mut self, from: usize) -> NonNull<[u8]> {
         assert!(from <= self.bytes.len());
         // SAFETY: `from` is inside the bytes, or at their end.

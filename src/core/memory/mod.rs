@@ -1,16 +1,22 @@
-//! Bytes that other processes write while we read them, lent as records and words that are safe to access.
+//! Shared bytes, which other processes write while we read them, as records and words that are safe to access.
 //!
-//! All unsafe code that touches shared bytes is in this folder. It rests on three facts. A record consists of atomics
-//! alone, so a reference to it claims nothing about who else writes there, and every bit pattern is valid. Whatever is
-//! lent was checked to lie inside the mapping, aligned. The mapping lives as long as the borrow of its `Region`.
+//! All unsafe code that touches shared bytes is in this folder. It rests on three facts. A record consists of
+//! atomics alone, so a reference to it claims nothing about who else writes there, and every bit pattern is
+//! valid. All records and words were checked to lie inside the mapping, aligned. The mapping lives as long as
+//! the borrow of its `Region`.
 //!
-//! loom's atomics cannot be laid over bytes. Under loom, `cells` lends cells of a `Vec`, and there is no `Region`; all
-//! else is the same code.
+//! loom's atomics cannot be laid over bytes. Under loom, cells are those of a `Vec` (`heap_cells`), records are
+//! not checked (`unshared`), and there is no `Region`. All else is the same code.
 //!
-//! - [`records`]: the layout of what lies in shared memory;
-//! - [`slot_view`], [`cell_view`], [`cells`]: a slot with its cells, in the form in which the protocol sees memory;
-//! - [`words`]: values, copied in and out by relaxed atomic words (`word_copy`), longer ones by wider accesses (`block_copy`);
-//! - `region`: a mapping that lends records; `table`: where they lie in it; `lent`: a cell's bytes, to be written in place.
+//! | file | concept |
+//! | --- | --- |
+//! | [`records`] | the layout of shared memory, and who writes which field |
+//! | `shared` | which types may be laid over shared bytes |
+//! | [`slot_view`], [`cells`], [`cell_view`] | a slot with its cells, as the protocol sees it |
+//! | [`words`] | copying values in and out by relaxed atomic words (`word_copy`), longer ones by wider accesses (`block_copy`) |
+//! | `region` | a mapping that lends records |
+//! | `table` | the place of records in a region, checked once |
+//! | `lent` | a cell's bytes, written in place by a loan |
 
 pub(crate) mod cell_view;
 #[cfg_attr(loom, path = "heap_cells.rs")]

@@ -1,4 +1,4 @@
-//! Which types may be laid over bytes that other processes write.
+//! The types that may be laid over bytes that other processes write.
 
 #![allow(unsafe_code)]
 
@@ -15,10 +15,10 @@ pub(crate) unsafe trait Shared {}
 unsafe impl Shared for AtomicU32 {}
 // SAFETY: an atomic, for which every bit pattern is valid.
 unsafe impl Shared for AtomicU64 {}
-// SAFETY: an array has the bytes of its elements and no others.
+// SAFETY: an array has the bytes of its elements, and no others.
 unsafe impl<T: Shared, const N: usize> Shared for [T; N] {}
 
-/// Checks the size of a record, and that each of its fields may be shared; so the record may be shared, too.
+/// Checks the size of a record, and that each of its fields may be shared. So the record may be shared, too.
 macro_rules! layout {
     ($name:ident, $size:literal, $($type:ty,)*) => {
         // SAFETY: every field is `Shared`, which the constant below has the compiler check; the rest is padding.

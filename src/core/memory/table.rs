@@ -1,11 +1,11 @@
-//! Where records lie in a region, checked once.
+//! Tables of records in a region: offsets and counts, checked once against the length of the mapping.
 
 use std::marker::PhantomData;
 
 use super::records::SlotHeader;
 use crate::sync::AtomicU64;
 
-/// Where records were found to lie inside a mapping.
+/// A table of records that was found to lie inside a mapping.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     pub(super) offset: usize,
@@ -18,25 +18,25 @@ impl<T> Table<T> {
     #[inline]
     pub(super) fn new(offset: usize, count: usize, len: usize) -> Option<Self> {
         let end = count.checked_mul(size_of::<T>())?.checked_add(offset)?;
-        let good = end <= len && offset.is_multiple_of(align_of::<T>());
-        good.then_some(Self { offset, count, checked_len: len, records: PhantomData })
+        let fits = end <= len && offset.is_multiple_of(align_of::<T>());
+        fits.then_some(Self { offset, count, checked_len: len, records: PhantomData })
     }
 
-    /// Where the record at `index` begins: bytes from the start of the mapping.
+    /// The offset of the record at `index`, in bytes from the start of the mapping.
     pub(crate) fn offset_of(&self, index: usize) -> usize {
         self.offset + index * size_of::<T>()
     }
 }
 
-/// Where slots and their cells should lie: offsets and lengths in bytes.
+/// The layout of slots, cursors and cells, not checked yet. Offsets and strides are in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SlotLayout {
     pub(crate) headers: usize,
     pub(crate) slots: usize,
     pub(crate) cursors: usize,
-    /// Words from one slot's cursors to the next one's.
+    /// The distance from one slot's cursors to the next one's, in words.
     pub(crate) cursor_stride: usize,
-    /// Cursors of a slot.
+    /// The number of cursors of a slot.
     pub(crate) lossless: usize,
     pub(crate) first_cell: usize,
     pub(crate) cells: u32,
@@ -44,7 +44,7 @@ pub(crate) struct SlotLayout {
     pub(crate) cell_words: usize,
 }
 
-/// Where slots and their cells were found to lie inside a mapping.
+/// Slots, cursors and cells that were found to lie inside a mapping.
 #[derive(Debug)]
 pub(crate) struct SlotTable {
     pub(super) headers: Table<SlotHeader>,
@@ -53,5 +53,5 @@ pub(crate) struct SlotTable {
     pub(super) cells_len: usize,
 }
 
-/// The index of the directory: two tables of words, one of them in use.
+/// One of the two tables of the index.
 pub(crate) type IndexTable = Table<AtomicU64>;

@@ -1,4 +1,4 @@
-//! Records of loom's atomics: they have other sizes, and are never laid over bytes.
+//! Records under loom: loom's atomics have other sizes and are never laid over bytes, so nothing is checked.
 
 /// Checks nothing.
 macro_rules! layout {

@@ -1,15 +1,16 @@
-//! Values, copied in and out by relaxed atomic words.
+//! Copying values in and out of shared memory by relaxed atomic words.
 //!
-//! Writers and readers may touch the same words at once; the protocol finds out afterwards and throws such a copy away.
-//! Atomic words make the copy itself defined behaviour, and cost no more than plain ones. Longer values are copied by wider
-//! accesses to the same effect, where there are any.
+//! Writers and readers may touch the same words at once. The protocol detects that afterwards and discards the
+//! copy. Atomic words make the copy itself defined behaviour, and cost no more than plain ones. Longer values
+//! are copied by wider accesses to the same effect, where the processor has them.
 
 use super::copy::{load_whole, store_whole};
 use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) use super::word_copy::WORD;
 
-/// Writes `bytes` to the front of `words`, zeroing the rest of the last word touched. What does not fit is left out.
+/// Writes `bytes` to the front of `words`, zeroing the rest of the last word touched. Bytes that do not fit are
+/// left out.
 #[inline]
 pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<WORD>();
@@ -56,11 +57,11 @@ mod tests {
     }
 
     #[test]
-    fn every_length_comes_back_as_it_went_in() {
+    fn values_of_every_length_are_read_as_they_were_written() {
         for len in (0_usize..700).chain([4095, 4096, 4097]) {
             let words = words(len.div_ceil(WORD) + 1);
             let bytes: Vec<u8> = (0..len).map(|at| (at * 7 + at / 256) as u8).collect();
-            // From and to places that are aligned to nothing.
+            // From and to addresses of any alignment.
             for shift in [0, 1, 13] {
                 let mut shifted = vec![0xaa; shift];
                 shifted.extend_from_slice(&bytes);
@@ -86,17 +87,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_beyond_the_words_is_touched() {
+    fn bytes_beyond_the_words_are_not_touched() {
         for count in [1, 8, 40] {
             let words = words(count + 1);
-            let room = &words[..count];
+            let cell = &words[..count];
             let len = count * WORD;
-            store(room, &vec![1; len + 12]);
+            store(cell, &vec![1; len + 12]);
             let mut back = vec![7; len + 12];
-            load(room, &mut back);
+            load(cell, &mut back);
             assert_eq!(back[..len], vec![1; len]);
             assert_eq!(back[len..], [7; 12]);
-            zero(room, 0, len + 100);
+            zero(cell, 0, len + 100);
             assert_eq!(words[count].load(Ordering::Relaxed), u64::MAX);
         }
     }
