@@ -1,12 +1,13 @@
-//! The steps of every protocol by name, so that a test can end or stop a process at each.
+//! Kill points: the steps of every protocol by name, so that a test can kill or stop a process at each.
 //!
-//! In a usual build a step is nothing, not even a branch. Built with `--cfg kill_points`, a process that was armed ends itself, or
-//! stops, where it reaches the step: by the same signals as from outside, and before its next instruction.
+//! A step stands directly after a change that other processes may see. In a usual build it is nothing, not
+//! even a branch. Built with `--cfg kill_points`, a process that a test has armed sends itself SIGKILL or
+//! SIGSTOP where it reaches the step, before its next instruction.
 
-/// Declares the steps, and lists them.
+/// Declares the steps and the list of all of them.
 macro_rules! steps {
     ($($(#[$meta:meta])* $name:ident,)*) => {
-        /// Something was done that others may see; what belongs to it was not done yet.
+        /// A step of a protocol: what was just changed. What follows from the change was not done yet.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[cfg_attr(not(kill_points), allow(unreachable_pub, reason = "public where tests name it"))]
         pub enum Step {
@@ -15,7 +16,7 @@ macro_rules! steps {
 
         #[cfg(kill_points)]
         impl Step {
-            /// All there are, in the order in which they are declared.
+            /// All steps, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The step of this name.
@@ -30,170 +31,170 @@ macro_rules! steps {
 }
 
 steps! {
-    // Taking a cell.
-    /// It is marked to be overwritten.
+    // Claiming a cell.
+    /// The cell is marked as claimed, and still readable.
     CellClaimed,
-    /// The mark was taken off again: somebody wants the value.
+    /// The claim was withdrawn: the value is pinned or retained.
     ClaimWithdrawn,
-    /// It is ours alone.
+    /// The cell is ours alone.
     CellWriting,
-    /// It is empty, and still ours.
+    /// The cell is empty, and still ours.
     CellEmptied,
-    /// It is free, and nobody who waits for room knows.
+    /// The cell is free, and no publisher that waits was notified.
     CellAbandoned,
 
     // Filling it.
-    /// It says how far bytes will reach.
+    /// `written_len` covers the bytes that are about to be written.
     WrittenLenRaised,
-    /// The bytes are there, and not their length.
+    /// The bytes are written, and not their length.
     BytesWritten,
-    /// Bytes and length are there.
+    /// Bytes and length are written.
     LengthWritten,
-    /// What lay behind the value is zeroed, and the cell does not say so yet.
+    /// The bytes after the value are zeroed, and `written_len` does not say so yet.
     TailZeroed,
-    /// The cell is lent to whoever writes in place.
+    /// The cell is lent to a publisher that writes in place.
     CellLent,
 
     // Publishing it.
-    /// The checksum is bound to the next version.
+    /// The checksum covers the next version.
     CellSealed,
-    /// It is published, and nobody was told.
+    /// The value is published; the cell is not committed and nobody was notified.
     HeadMoved,
-    /// It says so itself.
+    /// The cell is committed.
     CellCommitted,
-    /// Another writer's cell says that it is published.
+    /// The published cell of another writer was helped.
     OthersCellHelped,
 
     // Writing a store in a file to the disk.
-    /// The first version of an epoch is about to be published, and the disk may not say so yet.
+    /// The first version of an epoch is about to be published, and the disk may not know the epoch yet.
     EpochAnnounced,
     /// A value is marked as the one that a flush writes to the disk.
     FlushBegun,
     /// All values are on the disk, and none is promised.
     FlushWritten,
-    /// A value is promised, others are not.
+    /// One slot's value is promised, and those of later slots are not.
     FlushEnded,
 
     // Waking.
     /// A sleeper is announced.
     EventListened,
-    /// Nobody else will wake the sleepers.
+    /// No other process will wake the sleepers.
     EventFlagCleared,
-    /// Those who are about to sleep will not; those who do, still do.
+    /// Processes that are about to sleep will not; those that sleep are not woken.
     EventWordMoved,
-    /// Those who wait for the key are awake, those who wait for any key are not.
+    /// Waiters for the key are awake; waiters for any key are not.
     SlotNotified,
 
     // Reading in place.
-    /// The cell is pinned, whatever it holds.
+    /// The pin is set, and the cell may hold any version.
     PinSet,
-    /// It no longer is, and what was to be done after that is not.
+    /// The pin is cleared; nobody was notified, and a retired value was not discarded.
     PinTakenOff,
 
     // Lossless subscribers.
-    /// The cursor is in place, and no writer heeds it.
+    /// The cursor is written, and writers do not respect it yet.
     CursorPlaced,
-    /// Writers heed it.
+    /// Writers respect the cursor.
     LowWaterJoined,
-    /// The floor says who is about to compute it again.
+    /// The low-water mark names the thread that is about to compute it.
     LowWaterMarked,
-    /// The floor was computed again.
+    /// The low-water mark was computed.
     LowWaterMoved,
-    /// The cursor moved on, and nobody who waits for room knows.
+    /// The cursor moved on, and no publisher that waits was notified.
     CursorMoved,
-    /// The cursor is gone, and nobody who waits for room knows.
+    /// The cursor is removed, and no publisher that waits was notified.
     CursorRemoved,
-    /// The cursor is evicted, and nobody who waits for free space knows.
+    /// The cursor is evicted, and no publisher that waits was notified.
     CursorEvicted,
 
     // Work queues.
-    /// The key is declared a queue, and nobody takes messages from it yet.
+    /// The key is declared a queue, tentatively: no worker leases messages from it yet.
     QueueTentative,
     /// The key is a queue.
     QueueDeclared,
-    /// The message is ours.
+    /// The message is leased to us.
     MessageLeased,
-    /// It is done, or given back, and nobody was told.
+    /// The message is done or requeued, and nobody was notified.
     MessageFinished,
 
-    // What the dead leave behind.
-    /// A dead subscriber's cursor is gone.
+    // Reaping a crashed participant.
+    /// A cursor was removed.
     CursorReaped,
-    /// A dead worker's message is anybody's.
+    /// A message was requeued.
     MessageReaped,
-    /// A dead writer's cell is ours, to be emptied.
+    /// A cell that it was writing is ours, to be emptied.
     CellInherited,
-    /// A dead claimer's mark is gone.
+    /// A claim was withdrawn.
     ClaimReaped,
-    /// A dead reader's pin is gone.
+    /// A pin was cleared.
     PinReaped,
 
     // Removing a key, and purging.
-    /// The slot has no value, and its cells still do.
+    /// The slot has no value; its cells still hold bytes.
     HeadEmptied,
-    /// A purge has said how far it goes, and has taken nothing.
+    /// The purge has written its intent, and has retired nothing.
     PurgeAnnounced,
-    /// The older values are nobody's, and still there.
+    /// The older values are retired; their cells still hold bytes.
     BaseVersionRaised,
 
     // The directory.
-    /// It is locked.
+    /// The directory is locked.
     DirectoryLocked,
     /// The journal names the slot that is being changed.
     JournalOpened,
-    /// The slot is on no list.
+    /// The slot is not in the list of free slots.
     SlotUnlisted,
-    /// A file's cells of earlier days are gone from a slot that was never used.
+    /// Cells that a file had left in a slot that was never used are emptied.
     SlotWiped,
-    /// Its versions go on where any removed key's ended.
+    /// The slot's versions go on above those of every removed key.
     VersionsSkipped,
-    /// The key's text is there.
+    /// The key's text is written.
     KeyWritten,
     /// The slot has the key.
     KeyAssigned,
-    /// The index leads to it.
+    /// The index leads to the slot.
     IndexInserted,
     /// The slot has no key.
     KeyUnassigned,
-    /// Nor its text.
+    /// The key's text is erased.
     KeyErased,
-    /// What the next key's versions begin after is written down.
+    /// The version above which the next key begins is written.
     HighestRaised,
-    /// The index leads there no longer.
+    /// The index does not lead to the slot any more.
     IndexEntryDeleted,
-    /// The slot can be given away again.
+    /// The slot is in the list of free slots.
     SlotListed,
     /// The other table is filled.
     TableFilled,
     /// The other table is in use.
     TableSwitched,
-    /// All is done but to unlock.
+    /// The journal is closed; the directory is still locked.
     JournalClosed,
 
     // Names of message types.
-    /// The entry is taken for a fingerprint.
+    /// The entry is assigned to a fingerprint.
     SchemaEntered,
-    /// Its text is there, and not the length.
+    /// The entry's text is written, and not its length.
     SchemaWritten,
 
     // Participants.
-    /// The place is locked.
+    /// The entry is locked.
     ParticipantLocked,
-    /// The place is marked as taken.
+    /// The entry is marked as owned.
     ParticipantJoined,
-    /// A dead participant holds nothing any more, and still has its place.
+    /// A crashed participant holds nothing any more; its entry is still marked as owned.
     ParticipantReaped,
-    /// The place is marked as free, and still locked.
+    /// The entry is marked as free, and still locked.
     ParticipantLeft,
 
-    // Making a store.
-    /// There is a file of a draft's name.
+    // Creating a store.
+    /// A file with a draft's name exists.
     DraftMade,
-    /// It is locked.
+    /// The draft is locked.
     DraftLocked,
-    /// It has its space.
+    /// The draft's space is reserved.
     DraftReserved,
-    /// The header is there but for the magic.
+    /// The header is written, except for the magic.
     HeaderWritten,
     /// The header is complete.
     MagicWritten,
@@ -203,7 +204,7 @@ steps! {
     StoreNamed,
 
     // Opening a store in a file.
-    /// Nobody else is opening it.
+    /// No other process is opening it.
     OpeningLocked,
     /// It is marked as not sound.
     CleanEpochCleared,
@@ -219,7 +220,7 @@ pub use armed::{Ending, arm, count, disarm, passed};
 #[cfg(kill_points)]
 pub(crate) use armed::reached;
 
-/// A step was done.
+/// Marks the place where a step was done.
 #[cfg(not(kill_points))]
 #[inline(always)]
 pub(crate) fn reached(_: Step) {}
@@ -241,11 +242,11 @@ mod armed {
         Stopped,
     }
 
-    /// What is to happen, and what has.
+    /// The armed step, and the counts.
     struct Plan {
-        /// The step, how often it is passed by before that, and how.
+        /// The step, how often it is passed before the process ends there, and how it ends.
         armed: Option<(Step, usize, Ending)>,
-        /// How often each step was passed by, if anybody wants to know.
+        /// How often each step was passed, while steps are counted.
         passed: Option<[usize; Step::ALL.len()]>,
     }
 
@@ -255,7 +256,7 @@ mod armed {
         PLAN.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has this process end when it reaches the step, after having passed it by `before` times from now on.
+    /// Arms a step: this process ends when it reaches it, after having passed it `before` times from now on.
     pub fn arm(step: Step, before: usize, ending: Ending) {
         plan().armed = Some((step, before, ending));
     }
@@ -265,17 +266,17 @@ mod armed {
         plan().passed = Some([0; Step::ALL.len()]);
     }
 
-    /// How often the step was passed by since [`count`].
+    /// How often the step was passed since [`count`].
     pub fn passed(step: Step) -> usize {
         plan().passed.map_or(0, |passed| passed[step as usize])
     }
 
-    /// From now on nothing is counted, and nothing ends this process.
+    /// Counts no steps and ends this process at none, from now on.
     pub fn disarm() {
         *plan() = Plan { armed: None, passed: None };
     }
 
-    /// A step was done.
+    /// Marks the place where a step was done.
     pub(crate) fn reached(step: Step) {
         let mut plan = plan();
         if let Some(passed) = &mut plan.passed {

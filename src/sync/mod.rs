@@ -1,4 +1,4 @@
-//! The one place that names atomics: the processor's, or loom's under `cfg(loom)`.
+//! Atomics and fences: the processor's, or loom's under `cfg(loom)`. No other file names either.
 
 #[cfg(loom)]
 mod model;

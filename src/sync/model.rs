@@ -1,26 +1,28 @@
-//! loom's atomics.
+//! loom's atomics and fences, with the same interface as `processor`.
 
 pub(crate) use loom::sync::atomic::{Ordering, fence};
 pub(crate) use loom::thread::yield_now;
 
 pub(crate) use super::watched::{AtomicU32, AtomicU64};
 
-/// Gives loom, as a fence, the order that `SeqCst` accesses have in the language.
+/// A fence that gives loom the total order that `SeqCst` accesses have in the language.
 ///
-/// loom treats a `SeqCst` access as `AcqRel`; it does model `SeqCst` fences. Where the protocol relies on the single total
-/// order of `SeqCst` accesses ("I wrote, then read; you wrote, then read; one of us saw the other"), this stands between the
-/// write and the read. On the processor it is nothing: the accesses themselves are `SeqCst`. Both must be: if either is
-/// weaker, loom sees an order that no processor has to keep, and a real fence belongs there.
+/// loom treats a `SeqCst` access as `AcqRel`, but it does model `SeqCst` fences. Where the protocol relies on
+/// the total order ("I wrote, then read; you wrote, then read; one of us saw the other"), this call stands
+/// between the write and the read. On the processor it does nothing: the accesses themselves are `SeqCst`.
+/// Both must be. If one of them is weaker, this fence would hide a bug from loom, and a real fence belongs
+/// there.
 pub(crate) fn total_order() {
     fence(Ordering::SeqCst);
 }
 
-/// See the processor's.
+/// A whole fence: loom cannot model its cheap half. See `processor::light_fence`.
 pub(crate) fn light_fence() {
     fence(Ordering::SeqCst);
 }
 
-/// loom has no order for a store and a change that was carried out before it, and may forget the store; so here it is a swap.
+/// A swap. loom may order a plain store before a read-modify-write that was executed before it, and so lose
+/// the store.
 pub(crate) fn store_last(word: &AtomicU64, value: u64) {
     word.swap(value, Ordering::Release);
 }
@@ -30,7 +32,7 @@ pub(crate) fn pause() {
     yield_now();
 }
 
-/// Chooses between a real bound and one that keeps loom's scenarios small.
+/// The second bound, which keeps loom's scenarios small.
 pub(crate) const fn real_or_model(_real: usize, model: usize) -> usize {
     model
 }

@@ -1,9 +1,10 @@
-//! loom's atomics, such that it tries out every order in which threads come to one word.
+//! Wrappers of loom's atomics that make loom try every order of the accesses to one word.
 //!
-//! To find orders that are worth trying, loom compares an access with the last one to the same word only, and takes two loads for independent.
-//! So a thread that loads and then stores hides from it what other threads loaded before, and whole schedules are never
-//! tried. Here, where [`model`] says so, a store to a word of its own goes before each access: then every access depends on the last one,
-//! and none is hidden. It takes many times as long.
+//! To find schedules that are worth trying, loom compares an access with the last one to the same word only,
+//! and takes two loads for independent. So a thread that loads and then stores hides the loads of other
+//! threads before it, and some schedules are never tried. Where [`model`] asks for it, each access here is
+//! preceded by a store to another word. Then every access depends on the one before it, and none is hidden.
+//! That takes many times as long.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,22 +14,24 @@ use std::sync::Arc;
 use super::Ordering;
 
 thread_local! {
-    // Of core, not of loom: all threads of a model run on one.
+    // The standard library's: all threads of a loom model run on one thread.
     static WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Tries out every schedule of the scenario with up to two preemptions, and with three those that loom finds by itself.
+/// Runs the scenario in every schedule with up to two preemptions, and in those with three that loom finds by
+/// itself.
 #[cfg(test)]
 pub(crate) fn model(scenario: impl Fn() + Send + Sync + 'static) {
     model_within(2, scenario);
 }
 
-/// As [`model`], with so many preemptions where every schedule is tried. `SPLINTER_TEST_PREEMPTIONS` overrides it, for long runs.
+/// As [`model`], but in every schedule with this many preemptions. `SPLINTER_TEST_PREEMPTIONS` overrides it, for
+/// long runs.
 #[cfg(test)]
 pub(crate) fn model_within(preemptions: usize, scenario: impl Fn() + Send + Sync + 'static) {
     let chosen = std::env::var("SPLINTER_TEST_PREEMPTIONS").map(|text| text.parse().expect("a number of preemptions"));
     let scenario = Arc::new(scenario);
-    // The quickest first: most mistakes show with one.
+    // The quickest first: most bugs show with one preemption.
     for (every, preemptions) in [(true, 1), (false, 3), (true, chosen.unwrap_or(preemptions))] {
         WATCHED.set(every);
         let mut builder = loom::model::Builder::new();
