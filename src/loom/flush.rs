@@ -8,16 +8,16 @@ use crate::sync::Ordering;
 use crate::sync::watched::model;
 
 #[test]
-fn what_a_flush_promises_is_not_overwritten_by_a_writer_that_had_its_eye_on_the_cell() {
+fn a_flushed_value_is_not_overwritten_by_a_writer_that_was_about_to_claim_its_cell() {
     model(|| {
-        // One cell less than a store in a file has: the writer needs the one that the flush marks.
+        // Fewer cells than a store in a file has: the writer needs the one that the flush marks.
         let slot = Slot::with_checksums(1, 2, true);
         publish(slot.ring(1), 1).unwrap();
         let writer = {
             let slot = slot.clone();
             thread::spawn(move || {
                 publish(slot.ring(1), 2).unwrap();
-                // In the way of this is what was flushed, if that was the first.
+                // Refused if the first value was flushed.
                 let _ = publish(slot.ring(1), 3);
             })
         };
@@ -33,7 +33,7 @@ fn what_a_flush_promises_is_not_overwritten_by_a_writer_that_had_its_eye_on_the_
 }
 
 #[test]
-fn what_was_flushed_is_spared_until_the_next_flush_is_complete() {
+fn a_flushed_value_is_retained_until_the_next_flush_is_complete() {
     model(|| {
         let slot = Slot::with_checksums(1, 4, true);
         let ring = slot.ring(0);
@@ -45,7 +45,7 @@ fn what_was_flushed_is_spared_until_the_next_flush_is_complete() {
             let slot = slot.clone();
             thread::spawn(move || (3..6).for_each(|mark| drop(publish(slot.ring(1), mark).unwrap())))
         };
-        // It does not come to its end.
+        // This flush does not end.
         ring.begin_flush().unwrap();
         writer.join().unwrap();
         let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! Look-ups under loom, beside what the holder of the directory does.
+//! Look-ups of keys beside the owner of the directory's lock.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -16,14 +16,14 @@ struct Heap {
 }
 
 impl Heap {
-    /// Room for this many keys.
+    /// A directory for this many keys.
     fn new(slots: usize) -> Self {
         let table = || (0..2 * slots).map(|_| AtomicU64::new(0)).collect();
         let headers = (0..slots).map(|_| SlotHeader::default()).collect();
         Self { directory: DirectoryHeader::default(), tables: [table(), table()], headers }
     }
 
-    /// Has a key created, by the one who may.
+    /// Creates a key, as the owner of the lock does.
     fn insert(&self, key: &str, slot: u32) {
         let key = Key::new(key).unwrap();
         assign(self.slot_header(slot), &key, 0);
@@ -62,37 +62,37 @@ impl Indexed for Heap {
     }
 }
 
-/// Keys whose searches all begin in the same place of a table of this length.
+/// Keys whose searches begin at the same entry of a table of this length.
 fn neighbours<const N: usize>(len: u64) -> [String; N] {
     let mut keys = (0..).map(|number: u32| number.to_string()).filter(|key| Key::new(key).unwrap().hash() % len == 0);
     [(); N].map(|()| keys.next().unwrap())
 }
 
 #[test]
-fn a_slot_that_changes_hands_is_taken_for_no_key_but_its_own() {
-    // Two words each, and two whose words are theirs.
+fn a_slot_that_is_assigned_again_matches_its_own_keys_only() {
+    // Two keys of two words each, and two that mix the words of both.
     let [old, new, halves] = ["aaaaaaa1111", "bbbbbbb2222", "bbbbbbb1111"];
     for (key, generation) in [(old, Some(1)), (new, Some(3)), (halves, None), ("aaaaaaa2222", None)] {
         model(move || {
             let heap = Arc::new(Heap::new(1));
             heap.insert(old, 0);
-            let changer = {
+            let owner = {
                 let heap = heap.clone();
                 thread::spawn(move || {
                     unassign(heap.slot_header(0));
                     assign(heap.slot_header(0), &Key::new(new).unwrap(), 0);
                 })
             };
-            // Whatever the index says.
-            let place = match_slot(&*heap, 0, &Key::new(key).unwrap());
-            assert!(place.is_none_or(|place| Some(place.generation) == generation), "{key}: {place:?}");
-            changer.join().unwrap();
+            // Whatever slot the index names.
+            let location = match_slot(&*heap, 0, &Key::new(key).unwrap());
+            assert!(location.is_none_or(|location| Some(location.generation) == generation), "{key}: {location:?}");
+            owner.join().unwrap();
         });
     }
 }
 
 #[test]
-fn a_key_that_is_removed_is_not_found_and_neither_are_its_words() {
+fn a_removed_key_is_not_found_by_its_entry_or_by_its_words() {
     model(|| {
         let heap = Arc::new(Heap::new(1));
         heap.insert("a", 0);
@@ -100,7 +100,7 @@ fn a_key_that_is_removed_is_not_found_and_neither_are_its_words() {
             let heap = heap.clone();
             thread::spawn(move || heap.remove("a", 0))
         };
-        assert!(heap.find("a").is_none_or(|place| place == KeyLocation { slot: 0, generation: 1 }));
+        assert!(heap.find("a").is_none_or(|location| location == KeyLocation { slot: 0, generation: 1 }));
         remover.join().unwrap();
         assert_eq!(heap.find("a"), None);
         assert_eq!(match_slot(&*heap, 0, &Key::new("a").unwrap()), None);
@@ -112,18 +112,18 @@ fn a_key_is_found_while_the_index_is_rebuilt() {
     model(|| {
         let heap = Arc::new(Heap::new(1));
         heap.insert("a", 0);
-        let holder = {
+        let owner = {
             let heap = heap.clone();
-            // Twice, so that the table in which somebody may still search is emptied.
+            // Twice, so that the table in which the look-up may still search is emptied.
             thread::spawn(move || (0..2).for_each(|_| rebuild(&*heap, 1)))
         };
         assert_eq!(heap.find("a"), Some(KeyLocation { slot: 0, generation: 1 }));
-        holder.join().unwrap();
+        owner.join().unwrap();
     });
 }
 
 #[test]
-fn a_key_is_found_while_its_neighbours_come_and_go() {
+fn a_key_is_found_while_its_neighbours_are_inserted_and_removed() {
     let keys = neighbours::<3>(8);
     model(move || {
         let [first, second, third] = &keys;
@@ -131,7 +131,7 @@ fn a_key_is_found_while_its_neighbours_come_and_go() {
         for (slot, key) in (0..).zip(&keys) {
             heap.insert(key, slot);
         }
-        let holder = {
+        let owner = {
             let (heap, [first, second, _]) = (heap.clone(), keys.clone());
             thread::spawn(move || {
                 heap.remove(&first, 0);
@@ -140,10 +140,10 @@ fn a_key_is_found_while_its_neighbours_come_and_go() {
             })
         };
         assert_eq!(heap.find(third), Some(KeyLocation { slot: 2, generation: 1 }));
-        let place = heap.find(second);
-        holder.join().unwrap();
+        let location = heap.find(second);
+        owner.join().unwrap();
         let (before, after) = (KeyLocation { slot: 1, generation: 1 }, KeyLocation { slot: 0, generation: 3 });
-        assert!(place.is_none_or(|place| place == before || place == after), "{place:?}");
+        assert!(location.is_none_or(|location| location == before || location == after), "{location:?}");
         assert_eq!(
             [heap.find(first), heap.find(second), heap.find(third)],
             [None, Some(after), Some(KeyLocation { slot: 2, generation: 1 })]

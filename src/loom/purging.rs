@@ -1,17 +1,16 @@
-//! Purges, and those who come while one is under way: what somebody begins with stays, and what nobody begins with goes.
+//! Purges beside registrations and declarations of queues: a version that one of them begins with stays, and
+//! all others are discarded.
 
 use loom::sync::Arc;
 use loom::thread;
 
-use super::delivery::copied;
-use super::removal::remove_key;
-use super::support::{GENERATION, Slot, publish, whole};
+use super::support::{GENERATION, Slot, copied, publish, remove_key, whole};
 use crate::core::ring::{Begin, CopyOutcome, QueuePosition, Ring, Work, readable};
 use crate::core::word::QueueWord;
 use crate::sync::Ordering;
 use crate::sync::watched::{model, model_within};
 
-/// Two values, of which a purge takes the first.
+/// A slot with two values, of which a purge takes the first.
 fn two_values() -> Arc<Slot> {
     let slot = Slot::new(2, 3);
     for mark in 1..=2 {
@@ -25,32 +24,32 @@ fn purge(slot: &Arc<Slot>) -> thread::JoinHandle<u32> {
     thread::spawn(move || slot.ring(2).purge())
 }
 
-/// All there are from `first` on, and nothing older.
+/// Asserts that all versions from `first` on are there, and no older one.
 fn assert_begins_at(ring: Ring<'_>, first: u64) {
     let mut left: Vec<_> = ring.cells().filter_map(|(_, cell)| readable(cell)).collect();
     left.sort();
     assert_eq!(left, (first..=2).collect::<Vec<_>>());
 }
 
-/// Where the queue begins.
+/// The first message of the queue, which must be final.
 fn declared(ring: Ring<'_>) -> u64 {
     let word = QueueWord::from_bits(ring.slot().header.queue.load(Ordering::SeqCst));
     assert!(!word.is_tentative());
     word.first(GENERATION).unwrap()
 }
 
-/// Takes and acknowledges what there is to do.
+/// Leases and acknowledges all messages that wait.
 fn work(ring: Ring<'_>) -> Vec<u64> {
     let (mut position, mut done) = (QueuePosition::new(), Vec::new());
-    while let Work::Leased(taken) = ring.lease_message(&mut position).unwrap() {
-        done.push(taken.version);
-        assert!(ring.acknowledge(taken));
+    while let Work::Leased(lease) = ring.lease_message(&mut position).unwrap() {
+        done.push(lease.version);
+        assert!(ring.acknowledge(lease));
     }
     done
 }
 
 #[test]
-fn a_lossless_subscriber_has_all_that_it_begins_with_whoever_purges_meanwhile() {
+fn a_purge_takes_nothing_from_a_subscriber_that_registers_meanwhile() {
     model(|| {
         let slot = two_values();
         let purger = purge(&slot);
@@ -66,7 +65,7 @@ fn a_lossless_subscriber_has_all_that_it_begins_with_whoever_purges_meanwhile() 
 }
 
 #[test]
-fn a_queue_has_all_that_it_begins_with_whoever_purges_meanwhile() {
+fn a_purge_takes_nothing_from_a_queue_that_is_declared_meanwhile() {
     model(|| {
         let slot = two_values();
         let purger = purge(&slot);
@@ -82,28 +81,28 @@ fn a_queue_has_all_that_it_begins_with_whoever_purges_meanwhile() {
 }
 
 #[test]
-fn a_queue_whose_declarer_died_halfway_is_made_final_above_what_is_purged() {
+fn a_tentative_queue_of_a_crashed_worker_is_made_final_above_the_purge_intent() {
     model(|| {
         let slot = two_values();
         let purger = purge(&slot);
-        // The first step of one who died.
+        // The first step of a worker that crashes.
         let tentative = QueueWord::tentative(GENERATION, 1);
         let _ = slot.view().header.queue.compare_exchange(0, tentative.bits(), Ordering::SeqCst, Ordering::SeqCst);
         let ring = slot.ring(0);
         ring.declare_queue(Begin::Oldest).unwrap();
         let first = declared(ring);
         purger.join().unwrap();
-        // What had to be kept for the one who died, and is nobody's message now, is gone.
+        // Values that were retained for the tentative queue, and are not its messages now, are gone.
         assert_begins_at(ring, first);
         assert_eq!(work(ring), (first..=2).collect::<Vec<_>>());
     });
 }
 
 #[test]
-fn a_purge_whose_process_died_is_carried_out_by_those_who_come_after_it() {
+fn the_purge_of_a_crashed_process_is_finished_by_later_registrations() {
     model(|| {
         let slot = two_values();
-        // Killed when it had announced itself.
+        // Crashes after it has announced itself.
         slot.view().header.purge_intent.fetch_max(1, Ordering::SeqCst);
         let worker = {
             let slot = slot.clone();
@@ -118,8 +117,8 @@ fn a_purge_whose_process_died_is_carried_out_by_those_who_come_after_it() {
 }
 
 #[test]
-fn a_purge_that_comes_late_takes_nothing_of_the_next_key() {
-    // With two it takes minutes.
+fn a_late_purge_retires_no_value_of_the_next_key() {
+    // With two preemptions it takes minutes.
     model_within(1, || {
         let slot = Slot::new(1, 2);
         publish(slot.ring(1), 1).unwrap();
@@ -131,7 +130,7 @@ fn a_purge_that_comes_late_takes_nothing_of_the_next_key() {
         let base_version = ring.head().version();
         header.base_version.store(base_version, Ordering::Relaxed);
         header.generation.store(next, Ordering::Release);
-        // Refused, if the purge has both cells in hand.
+        // Refused if the purge owns both cells.
         let published = publish(slot.next_ring(0), 9);
         purger.join().unwrap();
         assert_eq!(ring.resolve_begin(Begin::Next), base_version + 1 + u64::from(published.is_ok()));

@@ -1,21 +1,16 @@
-//! Removed keys, and values that are removed from a key.
+//! Removed keys and purged values: readers and writers of a removed key touch nothing of the next one, and every
+//! retired value is discarded.
 
 use loom::thread;
 
-use super::support::{GENERATION, Slot, publish, whole};
+use super::support::{GENERATION, Slot, publish, remove_key, whole};
 use crate::core::memory::cell_view::CellView;
 use crate::core::ring::{Begin, CommitError, CopyOutcome, PinOutcome, ReadError, Ring, readable};
 use crate::core::word::Seq;
 use crate::sync::Ordering;
 use crate::sync::watched::model;
 
-/// What the directory does to remove the key.
-pub(super) fn remove_key(ring: Ring<'_>) {
-    ring.slot().header.generation.store(GENERATION + 1, Ordering::SeqCst);
-    ring.clear();
-}
-
-/// Not a byte of any value is left.
+/// Asserts that no byte of any value is left.
 fn assert_sterile(ring: Ring<'_>) {
     for (_, cell) in ring.cells() {
         assert_eq!(Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)), Seq::Committed { version: 0 });
@@ -24,14 +19,14 @@ fn assert_sterile(ring: Ring<'_>) {
 }
 
 #[test]
-fn a_writer_of_a_removed_key_publishes_nothing_under_the_next_one() {
+fn a_writer_of_a_removed_key_publishes_nothing_under_the_next_key() {
     model(|| {
         let slot = Slot::new(1, 3);
         let writer = {
             let slot = slot.clone();
             thread::spawn(move || publish(slot.ring(1), 1))
         };
-        // What the directory does: remove the key, then give the slot to another.
+        // As the directory does: removes the key, then assigns the slot to another one.
         let ring = slot.ring(0);
         remove_key(ring);
         let header = slot.view().header;
@@ -39,7 +34,7 @@ fn a_writer_of_a_removed_key_publishes_nothing_under_the_next_one() {
         header.base_version.store(removed_at.version(), Ordering::Relaxed);
         header.generation.store(GENERATION + 2, Ordering::Release);
         let result = writer.join().unwrap();
-        assert_eq!(ring.head(), removed_at, "a writer of the old key moved the head");
+        assert_eq!(ring.head(), removed_at, "a writer of the old key moved `head`");
         match result {
             Ok(version) => assert!(version < removed_at.version()),
             Err(error) => assert_eq!(error, CommitError::Removed),
@@ -53,7 +48,7 @@ fn a_writer_of_a_removed_key_publishes_nothing_under_the_next_one() {
 }
 
 #[test]
-fn a_reader_of_a_removed_key_gets_no_value_of_the_next_one() {
+fn a_reader_of_a_removed_key_reads_no_value_of_the_next_key() {
     model(|| {
         let slot = Slot::new(1, 2);
         publish(slot.ring(1), 1).unwrap();
@@ -79,7 +74,7 @@ fn a_reader_of_a_removed_key_gets_no_value_of_the_next_one() {
 }
 
 #[test]
-fn what_was_pinned_while_its_key_was_removed_is_emptied_by_one_of_the_two() {
+fn a_value_pinned_during_a_removal_is_discarded_by_reader_or_remover() {
     model(|| {
         let slot = Slot::new(1, 2);
         publish(slot.ring(1), 1).unwrap();
@@ -95,7 +90,7 @@ fn what_was_pinned_while_its_key_was_removed_is_emptied_by_one_of_the_two() {
 }
 
 #[test]
-fn what_a_dead_claimer_held_while_its_key_was_removed_is_emptied_when_it_is_reaped() {
+fn a_value_claimed_by_a_crashed_writer_during_a_removal_is_discarded_by_reaper_or_remover() {
     model(|| {
         let slot = Slot::new(1, 2);
         publish(slot.ring(1), 1).unwrap();
@@ -112,7 +107,7 @@ fn what_a_dead_claimer_held_while_its_key_was_removed_is_emptied_when_it_is_reap
 }
 
 #[test]
-fn a_writer_with_a_handle_on_a_removed_key_leaves_the_next_keys_history_alone() {
+fn a_writer_of_a_removed_key_spares_the_history_of_the_next_key() {
     model(|| {
         let slot = Slot::new(2, 2);
         remove_key(slot.ring(0));
@@ -128,7 +123,7 @@ fn a_writer_with_a_handle_on_a_removed_key_leaves_the_next_keys_history_alone() 
 }
 
 #[test]
-fn a_purge_leaves_the_newest_value_and_nothing_of_older_ones() {
+fn a_purge_leaves_the_newest_value_and_no_byte_of_older_ones() {
     model(|| {
         let slot = Slot::new(2, 3);
         publish(slot.ring(1), 1).unwrap();
@@ -147,12 +142,12 @@ fn a_purge_leaves_the_newest_value_and_nothing_of_older_ones() {
         let ones = |cell: CellView<'_>| {
             cell.words.iter().any(|word| word.load(Ordering::Relaxed) == u64::from_ne_bytes([1; 8]))
         };
-        assert!(!slot.ring(0).cells().any(|(_, cell)| ones(cell)), "purged, and still there");
+        assert!(!slot.ring(0).cells().any(|(_, cell)| ones(cell)), "not discarded");
     });
 }
 
 #[test]
-fn what_is_left_of_a_removed_key_is_no_value_of_the_next_one() {
+fn a_pinned_value_of_a_removed_key_is_not_a_version_of_the_next_key() {
     model(|| {
         let slot = Slot::new(1, 3);
         let ring = slot.ring(0);
@@ -172,13 +167,13 @@ fn what_is_left_of_a_removed_key_is_no_value_of_the_next_one() {
 }
 
 #[test]
-fn a_writer_that_knows_head_publishes_nothing_once_its_key_is_disowned() {
+fn a_writer_with_a_cached_head_publishes_nothing_once_its_key_is_unassigned() {
     model(|| {
         let slot = Slot::new(1, 3);
         for mark in 1..=2 {
             publish(slot.ring(1), mark).unwrap();
         }
-        // Whoever removes the key has not come to `head` yet.
+        // The process that removes the key has not changed `head` yet.
         slot.view().header.generation.store(GENERATION + 1, Ordering::SeqCst);
         assert_eq!(publish(slot.ring(1), 3), Err(CommitError::Removed));
         assert_eq!(slot.ring(0).head().version(), 2);
@@ -186,7 +181,7 @@ fn a_writer_that_knows_head_publishes_nothing_once_its_key_is_disowned() {
 }
 
 #[test]
-fn what_is_obsolete_is_not_read_by_those_who_know_where_it_was() {
+fn a_retired_value_is_not_read_by_a_read_hint() {
     model(|| {
         for purged in [true, false] {
             let slot = Slot::new(3, 4);
@@ -196,7 +191,7 @@ fn what_is_obsolete_is_not_read_by_those_who_know_where_it_was() {
             }
             let mut bytes = Vec::new();
             assert_eq!(ring.copy_version(1, &mut bytes), Ok(CopyOutcome::Copied));
-            // So its cell keeps it.
+            // The pin keeps the value in its cell.
             assert!(matches!(slot.ring(2).pin_version(2, |_| false), Ok(PinOutcome::Pinned(_))));
             if purged {
                 slot.ring(1).purge();
@@ -210,7 +205,7 @@ fn what_is_obsolete_is_not_read_by_those_who_know_where_it_was() {
 }
 
 #[test]
-fn what_a_writer_held_during_a_purge_is_emptied_by_one_of_the_two() {
+fn a_value_published_during_a_purge_is_discarded_by_writer_or_purger() {
     model(|| {
         let slot = Slot::new(2, 3);
         let writer = {
@@ -221,13 +216,13 @@ fn what_a_writer_held_during_a_purge_is_emptied_by_one_of_the_two() {
         slot.ring(0).purge();
         let theirs = writer.join().unwrap();
         let left = slot.ring(0).cells().filter_map(|(_, cell)| readable(cell)).collect::<Vec<_>>();
-        // What was published after the purge has looked is kept beside what was there.
+        // A value that was published after the purge had read `head` stays beside the one that was there.
         assert!(left == [ours.max(theirs)] || theirs > ours && left.len() == 2, "{left:?}");
     });
 }
 
 #[test]
-fn what_was_pinned_during_a_purge_is_emptied_by_one_of_the_two() {
+fn a_value_pinned_during_a_purge_is_discarded_by_reader_or_purger() {
     model(|| {
         let slot = Slot::new(2, 3);
         publish(slot.ring(1), 1).unwrap();
@@ -247,7 +242,7 @@ fn what_was_pinned_during_a_purge_is_emptied_by_one_of_the_two() {
 }
 
 #[test]
-fn what_a_reader_has_left_that_died_once_its_pin_was_off_is_emptied_when_it_is_reaped() {
+fn the_value_of_a_reader_that_crashed_after_clearing_its_pin_is_discarded_by_a_reaper() {
     model(|| {
         let slot = Slot::new(1, 2);
         publish(slot.ring(1), 1).unwrap();
@@ -268,7 +263,7 @@ fn what_a_reader_has_left_that_died_once_its_pin_was_off_is_emptied_when_it_is_r
 }
 
 #[test]
-fn a_queue_that_is_declared_while_its_key_is_removed_is_forgotten() {
+fn a_queue_declared_during_a_removal_is_forgotten() {
     model(|| {
         let slot = Slot::new(1, 3);
         let worker = {

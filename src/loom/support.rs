@@ -1,4 +1,4 @@
-//! What scenarios have in common: a small slot, its participants, and values that show when they are torn.
+//! Shared by all scenarios: a small slot, its participants, and values that show when they are torn.
 
 use std::sync::atomic::{AtomicU32 as Plain, Ordering::SeqCst};
 
@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use crate::core::memory::cells::Cells;
 use crate::core::memory::records::CellHeader;
 use crate::core::memory::slot_view::SlotView;
-use crate::core::ring::{Advance, CommitError, Context, Handle, Host, Permutation, Ring, Tags};
+use crate::core::ring::{Advance, CommitError, Context, CopyOutcome, Handle, Host, Permutation, Ring, Tags};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// The generation of the key in all scenarios, until it is removed.
@@ -21,10 +21,10 @@ pub(super) struct Slot {
     hosts: [std::sync::Arc<Surroundings>; 4],
 }
 
-/// Whom a participant finds crashed.
+/// The host of one participant: which others it finds crashed.
 #[derive(Default)]
 struct Surroundings {
-    /// Bits. Not loom's: it changes only while one thread runs.
+    /// A bit for each. Not loom's atomic: it changes only while one thread runs.
     crashed: Plain,
 }
 
@@ -79,12 +79,13 @@ impl Slot {
         &self.view
     }
 
-    /// The slot, as the participant's handle on its key sees it.
+    /// The key, as this participant's handle sees it.
     pub(super) fn ring(&self, me: u32) -> Ring<'_> {
         Ring::new(&self.handles[me as usize], &self.contexts[me as usize])
     }
 
-    /// The slot, as a new handle of the participant on its next key sees it. (The little that is leaked is the memory around loom's atomics.)
+    /// The slot's next key, as a new handle of this participant sees it. (It leaks the memory around loom's
+    /// atomics.)
     pub(super) fn next_ring(&self, me: u32) -> Ring<'_> {
         Ring::new(Box::leak(Box::new(Handle::new(self.view, GENERATION + 2))), &self.contexts[me as usize])
     }
@@ -95,7 +96,7 @@ impl Slot {
     }
 }
 
-/// A slot of loom's atomics. loom drops what it made when a run ends, so what is leaked here is the memory around it.
+/// A slot of loom's atomics. loom drops its atomics when a run ends; the memory around them is leaked.
 fn heap_slot(cells: usize, words: usize, cursors: usize) -> SlotView<'static> {
     let cell = || (CellHeader::default(), (0..words).map(|_| AtomicU64::new(0)).collect());
     let cells: Vec<_> = (0..cells).map(|_| cell()).collect();
@@ -107,7 +108,7 @@ pub(super) fn value(mark: u8) -> [u8; 16] {
     [mark; 16]
 }
 
-/// The mark of a value, all of which must be the same.
+/// The mark of a value. Panics if the value is torn.
 pub(super) fn whole(bytes: &[u8]) -> u8 {
     assert_eq!(bytes.len(), 16, "a torn length");
     assert!(bytes.iter().all(|&byte| byte == bytes[0]), "a torn value: {bytes:?}");
@@ -118,8 +119,8 @@ pub(super) fn publish(ring: Ring<'_>, mark: u8) -> Result<u64, CommitError> {
     ring.publish(&value(mark))
 }
 
-/// Steps one to four, and the compare-and-swap of step five: killed before it can mark its cell whole.
-pub(super) fn publish_and_die(ring: Ring<'_>, mark: u8) {
+/// Publishes up to the move of `head`, and crashes before the cell is committed.
+pub(super) fn publish_and_crash(ring: Ring<'_>, mark: u8) {
     let mut claim = ring.claim().unwrap();
     ring.fill(&mut claim, &value(mark));
     let mut seen = ring.head();
@@ -130,4 +131,16 @@ pub(super) fn publish_and_die(ring: Ring<'_>, mark: u8) {
             Advance::Failed(error) => panic!("{error:?}"),
         }
     }
+}
+
+/// The mark of this version, if it can be read.
+pub(super) fn copied(ring: Ring<'_>, version: u64) -> Option<u8> {
+    let mut bytes = Vec::new();
+    (ring.copy_version(version, &mut bytes) == Ok(CopyOutcome::Copied)).then(|| whole(&bytes))
+}
+
+/// Removes the key, as the directory does.
+pub(super) fn remove_key(ring: Ring<'_>) {
+    ring.slot().header.generation.store(GENERATION + 1, Ordering::SeqCst);
+    ring.clear();
 }

@@ -1,20 +1,20 @@
-//! Writers that died in the middle of their work, and those who finish or undo it.
+//! Writers that crash during a publish, and participants that finish or undo it.
 
 use loom::thread;
 
-use super::support::{Slot, publish, publish_and_die, value, whole};
+use super::support::{Slot, publish, publish_and_crash, value, whole};
 use crate::core::ring::{Advance, CopyOutcome, readable};
 use crate::core::word::Seq;
 use crate::sync::Ordering;
 use crate::sync::watched::model;
 
 #[test]
-fn a_value_whose_writer_died_before_marking_it_whole_is_read_and_survives_the_next_publish() {
+fn a_value_whose_writer_crashed_before_committing_is_read_and_survives_the_next_publish() {
     model(|| {
         let slot = Slot::new(2, 3);
         let writer = {
             let slot = slot.clone();
-            thread::spawn(move || publish_and_die(slot.ring(1), 1))
+            thread::spawn(move || publish_and_crash(slot.ring(1), 1))
         };
         let other = publish(slot.ring(2), 2).unwrap();
         let mut bytes = Vec::new();
@@ -22,7 +22,7 @@ fn a_value_whose_writer_died_before_marking_it_whole_is_read_and_survives_the_ne
         assert!(newest >= other);
         whole(&bytes);
         writer.join().unwrap();
-        // Both are there, although one was never marked by the one who wrote it.
+        // Both are there, although the writer of one never committed it.
         let ring = slot.ring(0);
         assert_eq!(ring.copy_newest(&mut bytes).unwrap(), Some(2));
         for version in [1, 2] {
@@ -33,10 +33,10 @@ fn a_value_whose_writer_died_before_marking_it_whole_is_read_and_survives_the_ne
 }
 
 #[test]
-fn a_reader_and_the_next_writer_may_both_finish_a_dead_writers_work() {
+fn a_reader_and_the_next_writer_may_both_commit_for_a_crashed_writer() {
     model(|| {
         let slot = Slot::new(2, 4);
-        publish_and_die(slot.ring(1), 1);
+        publish_and_crash(slot.ring(1), 1);
         let reader = {
             let slot = slot.clone();
             thread::spawn(move || {
@@ -54,9 +54,9 @@ fn a_reader_and_the_next_writer_may_both_finish_a_dead_writers_work() {
 }
 
 #[test]
-fn a_writer_in_need_never_takes_the_newest_value_that_was_marked_whole_for_a_dead_one() {
+fn a_writer_without_free_cells_never_claims_the_newest_value_that_a_reader_committed() {
     model(|| {
-        // No cell but those of the newest value and of the one before.
+        // No cells but those of the newest value and of the one before.
         let slot = Slot::new(1, 2);
         publish(slot.ring(1), 1).unwrap();
         let other = {
@@ -68,7 +68,7 @@ fn a_writer_in_need_never_takes_the_newest_value_that_was_marked_whole_for_a_dea
                     while let Advance::Overtaken(_) = slot.ring(1).advance(&claim, slot.ring(1).head()) {}
                     published += 1;
                 }
-                // Marks it.
+                // Commits it.
                 let mut bytes = Vec::new();
                 let version = slot.ring(3).copy_newest(&mut bytes).unwrap();
                 assert!(version.is_some_and(|version| version >= published));
@@ -84,11 +84,11 @@ fn a_writer_in_need_never_takes_the_newest_value_that_was_marked_whole_for_a_dea
 }
 
 #[test]
-fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
+fn a_late_helper_commits_no_cell_that_another_writer_owns_by_now() {
     model(|| {
         let slot = Slot::new(1, 3);
-        publish_and_die(slot.ring(1), 1);
-        // Has read `head` while the cell of the first value was its own.
+        publish_and_crash(slot.ring(1), 1);
+        // The late helper has read `head` while it named the cell of the first value.
         let ring = slot.ring(3);
         let mut claim = ring.claim().unwrap();
         ring.fill(&mut claim, &value(4));
@@ -98,17 +98,17 @@ fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
             let slot = slot.clone();
             thread::spawn(move || [2, 3].map(|mark| publish(slot.ring(2), mark).unwrap()))
         };
-        // Marks that cell, when it may be the other's by now.
+        // Commits that cell, which the other writer may own by now.
         while let Advance::Overtaken(now) = ring.advance(&claim, seen) {
             seen = now;
         }
-        // It is read as the first value, all of it, or no more.
+        // It is read as the whole first value, or not at all.
         let mut bytes = Vec::new();
         if ring.copy_version(1, &mut bytes) == Ok(CopyOutcome::Copied) {
             assert_eq!(whole(&bytes), 1);
         }
         other.join().unwrap();
-        // Each of these two was the newest for as long as anybody looked for a cell.
+        // Each of these two was the newest whenever a writer looked for a cell.
         for version in 3..=4 {
             let mut bytes = Vec::new();
             assert_eq!(slot.ring(0).copy_version(version, &mut bytes), Ok(CopyOutcome::Copied));
@@ -118,11 +118,11 @@ fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
 }
 
 #[test]
-fn what_the_dead_hold_is_taken_back_once_and_nothing_published_is_lost() {
+fn the_cell_of_a_crashed_writer_is_reaped_and_no_published_value_is_lost() {
     model(|| {
         let slot = Slot::new(1, 2);
         publish(slot.ring(2), 7).unwrap();
-        // Killed with a filled cell in hand, the only one that was free.
+        // Crashes while it owns a filled cell, the only one that was free.
         let mut claim = slot.ring(1).claim().unwrap();
         slot.ring(1).fill(&mut claim, &value(9));
         let reader = {
@@ -143,10 +143,10 @@ fn what_the_dead_hold_is_taken_back_once_and_nothing_published_is_lost() {
 }
 
 #[test]
-fn reaping_a_writer_that_died_after_its_publish_keeps_the_value() {
+fn reaping_a_writer_that_crashed_after_its_publish_keeps_the_value() {
     model(|| {
         let slot = Slot::new(1, 2);
-        publish_and_die(slot.ring(1), 1);
+        publish_and_crash(slot.ring(1), 1);
         let reader = {
             let slot = slot.clone();
             thread::spawn(move || {
@@ -164,7 +164,7 @@ fn reaping_a_writer_that_died_after_its_publish_keeps_the_value() {
 }
 
 #[test]
-fn a_killed_claimer_has_destroyed_nothing() {
+fn a_writer_that_crashed_after_its_claim_has_destroyed_nothing() {
     model(|| {
         let slot = Slot::new(1, 2);
         publish(slot.ring(1), 1).unwrap();
@@ -181,7 +181,7 @@ fn a_killed_claimer_has_destroyed_nothing() {
 }
 
 #[test]
-fn two_who_reap_the_same_dead_writer_spare_what_is_written_after_it() {
+fn two_reapers_of_one_crashed_writer_spare_the_next_value_in_its_cell() {
     model(|| {
         let slot = Slot::new(1, 2);
         publish(slot.ring(1), 1).unwrap();
