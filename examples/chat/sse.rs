@@ -1,12 +1,13 @@
-//! Reads a server-sent event stream, line by line and as bytes, so that a
-//! character cut in two by the network arrives whole.
+//! Parses a stream of server-sent events.
+//!
+//! It works on bytes: the network may split a character between two reads.
 
 use std::io::{self, BufRead};
 
-/// One event: what stood between two blank lines.
+/// One event: the lines between two blank lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// The `event:` field; `message` when there was none.
+    /// The `event:` field; `message` if there is none.
     pub(crate) name: String,
     /// The `data:` lines, joined with line feeds.
     pub(crate) data: String,
@@ -15,20 +16,17 @@ pub(crate) struct Event {
 /// Why no further event could be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EventError {
-    #[error(
-        "an event of the stream is longer than {limit} bytes; the server does not speak the \
-         event-stream protocol, or is broken"
-    )]
+    #[error("event too long: more than {limit} bytes; does the server use the event-stream protocol?")]
     TooLong { limit: usize },
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// An iterator over the events of a stream. It ends at the end of the stream
-/// or after the first error; an event that the end cuts short is left out.
+/// An iterator over the events of a stream. It ends at the end of the stream or after the first
+/// error. An incomplete event at the end is ignored.
 ///
-/// Servers built on older llama.cpp report a failure in an `error:` field.
-/// The format knows no such field; here it is an event of that name.
+/// Older versions of llama.cpp report a failure in an `error:` field, which the format does not
+/// define. It becomes an event with this name.
 pub(crate) struct Events<R> {
     reader: R,
     limit: usize,
@@ -39,13 +37,13 @@ pub(crate) struct Events<R> {
 }
 
 impl<R: BufRead> Events<R> {
-    /// Neither a line nor the data of one event may exceed `limit` bytes.
+    /// `limit` is the maximum length in bytes of a line and of the data of one event.
     pub(crate) fn new(reader: R, limit: usize) -> Self {
         Self { reader, limit, line: Vec::new(), started: false, after_carriage_return: false, finished: false }
     }
 
-    /// Reads the next line into `self.line`, without its end. `false` at the
-    /// end of the stream, also when the last line has no end.
+    /// Reads the next line into `self.line`, without its line end. Returns `false` at the end of the
+    /// stream, also if the last line is incomplete.
     fn read_line(&mut self) -> Result<bool, EventError> {
         self.line.clear();
         loop {
@@ -57,8 +55,8 @@ impl<R: BufRead> Events<R> {
             if available.is_empty() {
                 return Ok(false);
             }
-            // A line may end in CR LF. The LF can be slow to come, so the line
-            // is complete at the CR and the LF is dropped when it arrives.
+            // A line may end with CR LF, and the LF may arrive late. So the line is complete at the
+            // CR, and a following LF is skipped.
             if std::mem::take(&mut self.after_carriage_return) && available[0] == b'\n' {
                 self.reader.consume(1);
                 continue;

@@ -21,7 +21,7 @@ fn answer(model: &mut NgramModel, prompt: &str) -> String {
 fn a_corpus_without_words_is_refused_by_name() {
     for text in ["", "  \n\n \t", "... -- !"] {
         let error = NgramModel::train("empty.txt", text).err().unwrap().to_string();
-        assert!(error.contains("empty.txt holds no words"), "{error}");
+        assert!(error.contains("empty.txt has no words"), "{error}");
     }
 }
 
@@ -100,7 +100,7 @@ fn a_long_answer_ends_with_a_sentence() {
     let mut model = NgramModel::built_in();
     for prompt in ["What is a cloud?", "Why do friends write letters?", "Was ist das?", ""] {
         let answer = pieces(&mut model, prompt, 1000);
-        assert!(answer.len() >= LONG_ENOUGH as usize, "{answer:?}");
+        assert!(answer.len() >= MIN_WORDS as usize, "{answer:?}");
         assert!(ends_sentence(answer.last().unwrap()), "{answer:?}");
     }
 }
@@ -152,5 +152,5 @@ fn names_keep_their_capital_and_other_words_lose_it() {
     let text = "Bread is baked by Anna. We thank Anna. Bread keeps.";
     let mut model = NgramModel::train("names", text).unwrap();
     assert_eq!(pieces(&mut model, "is baked by", 1), ["Anna"]);
-    assert_eq!(model.spellings[model.numbers["bread"] as usize], "bread");
+    assert_eq!(model.spellings[model.ids["bread"] as usize], "bread");
 }
