@@ -64,7 +64,7 @@ fn answer(
     model: &mut dyn Model,
     shutdown: &Shutdown,
 ) -> Result<(), Box<dyn Error>> {
-    // The client has ended. An answer would create its key again, which nobody would remove.
+    // The client has ended. An answer would create its key again, which no process would remove.
     if store::find_participant(store, prompt.client)?.is_none() {
         return Ok(());
     }

@@ -67,7 +67,7 @@ impl Partner {
 
     /// Like [`end`](Self::end), but calls `receive` until the partner has ended.
     ///
-    /// A sender that is blocked because a queue is full can end only if somebody receives.
+    /// A sender that is blocked because a queue is full can end only if this process receives.
     pub(crate) fn end_while_receiving(&mut self, mut receive: impl FnMut() -> Result<()>) -> Result<String> {
         self.input = None;
         while self.process.try_wait()?.is_none() {
