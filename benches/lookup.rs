@@ -5,7 +5,8 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use splinter_bus::store::{Store, StoreOptions};
 
-/// How many keys are looked up in turn. The same for all stores, so that only the store's size differs.
+/// How many keys are looked up in turn. The same for all stores, so that only the store's size
+/// differs.
 const KEYS: u32 = 64;
 
 fn full_store(slots: u32) -> Store {

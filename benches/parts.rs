@@ -1,6 +1,7 @@
 //! The parts of publishing and receiving, each on its own, to see where the time goes.
 //!
-//! Their sum is more than the time of the whole, because much of the work overlaps in the processor.
+//! Their sum is more than the time of the whole, because much of the work overlaps in the
+//! processor.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +39,8 @@ fn slot(max_value_size: usize) -> Slot {
     store.slot("key").unwrap()
 }
 
-/// Claiming and releasing a cell: the cost of a publish without the value and without moving `head`.
+/// Claiming and releasing a cell: the cost of a publish without the value and without moving
+/// `head`.
 fn claim(c: &mut Criterion) {
     let slot = slot(64);
     c.bench_function("claim and release a cell", |b| b.iter(|| drop(black_box(slot.loan(0).unwrap()))));

@@ -1,8 +1,8 @@
 //! Chat with a language model in another process: a client publishes typed prompts, and a worker
 //! streams typed answers.
 //!
-//! Without `--role`, this program starts a client and a worker process. With it, clients and workers
-//! can run in several terminals at the same time.
+//! Without `--role`, this program starts a client and a worker process. With it, clients and
+//! workers can run in several terminals at the same time.
 
 use std::error::Error;
 use std::fs::File;
@@ -37,10 +37,12 @@ struct Options {
     /// Run only one side; without it, both are started
     #[arg(long, value_enum)]
     role: Option<Role>,
-    /// The store in /dev/shm; without it, --role uses splinter-chat, and a run of both sides a temporary store
+    /// The store in /dev/shm; without it, --role uses splinter-chat, and a run of both sides a
+    /// temporary store
     #[arg(long, value_name = "NAME")]
     store: Option<String>,
-    /// A file with one prompt per line, or - for standard input; the default is examples/prompts.txt
+    /// A file with one prompt per line, or - for standard input; the default is
+    /// examples/prompts.txt
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// Print every message as a line of JSON
@@ -49,7 +51,8 @@ struct Options {
     /// The longest answer in tokens
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     max_tokens: u32,
-    /// How long the client waits for the first worker and for each piece of an answer, for example 90s or 5m
+    /// How long the client waits for the first worker and for each piece of an answer, for example
+    /// 90s or 5m
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     timeout: Duration,
     /// The text that the built-in model is trained on; the default is examples/corpus.txt
@@ -58,7 +61,8 @@ struct Options {
     /// The seed of the built-in model; each seed gives different answers
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Use an OpenAI-compatible server instead of the built-in model, for example http://localhost:8080
+    /// Use an OpenAI-compatible server instead of the built-in model, for example
+    /// http://localhost:8080
     #[arg(long, value_name = "URL")]
     openai: Option<String>,
     /// The model of the server; the default is the first that it lists

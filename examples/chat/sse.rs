@@ -42,8 +42,8 @@ impl<R: BufRead> Events<R> {
         Self { reader, limit, line: Vec::new(), started: false, after_carriage_return: false, finished: false }
     }
 
-    /// Reads the next line into `self.line`, without its line end. Returns `false` at the end of the
-    /// stream, also if the last line is incomplete.
+    /// Reads the next line into `self.line`, without its line end. Returns `false` at the end of
+    /// the stream, also if the last line is incomplete.
     fn read_line(&mut self) -> Result<bool, EventError> {
         self.line.clear();
         loop {
@@ -152,10 +152,10 @@ mod tests {
     use super::*;
     use std::io::{BufReader, Read};
 
-    /// Hands out one byte at a time, the worst that a network can do.
-    struct Drip<'a>(&'a [u8]);
+    /// A reader that returns one byte at a time, the worst case of a network.
+    struct ByteByByte<'a>(&'a [u8]);
 
-    impl Read for Drip<'_> {
+    impl Read for ByteByByte<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let Some((first, rest)) = self.0.split_first() else {
                 return Ok(0);
@@ -168,10 +168,11 @@ mod tests {
 
     fn events(stream: impl AsRef<[u8]>) -> Vec<(String, String)> {
         let stream = stream.as_ref();
-        let whole: Vec<Event> = Events::new(stream, 100).map(Result::unwrap).collect();
-        let dripped: Vec<Event> = Events::new(BufReader::new(Drip(stream)), 100).map(Result::unwrap).collect();
-        assert_eq!(whole, dripped);
-        whole.into_iter().map(|event| (event.name, event.data)).collect()
+        let at_once: Vec<Event> = Events::new(stream, 100).map(Result::unwrap).collect();
+        let byte_by_byte: Vec<Event> =
+            Events::new(BufReader::new(ByteByByte(stream)), 100).map(Result::unwrap).collect();
+        assert_eq!(at_once, byte_by_byte);
+        at_once.into_iter().map(|event| (event.name, event.data)).collect()
     }
 
     fn data(stream: impl AsRef<[u8]>) -> Vec<String> {
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_end_of_the_format_is_understood() {
+    fn all_line_ends_are_accepted() {
         assert_eq!(data("data: a\r\n\r\ndata: b\r\rdata: c\n\n"), ["a", "b", "c"]);
         assert_eq!(data("data: a\r\ndata: b\r\n\r\n"), ["a\nb"]);
     }
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_the_name_it_was_given() {
+    fn the_event_field_sets_the_name() {
         assert_eq!(
             events("event: error\ndata: bad\n\ndata: good\n\nevent: lost\n\ndata: c\n\n"),
             [("error", "bad"), ("message", "good"), ("message", "c")]
@@ -214,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn a_character_in_two_pieces_arrives_whole() {
+    fn a_character_split_between_reads_is_preserved() {
         assert_eq!(data("data: søt 🚲\n\n"), ["søt 🚲"]);
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_replaced() {
+    fn invalid_utf8_is_replaced() {
         assert_eq!(data(b"data: a\xffb\n\n"), ["a\u{fffd}b"]);
     }
 
@@ -229,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_cut_by_the_end_is_left_out() {
+    fn an_incomplete_event_at_the_end_is_ignored() {
         assert_eq!(data("data: a\n\ndata: b\n"), ["a"]);
         assert_eq!(data("data: a\n\ndata: b"), ["a"]);
         assert_eq!(data(""), Vec::<String>::new());
     }
 
     #[test]
-    fn a_line_without_end_stops_at_the_limit() {
+    fn an_endless_line_is_an_error() {
         let endless = BufReader::new(io::repeat(b'x'));
         let mut events = Events::new(endless, 1000);
         assert!(matches!(events.next(), Some(Err(EventError::TooLong { limit: 1000 }))));
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_end_stops_at_the_limit() {
+    fn an_endless_event_is_an_error() {
         let stream = "data: 0123456789\n".repeat(100);
         let mut events = Events::new(stream.as_bytes(), 1000);
         assert!(matches!(events.next(), Some(Err(EventError::TooLong { limit: 1000 }))));

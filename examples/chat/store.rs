@@ -1,10 +1,11 @@
-//! The store of the chat: creating it, the keys of each participant, and who is running.
+//! The store of the chat: how it is created, and the keys and liveness of its participants.
 
 use splinter_bus::store::{OpenError, Participant, Store, StoreOptions, UnsetError};
 
 use crate::messages::{Address, answer_key, worker_key};
 
-/// The versions that are kept of each key. One complete answer fits, so a slow client loses nothing.
+/// The versions that are kept of each key. One complete answer fits, so a slow client loses
+/// nothing.
 pub(crate) const HISTORY: u32 = 96;
 
 /// Opens the store for about a hundred clients and workers. It uses up to 60 MB.

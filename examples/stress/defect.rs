@@ -30,7 +30,8 @@ pub(crate) enum Fault {
     LostMessage,
     /// A job that no worker handled.
     LostJob,
-    /// A job that was handled again although its worker was not killed, or that was never published.
+    /// A job that was handled again although its worker was not killed, or that was never
+    /// published.
     WrongJob,
     /// Cells, cursors or participant entries that no process uses and that are not free.
     Leak,

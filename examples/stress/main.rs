@@ -50,10 +50,11 @@ struct Options {
     /// How many processes run at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
     processes: u32,
-    /// Use threads of one process instead; half of them share a handle, and none is killed
+    /// Use threads of one process instead; half of them share a handle; threads are not killed
     #[arg(long, value_name = "N", conflicts_with = "processes", value_parser = clap::value_parser!(u32).range(1..=100))]
     threads: Option<u32>,
-    /// Create the store in this file, which must not exist, instead of in shared memory; it is removed at the end
+    /// Create the store in this file, which must not exist, instead of in shared memory; it is
+    /// removed at the end
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
     /// Keys of each kind: values, messages, and jobs

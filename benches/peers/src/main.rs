@@ -119,7 +119,7 @@ fn end_with_parent() -> Result<()> {
 }
 
 fn measure_all(arguments: &Arguments) -> Result<()> {
-    // All crossbar processes share this file, and none removes it.
+    // All crossbar processes share this file, and crossbar never removes it.
     let registry = Path::new("/dev/shm/crossbar-registry");
     let registry_existed = registry.exists();
     let results = collect(arguments);

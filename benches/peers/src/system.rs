@@ -38,7 +38,8 @@ impl System {
         }
     }
 
-    /// The systems that a workload is run with. `Bare` is the hardware's lower bound for `Pingpong`.
+    /// The systems that a workload is run with. `Bare` is the hardware's lower bound for
+    /// `Pingpong`.
     pub(crate) fn measured_in(workload: Workload) -> impl Iterator<Item = Self> {
         let all = Self::value_variants().iter().copied();
         all.filter(move |&system| workload == Workload::Pingpong || system != Self::Bare)

@@ -136,8 +136,8 @@ impl NgramModel {
 
     /// Chooses the beginning of an answer.
     ///
-    /// If the prompt is an incomplete sentence, the answer continues it. Otherwise it begins with the
-    /// first word of a relevant sentence of the corpus.
+    /// If the prompt is an incomplete sentence, the answer continues it. Otherwise it begins with
+    /// the first word of a relevant sentence of the corpus.
     fn opening(&self, prompt: &str, relevance: &[f64], random: &mut Random) -> Opening {
         let mut end: Vec<Word> = Vec::new();
         for token in words(prompt) {

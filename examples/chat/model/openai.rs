@@ -1,4 +1,5 @@
-//! Answers of a server with the OpenAI protocol over plain HTTP: llama.cpp, Ollama, vLLM and others.
+//! Answers of a server with the OpenAI protocol over plain HTTP: llama.cpp, Ollama, vLLM and
+//! others.
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
@@ -17,9 +18,10 @@ use chunk::{bad_json, error_message, excerpt, parse_chunk};
 
 mod chunk;
 
-/// The maximum size of an event in bytes. Usually it contains a few words.
+/// The maximum size of an event in bytes. Most events contain a few words.
 const EVENT_LIMIT: usize = 1024 * 1024;
-/// The maximum size in bytes of a response that is not a stream. A list of models has a few kilobytes.
+/// The maximum size in bytes of a response that is not a stream. A list of models has a few
+/// kilobytes.
 const BODY_LIMIT: u64 = 4 * 1024 * 1024;
 /// The options of a connection to a server.
 #[derive(Debug, Clone)]
@@ -144,7 +146,8 @@ impl Model for OpenAiModel {
                     continue;
                 }
                 pieces += 1;
-                // A piece is at least one token. A server that ignores `max_tokens` is cut off here.
+                // A piece is at least one token. A server that ignores `max_tokens` is cut off
+                // here.
                 if emit(&content).is_break() || pieces == max_tokens {
                     return Ok(());
                 }

@@ -1,8 +1,9 @@
-//! Splits a text into words and punctuation marks, and tells where a joined text has spaces.
+//! Splits a text into words and punctuation marks, and decides where a joined text has spaces.
 
 /// Returns the words and punctuation marks of a text.
 ///
-/// Quotation marks and brackets are skipped: they come in pairs, which an n-gram model cannot match.
+/// Quotation marks and brackets are skipped: they come in pairs, which an n-gram model cannot
+/// match.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -74,8 +75,8 @@ fn is_inside(before: char, mark: char, after: char) -> bool {
     }
 }
 
-/// Outside ASCII, only punctuation and spaces end a word. So emoji and scripts whose vowel signs are
-/// not letters are not split.
+/// Outside ASCII, only punctuation and spaces end a word. So emoji and scripts whose vowel signs
+/// are not letters are not split.
 fn is_word_character(character: char) -> bool {
     if character.is_ascii() {
         character.is_ascii_alphanumeric()
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_words_of_their_own() {
+    fn marks_are_separate_tokens() {
         assert_eq!(split("Rain, then sun; why?"), ["Rain", ",", "then", "sun", ";", "why", "?"]);
     }
 
@@ -112,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn quotation_marks_and_brackets_are_left_out() {
+    fn quotation_marks_and_brackets_are_skipped() {
         assert_eq!(split("(\"Oh\", she “said”.)"), ["Oh", ",", "she", "said", "."]);
     }
 
     #[test]
-    fn words_of_any_script_stay_whole() {
+    fn words_of_any_script_are_not_split() {
         assert_eq!(split("Größe – žluťoučký"), ["Größe", "–", "žluťoučký"]);
         assert_eq!(split("नमस्ते दुनिया।"), ["नमस्ते", "दुनिया", "।"]);
         assert_eq!(split("¿Qué 🚲?"), ["Qué", "🚲", "?"]);

@@ -46,8 +46,8 @@ struct Log {
 struct Lossless {
     subscriber: Subscriber<Vec<u8>>,
     next: u64,
-    /// The next sequence number of each publisher. A refused message is published again with the same
-    /// number, so there are no gaps.
+    /// The next sequence number of each publisher. A refused message is published again with the
+    /// same number, so there are no gaps.
     sequences: HashMap<u64, u64>,
 }
 

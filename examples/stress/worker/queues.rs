@@ -1,7 +1,7 @@
 //! Jobs: publishing, handling, and acknowledging them.
 //!
-//! Each step is recorded in a journal, so that the supervisor can check every job, even if its worker
-//! was killed.
+//! Each step is recorded in a journal, so that the supervisor can check every job, even if its
+//! worker was killed.
 
 use std::error::Error;
 use std::thread;

@@ -14,7 +14,8 @@ use crate::peer::{Channel, Peer, Receiver, Sender};
 use crate::task::Task;
 use crate::timing::BATCH;
 
-/// A message's number has the index of the sender above these bits, and the sequence number in them.
+/// A message's number has the index of the sender above these bits, and the sequence number in
+/// them.
 const SEQUENCE_BITS: u32 = 48;
 
 /// Receives, and checks that no message of either sender is missing.

@@ -43,7 +43,8 @@ pub(crate) fn measure<P: Peer>(task: &Task) -> Result<Vec<Figure>> {
     Ok(serde_json::from_str(&partner.end()?)?)
 }
 
-/// Receives messages that contain their time of sending, and returns the percentiles of the latency.
+/// Receives messages that contain their time of sending, and returns the percentiles of the
+/// latency.
 pub(crate) fn partner<P: Peer>(task: &Task) -> Result<()> {
     let mut receiver = P::receiver(&task.session, Channel::Forward, task.spec())?;
     let (mut latencies, mut received) = (histogram(), Vec::new());

@@ -52,9 +52,8 @@ fn open(session: &str, channel: Channel) -> Result<End> {
 impl End {
     fn lines(&self) -> &Lines {
         assert!(self.mapping.len() >= size_of::<Lines>());
-        // SAFETY: the mapping is page-aligned and long enough (asserted above). It lives as long as
-        // `self`. It holds only atomics, for which every bit pattern is valid.
-        // It is accessed by no other type than these atomics.
+        // SAFETY: the mapping is page-aligned, long enough (asserted above), and lives as long as
+        // `self`. It is accessed only through these atomics, which accept every bit pattern.
         unsafe { &*self.mapping.as_ptr().cast::<Lines>() }
     }
 }

@@ -1,7 +1,8 @@
 //! crossbar: topics, and a bounded `PodBus` for lossless messages.
 //!
 //! A topic has a ring of blocks. In "pinned" mode, its fastest, it has a single block that is
-//! overwritten in place. Publishing fails in this mode while the block is read, so the sender retries.
+//! overwritten in place. Publishing fails in this mode while the block is read, so the sender
+//! retries.
 
 use std::hint;
 

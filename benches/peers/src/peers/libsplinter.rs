@@ -1,7 +1,8 @@
 //! libsplinter, the C library that splinter-bus follows.
 //!
 //! A process can have only one open store, so both directions share it, with different keys.
-//! `mop` selects whether a slot is zeroed before a value is written. A new store has 1; 0 is faster.
+//! `mop` selects whether a slot is zeroed before a value is written. A new store has 1; 0 is
+//! faster.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_void};
@@ -173,8 +174,8 @@ impl peer::Sender for Ends {
     #[inline]
     fn send(&mut self, key: usize, message: &[u8]) -> Result<()> {
         loop {
-            // SAFETY: the key is a valid C string and `message` is readable for its length; both outlive
-            // the call. The store is open.
+            // SAFETY: the key is a valid C string and `message` is readable for its length; both
+            // outlive the call. The store is open.
             let set = unsafe { c::splinter_set(self.keys[key].as_ptr(), message.as_ptr().cast(), message.len() as _) };
             if set == 0 {
                 return Ok(());
