@@ -223,7 +223,7 @@ fn bad_options_and_files_are_told_in_one_line() {
         (&["--prompts", "/nowhere/prompts"][..], "cannot read the prompts in /nowhere/prompts"),
         (&["--prompts", "/"], "it is a directory"),
         (&["--corpus", "/nowhere/corpus"], "cannot read the corpus /nowhere/corpus"),
-        (&["--corpus", "/dev/null"], "holds no words"),
+        (&["--corpus", "/dev/null"], "has no words"),
         (&["--openai", "https://example.invalid"], "https"),
         (&["--openai", "not a url"], "is not the address of a model server"),
         (&["--store", "/nowhere/store"], "there is no directory \"/nowhere\""),
