@@ -62,8 +62,8 @@ steps! {
     HeadMoved,
     /// The cell is committed.
     CellCommitted,
-    /// The published cell of another writer was helped.
-    OthersCellHelped,
+    /// The published cell of another writer is committed.
+    OthersCellCommitted,
 
     // Writing a store in a file to the disk.
     /// The first version of an epoch is about to be published, and the disk may not know the epoch yet.

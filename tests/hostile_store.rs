@@ -178,7 +178,7 @@ fn every_field_of_the_header_that_is_wrong_is_told() {
         ("magic", 0, &b"GIF8"[..], "it begins with 0x"),
         ("magic of the other byte order", 0, &0x534C_4E54_u32.swap_bytes().to_ne_bytes(), "the other order of bytes"),
         ("layout of the C library", 4, &2u32.to_ne_bytes(), "the C library libsplinter (layout 2)"),
-        ("layout to come", 4, &0x5242_0005_u32.to_ne_bytes(), "another version of splinter-bus"),
+        ("layout to come", 4, &0x5242_0006_u32.to_ne_bytes(), "another version of splinter-bus"),
         ("slots", 8, &0u32.to_ne_bytes(), "slots of 0 is out of range"),
         ("more slots", 8, &5u32.to_ne_bytes(), "its geometry needs"),
         ("history", 12, &4097u32.to_ne_bytes(), "history of 4097 is out of range"),

@@ -158,8 +158,8 @@ fn what_is_not_a_store_is_told_apart_and_left_alone() {
         bytes
     };
     refused("a store of the C library", &header(2), "the C library libsplinter (layout 2)");
-    refused("a store of another version", &header(0x5242_0005), "another version of splinter-bus (layout 0x52420005");
-    refused("a header without geometry", &header(0x5242_0004), "its geometry is impossible");
+    refused("a store of another version", &header(0x5242_0004), "another version of splinter-bus (layout 0x52420004");
+    refused("a header without geometry", &header(0x5242_0005), "its geometry is impossible");
 }
 
 #[test]

@@ -153,8 +153,8 @@ fn a_writer_that_commits_late_destroys_no_later_value() {
             let slot = slot.clone();
             thread::spawn(move || publish(slot.ring(1), 1).map(|version| (version, 1)))
         };
-        // The second value goes into the other writer's cell, once that one is committed. A writer that finds no
-        // cell gives up.
+        // The second value goes into the other writer's cell, whether that writer has committed it or not. A
+        // writer that finds no cell gives up.
         let ours = [2, 3].map(|mark| publish(slot.ring(2), mark).map(|version| (version, mark)));
         let theirs = first.join().unwrap();
         let mut bytes = Vec::new();

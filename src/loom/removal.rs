@@ -90,6 +90,33 @@ fn a_value_pinned_during_a_removal_is_discarded_by_reader_or_remover() {
 }
 
 #[test]
+fn the_newest_value_of_a_removed_key_is_discarded_by_the_remover_only() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let pin = slot.ring(2).pin_newest(|_| false).unwrap().unwrap();
+        let reader = {
+            let slot = slot.clone();
+            // If it emptied the cell while `head` names it, the remover would commit the cell again.
+            thread::spawn(move || slot.ring(2).unpin(pin.cell))
+        };
+        let ring = slot.ring(0);
+        remove_key(ring);
+        let header = slot.view().header;
+        header.base_version.store(ring.head().version(), Ordering::Relaxed);
+        header.generation.store(GENERATION + 2, Ordering::Release);
+        let next = slot.next_ring(0);
+        let version = publish(next, 9);
+        reader.join().unwrap();
+        if let Ok(version) = version {
+            let mut bytes = Vec::new();
+            assert_eq!(next.copy_newest(&mut bytes), Ok(Some(version)));
+            assert_eq!(whole(&bytes), 9);
+        }
+    });
+}
+
+#[test]
 fn a_value_claimed_by_a_crashed_writer_during_a_removal_is_discarded_by_reaper_or_remover() {
     model(|| {
         let slot = Slot::new(1, 2);

@@ -14,7 +14,7 @@ fn a_sleeper_never_misses_a_publish() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let ring = slot.ring(1);
-                // It does not commit its cell: the fence after that would serve as the one of the event.
+                // Nothing between the move of `head` and the event could serve as the event's fence.
                 publish_and_crash(ring, 1);
                 ring.new_version().notify()
             })

@@ -3,7 +3,6 @@
 //! Everything here is a thin, safe wrapper; what the calls are used for is told where they are used.
 
 pub(crate) mod clock;
-pub(crate) mod fence;
 pub(crate) mod file;
 pub(crate) mod file_system;
 pub(crate) mod fork;

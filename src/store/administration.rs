@@ -137,8 +137,7 @@ impl Store {
     /// Nothing is taken from a lossless subscriber or a work queue. One that registers meanwhile begins either with all that it asked
     /// for, or above what is purged. With auto-vacuum on, a cell that is pinned or in use is zeroed when it is released. Publishers,
     /// readers, and those who create and remove keys go on. Waits until a process that is creating or removing a key is done, ten
-    /// seconds at most. Blocks for some tens of milliseconds for each key one of whose writers is stopped between publishing and
-    /// releasing its cell.
+    /// seconds at most.
     ///
     /// In a file, it [flushes](Self::flush) first, so that no older value is needed after the machine stops: it waits for the disk. It
     /// also waits for another flush, a minute at most, and keeps other flushes waiting until it is done.

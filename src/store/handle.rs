@@ -364,7 +364,7 @@ impl Store {
     /// most.
     ///
     /// With auto-vacuum on, no byte of its name and values is left in its slot. Where a reader has a value pinned, or a writer is
-    /// stopped in the middle of a publish, that is so once they let go; for the latter it waits some tens of milliseconds.
+    /// stopped in the middle of a publish, that is so once they let go.
     ///
     /// # Errors
     ///

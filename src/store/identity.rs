@@ -13,8 +13,8 @@ use crate::sync::{AtomicU64, Ordering};
 /// "SLNT".
 pub(super) const MAGIC: u32 = 0x534C_4E54;
 
-/// The version of the layout: "RB", 4. Another number whenever somebody who knows this one would misread a store.
-pub(super) const LAYOUT: u32 = 0x5242_0004;
+/// The version of the layout: "RB", 5. Another number whenever somebody who knows this one would misread a store.
+pub(super) const LAYOUT: u32 = 0x5242_0005;
 
 /// Layout numbers below this are the C library's: it counts its own from 1, and never got this far.
 const FIRST_OWN_LAYOUT: u32 = 0x1_0000;

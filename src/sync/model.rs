@@ -16,17 +16,6 @@ pub(crate) fn total_order() {
     fence(Ordering::SeqCst);
 }
 
-/// A whole fence: loom cannot model its cheap half. See `processor::light_fence`.
-pub(crate) fn light_fence() {
-    fence(Ordering::SeqCst);
-}
-
-/// A swap. loom may order a plain store before a read-modify-write that was executed before it, and so lose
-/// the store.
-pub(crate) fn store_last(word: &AtomicU64, value: u64) {
-    word.swap(value, Ordering::Release);
-}
-
 /// Lets other threads run.
 pub(crate) fn pause() {
     yield_now();

@@ -10,7 +10,7 @@
 //!         0          8                16                24            32        40               64
 //! line 1  | head     | next_free, -   | key_hash        | unused                                  |
 //! line 2  | length, 1 byte | key, 63 bytes                                                         |
-//! line 3  | next_ticket | new_version | low_water | queue | retire_epoch | before_recovery | unused |
+//! line 3  | next_ticket | new_version | low_water | queue | unused | before_recovery | unused         |
 //! line 4  | generation | base_version | not_full | recovered_version | purge_intent | flushed | flushing | unproven_jobs |
 //! ```
 //!
@@ -213,9 +213,7 @@ records! {
         /// From which version on values are messages of a work queue, see `word::QueueWord`. Any worker
         /// declares it, by compare-and-swap; the process that removes the key zeroes it.
         queue: AtomicU64,
-        /// How often values were retired, by removals and purges, which increment it. It is on this line
-        /// because writers read it while readers have the first one.
-        retire_epoch: AtomicU64,
+        unused_word: AtomicU64,
         /// In a file: the version that `head` had when a recovery last skipped versions. Written while nobody
         /// has the store open. See `ring::gap`.
         before_recovery: AtomicU64,

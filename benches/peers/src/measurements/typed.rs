@@ -1,5 +1,7 @@
-//! From Rust value to Rust value. splinter-bus has types of its own, with an envelope and a checksum; the others carry the same bytes: those of a
-//! struct that is its own encoding, or what postcard makes of one.
+//! From Rust value to Rust value, in one thread.
+//!
+//! splinter-bus sends typed messages, with an envelope and a checksum. The other systems send the
+//! bytes of the same values: the memory of a plain struct, or the postcard encoding of strings.
 
 use std::hint::black_box;
 
@@ -9,9 +11,11 @@ use splinter_bus::message::DecodeOwned;
 use splinter_bus::{Bus, Message, Store, StoreOptions};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::measure::{Figure, Task, batches, both_ends, percentiles};
+use crate::endpoints;
+use crate::figure::{Figure, percentiles};
 use crate::peer::{Peer, Receiver, Sender};
-use crate::workload::Workload;
+use crate::task::Task;
+use crate::timing::time_in_batches;
 
 #[derive(Debug, Clone, Copy, PartialEq, Message, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[message(encoding = "zerocopy")]
@@ -43,11 +47,11 @@ impl Strings {
     }
 }
 
-/// The size that stands for strings of 500 bytes in all; their encoding is filled up to it.
+/// The size that selects strings: 500 bytes in all. Their encoding is padded to this size.
 const STRINGS: usize = 512;
 
-/// Values of splinter-bus's own types.
-pub(crate) fn by_type(task: &Task) -> Result<Vec<Figure>> {
+/// Measures typed messages of splinter-bus.
+pub(crate) fn measure_typed(task: &Task) -> Result<Vec<Figure>> {
     if task.size == STRINGS {
         publish_and_receive(task, Strings::example(), |value, sequence| value.sequence = sequence)
     } else {
@@ -58,32 +62,32 @@ pub(crate) fn by_type(task: &Task) -> Result<Vec<Figure>> {
 fn publish_and_receive<T: Message + DecodeOwned + PartialEq>(
     task: &Task,
     mut value: T,
-    number: impl Fn(&mut T, u64),
+    set_sequence: impl Fn(&mut T, u64),
 ) -> Result<Vec<Figure>> {
     let store = StoreOptions::new().slots(4).max_value_size(1024).create(&task.session)?;
     Store::remove(&task.session)?;
     let bus = Bus::<T>::on(store);
     let (mut publisher, mut subscriber) = (bus.publisher("key")?, bus.subscribe("key")?);
     let mut sequence = 0;
-    let times = batches(task.budget().lap, || {
+    let latencies = time_in_batches(task.budget().duration, || {
         sequence += 1;
-        number(&mut value, sequence);
+        set_sequence(&mut value, sequence);
         publisher.publish(&value)?;
         let received = subscriber.try_recv()?.context("nothing was received")?;
-        ensure!(**black_box(&received) == value, "another value was received");
+        ensure!(**black_box(&received) == value, "a different value was received");
         Ok(())
     })?;
-    Ok(percentiles(&times))
+    Ok(percentiles(&latencies))
 }
 
-/// Values as bytes, by any system.
-pub(crate) fn by_bytes<P: Peer>(task: &Task) -> Result<Vec<Figure>> {
-    let job = Workload::Typed.job(task.size);
-    let _host = P::host(&task.session, job)?;
-    let (mut sender, mut receiver) = both_ends::<P>(&task.session, job)?;
+/// Measures encoded values, sent as bytes over any system.
+pub(crate) fn measure_bytes<P: Peer>(task: &Task) -> Result<Vec<Figure>> {
+    let spec = task.spec();
+    let _host = P::host(&task.session, spec)?;
+    let (mut sender, mut receiver) = endpoints::both::<P>(&task.session, spec)?;
     let (mut bytes, mut received, mut sequence) = (Vec::new(), Vec::new(), 0);
     let (mut numbers, mut strings) = (Numbers::example(), Strings::example());
-    let times = batches(task.budget().lap, || {
+    let latencies = time_in_batches(task.budget().duration, || {
         sequence += 1;
         if task.size == STRINGS {
             strings.sequence = sequence;
@@ -93,15 +97,16 @@ pub(crate) fn by_bytes<P: Peer>(task: &Task) -> Result<Vec<Figure>> {
             sender.send(0, &bytes)?;
             while !receiver.receive(0, &mut received)? {}
             let (value, _): (Strings, _) = postcard::take_from_bytes(&received)?;
-            ensure!(*black_box(&value) == strings, "another value was received");
+            ensure!(*black_box(&value) == strings, "a different value was received");
         } else {
             numbers.sequence = sequence;
             sender.send(0, numbers.as_bytes())?;
             while !receiver.receive(0, &mut received)? {}
-            let value = Numbers::read_from_bytes(&received).ok().context("a value of another length was received")?;
-            ensure!(*black_box(&value) == numbers, "another value was received");
+            let value =
+                Numbers::read_from_bytes(&received).ok().context("a value of a different length was received")?;
+            ensure!(*black_box(&value) == numbers, "a different value was received");
         }
         Ok(())
     })?;
-    Ok(percentiles(&times))
+    Ok(percentiles(&latencies))
 }
