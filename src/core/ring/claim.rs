@@ -1,4 +1,24 @@
-//! Step one of publishing: to find a cell that may be overwritten, and make it ours alone.
+//! Claiming: the first step of publishing. Find a cell that may be overwritten, and become its owner.
+//!
+//! A claim is announced, then checked, as in Dekker's algorithm: compare-and-swap `seq` from committed to
+//! claimed, then read the pins, cursors and flushes again. A reader announces itself, then reads `seq`. In the
+//! one total order of SeqCst accesses, one of the two sees the other. If the value is pinned or retained after
+//! all, the claim is withdrawn; the value was readable all the time.
+//!
+//! - **Fast path.** The cell after the newest value's is free to claim, as it nearly always is for a single
+//!   writer.
+//! - **Slow path.** Two passes over all cells. Then, while other writers own cells, rounds of reaping, of
+//!   overwriting history, and of letting those writers run, for some tens of milliseconds. Then
+//!   [`Backpressure`].
+//!
+//! **Crash** after each step:
+//!
+//! | step | leaves |
+//! | --- | --- |
+//! | `CellClaimed` | a value that is whole and readable, and cannot be claimed until the claim is reaped |
+//! | `ClaimWithdrawn` | possibly a retired value that nobody discarded: the next reap does |
+//! | `CellWriting`, `CellEmptied` | a cell that is not readable: the participant that reaps it empties and frees it |
+//! | `CellAbandoned` | publishers asleep that could go on; they check again after a tenth of a second |
 
 use std::iter;
 
@@ -12,62 +32,62 @@ use crate::core::word::{FRESH, Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, pause, real_or_model, total_order, yield_now};
 
-/// A cell that nobody else reads or writes until it is committed or released.
+/// A cell that no other participant reads or writes until it is committed or abandoned.
 #[must_use = "a claimed cell is lost to the slot until it is committed or released"]
 pub(crate) struct Claim {
     pub(crate) cell: u32,
-    /// The word that its `seq` has meanwhile: writing.
+    /// The cell's `seq` meanwhile: writing.
     pub(crate) mark: u64,
-    /// The checksum of the bytes that were filled in, where cells carry one.
+    /// The checksum of the bytes that were written, where cells carry one.
     pub(crate) sum: u32,
 }
 
-/// Why a cell was not taken.
+/// Why a cell was not claimed.
 pub(crate) enum Refused {
-    /// It is kept, pinned, or in somebody's hands: nothing was changed.
+    /// It is retained, pinned, or owned by a writer. Nothing was changed.
     AtFirstSight,
-    /// Somebody wanted it after it was marked; the mark was taken off again.
+    /// It was found pinned or retained after the claim; the claim was withdrawn.
     Afterwards,
 }
 
 impl Claim {
-    /// A cell in which a dead one has left half a value: to be released, and not committed.
+    /// A cell in which a crashed writer has left part of a value. It is to be abandoned, not committed.
     pub(crate) fn inherited(cell: u32, mark: u64) -> Self {
         Self { cell, mark, sum: 0 }
     }
 
-    /// Which cell it is.
     pub(crate) fn cell(&self) -> u32 {
         self.cell
     }
 }
 
 /// What keeps a publisher from the cells of a slot, beside the newest value.
-struct InTheWay {
-    /// Cells in the hands of writers, or on loan.
+struct Obstacles {
+    /// Cells that writers own, or that are on loan.
     writers: bool,
-    /// Values that are pinned, or that somebody is still to receive.
+    /// Values that are pinned or undelivered.
     readers: bool,
 }
 
-/// How often a writer that found every cell in somebody's hands lets the others run before it gives up. Those who are
-/// on their way through a publish are done in microseconds; this many rounds are some tens of milliseconds.
+/// How often a writer that found no cell lets the owners of cells run before it gives up. A publish takes
+/// microseconds; this many rounds take some tens of milliseconds.
 const CLAIM_ROUNDS: usize = real_or_model(512, 2);
-/// From this round on it sleeps between looks, so that a writer on this core gets its turn.
+/// From this round on it sleeps between rounds, so that a writer on the same core runs.
 const FIRST_SLEEP: usize = 64;
 
 impl<'a> Ring<'a> {
-    /// Takes the cell that is next in turn after that of a `head` which may be an older one by now.
+    /// Claims the cell after that of `head`, which may be an old one by now.
     #[inline]
     pub(crate) fn claim_after(self, head: Head) -> Option<Claim> {
         let next = self.after(head.cell()?);
         self.claimed(next, self.take_knowing(next, Keep::History, Some(head), None))
     }
 
-    /// Takes a cell: one that is not needed if there is one; else one that the dead left behind; else the oldest value.
+    /// Claims a cell: one that is not needed, if there is one; else one that a crashed participant has left; else
+    /// that of the oldest value.
     #[inline]
     pub(crate) fn claim(self) -> Result<Claim, Backpressure> {
-        // The cell that is next in turn is nearly always free to take.
+        // The cell that is next in turn can nearly always be claimed.
         let next = self.next_in_turn();
         self.try_claim(next, Keep::History).map_or_else(|| self.claim_another(next), Ok)
     }
@@ -75,8 +95,9 @@ impl<'a> Ring<'a> {
     #[cold]
     fn claim_another(self, refused: u32) -> Result<Claim, Backpressure> {
         let (mut index, computed) = (refused, ComputedLowWater::default());
-        // Twice around: others move on meanwhile. Readers let go in turn, too: what was free later is not taken before what is free by now,
-        // so that versions stay where they are looked for.
+        // Two passes: other participants make progress meanwhile. Readers unpin in the same order. So the cell
+        // that was refused first is tried again before each later one, and versions stay where readers expect
+        // them.
         for _ in 0..2 * self.slot().cells.count() {
             index = self.after(index);
             for index in [refused, index] {
@@ -88,13 +109,14 @@ impl<'a> Ring<'a> {
         self.claim_under_pressure()
     }
 
-    /// All cells, from the one that is next in turn on.
+    /// All cells, beginning with the one that is next in turn.
     fn in_turn(self) -> impl Iterator<Item = u32> {
         let count = self.slot().cells.count() as usize;
         iter::successors(Some(self.next_in_turn()), move |&index| Some(self.after(index))).take(count)
     }
 
-    /// The cell behind that of the newest value: a writer that is alone goes round the ring, and overwrites the oldest value first.
+    /// The cell after that of the newest value. A single writer goes round the ring and overwrites the oldest
+    /// value first.
     #[inline]
     pub(crate) fn next_in_turn(self) -> u32 {
         self.head().cell().map_or(0, |newest| self.after(newest))
@@ -108,11 +130,11 @@ impl<'a> Ring<'a> {
     #[cold]
     fn claim_under_pressure(self) -> Result<Claim, Backpressure> {
         for round in 0..CLAIM_ROUNDS {
-            // To ask who is dead is a system call each.
+            // Finding out whether a participant has crashed is a system call each.
             if round == 0 || round >= FIRST_SLEEP {
                 self.reap_holders();
             }
-            // Once in a round: cursors move on meanwhile.
+            // Computed once in a round: cursors move on meanwhile.
             let computed = ComputedLowWater::default();
             for index in self.in_turn() {
                 if let Some(claim) = self.claimed(index, self.take(index, Keep::History, Some(&computed))) {
@@ -124,11 +146,11 @@ impl<'a> Ring<'a> {
             {
                 return Ok(claim);
             }
-            // Writers are done in a moment, unless they are stopped, or have the cell on loan. Who reads or is to receive may take
-            // any time: that is for the publisher to wait for, or not.
-            match self.in_the_way(&computed) {
-                InTheWay { writers: false, .. } => break,
-                InTheWay { readers: true, .. } if round >= FIRST_SLEEP => break,
+            // A writer finishes in a moment, unless it is stopped, or has the cell on loan. Readers may take any
+            // time: the publisher decides whether to wait for them.
+            match self.obstacles(&computed) {
+                Obstacles { writers: false, .. } => break,
+                Obstacles { readers: true, .. } if round >= FIRST_SLEEP => break,
                 _ if round < FIRST_SLEEP => yield_now(),
                 _ => pause(),
             }
@@ -136,8 +158,8 @@ impl<'a> Ring<'a> {
         Err(Backpressure(self.count_cells()))
     }
 
-    fn in_the_way(self, computed: &ComputedLowWater) -> InTheWay {
-        let mut found = InTheWay { writers: false, readers: false };
+    fn obstacles(self, computed: &ComputedLowWater) -> Obstacles {
+        let mut found = Obstacles { writers: false, readers: false };
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) {
                 Seq::Committed { version } => {
@@ -149,21 +171,22 @@ impl<'a> Ring<'a> {
         found
     }
 
-    /// A number of this slot that no mark on a cell ever had.
+    /// A ticket that no `seq` of this slot ever had.
     #[cold]
     pub(crate) fn fresh_ticket(self) -> u64 {
-        // Relaxed: a ticket only has to be taken once.
+        // Relaxed: a ticket only has to be unique.
         FRESH | self.slot().header.next_ticket.fetch_add(1, Ordering::Relaxed) & MAX_VERSION
     }
 
-    /// The oldest value that a writer in need may overwrite: not the newest, not pinned, and nobody is still to receive it.
+    /// The cell of the oldest value that a writer without free cells may overwrite: not the newest, not pinned,
+    /// not retained.
     pub(crate) fn oldest_unprotected(self, computed: &ComputedLowWater) -> Option<u32> {
         let oldest = self.cells().filter_map(|(index, cell)| {
             let Seq::Committed { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
                 return None;
             };
-            let wanted = self.is_protected(cell.header, version, Keep::Undelivered, Some(computed));
-            (self.head().cell() != Some(index) && !wanted).then_some((version, index))
+            let is_protected = self.is_protected(cell.header, version, Keep::Undelivered, Some(computed));
+            (self.head().cell() != Some(index) && !is_protected).then_some((version, index))
         });
         oldest.min().map(|(_, index)| index)
     }
@@ -179,23 +202,23 @@ impl<'a> Ring<'a> {
             Ok(claim) => Some(claim),
             Err(Refused::AtFirstSight) => None,
             Err(Refused::Afterwards) => {
-                // While we were at it, whoever pinned the cell may have let go, seen our mark, and left to us what it does then.
+                // Meanwhile the reader may have unpinned the cell, seen our claim, and left the retired value to us.
                 self.discard_if_retired(index);
                 None
             }
         }
     }
 
-    /// Marks a cell as ours, unless it is to be kept.
+    /// Claims a cell, unless `keep`, a pin or retention spares it.
     #[inline(never)]
     pub(crate) fn take(self, index: u32, keep: Keep, computed: Option<&ComputedLowWater>) -> Result<Claim, Refused> {
         self.take_knowing(index, keep, None, computed)
     }
 
-    /// As [`take`](Self::take).
+    /// As [`take`](Self::take), but with a `head` that the caller knows, which may be an old one.
     ///
-    /// Instead of looking at `head`, it may be told one that it has been. While at least one value is kept as history, that is enough: a cell
-    /// that may be taken going by an older `head` is neither the newest one's nor kept going by the present one.
+    /// That is enough while at least one value is history: a cell that may be claimed by an old `head` is neither
+    /// the newest value's nor spared by the present `head`.
     #[inline(always)]
     fn take_knowing(
         self,
@@ -205,8 +228,9 @@ impl<'a> Ring<'a> {
         computed: Option<&ComputedLowWater>,
     ) -> Result<Claim, Refused> {
         let cell = self.slot().cells.get(index).header;
-        // Acquire, so that `head` is read after it: a cell that is whole by now was published before, and a `head` read
-        // later cannot be older than that.
+        // Acquire: pairs with the release of `seq` in `release_committed` and `help_commit`. `head` is read after
+        // it: the value of a committed cell was published before, and a `head` that is read later is not older
+        // than that.
         let seen = cell.seq.load(Ordering::Acquire);
         let Seq::Committed { version } = Seq::from_bits(seen) else {
             return Err(Refused::AtFirstSight);
@@ -216,35 +240,36 @@ impl<'a> Ring<'a> {
         {
             return Err(Refused::AtFirstSight);
         }
-        let claiming = Seq::Claimed { version, participant: self.context.me };
-        // SeqCst: pairs with the pins in `pin_newest`, and with `register` and `declare_queue`. We change `seq`, then look who wants the
-        // value; the pinner sets its bit, then reads `seq`: in their one total order, whoever comes second sees the other.
-        if cell.seq.compare_exchange(seen, claiming.bits(), Ordering::SeqCst, Ordering::Relaxed).is_err() {
+        let claimed = Seq::Claimed { version, participant: self.context.me };
+        // SeqCst: pairs with the pins in `pin_newest`, and with `register`, `declare_queue` and `begin_flush`. We
+        // change `seq`, then read pins, cursors and flushes; a reader sets its pin, then reads `seq`. In their
+        // one total order, the second one sees the first.
+        if cell.seq.compare_exchange(seen, claimed.bits(), Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return Err(Refused::AtFirstSight);
         }
         reached(Step::CellClaimed);
         total_order();
         if self.is_protected(cell, version, keep, computed) {
-            // The value is readable again as if nothing had happened, and nothing has.
+            // Nothing of the value was touched.
             // SeqCst: pairs with `unpin`; see `discard_if_retired`.
             cell.seq.store(seen, Ordering::SeqCst);
             reached(Step::ClaimWithdrawn);
             return Err(Refused::Afterwards);
         }
-        // The version is that of this cell only once.
+        // A cell holds a version only once, so the version serves as ticket.
         let ticket = if version > 0 { version } else { self.fresh_ticket() };
         let mark = Seq::Writing { ticket, participant: self.context.me }.bits();
-        // Release: pairs with the acquire in `stamp`; who sees this mark and then finds `head` at this cell sees the move of
-        // `head` that came after the mark, not one before.
+        // Release: pairs with the acquire in `help_commit`; a helper that sees this mark and then finds `head` at
+        // this cell sees the move of `head` that came after the mark, not one before it.
         cell.seq.store(mark, Ordering::Release);
-        // Release: pairs with the acquire fence in `copy`; a reader that meets a byte written after this one finds
-        // the mark when it looks at `seq` again.
+        // Release: pairs with the acquire fence in `cell::copy`; a reader that copies a byte written after this
+        // fence finds the mark when it reads `seq` again.
         fence(Ordering::Release);
         reached(Step::CellWriting);
         Ok(Claim { cell: index, mark, sum: 0 })
     }
 
-    /// Gives a claimed cell back, empty.
+    /// Frees a cell that we own, without publishing it.
     #[cold]
     pub(crate) fn abandon(self, claim: Claim) {
         self.abandon_scrubbed(claim, self.context.scrub());
@@ -254,8 +279,8 @@ impl<'a> Ring<'a> {
         let cell = self.slot().cells.get(claim.cell);
         cell::empty(cell, scrub);
         reached(Step::CellEmptied);
-        // SeqCst: whoever claims the cell next finds it as we left it, and pairs with who waits for room. Nobody but us changes a
-        // private word of ours.
+        // SeqCst: pairs with the claim of the next writer, which finds the cell as we left it, and with
+        // `Event::listen`. A store: nobody else changes our writing word, because `head` does not name the cell.
         cell.header.seq.store(Seq::Committed { version: 0 }.bits(), Ordering::SeqCst);
         reached(Step::CellAbandoned);
         self.notify(self.not_full());

@@ -1,4 +1,22 @@
-//! Filling a claimed cell and making it the newest: one compare-and-swap.
+//! Publishing: filling a claimed cell and making it the newest value, by one compare-and-swap of `head`.
+//!
+//! The steps: claim a cell (`claim.rs`), fill it, move `head` to it, commit it. A publish is lock-free: a
+//! compare-and-swap of `head` fails only if another publish succeeded.
+//!
+//! - **Fast path.** The handle published last (`cached_head.rs`): it claims the cell after its last one and
+//!   moves `head` without having read it. Two atomic instructions wait for another core: the claim and the
+//!   move of `head`.
+//! - **Slow path.** Another publisher was first: read `head`, commit its cell if necessary (`help.rs`), and
+//!   try again with the same filled cell.
+//!
+//! **Crash** after each step:
+//!
+//! | step | leaves |
+//! | --- | --- |
+//! | `WrittenLenRaised`, `BytesWritten`, `LengthWritten`, `TailZeroed`, `CellSealed` | a cell that is not readable; `written_len` covers all bytes that may be other than zero, so the participant that reaps the cell zeroes them |
+//! | `CellLent` | the same |
+//! | `HeadMoved` | a published value whose cell is not committed: other participants commit it; sleepers check again after a tenth of a second |
+//! | `CellCommitted` | the sleepers alone |
 
 use super::claim::Claim;
 use super::error::{Backpressure, CommitError};
@@ -11,28 +29,28 @@ use crate::core::word::{Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence};
 
-/// How much of the next value is expected to be about as long as the last: more than this is streamed anyway.
+/// How many bytes of the next cell are prefetched at most. Longer values are streamed by the processor anyway.
 pub(crate) const EXPECTED: usize = 512;
 
-/// What is in a cell that is lent.
+/// The content of a cell that is lent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lending {
     Zeroed,
-    /// Whatever was there.
+    /// The bytes that were there.
     AsItIs,
 }
 
-/// What became of one attempt to move `head`.
+/// The outcome of one attempt to move `head`.
 pub(crate) enum Advance {
-    /// It names our cell, as this version.
+    /// `head` names our cell, as this version.
     Done(u64),
-    /// Somebody else moved it, to this.
+    /// Another participant moved `head`, to this.
     Overtaken(Head),
     Failed(CommitError),
 }
 
 impl Ring<'_> {
-    /// Publishes `bytes`, which fit into a cell, and gives their version. Waiters are not woken yet.
+    /// Publishes `bytes`, which fit into a cell, and returns their version. Waiters are not notified yet.
     #[inline]
     pub(crate) fn publish(self, bytes: &[u8]) -> Result<u64, CommitError> {
         let Some(expected) = self.handle.cached_head.expected() else {
@@ -43,7 +61,7 @@ impl Ring<'_> {
         };
         self.fill(&mut claim, bytes);
         let cell = claim.cell;
-        // The key may be on its way out, and `head` not have moved yet.
+        // The key may have been unassigned without `head` having moved yet.
         if !self.is_current() {
             return self.commit_among_others(claim);
         }
@@ -74,25 +92,26 @@ impl Ring<'_> {
         Ok(version)
     }
 
-    /// Takes a cell on behalf of a key, as long as the slot has it: nothing of another key's is touched.
+    /// Claims a cell if the slot has the handle's key, so that no value of another key is overwritten.
     #[inline]
     pub(crate) fn claim_for_key(self) -> Result<Claim, CommitError> {
-        let is_still_there = || if self.is_current() { Ok(()) } else { Err(CommitError::Removed) };
-        is_still_there()?;
-        self.claim().map_err(|Backpressure(cells)| match is_still_there() {
+        let check_current = || if self.is_current() { Ok(()) } else { Err(CommitError::Removed) };
+        check_current()?;
+        self.claim().map_err(|Backpressure(cells)| match check_current() {
             Ok(()) => CommitError::Backpressure(cells),
             Err(removed) => removed,
         })
     }
 
-    /// Writes the value into a claimed cell. With auto-vacuum, nothing of what was in the cell before is left behind it.
+    /// Writes the value into a claimed cell. With auto-vacuum, the bytes after it are zeroed.
     #[inline]
     pub(crate) fn fill(self, claim: &mut Claim, bytes: &[u8]) {
         let cell = self.slot().cells.get(claim.cell);
         let len = bytes.len() as u32;
-        let dirty = cell.header.written_len.load(Ordering::Relaxed);
-        if dirty < len {
-            // Before the bytes, so that whoever takes the cell over from a killed writer knows how far it may have come.
+        let written_len = cell.header.written_len.load(Ordering::Relaxed);
+        if written_len < len {
+            // Release: before the bytes, so that the participant that reaps the cell of a crashed writer knows how
+            // far it may have written.
             cell.header.written_len.store(len, Ordering::Relaxed);
             fence(Ordering::Release);
             reached(Step::WrittenLenRaised);
@@ -102,24 +121,25 @@ impl Ring<'_> {
         }
         words::store(cell.words, bytes);
         reached(Step::BytesWritten);
-        self.complete(cell, len, dirty);
+        self.complete(cell, len, written_len);
     }
 
-    /// Makes a claimed cell ready for `len` bytes that are written by others' means: from now on it counts as written that far.
+    /// Prepares a claimed cell for a caller that writes `len` bytes in place. From now on the cell counts as
+    /// written that far.
     pub(crate) fn lend(self, claim: &Claim, len: usize, bytes: Lending) {
         let cell = self.slot().cells.get(claim.cell);
         if (cell.header.written_len.load(Ordering::Relaxed) as usize) < len {
-            // As in `fill`.
+            // Release: as in `fill`.
             cell.header.written_len.store(len as u32, Ordering::Relaxed);
             fence(Ordering::Release);
         }
-        // The last word is zeroed in any case: behind the value it is not written by whoever borrows.
+        // The last word is zeroed in any case: the caller does not write the bytes of it after the value.
         let from = if bytes == Lending::Zeroed { 0 } else { len / WORD * WORD };
         words::zero(cell.words, from, len);
         reached(Step::CellLent);
     }
 
-    /// Completes a claimed cell whose `bytes` were written by others' means.
+    /// Completes a claimed cell whose `bytes` the caller has written in place.
     pub(crate) fn fill_lent(self, claim: &mut Claim, bytes: &[u8]) {
         let cell = self.slot().cells.get(claim.cell);
         if self.context.checksums {
@@ -129,25 +149,26 @@ impl Ring<'_> {
     }
 
     #[inline]
-    fn complete(self, cell: CellView<'_>, len: u32, dirty: u32) {
+    fn complete(self, cell: CellView<'_>, len: u32, written_len: u32) {
         cell.header.len.store(len, Ordering::Relaxed);
         reached(Step::LengthWritten);
-        if dirty > len && self.context.host.auto_vacuum() {
-            words::zero(cell.words, len as usize, dirty as usize);
+        if written_len > len && self.context.host.auto_vacuum() {
+            words::zero(cell.words, len as usize, written_len as usize);
             reached(Step::TailZeroed);
-            // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
+            // Release: after the bytes are zeroed. A crash in between must not leave bytes that `written_len`
+            // does not cover.
             cell.header.written_len.store(len, Ordering::Release);
         }
     }
 
-    /// Has the cell that is next in turn brought here, while nobody waits for it: readers still have its lines from the
-    /// last time around, and taking them back is most of what a publish costs between cores.
+    /// Prefetches the cell that is next in turn, while nobody waits for it. Readers still have its lines from the
+    /// last round; taking them back is most of the cost of a publish between cores.
     #[inline]
     fn expect_to_publish(self, last: u32, len: usize) {
         self.slot().cells.get(self.after(last)).expect_to_write(len.min(EXPECTED));
     }
 
-    /// Makes a filled cell the newest value, and gives what `head` was before, and the version.
+    /// Makes a filled cell the newest value. Returns the `head` before it, and its version.
     #[inline]
     pub(crate) fn commit_after(self, seen: Head, claim: Claim) -> Result<(Head, u64), CommitError> {
         self.try_commit_after(seen, claim).map_err(|(error, claim)| {
@@ -156,7 +177,7 @@ impl Ring<'_> {
         })
     }
 
-    /// Makes a filled cell the newest value and gives its version, or the claim back if that cannot be done.
+    /// Makes a filled cell the newest value and returns its version, or gives the claim back with the error.
     #[inline]
     pub(crate) fn try_commit(self, claim: Claim) -> Result<u64, (CommitError, Claim)> {
         self.try_commit_after(self.head(), claim).map(|(_, version)| version)
@@ -176,11 +197,11 @@ impl Ring<'_> {
         }
     }
 
-    /// Moves `head` from what it was to the claimed cell, if the slot still has the key.
+    /// Moves `head` from `seen` to the claimed cell, if the slot still has the key.
     #[inline]
     pub(crate) fn advance(self, claim: &Claim, seen: Head) -> Advance {
-        // Read after `head`: if the key was removed before we read `head`, we see that here; if it is removed later,
-        // that moves `head` and fails our compare-and-swap.
+        // The generation is read after `head`. If the key was removed before we read `head`, we see that here. If
+        // it is removed later, that moves `head`, and our compare-and-swap fails.
         if !self.is_current() {
             return Advance::Failed(CommitError::Removed);
         }
@@ -194,14 +215,14 @@ impl Ring<'_> {
         }
     }
 
-    /// Moves `head` from what it was, whose cell says by now which version it holds, and gives the next one; what `head` is, if that is
-    /// something else.
+    /// Moves `head` from `before`, whose cell is committed, to the claimed cell, and returns the version. The
+    /// present `head`, if it is not `before`.
     #[inline]
     fn move_head(self, claim: &Claim, before: Head) -> Result<u64, Head> {
         let version = if self.context.checksums { self.seal(claim, before) } else { before.version() + 1 };
         let next = Head::of(claim.cell, version);
-        // SeqCst: pairs with `Event::listen` (we move `head`, then read the flag; the waiter sets the flag, then reads
-        // `head`). As a release it carries the value's bytes to whoever acquires `head`.
+        // SeqCst: pairs with `Event::listen`: we move `head`, then read the flag; the waiter sets the flag, then
+        // reads `head`. As a release, it pairs with `Ring::head`: a thread that sees `head` sees the value's bytes.
         let moved =
             self.slot().header.head.compare_exchange(before.bits(), next.bits(), Ordering::SeqCst, Ordering::Acquire);
         moved.map_err(Head::from_bits)?;
@@ -209,21 +230,24 @@ impl Ring<'_> {
         Ok(next.version())
     }
 
-    /// Commits a cell that was published, unless another participant has done so: then it is not ours any more.
+    /// Commits our published cell, unless another participant has done so. Then the cell is not ours any more.
     ///
-    /// `head` does not move on before its cell is committed (`help_commit`). So a process that removes or purges finds no published cell in the
-    /// hands of its writer, except the one of `head`; and a writer need not check afterwards whether its value was retired.
+    /// `head` does not move on before its cell is committed (`help_commit`). So a process that removes a key or
+    /// purges finds no published cell that its writer owns, except that of `head`. And a writer need not check
+    /// afterwards whether its value was retired.
     #[inline]
     pub(crate) fn release_committed(self, claim: Claim, version: u64) {
         let seq = &self.slot().cells.get(claim.cell).header.seq;
-        // Neither a store nor a swap: another writer may have claimed the cell since. Our word is unique by its ticket.
-        // Release: pairs with the acquire of `seq` in the readers; whoever reads the version from `seq` sees all of its bytes.
+        // A compare-and-swap, not a store or a swap: another writer may have claimed the cell since. Our word is
+        // unique by its ticket.
+        // Release: pairs with the acquire of `seq` in the readers; a thread that reads the version from `seq` sees
+        // its bytes.
         let committed = Seq::Committed { version }.bits();
         let _ = seq.compare_exchange(claim.mark, committed, Ordering::Release, Ordering::Relaxed);
         reached(Step::CellCommitted);
     }
 
-    /// Binds a filled cell's checksum to the version that it is about to become, and gives that version.
+    /// Extends a filled cell's checksum over the version that it is about to become, and returns that version.
     #[cold]
     fn seal(self, claim: &Claim, before: Head) -> u64 {
         let version = self.context.host.next_version(before.version());

@@ -246,7 +246,7 @@ impl<'a> Ring<'a> {
     }
 
     /// Requeues the cell's message if a crashed participant has leased it. Returns whether that was so.
-    pub(crate) fn reap_taken(self, cell: CellView<'_>, crashed: &ParticipantSet) -> bool {
+    pub(crate) fn reap_lease(self, cell: CellView<'_>, crashed: &ParticipantSet) -> bool {
         let seen = delivery(cell.header);
         match seen.progress() {
             Progress::Leased { participant, .. } if crashed.contains(participant) => {

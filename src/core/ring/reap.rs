@@ -1,4 +1,21 @@
-//! Taking a dead participant's marks off the cells of a slot.
+//! Reaping: releasing what a crashed participant holds in a slot: claims, cells that it was writing, pins,
+//! cursors and leases.
+//!
+//! That a participant has crashed is known by its lock on a byte of the file, which the kernel releases
+//! (`Host::if_crashed`). Several participants may reap the same one at once: each change is a
+//! compare-and-swap from the word of the crashed participant, or clears its bits.
+//!
+//! - **Fast path.** None: a participant reaps only when something is missing, or when it removes or purges.
+//! - **Slow path.** One scan of cells and cursors finds the participants that hold something; each is asked
+//!   for once, because that is a system call.
+//!
+//! **Crash** of the participant that reaps:
+//!
+//! | step | leaves |
+//! | --- | --- |
+//! | `CursorReaped`, `MessageReaped` | sleepers that were not notified; they check again after a tenth of a second |
+//! | `CellInherited` | a cell in the state "writing", of the second crashed participant: it is reaped in turn |
+//! | `ClaimReaped`, `PinReaped` | possibly a retired value that nobody discarded: so each reap discards every retired value that it meets |
 
 use super::cell::delivery;
 use super::claim::Claim;
@@ -12,9 +29,9 @@ use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence};
 
 impl Ring<'_> {
-    /// Frees the slot from all participants that are dead; leaves alone what the living hold.
+    /// Reaps all crashed participants that hold something in the slot.
     pub(crate) fn reap_holders(self) {
-        // Every participant once, however many cells it holds: asking is a system call.
+        // Each participant once, however many cells it holds: asking for it is a system call.
         let mut holders = ParticipantSet::default();
         let mut note = |id: u32| holders.insert(id);
         for (_, cell) in self.cells() {
@@ -36,28 +53,30 @@ impl Ring<'_> {
         }
     }
 
-    /// Takes all marks of a participant that is dead, and stays so during the call, off this slot, and empties what cells are left that hold
-    /// values of a removed key, or purged ones: the process that took the last mark off one of them may have died before emptying it.
-    pub(crate) fn reap(self, dead: u32) {
-        self.reap_all(&ParticipantSet::of(dead));
+    /// Reaps one participant, which has crashed; its index is not assigned again during the call.
+    ///
+    /// It also discards every retired value: a process that released the last hold on one may have crashed before
+    /// it could discard it.
+    pub(crate) fn reap(self, crashed: u32) {
+        self.reap_all(&ParticipantSet::of(crashed));
     }
 
-    /// Takes all marks of participants that are dead, and stay so during the call, off this slot, in one pass.
-    pub(crate) fn reap_all(self, dead: &ParticipantSet) {
-        if self.reap_cursors(dead) {
+    /// As [`reap`](Self::reap), for several participants, in one pass.
+    pub(crate) fn reap_all(self, crashed: &ParticipantSet) {
+        if self.reap_cursors(crashed) {
             reached(Step::CursorReaped);
             self.notify(self.not_full());
         }
         for (index, cell) in self.cells() {
-            if self.reap_taken(cell, dead) {
+            if self.reap_lease(cell, crashed) {
                 reached(Step::MessageReaped);
-                // There is something to do for whoever is left.
+                // Another worker can lease it.
                 self.notify(self.new_version());
             }
-            let mut freed = self.reap_mark(index, cell, dead);
-            for (pins, bits) in cell.header.pins.iter().zip(dead.words()) {
+            let mut freed = self.reap_mark(index, cell, crashed);
+            for (pins, bits) in cell.header.pins.iter().zip(crashed.words()) {
                 if pins.load(Ordering::Relaxed) & bits != 0 {
-                    // SeqCst: as in `unpin`.
+                    // SeqCst: pairs as in `unpin`.
                     pins.fetch_and(!bits, Ordering::SeqCst);
                     reached(Step::PinReaped);
                     freed = true;
@@ -70,9 +89,11 @@ impl Ring<'_> {
         }
     }
 
-    /// Whether a mark was taken off a value.
-    fn reap_mark(self, index: u32, cell: CellView<'_>, dead: &ParticipantSet) -> bool {
-        // It publishes nothing any more: if it ever did so with this cell, either `head` is here, or whoever moved it on has stamped the cell.
+    /// Releases the cell if a crashed participant has claimed it or was writing it. Returns whether a claim was
+    /// withdrawn.
+    fn reap_mark(self, index: u32, cell: CellView<'_>, crashed: &ParticipantSet) -> bool {
+        // A crashed writer publishes nothing any more. If it has published this cell, `head` is still here, or the
+        // process that moved `head` on has committed the cell.
         let head = self.head();
         if head.cell() == Some(index) {
             self.help_commit(head);
@@ -80,15 +101,17 @@ impl Ring<'_> {
         let seq = &cell.header.seq;
         let seen = seq.load(Ordering::Acquire);
         let free = match Seq::from_bits(seen) {
-            // Not a byte of it was touched.
-            Seq::Claimed { version, participant } if dead.contains(participant) => Seq::Committed { version },
-            Seq::Writing { participant, .. } if dead.contains(participant) => {
-                // Never published, and now it never will be. Others may be reaping it, too: the one that puts its own mark there
-                // empties the cell.
+            // No byte of it was touched.
+            Seq::Claimed { version, participant } if crashed.contains(participant) => Seq::Committed { version },
+            Seq::Writing { participant, .. } if crashed.contains(participant) => {
+                // It was not published, and never will be. Several participants may reap it: the one that writes its
+                // own word empties the cell.
+                // AcqRel: pairs with the same compare-and-swap of the others, and with the claim.
                 let mark = Seq::Writing { ticket: self.fresh_ticket(), participant: self.context.me }.bits();
                 if seq.compare_exchange(seen, mark, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                     reached(Step::CellInherited);
-                    // Release: as after a claim; nobody takes what is zeroed for a value.
+                    // Release: pairs with the acquire fence in `cell::copy`, as after a claim; no reader takes the
+                    // zeroed bytes for a value.
                     fence(Ordering::Release);
                     self.abandon(Claim::inherited(index, mark));
                 }
@@ -96,13 +119,14 @@ impl Ring<'_> {
             }
             _ => return false,
         };
-        // SeqCst: whoever claims the cell finds it as we left it, and see `discard_if_retired`.
+        // SeqCst: pairs with the claim of the next writer, and with `retired_up_to`; see `discard_if_retired`.
         let freed = seq.compare_exchange(seen, free.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
         reached(Step::ClaimReaped);
         freed
     }
 }
 
+/// The participants that have pinned the cell.
 fn pinners(cell: CellView<'_>) -> impl Iterator<Item = u32> {
     let pins = [0, 1].map(|word: usize| cell.header.pins[word].load(Ordering::Relaxed));
     (0..PARTICIPANTS as u32).filter(move |id| pins[*id as usize / 64] >> (id % 64) & 1 == 1)

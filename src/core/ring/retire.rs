@@ -1,4 +1,24 @@
-//! Emptying the cells of values that nobody may read any more: their key was removed, or they were purged.
+//! Retiring values: their key was removed, or they were purged. Nobody may read them any more, and their cells
+//! are emptied.
+//!
+//! It is like the retirement of nodes in safe memory reclamation (hazard pointers, Michael 2004): first make
+//! the values unreachable, by the generation or `base_version`; then empty every cell that nobody holds. The
+//! process that releases the last hold on a retired value (a pin, a claim) empties the others
+//! (`discard_if_retired`). A process that retires changes generation or `base_version`, then reads the holds;
+//! a process that releases a hold reads generation and `base_version` after it. In the one total order, one of
+//! the two sees the other.
+//!
+//! - **Fast path.** Nothing is held: each cell is claimed and emptied.
+//! - **Slow path.** A cell is pinned, or owned by a writer: it is left to that participant, or to the one that
+//!   reaps it. A purge counts it as busy.
+//!
+//! **Crash** after each step:
+//!
+//! | step | leaves |
+//! | --- | --- |
+//! | `KeyUnassigned`, `HeadEmptied` | a slot without a key whose cells hold bytes: the next owner of the directory's lock finds the journal open and empties them |
+//! | `PurgeAnnounced` | an intent: later registrations begin above it, and finish the purge |
+//! | `BaseVersionRaised` | retired values whose cells hold bytes: the next purge, reap or writer empties or overwrites them |
 
 use super::cell;
 use super::claim::Refused;
@@ -10,8 +30,8 @@ use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, total_order};
 
 impl Ring<'_> {
-    /// Empties the slot after its key was removed: no value, and no byte of an old one. Where a reader has a value pinned
-    /// or a writer stands still with a cell in hand, that is left to them: they do it when they let go.
+    /// Empties the slot after its key was removed: no value stays, and no byte of an old one. A cell that a reader
+    /// has pinned, or that a writer owns, is emptied when it is released.
     ///
     /// The caller has the directory's lock and has changed the slot's generation.
     pub(crate) fn clear(self) {
@@ -19,11 +39,11 @@ impl Ring<'_> {
         let mut seen = self.head();
         loop {
             self.help_commit(seen);
-            // The version moves on although nothing was published: a writer of the old key that has read `head` already,
-            // even one that read "no value", fails its compare-and-swap.
+            // The version moves on although nothing was published. So the compare-and-swap of a writer of the old
+            // key fails, even if it has read "no value".
             let empty = Head::empty((seen.version() + 1).min(MAX_VERSION));
-            // SeqCst: pairs with the acquire of `head` in `advance`, a writer that sees it sees the generation changed; and with
-            // those who wait for the slot.
+            // SeqCst: pairs with the acquire of `head` in `advance`: a writer that sees it sees the generation
+            // changed. And with `Event::listen` of processes that wait for the key.
             match head.compare_exchange(seen.bits(), empty.bits(), Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => seen = Head::from_bits(now),
@@ -37,7 +57,7 @@ impl Ring<'_> {
         }
     }
 
-    /// Has the versions of a slot that has no key go on after this one, at least; what the last one is now.
+    /// Raises the version of a slot that has no key to at least this one. Returns the version that it has now.
     pub(crate) fn skip_to(self, version: u64) -> u64 {
         let head = &self.slot().header.head;
         let mut seen = self.head();
@@ -46,6 +66,7 @@ impl Ring<'_> {
             if seen == next {
                 return next.version();
             }
+            // AcqRel: pairs with `Ring::head`, and with other changes of `head`.
             match head.compare_exchange(seen.bits(), next.bits(), Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return next.version(),
                 Err(now) => seen = Head::from_bits(now),
@@ -53,47 +74,48 @@ impl Ring<'_> {
         }
     }
 
-    /// Makes the newest value the only one, none if the slot has no key, and leaves no byte of any other in the slot, whatever
-    /// the switches say. What somebody is still to receive stays, with all that is newer. Gives the number of cells of which this cannot be
-    /// said: they are pinned, in use by a writer, or somebody is still to receive their values.
+    /// Retires all values but the newest (all, if the slot has no key), and zeroes their bytes, whether auto-vacuum
+    /// is on or not. A value that is retained stays, and all newer ones. Returns the number of older cells that
+    /// still hold bytes: they are pinned, owned by a writer, or retained.
     ///
-    /// Others may do the same at the same time, and the slot may lose its key meanwhile, or get another: its versions are larger than any that
-    /// are purged here.
+    /// Several processes may do so at once. The slot may lose its key meanwhile, or get another one, whose versions
+    /// are larger than all that are purged here.
     pub(crate) fn purge(self) -> u32 {
         let head = self.head();
         self.help_commit(head);
-        let wanted = if head.cell().is_some() { head.version().saturating_sub(1) } else { head.version() };
-        // SeqCst, and a fence: pairs with `register` and `declare_queue`. They write what they want, then read this; we write this, then
-        // read what they want. One of the two sees the other: what is taken here, nobody begins with.
-        self.slot().header.purge_intent.fetch_max(wanted, Ordering::SeqCst);
+        let intended = if head.cell().is_some() { head.version().saturating_sub(1) } else { head.version() };
+        // SeqCst, and a fence: pairs with `register` and `declare_queue`. They write a cursor or a queue, then read
+        // the intent; we write the intent, then read cursors and queue. One of the two sees the other. So nobody
+        // begins with a version that is retired here.
+        self.slot().header.purge_intent.fetch_max(intended, Ordering::SeqCst);
         reached(Step::PurgeAnnounced);
         fence(Ordering::SeqCst);
-        self.purge_up_to(wanted)
+        self.purge_up_to(intended)
     }
 
-    /// Up to which version purges have gone, or are about to go.
+    /// The version up to which purges have gone, or are about to go.
     pub(crate) fn purge_intent(self) -> u64 {
-        // SeqCst: see `purge`. It never is larger than `head`, unless something else has written there.
+        // SeqCst: pairs with `purge`. It is clamped to `head` in case the word is damaged.
         self.slot().header.purge_intent.load(Ordering::SeqCst).min(self.head().version())
     }
 
-    /// Takes what a purge has left for somebody who does not want it after all, or did not come to because it was ended.
+    /// Finishes a purge that retained a value for a process that begins above it, or that crashed.
     #[cold]
     pub(crate) fn finish_purge(self) {
-        let wanted = self.purge_intent();
-        // SeqCst: as in `purge`.
+        let intended = self.purge_intent();
+        // SeqCst: pairs as in `purge`.
         fence(Ordering::SeqCst);
-        self.purge_up_to(wanted);
+        self.purge_up_to(intended);
     }
 
-    fn purge_up_to(self, wanted: u64) -> u32 {
-        let mut owed = self.first_undelivered();
-        if owed.is_some_and(|owed| owed <= wanted) {
+    fn purge_up_to(self, intended: u64) -> u32 {
+        let mut undelivered = self.first_undelivered();
+        if undelivered.is_some_and(|undelivered| undelivered <= intended) {
             // It may be retained for crashed participants.
             self.reap_holders();
-            owed = self.first_undelivered();
+            undelivered = self.first_undelivered();
         }
-        let last = owed.map_or(wanted, |owed| wanted.min(owed.saturating_sub(1)));
+        let last = undelivered.map_or(intended, |undelivered| intended.min(undelivered.saturating_sub(1)));
         let last = self.purgeable_up_to(last);
         // SeqCst: pairs with `unpin`; see `discard_if_retired`.
         self.slot().header.base_version.fetch_max(last, Ordering::SeqCst);
@@ -101,8 +123,8 @@ impl Ring<'_> {
         self.reap_before_emptying();
         let mut busy = 0;
         for (index, cell) in self.cells() {
-            // Published since we looked.
-            let is_newer = || cell::readable(cell).is_some_and(|version| version > wanted);
+            // Published after `head` was read.
+            let is_newer = || cell::readable(cell).is_some_and(|version| version > intended);
             if !self.discard(index, Keep::After(last), Scrub::Always) && !is_newer() {
                 busy += 1;
             }
@@ -112,27 +134,29 @@ impl Ring<'_> {
 
     /// Called when values were retired, before their cells are emptied.
     fn reap_before_emptying(self) {
-        // SeqCst: generation or `base_version` were changed before we read the marks; see `discard_if_retired`.
+        // SeqCst: pairs with `discard_if_retired`. Generation or `base_version` were changed before the holds are
+        // read.
         fence(Ordering::SeqCst);
         self.reap_holders();
     }
 
-    /// Up to which version values belong to nobody: their key was removed, or they were purged.
+    /// The version up to which all values are retired.
     fn retired_up_to(self) -> u64 {
         let header = self.slot().header;
-        // SeqCst: pairs with `clear` and `purge`; see `discard_if_retired`. `head` first: while the generation that is read after it is
-        // even, nothing that `head` can have told of has an owner.
+        // SeqCst: pairs with `clear` and `purge`; see `discard_if_retired`. `head` is read first: if the generation
+        // that is read after it is even, no value up to that `head` belongs to a key.
         let last = Head::from_bits(header.head.load(Ordering::SeqCst)).version();
         let has_key = header.generation.load(Ordering::SeqCst) % 2 == 1;
         let base_version = header.base_version.load(Ordering::SeqCst);
         if has_key { base_version } else { base_version.max(last) }
     }
 
-    /// Done by whoever lets go of a cell that others could not empty because of it.
+    /// Empties the cell if its value is retired. Called by a participant after it has released a pin or a claim,
+    /// which may have kept the process that retired the value from emptying the cell.
     ///
-    /// Whoever makes values obsolete (`clear`, `purge`) changes the generation or `base_version`, then looks at the marks on the cells;
-    /// whoever lets go takes its mark off, then looks at generation and `base_version`. All of it is in one total order, so one of the
-    /// two sees the other.
+    /// That process (`clear`, `purge`) changes generation or `base_version`, then reads `seq` and the pins. The
+    /// caller changes `seq` or the pins, then reads generation and `base_version`. All of these are SeqCst, so one
+    /// of the two sees the other.
     #[cold]
     pub(crate) fn discard_if_retired(self, index: u32) {
         total_order();
@@ -147,7 +171,7 @@ impl Ring<'_> {
         }
     }
 
-    /// Empties a cell unless its value is to be kept; `false` if it is, or somebody has it in hand.
+    /// Empties a cell unless `keep` spares its value; `false` if it does, or the cell is pinned or owned by a writer.
     fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
         loop {
             match self.take(index, keep, None) {
@@ -156,7 +180,8 @@ impl Ring<'_> {
                     return true;
                 }
                 Err(Refused::AtFirstSight) => return false,
-                // Pinned when we looked. If it still is, whoever unpins it sees our mark gone; else it is ours to empty.
+                // It was pinned. If it still is, the reader that unpins it sees our claim withdrawn, and empties it;
+                // else we do.
                 Err(Refused::Afterwards) => total_order(),
             }
         }

@@ -27,7 +27,7 @@
 //! **Crash.** The cursor of a crashed participant stays, and retains values, until another participant reaps
 //! it: a publisher does so before it reports backpressure.
 
-use super::version::{MAX_VERSION, NUMBER_BITS};
+use super::version::{MAX_VERSION, VERSION_BITS};
 
 /// A cursor that is not free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +47,14 @@ impl Cursor {
 
     /// `None` for a free word. It is read from shared memory, so the participant may be any of 255.
     pub(crate) fn from_bits(bits: u64) -> Option<Self> {
-        let participant = ((bits >> (NUMBER_BITS + 8)) as u32).checked_sub(1)?;
-        Some(Self { participant, generation: (bits >> NUMBER_BITS) as u8, version: bits & MAX_VERSION })
+        let participant = ((bits >> (VERSION_BITS + 8)) as u32).checked_sub(1)?;
+        Some(Self { participant, generation: (bits >> VERSION_BITS) as u8, version: bits & MAX_VERSION })
     }
 
     pub(crate) fn bits(self) -> u64 {
-        u64::from(self.participant + 1) << (NUMBER_BITS + 8) | u64::from(self.generation) << NUMBER_BITS | self.version
+        u64::from(self.participant + 1) << (VERSION_BITS + 8)
+            | u64::from(self.generation) << VERSION_BITS
+            | self.version
     }
 
     /// The same participant's cursor, evicted.

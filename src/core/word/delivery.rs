@@ -16,7 +16,7 @@
 //! | waiting (attempt n), or an earlier version | leased (me, attempt n) | a worker | `Ring::try_lease` (`ring/queue.rs`) |
 //! | leased (me, n) | done | the same worker | `Ring::acknowledge` (`ring/queue.rs`) |
 //! | leased (me, n) | waiting (n + 1) | the same worker | `Ring::requeue` (`ring/queue.rs`) |
-//! | leased (p, n) | waiting (n + 1) | a participant that reaps p, which has crashed | `Ring::reap_taken` (`ring/queue.rs`) |
+//! | leased (p, n) | waiting (n + 1) | a participant that reaps p, which has crashed | `Ring::reap_lease` (`ring/queue.rs`) |
 //! | leased (any, n) | waiting (n + 1) | the process that recovers the store | `Ring::recover` (`ring/recover.rs`) |
 //!
 //! Each change is a compare-and-swap, except for the last, where no other process has the store open.
@@ -27,7 +27,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::version::{MAX_VERSION, NUMBER_BITS};
+use super::version::{MAX_VERSION, VERSION_BITS};
 
 /// The state of one message of a work queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Delivery {
             Progress::Leased { participant, attempt } => (participant as u8 + 1, attempt),
             Progress::Done => (Self::DONE, 0),
         };
-        Self(u64::from(progress) << (NUMBER_BITS + 8) | u64::from(attempt) << NUMBER_BITS | version & MAX_VERSION)
+        Self(u64::from(progress) << (VERSION_BITS + 8) | u64::from(attempt) << VERSION_BITS | version & MAX_VERSION)
     }
 
     pub(crate) fn from_bits(bits: u64) -> Self {
@@ -75,8 +75,8 @@ impl Delivery {
 
     /// The progress of the version that the word is about.
     pub(crate) fn progress(self) -> Progress {
-        let attempt = (self.0 >> NUMBER_BITS) as u8;
-        match (self.0 >> (NUMBER_BITS + 8)) as u8 {
+        let attempt = (self.0 >> VERSION_BITS) as u8;
+        match (self.0 >> (VERSION_BITS + 8)) as u8 {
             0 => Progress::Waiting { attempt: attempt.max(1) },
             Self::DONE => Progress::Done,
             participant => Progress::Leased { participant: u32::from(participant) - 1, attempt },

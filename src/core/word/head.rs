@@ -26,7 +26,7 @@
 
 use std::fmt;
 
-use super::version::{MAX_VERSION, NUMBER_BITS};
+use super::version::{MAX_VERSION, VERSION_BITS};
 
 /// The cell in the `head` of a key whose value was lost. No ring has so many cells.
 pub(crate) const LOST_CELL: u32 = 0xfffe;
@@ -39,7 +39,7 @@ impl Head {
     /// This version, in this cell.
     #[inline]
     pub(crate) fn of(cell: u32, version: u64) -> Self {
-        Self((u64::from(cell) + 1) << NUMBER_BITS | version)
+        Self((u64::from(cell) + 1) << VERSION_BITS | version)
     }
 
     /// No value: before the first publish, and after the key was removed.
@@ -70,7 +70,7 @@ impl Head {
     /// The index of the newest value's cell. It is read from shared memory, so it may be any number.
     #[inline]
     pub(crate) fn cell(self) -> Option<u32> {
-        ((self.0 >> NUMBER_BITS) as u32).checked_sub(1)
+        ((self.0 >> VERSION_BITS) as u32).checked_sub(1)
     }
 }
 

@@ -25,7 +25,7 @@
 //! **Crash.** A thread that crashes while it computes leaves its bits. They have no effect on writers, and
 //! the next thread that computes the mark replaces them.
 
-use super::version::{MAX_VERSION, NUMBER_BITS};
+use super::version::{MAX_VERSION, VERSION_BITS};
 
 /// The value of the word `low_water`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl LowWaterMark {
     /// The same version, marked by the thread with this tag of this participant, which is about to compute it.
     pub(crate) fn marked_by(self, participant: u32, tag: u8) -> Self {
         let mark = u64::from((participant + 1) as u8) << 8 | u64::from(tag);
-        Self(mark << NUMBER_BITS | self.0 & MAX_VERSION)
+        Self(mark << VERSION_BITS | self.0 & MAX_VERSION)
     }
 
     /// The word after a registration at this version. It has no thread: a computation that began before fails.

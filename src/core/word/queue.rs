@@ -23,7 +23,7 @@
 //! **Crash.** A worker that crashes after the first step leaves a tentative word. The next worker makes it
 //! final.
 
-use super::version::{MAX_VERSION, NUMBER_BITS};
+use super::version::{MAX_VERSION, VERSION_BITS};
 
 /// The value of the word `queue`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl QueueWord {
 
     /// The first step of a declaration.
     pub(crate) fn tentative(generation: u64, first: u64) -> Self {
-        Self(Self::TENTATIVE | (generation & Self::GENERATION) << NUMBER_BITS | first.min(MAX_VERSION))
+        Self(Self::TENTATIVE | (generation & Self::GENERATION) << VERSION_BITS | first.min(MAX_VERSION))
     }
 
     /// The second step: the declaration made final. Its messages begin above `purged`.
@@ -60,7 +60,7 @@ impl QueueWord {
     /// The first version that is a message, if the key of this generation is a queue, tentative or final.
     #[inline]
     pub(crate) fn first(self, generation: u64) -> Option<u64> {
-        let same = self.0 >> NUMBER_BITS & Self::GENERATION == generation & Self::GENERATION;
+        let same = self.0 >> VERSION_BITS & Self::GENERATION == generation & Self::GENERATION;
         (self.0 != 0 && same).then_some(self.0 & MAX_VERSION)
     }
 }

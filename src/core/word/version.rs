@@ -1,10 +1,10 @@
 //! Versions: the numbers of the publishes on one slot.
 
 /// Bits of a version in every word: at ten million publishes a second they last 325 days for one key.
-pub(crate) const NUMBER_BITS: u32 = 48;
+pub(crate) const VERSION_BITS: u32 = 48;
 
 /// The largest version.
-pub(crate) const MAX_VERSION: u64 = (1 << NUMBER_BITS) - 1;
+pub(crate) const MAX_VERSION: u64 = (1 << VERSION_BITS) - 1;
 
 /// The largest version that a recovery believes.
 ///
