@@ -69,6 +69,8 @@
 
 #[cfg(not(loom))]
 pub mod bus;
+#[cfg(not(loom))]
+mod error;
 pub mod frame;
 #[cfg(not(kill_points))]
 mod kill_points;
@@ -89,6 +91,8 @@ pub use bus::{
     Bus, Envelope, Job, Loan, PublishError, Publisher, Received, RecvError, Sample, Sent, Start, Stream,
     SubscribeError, SubscribeOptions, Subscriber, WaitSet, WorkQueue,
 };
+#[cfg(not(loom))]
+pub use error::Error;
 pub use message::Message;
 pub use splinter_bus_derive::{Message, Schema};
 #[cfg(not(loom))]

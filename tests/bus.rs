@@ -5,8 +5,9 @@ mod support;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use splinter_bus::frame::{FaultCode, Frame, FrameError, Kind, WriteError};
+use splinter_bus::frame::{FaultCode, Frame, FrameError, Kind};
 use splinter_bus::message::Fault;
+use splinter_bus::store::{DirectoryError, SetError};
 use splinter_bus::{Bus, Message, PublishError, RecvError, Start, Store, StoreOptions, SubscribeError};
 use support::Name;
 use uuid::Uuid;
@@ -152,9 +153,9 @@ fn a_ttl_that_cannot_be_said_in_milliseconds_is_refused_and_none_is_shortened() 
         let error = publisher.publish(&prompt("p")).unwrap_err();
         assert!(matches!(error, PublishError::Ttl { ttl: refused } if refused == ttl), "{error}");
         assert!(
-            error
-                .to_string()
-                .starts_with(&format!("a ttl of {ttl:?} is impossible: it must be 1 ms to 49.7 days (4294967295 ms)"))
+            error.to_string().starts_with(&format!(
+                "a ttl of {ttl:?} is out of range: it must be 1 ms to 49.7 days (4294967295 ms)"
+            ))
         );
         assert!(matches!(publisher.stream(Uuid::nil()).send(&prompt("p")), Err(PublishError::Ttl { .. })));
         // Set right, it goes on.
@@ -170,8 +171,8 @@ fn errors_say_of_which_kind_a_message_is_in_words_that_fit_all_kinds() {
     for kind in [Kind::Query, Kind::Response, Kind::Event, Kind::Error, Kind::Heartbeat] {
         let error = FrameError::Payload { kind, len: 0 };
         assert!(error.to_string().starts_with(&format!("a frame of kind {kind} with a payload of 0 bytes: ")));
-        let error = WriteError::Payload { kind, len: 0 };
-        assert!(error.to_string().starts_with(&format!("a message of kind {kind} with a payload of 0 bytes: ")));
+        let error = FrameError::Payload { kind, len: 0 };
+        assert!(error.to_string().starts_with(&format!("a frame of kind {kind} with a payload of 0 bytes: ")));
     }
 }
 
@@ -189,7 +190,7 @@ fn what_is_no_frame_is_an_error_and_is_counted() {
 
     assert!(matches!(
         prompts.recv(),
-        Err(RecvError::Frame { version: 1, source: FrameError::TooShort { len: 11 }, .. })
+        Err(RecvError::Frame { version: 1, source: FrameError::TooShort { len: 11, header: 64 }, .. })
     ));
     assert_eq!(prompts.recv().unwrap().text, "good");
     let error = prompts.recv().unwrap_err();
@@ -282,17 +283,20 @@ fn what_cannot_be_published_is_refused_with_the_numbers() {
     assert!(error.to_string().contains("this store keeps 4 of a key"), "{error}");
     let narrow = Bus::<Prompt>::on(Name::new().create(&StoreOptions::new().max_value_size(64)));
     let error = narrow.publish("k", &prompt("x")).unwrap_err();
-    assert!(matches!(error, PublishError::TooLarge { len: 97.., max: 64 }), "{error}");
-    assert!(error.to_string().contains("max_value_size is 64"), "{error}");
+    assert!(matches!(error, PublishError::Set(SetError::TooLarge { len: 97.., max: 64 })), "{error}");
+    assert!(error.to_string().contains("maximum 64; "), "{error}");
     assert_eq!(bus.get("k").unwrap(), None, "nothing was published");
-    assert!(matches!(bus.publish("", &prompt("x")), Err(PublishError::Key(_))));
+    assert!(matches!(bus.publish("", &prompt("x")), Err(PublishError::Set(SetError::Key(_)))));
     assert!(matches!(bus.subscribe(&"k".repeat(64)), Err(SubscribeError::Key(_))));
     let long = bus.publisher("k").unwrap().from("n".repeat(256)).publish(&prompt("x"));
     assert!(matches!(long, Err(PublishError::Frame(_))));
     for number in 0..7 {
         bus.subscribe(&format!("key {number}")).unwrap();
     }
-    assert!(matches!(bus.publish("one too many", &prompt("x")), Err(PublishError::Full { slots: 8 })));
+    assert!(matches!(
+        bus.publish("one too many", &prompt("x")),
+        Err(PublishError::Set(SetError::Directory(DirectoryError::Full { slots: 8 })))
+    ));
 }
 
 #[test]
@@ -318,7 +322,7 @@ fn one_store_carries_many_types() {
     let store: Store = prompts.store().clone();
     let faults: Bus<Fault> = Bus::on(store);
     prompts.publish("prompts", &prompt("x")).unwrap();
-    faults.publish("faults", &Fault::new(FaultCode::Backpressure, "slow down")).unwrap();
+    faults.publish("faults", &Fault::new(FaultCode::InternalError, "slow down")).unwrap();
     assert_eq!(prompts.get("prompts").unwrap().unwrap().text, "x");
-    assert_eq!(faults.get("faults").unwrap().unwrap().symbol, "BACKPRESSURE");
+    assert_eq!(faults.get("faults").unwrap().unwrap().symbol, "INTERNAL_ERROR");
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use splinter_bus::bus::WaitSet;
 use splinter_bus::frame::FaultCode;
-use splinter_bus::store::StoreOptions;
+use splinter_bus::store::{SetError, StoreOptions};
 use splinter_bus::{Bus, Message, PublishError, RecvError, Start, SubscribeOptions};
 use support::{Actor, DEADLINE, Name, Random};
 
@@ -205,7 +205,7 @@ fn what_has_too_many_parts_is_refused_unless_nothing_can_be_lost() {
     // Without waiting, all of it or nothing.
     bus.publish("k", &document(20_000)).unwrap();
     let before = bus.store().slot("k").unwrap().version();
-    assert!(matches!(bus.publish("k", &document(20_000)), Err(PublishError::Backpressure(_))));
+    assert!(matches!(bus.publish("k", &document(20_000)), Err(PublishError::Set(SetError::Backpressure(_)))));
     assert_eq!(bus.store().slot("k").unwrap().version(), before);
     assert_eq!(subscriber.recv().unwrap().text.len(), 20_000);
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use splinter_bus::frame::FaultCode;
 use splinter_bus::message::Fault;
-use splinter_bus::store::Store;
+use splinter_bus::store::{GetError, Store};
 use splinter_bus::{Bus, PublishError, Received, RecvError, Stream};
 
 use crate::messages::{Address, PROMPTS, Presence, Prompt, Token, component, worker_key};
@@ -43,7 +43,11 @@ pub(crate) fn run(name: &str, model: &mut dyn Model, ends: &EndOfParent) -> Resu
             Ok(_) => {}
             // Their clients will not be answered, and ask again.
             Err(RecvError::Lagged(missed)) => eprintln!("chat: {component} was too busy and missed {missed} prompts"),
-            Err(error @ (RecvError::Removed { .. } | RecvError::Damaged { .. } | RecvError::Declare(_))) => {
+            Err(
+                error @ (RecvError::Removed { .. }
+                | RecvError::Get { source: GetError::Key(_), .. }
+                | RecvError::Declare(_)),
+            ) => {
                 return Err(error.into());
             }
             Err(error) => eprintln!("chat: {component}: {error}"),

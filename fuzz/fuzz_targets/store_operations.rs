@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use splinter_bus::store::{AppendError, IntegerError, Pinned, SetError, Store, StoreOptions, Version};
+use splinter_bus::store::{Pinned, SetError, Store, StoreOptions, UpdateError, Version};
 use splinter_bus::{Bus, Job, Start, SubscribeOptions, Subscriber, WorkQueue};
 use splinter_bus_fuzz::anonymous;
 
@@ -140,7 +140,7 @@ impl Play {
                 let value = [self.models[key].newest().unwrap_or_default(), &tail].concat();
                 match store.append(key, &tail) {
                     Ok(version) => self.is_published(key, value, Ok(version)),
-                    Err(AppendError::Set(SetError::TooLarge { .. })) => assert!(value.len() > MAX_VALUE_SIZE),
+                    Err(UpdateError::Set(SetError::TooLarge { .. })) => assert!(value.len() > MAX_VALUE_SIZE),
                     Err(error) => {
                         assert!(self.may_refuse(key), "{error}");
                         self.models.get_mut(key).expect("one of them").exists = true;
@@ -160,7 +160,7 @@ impl Play {
                         let value = number.wrapping_add(n).to_ne_bytes().to_vec();
                         self.is_published("integer", value, Ok(version));
                     }
-                    (Err(IntegerError::NotAnInteger { .. }), None) => {}
+                    (Err(UpdateError::NotAnInteger { .. }), None) => {}
                     (result, number) => assert!(self.may_refuse("integer"), "{result:?}, {number:?}"),
                 }
             }

@@ -36,8 +36,8 @@ mod kind;
 mod read;
 mod write;
 
-pub use error::{FrameError, NameField, WriteError};
-pub use fault_code::{FaultCode, Recovery};
+pub use error::{FrameError, NameField};
+pub use fault_code::FaultCode;
 pub(crate) use header::{FRAME_START, PAYLOAD_ALIGN};
 pub use header::{HEADER_LEN, MAX_NAME_LEN, MAX_PAYLOAD_ALIGN, VERSION};
 pub use kind::{Encoding, Kind};

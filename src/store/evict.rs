@@ -1,10 +1,7 @@
 //! Removing lossless subscribers that hold publishers up.
 
-use thiserror::Error;
-
-use super::error::Forked;
+use super::error::EvictError;
 use super::handle::Store;
-use super::key::KeyError;
 use super::participant::{self, Participant};
 
 /// What a participant that was evicted from a key had kept from being overwritten.
@@ -21,51 +18,6 @@ pub struct Evicted {
     pub next: u64,
     /// How many versions were published from that one on.
     pub behind: u64,
-}
-
-/// Why nobody was evicted.
-///
-/// # Examples
-///
-/// ```
-/// # use splinter_bus::store::{EvictError, Store};
-/// # let name = format!("splinter-doc-evict-error-{}", std::process::id());
-/// let store = Store::create(&name)?;
-/// let error = store.evict("k", store.participant()).unwrap_err();
-/// assert!(matches!(error, EvictError::NoSuchKey { .. }));
-/// store.set("k", b"v")?;
-/// let error = store.evict("k", store.participant()).unwrap_err();
-/// assert!(matches!(error, EvictError::NotSubscribed { .. }));
-/// # Store::remove(&name)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum EvictError {
-    /// Not a key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The store has no such key.
-    #[error("the store has no key {key:?}")]
-    NoSuchKey {
-        /// The key.
-        key: String,
-    },
-    /// The participant has no lossless subscriber of the key, or has closed the store.
-    #[error(
-        "participant {participant} (process {pid}) has no lossless subscriber of {key:?}: `Store::slot_snapshot` lists the participants that have one"
-    )]
-    NotSubscribed {
-        /// The key.
-        key: String,
-        /// The participant's index in the store's table.
-        participant: u32,
-        /// The id of its process.
-        pid: u32,
-    },
-    /// This is a child of the process that opened the store.
-    #[error(transparent)]
-    Forked(#[from] Forked),
 }
 
 impl Store {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::directory::{self, Full, REMOVALS, WaitLimit};
-use super::error::{AppendError, DirectoryError, GetError, PatternError, SetError, SlotError, UnsetError};
+use super::error::{DirectoryError, GetError, KeyError, PatternError, SetError, UpdateError};
 use super::geometry::Geometry;
 use super::index::{self, Place};
 use super::inner::Inner;
 use super::integer::Integer;
-use super::key::{Key, KeyError};
+use super::key::Key;
 use super::location::Location;
 use super::mapped::Mapped;
 use super::participant::Participant;
@@ -134,7 +134,7 @@ impl Store {
     /// assert_eq!(store.set("k", b"first")?, 1);
     /// assert_eq!(store.set("k", b"second")?, 2);
     /// let error = store.set("k", &[0; 17]).unwrap_err();
-    /// assert_eq!(error.to_string(), "value of 17 bytes does not fit: this store's max_value_size is 16");
+    /// assert_eq!(error.to_string(), "value too large: 17 bytes (a message counts with its envelope), maximum 16; shorten it, or create a store with a larger max_value_size");
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -148,11 +148,11 @@ impl Store {
             match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value, &Memo::default()))
             {
                 // Somebody removed the key in between, as if before us: it is created anew.
-                Err(SetError::Removed) => {}
+                Err(SetError::Key(KeyError::Removed)) => {}
                 done => return done,
             }
         }
-        Err(SetError::Removed)
+        Err(SetError::Key(KeyError::Removed))
     }
 
     /// Puts bytes behind the key's value, as one update, and gives the version. A key without a value is set to them.
@@ -162,7 +162,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: as when setting the whole, too large among it; or a value that cannot be read. The old value stays.
+    /// [`UpdateError`]: as when setting the whole, too large among it; or a value that cannot be read. The old value stays.
     ///
     /// # Examples
     ///
@@ -176,16 +176,16 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, AppendError> {
+    pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, UpdateError> {
         self.inner.check_len(bytes.len())?;
         let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
-            match self.slot_within(key, &mut limit).map_err(SetError::from)?.append(bytes) {
-                Err(AppendError::Set(SetError::Removed)) => {}
+            match self.slot_within(key, &mut limit)?.append(bytes) {
+                Err(UpdateError::Key(KeyError::Removed)) => {}
                 done => return done,
             }
         }
-        Err(AppendError::Set(SetError::Removed))
+        Err(UpdateError::Key(KeyError::Removed))
     }
 
     /// The key's newest value, copied; `None` if there is no such key, or nothing was set under it yet. Never blocks.
@@ -284,7 +284,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`SlotError`]: no key, or every slot has one.
+    /// [`DirectoryError`]: no key, or every slot has one.
     ///
     /// # Examples
     ///
@@ -298,7 +298,7 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn slot(&self, key: &str) -> Result<Slot, SlotError> {
+    pub fn slot(&self, key: &str) -> Result<Slot, DirectoryError> {
         self.slot_within(key, &mut WaitLimit::longest())
     }
 
@@ -312,11 +312,11 @@ impl Store {
             };
             match Pinned::newest(&self.inner, place) {
                 // Somebody removed the key in between: look for it again.
-                Err(GetError::Removed) => {}
+                Err(GetError::Key(KeyError::Removed)) => {}
                 pinned => return pinned,
             }
         }
-        Err(GetError::Removed)
+        Err(GetError::Key(KeyError::Removed))
     }
 
     /// As [`slot`](Self::slot), and creates nothing.
@@ -326,18 +326,18 @@ impl Store {
     }
 
     /// As [`slot`](Self::slot), waiting no longer than `limit`.
-    pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, SlotError> {
+    pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, DirectoryError> {
         let place = self.find_or_insert(&Key::new(key)?, limit)?;
         Ok(Slot::new(Arc::clone(&self.inner), place))
     }
 
-    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<Place, SlotError> {
+    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<Place, DirectoryError> {
         self.inner.check_fork()?;
         if let Some(place) = index::find(&self.inner.mapped, key) {
             return Ok(place);
         }
         let inserted = self.inner.directory(limit)?.insert(key);
-        inserted.map_err(|Full| SlotError::Full { slots: self.geometry().slots })
+        inserted.map_err(|Full| DirectoryError::Full { slots: self.geometry().slots })
     }
 
     /// A handle on a key whose value is an integer, creating the key if there is none. Blocks as [`set`](Self::set) does.
@@ -357,7 +357,7 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn integer(&self, key: &str) -> Result<Integer, SlotError> {
+    pub fn integer(&self, key: &str) -> Result<Integer, DirectoryError> {
         Ok(Integer::new(self.slot(key)?))
     }
 
@@ -369,7 +369,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`UnsetError`]: no key, or the directory could not be locked.
+    /// [`DirectoryError`]: no key, or the directory could not be locked.
     ///
     /// # Examples
     ///
@@ -384,7 +384,7 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn unset(&self, key: &str) -> Result<bool, UnsetError> {
+    pub fn unset(&self, key: &str) -> Result<bool, DirectoryError> {
         self.inner.check_fork()?;
         let key = Key::new(key)?;
         let removed = self.inner.directory(&mut WaitLimit::longest())?.remove(&key);
@@ -476,7 +476,7 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn poll(&self, key: &str, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+    pub fn poll(&self, key: &str, timeout: Option<Duration>) -> Result<Option<u64>, DirectoryError> {
         self.poll_from(key, None, timeout)
     }
 
@@ -506,17 +506,22 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn poll_after(&self, key: &str, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+    pub fn poll_after(&self, key: &str, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, DirectoryError> {
         self.poll_from(key, Some(seen), timeout)
     }
 
     /// As [`poll_after`](Self::poll_after), from the newest version on if none is given.
-    fn poll_from(&self, key: &str, seen: Option<u64>, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+    fn poll_from(
+        &self,
+        key: &str,
+        seen: Option<u64>,
+        timeout: Option<Duration>,
+    ) -> Result<Option<u64>, DirectoryError> {
         let (deadline, mut spin, mut seen) = (Deadline::after(timeout), Spin::default(), seen);
         loop {
             let slot = match self.slot_within(key, &mut WaitLimit::until(deadline)) {
                 // The timeout was shorter than the longest wait for the directory.
-                Err(SlotError::Directory(DirectoryError::Busy { .. })) if deadline.left().is_none() => return Ok(None),
+                Err(DirectoryError::Busy { .. }) if deadline.left().is_none() => return Ok(None),
                 slot => slot?,
             };
             let seen = *seen.get_or_insert_with(|| slot.version());
@@ -555,11 +560,11 @@ impl Store {
             };
             match self.inner.on_slot(place.slot, |ring| read(ring, place)) {
                 // Somebody removed the key in between: look for it again.
-                Err(GetError::Removed) => {}
+                Err(GetError::Key(KeyError::Removed)) => {}
                 done => return done.map(Some),
             }
         }
-        Err(GetError::Removed)
+        Err(GetError::Key(KeyError::Removed))
     }
 }
 

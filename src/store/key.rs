@@ -1,8 +1,8 @@
 //! Keys: what is allowed as one, and how one is compared with shared memory.
 
-use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::error::KeyError;
 use crate::region::records::KEY_WORDS;
 use crate::region::words::WORD;
 use crate::sync::{AtomicU64, Ordering};
@@ -22,39 +22,6 @@ use crate::sync::{AtomicU64, Ordering};
 /// ```
 pub const MAX_KEY_LEN: usize = KEY_WORDS * WORD - 1;
 
-/// Why a text cannot be a key.
-///
-/// # Examples
-///
-/// ```
-/// # use splinter_bus::store::Store;
-/// # let name = format!("splinter-doc-key-error-{}", std::process::id());
-/// let store = Store::create(&name)?;
-/// assert_eq!(store.get("").unwrap_err().to_string(), "a key must not be empty");
-/// assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "the key has 64 bytes: 63 is the most");
-/// # Store::remove(&name)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The empty key.
-    #[error("a key must not be empty")]
-    Empty,
-    /// More than 63 bytes.
-    #[error("the key has {len} bytes: {MAX_KEY_LEN} is the most")]
-    TooLong {
-        /// The key's length in bytes.
-        len: usize,
-    },
-    /// A NUL byte in the key.
-    #[error("the key has a NUL byte at position {position}, which no key may have")]
-    Nul {
-        /// Where, in bytes.
-        position: usize,
-    },
-}
-
 /// A text that was found to be a key, with its hash.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key<'a> {
@@ -70,7 +37,7 @@ impl<'a> Key<'a> {
             return Err(KeyError::Empty);
         }
         if text.len() > MAX_KEY_LEN {
-            return Err(KeyError::TooLong { len: text.len() });
+            return Err(KeyError::TooLong { len: text.len(), max: MAX_KEY_LEN });
         }
         if text.contains(&0) {
             return Err(KeyError::Nul { position: text.iter().take_while(|&&byte| byte != 0).count() });
@@ -164,7 +131,7 @@ mod tests {
     #[test]
     fn a_key_is_1_to_63_bytes_without_nul() {
         assert_eq!(Key::new("").err(), Some(KeyError::Empty));
-        assert_eq!(Key::new(&"k".repeat(64)).err(), Some(KeyError::TooLong { len: 64 }));
+        assert_eq!(Key::new(&"k".repeat(64)).err(), Some(KeyError::TooLong { len: 64, max: 63 }));
         assert_eq!(Key::new("a\0b").err(), Some(KeyError::Nul { position: 1 }));
         for text in ["k", "llm:prompt", "ключ", &"k".repeat(63)] {
             let (key, stored) = (Key::new(text).unwrap(), StoredKey::of(text.as_bytes()));

@@ -19,7 +19,6 @@ mod delivery;
 pub(crate) mod directory;
 #[cfg(not(loom))]
 mod epoch;
-#[cfg(not(loom))]
 pub(crate) mod error;
 #[cfg(not(loom))]
 mod evict;
@@ -86,15 +85,15 @@ pub use public::*;
 mod public {
     pub use super::cells::CellCounts;
     pub use super::error::{
-        AppendError, DirectoryError, Forked, GeometryError, GetError, IntegerError, LoanError, OpenError, PatternError,
-        SetError, SlotError, UnsetError,
+        DirectoryError, EvictError, Forked, GeometryError, GetError, KeyError, OpenError, PatternError, SetError,
+        UpdateError,
     };
-    pub use super::evict::{EvictError, Evicted};
+    pub use super::evict::Evicted;
     pub use super::flags::Flags;
     pub use super::geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
     pub use super::handle::Store;
     pub use super::integer::Integer;
-    pub use super::key::{KeyError, MAX_KEY_LEN};
+    pub use super::key::MAX_KEY_LEN;
     pub use super::loan::{Loan, LoanUninit};
     pub use super::location::Location;
     pub use super::options::StoreOptions;

@@ -21,6 +21,7 @@ use crate::os::file::{self, Links};
 use crate::os::fork::UninheritedFile;
 use crate::os::{file_system, limits};
 use crate::region::Region;
+use crate::region::records::PARTICIPANTS;
 use crate::sync::Ordering;
 
 impl Store {
@@ -247,7 +248,7 @@ pub(super) fn enter(
     let name = || mapped.location.to_string();
     match joined.map_err(refused("lock", &mapped.location))? {
         Joined::As(me) => Ok(Store::new(mapped, me, recovery)),
-        Joined::Full => Err(OpenError::TooManyParticipants { name: name() }),
+        Joined::Full => Err(OpenError::TooManyParticipants { name: name(), max: PARTICIPANTS }),
         Joined::LockedOut => Err(OpenError::LockedOut { name: name() }),
     }
 }

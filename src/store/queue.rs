@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::error::GetError;
+use super::error::{GetError, KeyError};
 use super::lossless::Begin;
 use super::ring::{Exact, Position, Taken, Trail, Work};
 use super::slot::Slot;
@@ -122,11 +122,11 @@ impl Assignment {
         self.slot.check_fork()?;
         let done = self.taken.take().is_some_and(|taken| self.slot.ring().acknowledge(taken));
         if self.slot.ring().generation() != self.slot.generation() {
-            Err(GetError::Removed)
+            Err(KeyError::Removed.into())
         } else if done {
             Ok(())
         } else {
-            Err(GetError::Damaged)
+            Err(KeyError::Damaged.into())
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use splinter_bus::store::SetError;
 use splinter_bus::{Bus, PublishError, Publisher, RecvError, Start, SubscribeError, SubscribeOptions, Subscriber};
 
 use crate::arena::{Arena, Sort};
@@ -177,7 +178,7 @@ impl Log {
                 self.sequence += 1;
                 self.read(version, value).map(drop)
             }
-            Err(PublishError::Backpressure(_)) => {
+            Err(PublishError::Set(SetError::Backpressure(_))) => {
                 record.tallies.refused(kind);
                 Ok(())
             }
