@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     prompts.publish("prompts", &Prompt { number: 7, text: "Why is the sky blue?" })?;
     let sample = asked.recv_sample()?;
     let prompt = sample.view()?; // Its text lies in the store, and stays as it is while `sample` lives.
-    println!("prompt {} of {}: {:?}", prompt.number, sample.from(), prompt.text);
+    println!("prompt {} of {}: {:?}", prompt.number, sample.envelope().from(), prompt.text);
 
     let mut publisher = embeddings.publisher("embeddings")?;
     let mut made = embeddings.subscribe("embeddings")?;

@@ -25,9 +25,9 @@
 //! // And in the first:
 //! let prompt = prompts.recv()?;
 //! assert_eq!(prompt.text, "Why is the sky blue?");
-//! println!("{} from {}: {}", prompt.id(), prompt.from(), prompt.text);
+//! println!("{} says {:?}", prompt.envelope().from(), prompt.text);
 //! # splinter_bus::Store::remove(&name)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok::<(), splinter_bus::Error>(())
 //! ```
 //!
 //! # The layers

@@ -67,7 +67,7 @@ where
     publisher.publish(&T::filled(1)).unwrap();
     let sample = subscriber.recv_sample().unwrap();
     assert!(sample.is_in_place());
-    assert_eq!((*sample, sample.from()), (T::filled(1), from));
+    assert_eq!((*sample, sample.envelope().from()), (T::filled(1), from));
     is_aligned(&*sample, sample.payload());
     assert_eq!(*bus.get("k").unwrap().unwrap(), T::filled(1));
 
@@ -168,7 +168,7 @@ fn a_replayed_message_lies_right() {
     let mut queue = bus.work_queue("q").unwrap();
     bus.publish("q", &Z64::filled(8)).unwrap();
     let job = queue.recv().unwrap();
-    assert_eq!(**job, Z64::filled(8));
+    assert_eq!(*job, Z64::filled(8));
     job.acknowledge().unwrap();
 }
 

@@ -36,9 +36,12 @@ fn a_message_arrives_with_its_envelope() {
     let sent = publisher.publish(&prompt("Why is the sky blue?")).unwrap();
     let received = prompts.recv().unwrap();
     assert_eq!(*received, prompt("Why is the sky blue?"));
-    assert_eq!((received.id(), received.version()), (sent.id, sent.version));
-    assert_eq!((received.from(), received.to(), received.envelope().trace()), ("client", "worker", "t-1"));
-    assert_eq!((received.seq(), received.eof()), (0, true));
+    assert_eq!((received.envelope().id(), received.version()), (sent.id, sent.version));
+    assert_eq!(
+        (received.envelope().from(), received.envelope().to(), received.envelope().trace()),
+        ("client", "worker", "t-1")
+    );
+    assert_eq!((received.envelope().seq(), received.envelope().eof()), (0, true));
     assert_eq!(received.envelope().kind(), splinter_bus::frame::Kind::Query);
     assert!(received.envelope().sent_at().elapsed().unwrap() < support::DEADLINE);
 }
@@ -49,9 +52,13 @@ fn a_sender_without_a_name_is_called_by_its_program_and_process() {
     let bus = bus::<Prompt>(&name);
     bus.publish("k", &prompt("")).unwrap();
     let received = bus.get("k").unwrap().unwrap();
-    assert!(received.from().starts_with("bus-"), "{}", received.from());
-    assert!(received.from().ends_with(&format!("-{}", std::process::id())), "{}", received.from());
-    assert_eq!(received.to(), "*");
+    assert!(received.envelope().from().starts_with("bus-"), "{}", received.envelope().from());
+    assert!(
+        received.envelope().from().ends_with(&format!("-{}", std::process::id())),
+        "{}",
+        received.envelope().from()
+    );
+    assert_eq!(received.envelope().to(), "*");
 }
 
 #[test]
@@ -239,8 +246,8 @@ fn a_stream_is_numbered_and_ends_and_a_fault_is_an_error_to_its_receivers() {
     stream.finish(&prompt("b")).unwrap();
     publisher.fault(query.id, &Fault::new(FaultCode::InternalError, "the model has gone")).unwrap();
     let chunks: Vec<_> = received.by_ref().take(3).map(Result::unwrap).collect();
-    assert!(chunks.iter().all(|chunk| chunk.id() == query.id));
-    let places: Vec<_> = chunks.iter().map(|chunk| (chunk.seq(), chunk.eof())).collect();
+    assert!(chunks.iter().all(|chunk| chunk.envelope().id() == query.id));
+    let places: Vec<_> = chunks.iter().map(|chunk| (chunk.envelope().seq(), chunk.envelope().eof())).collect();
     assert_eq!(places, [(0, true), (0, false), (1, true)]);
     let error = received.recv().unwrap_err();
     assert!(error.to_string().ends_with("5000 INTERNAL_ERROR: the model has gone"), "{error}");

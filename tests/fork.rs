@@ -335,7 +335,7 @@ fn open_again(name: &str) {
             assert_ne!(mine.store().participant(), parent);
             assert_eq!(mine.store().participants().unwrap(), [parent, mine.store().participant()]);
             assert!(mine.store().is_alive(parent).unwrap());
-            let id = mine.get("to child").unwrap().unwrap().id();
+            let id = mine.get("to child").unwrap().unwrap().envelope().id();
             let mut jobs = mine.work_queue("jobs").unwrap();
             mine.publish("jobs", &b"job".to_vec()).unwrap();
             jobs.recv().unwrap().acknowledge().unwrap();

@@ -38,7 +38,7 @@ impl Log {
 
     pub(crate) fn received(&self, token: &Received<Token>) -> io::Result<()> {
         match self.format {
-            Format::Text if token.eof() => show("\n"),
+            Format::Text if token.envelope().eof() => show("\n"),
             Format::Text => show(&token.text),
             Format::Json => self.envelope(token, token.pid, &token.text),
         }

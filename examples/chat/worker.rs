@@ -39,7 +39,9 @@ pub(crate) fn run(name: &str, model: &mut dyn Model, ends: &EndOfParent) -> Resu
     let answers = Bus::<Token>::on(store.clone());
     while !ends.reached() {
         match prompts.recv_timeout(LOOK_AROUND) {
-            Ok(Some(prompt)) if prompt.to() == component => answer(&store, &answers, &component, &prompt, model, ends)?,
+            Ok(Some(prompt)) if prompt.envelope().to() == component => {
+                answer(&store, &answers, &component, &prompt, model, ends)?
+            }
             Ok(_) => {}
             // Their clients will not be answered, and ask again.
             Err(RecvError::Lagged(missed)) => eprintln!("chat: {component} was too busy and missed {missed} prompts"),
@@ -68,8 +70,8 @@ fn answer(
     if store::living(store, prompt.client)?.is_none() {
         return Ok(());
     }
-    let mut publisher = answers.publisher(&prompt.reply_to)?.from(component).to(prompt.from());
-    let mut answer = Answer { stream: publisher.stream(prompt.id()), pending: String::new() };
+    let mut publisher = answers.publisher(&prompt.reply_to)?.from(component).to(prompt.envelope().from());
+    let mut answer = Answer { stream: publisher.stream(prompt.envelope().id()), pending: String::new() };
     let mut stopped: Option<Box<dyn Error>> = None;
     let mut looked_at = Instant::now();
     let generated = model.generate(&prompt.text, prompt.max_tokens, &mut |piece| {
@@ -100,7 +102,7 @@ fn answer(
         Err(error) => {
             eprintln!("chat: {component}: {error}");
             let fault = Fault::new(FaultCode::InternalError, shortened(error.to_string()));
-            publisher.fault(prompt.id(), &fault)?;
+            publisher.fault(prompt.envelope().id(), &fault)?;
         }
     }
     Ok(())

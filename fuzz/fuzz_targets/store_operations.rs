@@ -244,7 +244,7 @@ impl Play {
             },
             Operation::Take => match self.queue.try_recv().expect("nothing is wrong with it") {
                 Some(job) => {
-                    let (fill, attempt) = self.waiting.remove(&job.received().version()).expect("it waited");
+                    let (fill, attempt) = self.waiting.remove(&job.version()).expect("it waited");
                     assert_eq!((&job[..], job.attempt()), (&[fill; 2][..], attempt));
                     self.taken.push((job, fill, attempt));
                 }
@@ -259,7 +259,7 @@ impl Play {
             Operation::GiveBack { which } => {
                 if !self.taken.is_empty() {
                     let (job, fill, attempt) = self.taken.swap_remove(usize::from(which) % self.taken.len());
-                    self.waiting.insert(job.received().version(), (fill, attempt + 1));
+                    self.waiting.insert(job.version(), (fill, attempt + 1));
                 }
             }
             Operation::Keys => {

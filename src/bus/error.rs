@@ -235,7 +235,7 @@ pub enum RecvError {
         source: DecodeError,
     },
     /// A receiver or service reports that something went wrong with the message of this id.
-    #[error("{} reports about message {}: {}", .0.from(), .0.id(), ***.0)]
+    #[error("{} reports about message {}: {}", .0.envelope().from(), .0.envelope().id(), ***.0)]
     Fault(Box<Received<Fault>>),
     /// The key was removed, and with it all messages that were not received. The next call waits until the key is created again.
     #[error(

@@ -123,10 +123,12 @@ impl<T: ?Sized> Loan<T> {
         }
     }
 
-    /// The id that it will be sent with.
+    /// The id that the message will be sent with.
+    ///
+    /// An associated function, so that it hides no method of the message: `Loan::id(&loan)`.
     #[must_use]
-    pub fn id(&self) -> Uuid {
-        self.terms.id
+    pub fn id(this: &Self) -> Uuid {
+        this.terms.id
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::error::{AcknowledgeError, RecvError, SubscribeError};
 use super::handle::Shared;
 use super::receive::{DECLARE_AGAIN, Origin, declare_again};
-use super::received::Received;
+use super::received::{Envelope, Received};
 use crate::message::DecodeOwned;
 use crate::store::directory::{REMOVALS, WaitLimit};
 use crate::store::lossless::Begin;
@@ -254,17 +254,31 @@ impl<T> Job<T> {
         })
     }
 
-    /// The message with its envelope.
+    /// The envelope: id, sender, recipient, kind, time.
     #[must_use]
-    pub fn received(&self) -> &Received<T> {
-        &self.received
+    pub fn envelope(&self) -> &Envelope {
+        self.received.envelope()
+    }
+
+    /// The version of the key that the message is.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.received.version()
+    }
+
+    /// The message with its envelope, which serializes to JSON.
+    ///
+    /// An associated function, so that it hides no method of the message: `Job::received(&job)`.
+    #[must_use]
+    pub fn received(this: &Self) -> &Received<T> {
+        &this.received
     }
 }
 
 impl<T> Deref for Job<T> {
-    type Target = Received<T>;
+    type Target = T;
 
-    fn deref(&self) -> &Received<T> {
+    fn deref(&self) -> &T {
         &self.received
     }
 }

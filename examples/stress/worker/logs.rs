@@ -6,7 +6,9 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use splinter_bus::store::SetError;
-use splinter_bus::{Bus, PublishError, Publisher, RecvError, Start, SubscribeError, SubscribeOptions, Subscriber};
+use splinter_bus::{
+    Bus, PublishError, Publisher, Received, RecvError, Start, SubscribeError, SubscribeOptions, Subscriber,
+};
 
 use crate::arena::{Arena, Sort};
 use crate::defect::{Defect, Fault};
@@ -220,7 +222,7 @@ impl Log {
             }
         } else {
             match lossless.subscriber.try_recv() {
-                Ok(Some(received)) => (received.version(), received.into_inner(), Kind::Receive),
+                Ok(Some(received)) => (received.version(), Received::into_inner(received), Kind::Receive),
                 Ok(None) => return self.nothing(lossless),
                 Err(error) => return Err(self.refused(&error)),
             }
