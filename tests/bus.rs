@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use splinter_bus::frame::{FaultCode, Frame, FrameError, Kind};
 use splinter_bus::message::Fault;
 use splinter_bus::store::{DirectoryError, SetError};
-use splinter_bus::{Bus, Message, PublishError, RecvError, Start, Store, StoreOptions, SubscribeError};
+use splinter_bus::{Bus, Job, Message, PublishError, Received, RecvError, Start, Store, StoreOptions, SubscribeError};
 use support::Name;
 use uuid::Uuid;
 
@@ -44,6 +44,56 @@ fn a_message_arrives_with_its_envelope() {
     assert_eq!((received.envelope().seq(), received.envelope().eof()), (0, true));
     assert_eq!(received.envelope().kind(), splinter_bus::frame::Kind::Query);
     assert!(received.envelope().sent_at().elapsed().unwrap() < support::DEADLINE);
+}
+
+/// A message with methods of the names that its envelope has, too.
+#[derive(Message, Serialize, Deserialize, Clone, Copy)]
+struct Letter {
+    id: u32,
+}
+
+impl Letter {
+    fn id(&self) -> u32 {
+        self.id
+    }
+
+    fn from(&self) -> &'static str {
+        "me"
+    }
+
+    fn to(&self) -> &'static str {
+        "you"
+    }
+
+    fn kind(&self) -> u32 {
+        self.id + 1
+    }
+
+    fn received(&self) -> u32 {
+        self.id + 2
+    }
+
+    fn into_inner(self) -> u32 {
+        self.id + 3
+    }
+}
+
+#[test]
+fn what_a_message_can_do_is_not_hidden_by_its_envelope() {
+    let name = Name::new();
+    let bus = bus::<Letter>(&name);
+    let mut letters = bus.work_queue("k").unwrap();
+    bus.publish("k", &Letter { id: 7 }).unwrap();
+    let received = bus.get("k").unwrap().unwrap();
+    assert_eq!((received.id(), received.from(), received.to(), received.kind()), (7, "me", "you", 8));
+    assert_eq!((received.received(), received.into_inner()), (9, 10));
+    let job = letters.recv().unwrap();
+    assert_eq!((job.id(), job.from(), job.to(), job.kind()), (7, "me", "you", 8));
+    assert_eq!((job.received(), job.into_inner()), (9, 10));
+    assert_eq!((job.version(), Job::received(&job).version()), (1, received.version()));
+    assert_eq!(job.envelope(), received.envelope());
+    assert_eq!(Received::into_inner(received).id, 7);
+    job.acknowledge().unwrap();
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub struct Sent {
 /// let mut ticks = bus.publisher("ticks")?.from("clock").to("display").ttl(Duration::from_secs(5));
 /// ticks.publish(&Tick { count: 1 })?;
 /// let tick = bus.get("ticks")?.expect("one was published");
-/// assert_eq!((tick.from(), tick.to(), tick.count), ("clock", "display", 1));
+/// assert_eq!((tick.envelope().from(), tick.envelope().to(), tick.count), ("clock", "display", 1));
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
