@@ -14,8 +14,8 @@ use crate::store::{
 
 /// Any error of this crate.
 ///
-/// Each operation has its own error type. All of them convert into this one, so that `?` works in functions that use several
-/// operations. Its text is that of the error inside.
+/// Each operation has its own error type. All of them convert into this one, so that `?` works in
+/// functions that use several operations. Its text is that of the error inside.
 ///
 /// # Examples
 ///

@@ -55,7 +55,8 @@ pub enum PublishError {
     /// A stream has as many messages as can be numbered, except for its last one.
     #[error("the stream has {} messages, and only one more can be numbered: finish it, and begin another", u32::MAX)]
     StreamTooLong,
-    /// The message is so large that its first parts would be overwritten before its last one is published.
+    /// The message is so large that its first parts would be overwritten before its last one is
+    /// published.
     #[error(
         "message too large: with its envelope it has {len} bytes, which makes {parts} parts, and this store keeps {history} of a \
          key; send less, create the store with a larger max_value_size or more history, or make all subscribers lossless and \
@@ -113,7 +114,8 @@ pub enum SubscribeError {
     /// The key, or the handle on it, cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The key could not be created. Never [`DirectoryError::Key`], which is [`SubscribeError::Key`].
+    /// The key could not be created. Never [`DirectoryError::Key`], which is
+    /// [`SubscribeError::Key`].
     #[error(transparent)]
     Directory(DirectoryError),
     /// The key has as many lossless subscribers as are possible.
@@ -145,7 +147,8 @@ impl SubscribeError {
     }
 }
 
-/// Why a receive returned no valid message. The next call continues after the messages that the error is about.
+/// Why a receive returned no valid message. The next call continues after the messages that the
+/// error is about.
 ///
 /// # Examples
 ///
@@ -168,7 +171,8 @@ impl SubscribeError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// This many messages were overwritten before they were received, because publishers were faster.
+    /// This many messages were overwritten before they were received, because publishers were
+    /// faster.
     #[error(
         "{0} messages were overwritten before they were received: receive faster, or create the store with more history"
     )]
@@ -200,7 +204,8 @@ pub enum RecvError {
         /// Its ttl.
         ttl: Duration,
     },
-    /// The published bytes are not a frame, or a damaged one. Counted in the store's `parse_failures`.
+    /// The published bytes are not a frame, or a damaged one. Counted in the store's
+    /// `parse_failures`.
     #[error("version {version} of {key:?} is not a valid message: {source}")]
     Frame {
         /// The key.
@@ -224,7 +229,8 @@ pub enum RecvError {
         /// The type that was published, as far as the store knows it.
         found: String,
     },
-    /// The payload is not a message of the type that its fingerprint names. Counted in the store's `parse_failures`.
+    /// The payload is not a message of the type that its fingerprint names. Counted in the store's
+    /// `parse_failures`.
     #[error("version {version} of {key:?} cannot be decoded: {source}")]
     Decode {
         /// The key.
@@ -237,7 +243,8 @@ pub enum RecvError {
     /// A receiver or service reports that something went wrong with the message of this id.
     #[error("{} reports about message {}: {}", .0.envelope().from(), .0.envelope().id(), ***.0)]
     Fault(Box<Received<Fault>>),
-    /// The key was removed, and with it all messages that were not received. The next call waits until the key is created again.
+    /// The key was removed, and with it all messages that were not received. The next call waits
+    /// until the key is created again.
     #[error(
         "the key {key:?} was removed from the store, and with it all messages that were not received: receive again to wait for new ones"
     )]
@@ -245,8 +252,9 @@ pub enum RecvError {
         /// The key.
         key: String,
     },
-    /// The subscriber was lossless, and was evicted ([`Store::evict`](crate::Store::evict)) because it kept publishers
-    /// waiting. Reported once; from then on the subscriber is not lossless, and reports what it misses as [`Lagged`](Self::Lagged).
+    /// The subscriber was lossless, and was evicted ([`Store::evict`](crate::Store::evict)) because
+    /// it kept publishers waiting. Reported once; from then on the subscriber is not lossless, and
+    /// reports what it misses as [`Lagged`](Self::Lagged).
     #[error(
         "this subscriber was evicted from the lossless subscribers of {key:?}: messages from version {next} on may be missed; receive faster, \
          and subscribe again to be lossless"
@@ -262,8 +270,8 @@ pub enum RecvError {
     Get {
         /// The key.
         key: String,
-        /// Why not. Never [`KeyError::Removed`] or [`KeyError::Forked`], which are [`RecvError::Removed`] and
-        /// [`RecvError::Forked`], and never [`GetError::Claimed`].
+        /// Why not. Never [`KeyError::Removed`] or [`KeyError::Forked`], which are
+        /// [`RecvError::Removed`] and [`RecvError::Forked`], and never [`GetError::Claimed`].
         source: GetError,
     },
     /// The key, which was removed, could not be created again.
@@ -275,7 +283,8 @@ pub enum RecvError {
 }
 
 impl RecvError {
-    /// The code by which this is reported on the bus; `None` if it does not concern other processes.
+    /// The code by which this is reported on the bus; `None` if it does not concern other
+    /// processes.
     #[must_use]
     pub fn fault(&self) -> Option<FaultCode> {
         match self {
@@ -303,7 +312,8 @@ impl RecvError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AcknowledgeError {
-    /// The key, or the handle on it, cannot be used. If the key was removed, its messages were removed with it, handled or not.
+    /// The key, or the handle on it, cannot be used. If the key was removed, its messages were
+    /// removed with it, handled or not.
     #[error("a message of {key:?} was not acknowledged: {source}")]
     Key {
         /// The key.

@@ -42,8 +42,8 @@ pub struct Envelope {
 
 /// A `Kind` and two flags in one number, all of whose values are valid.
 ///
-/// With invalid values, `Option<Received<T>>` would use one of them for `None`, and a message would be moved in pieces around that
-/// byte.
+/// With invalid values, `Option<Received<T>>` would use one of them for `None`, and a message would
+/// be moved in pieces around that byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Marks(u8);
 
@@ -167,9 +167,11 @@ impl fmt::Debug for Envelope {
 
 /// A received message and its envelope. Dereferences to the message.
 ///
-/// Methods of its own are few, so that they hide none of the message: what came with the message is in [`envelope`](Self::envelope).
+/// Methods of its own are few, so that they hide none of the message: what came with the message is
+/// in [`envelope`](Self::envelope).
 ///
-/// Serializes to the JSON rendering of its frame: the fields of the envelope, with `payload` for the message.
+/// Serializes to the JSON rendering of its frame: the fields of the envelope, with `payload` for
+/// the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received<T> {
     message: T,
@@ -184,7 +186,8 @@ impl<T> Received<T> {
 
     /// Takes the message out.
     ///
-    /// An associated function, so that it hides no method of the message: `Received::into_inner(received)`.
+    /// An associated function, so that it hides no method of the message:
+    /// `Received::into_inner(received)`.
     #[must_use]
     pub fn into_inner(this: Self) -> T {
         this.message

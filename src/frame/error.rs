@@ -5,7 +5,8 @@ use thiserror::Error;
 use super::fault_code::FaultCode;
 use super::kind::Kind;
 
-/// Why bytes are not a frame that this version can read, or why a message cannot be put into a frame.
+/// Why bytes are not a frame that this version can read, or why a message cannot be put into a
+/// frame.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FrameError {

@@ -47,7 +47,8 @@ impl FaultCode {
         }
     }
 
-    /// Whether the same message may succeed when it is sent again.
+    /// Whether the same message may succeed when it is sent again. For
+    /// [`InternalError`](Self::InternalError) that depends on the failure, so this is `false`.
     ///
     /// # Examples
     ///

@@ -39,13 +39,15 @@ pub enum DirectoryError {
         /// The number of slots.
         slots: u32,
     },
-    /// Another process is creating or removing a key, and does not finish. Keys that exist are not affected.
+    /// Another process is creating or removing a key, and does not finish. Keys that exist are not
+    /// affected.
     #[error(
         "process {pid} has been creating or removing a key for more than {}: resume it if it is stopped, or end it",
         humantime::format_duration(*waited)
     )]
     Busy {
-        /// The process, by the id that it has in its own pid namespace; 0 if it does not use splinter-bus.
+        /// The process, by the id that it has in its own pid namespace; 0 if it does not use
+        /// splinter-bus.
         pid: u32,
         /// How long this process waited.
         waited: Duration,

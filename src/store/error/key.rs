@@ -44,7 +44,8 @@ pub enum KeyError {
         /// Where, in bytes.
         position: usize,
     },
-    /// The key was removed from the store since the handle on it was made, or each time that it was created.
+    /// The key was removed from the store since the handle on it was made, or each time that it was
+    /// created.
     #[error(
         "the key was removed from the store: get a new handle on it; if that fails too, stop the process that removes it"
     )]
@@ -61,9 +62,9 @@ pub enum KeyError {
 
 /// A handle was inherited from the parent process by `fork`, and does nothing in the child.
 ///
-/// What belongs to a handle (its entry among the store's participants, pins, loans, cursors, jobs) belongs to the process that
-/// opened it. In a child, operations return this error, and dropping a handle changes nothing in the store. Open the store
-/// again in the child.
+/// What belongs to a handle (its entry among the store's participants, pins, loans, cursors, jobs)
+/// belongs to the process that opened it. In a child, operations return this error, and dropping a
+/// handle changes nothing in the store. Open the store again in the child.
 ///
 /// # Examples
 ///

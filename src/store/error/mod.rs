@@ -1,7 +1,7 @@
 //! What can go wrong with a store: one enum for each kind of operation.
 //!
-//! Causes that operations share stand once, in [`KeyError`] and [`DirectoryError`], and are nested. A [`KeyError`] is
-//! always directly below the operation's enum, never deeper: conversions lift it.
+//! Causes that operations share stand once, in [`KeyError`] and [`DirectoryError`], and are nested.
+//! A [`KeyError`] is always directly below the operation's enum, never deeper: conversions lift it.
 //!
 //! Nothing here imports the code that fails. Limits that a text names are numbers in the variant.
 
@@ -21,7 +21,8 @@ pub use open::{GeometryError, OpenError};
 #[cfg(not(loom))]
 pub use value::{GetError, SetError, UpdateError};
 
-/// What to do when memory or addresses for a mapping are missing. `limit` is this process's limit on addresses, if there is one.
+/// What to do when memory or addresses for a mapping are missing. `limit` is this process's limit
+/// on addresses, if there is one.
 #[cfg(not(loom))]
 fn more_memory(limit: Option<u64>) -> String {
     match limit {

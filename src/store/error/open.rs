@@ -86,8 +86,8 @@ pub enum OpenError {
         needed: u64,
         /// Bytes that were available.
         available: u64,
-        /// What the operating system said, if it was asked: a quota may be used up, or the numbers of files, while
-        /// there is space.
+        /// What the operating system said, if it was asked: a quota may be used up, or the numbers
+        /// of files, while there is space.
         source: Option<io::Error>,
     },
     /// The store's file would be longer than the limit on files.
@@ -97,8 +97,8 @@ pub enum OpenError {
         name: String,
         /// Bytes that the store needs.
         needed: u64,
-        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`); `None` if the file system is
-        /// what sets the limit.
+        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`); `None` if the
+        /// file system is what sets the limit.
         limit: Option<u64>,
     },
     /// The limit on open files is reached.
@@ -108,8 +108,8 @@ pub enum OpenError {
         action: &'static str,
         /// The name or path of the store.
         name: String,
-        /// How many files this process may have open (`RLIMIT_NOFILE`); `None` if the system as a whole has reached
-        /// its limit.
+        /// How many files this process may have open (`RLIMIT_NOFILE`); `None` if the system as a
+        /// whole has reached its limit.
         limit: Option<u64>,
     },
     /// Memory or addresses are missing to map the store.
@@ -119,12 +119,14 @@ pub enum OpenError {
         name: String,
         /// Bytes that were to be mapped.
         needed: u64,
-        /// How many bytes of addresses this process may have (`RLIMIT_AS`); `None` if that is not limited.
+        /// How many bytes of addresses this process may have (`RLIMIT_AS`); `None` if that is not
+        /// limited.
         limit: Option<u64>,
         /// What the operating system said.
         source: io::Error,
     },
-    /// The file system shares its files with other machines, which have page caches and locks of their own.
+    /// The file system shares its files with other machines, which have page caches and locks of
+    /// their own.
     #[error(
         "{name:?} is on {file_system}, whose files other machines can change: all users of a store must be on one machine; \
          choose a local file system, or shared memory (a name without '/')"
@@ -209,12 +211,14 @@ pub enum OpenError {
     Busy {
         /// The path that was to be opened.
         name: String,
-        /// The process, by the id that it has in its own pid namespace; 0 if it does not use splinter-bus.
+        /// The process, by the id that it has in its own pid namespace; 0 if it does not use
+        /// splinter-bus.
         pid: u32,
         /// How long this process waited.
         waited: Duration,
     },
-    /// A copy of a store in shared memory. It has no checksums, so it is unknown which values are whole.
+    /// A copy of a store in shared memory. It has no checksums, so it is unknown which values are
+    /// whole.
     #[error(
         "{name:?} is a copy of a store in shared memory, which has no checksums, so it is unknown which values are whole; \
          open the original, or create stores that are to be copied in a file"

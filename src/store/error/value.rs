@@ -38,13 +38,14 @@ pub enum SetError {
          larger max_value_size"
     )]
     TooLarge {
-        /// The value's length in bytes; of a message: the length of its frame, which is envelope and payload.
+        /// The value's length in bytes; of a message: the length of its frame, which is envelope
+        /// and payload.
         len: usize,
         /// The largest value of this store in bytes.
         max: usize,
     },
-    /// No cell of the key may be overwritten: each is pinned, or used by a writer, or lent, or holds a value that a lossless
-    /// subscriber or a work queue has not received.
+    /// No cell of the key may be overwritten: each is pinned, or used by a writer, or lent, or
+    /// holds a value that a lossless subscriber or a work queue has not received.
     #[error("{}", no_cell(.0))]
     Backpressure(Box<CellCounts>),
     /// The key's slot has published as many versions as it can count.
@@ -53,7 +54,8 @@ pub enum SetError {
     /// The store could not be mapped a second time, which loans need.
     #[error("{}", no_second_mapping(*limit, source))]
     Mapping {
-        /// How many bytes of addresses this process may have (`RLIMIT_AS`); `None` if that is not limited.
+        /// How many bytes of addresses this process may have (`RLIMIT_AS`); `None` if that is not
+        /// limited.
         limit: Option<u64>,
         /// What the operating system said.
         source: io::Error,
@@ -117,11 +119,12 @@ pub enum GetError {
     /// The key, or the handle on it, cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The key had a value, of which no version was whole after the machine stopped, or in the copy.
+    /// The key had a value, of which no version was whole after the machine stopped, or in the
+    /// copy.
     #[error("the value of this key was lost when the machine stopped, or while its file was copied: set it again")]
     Lost,
-    /// Publishers replaced the key's values, or other workers took them, each time that one was to be read. Nothing is wrong with
-    /// the key.
+    /// Publishers replaced the key's values, or other workers took them, each time that one was to
+    /// be read. Nothing is wrong with the key.
     #[error(
         "other processes replaced or took the values of this key faster than one could be read: try again, or create the store with \
          more history or spare"
