@@ -1,4 +1,4 @@
-//! Receiving in tasks: a model answers prompts on tokio, and whoever asked has what it gets as a stream.
+//! Async receiving on tokio: two tasks share the prompts of a work queue, and answer with streams.
 //!
 //! `cargo run --release --features async --example async_tokio`
 
@@ -21,7 +21,7 @@ struct Token {
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Several of these share the prompts.
+/// Takes prompts from the queue, and publishes each answer word by word as one stream.
 async fn answer(prompts: AsyncWorkQueue<Prompt>, answers: Bus<Token>) -> Result<(), Error> {
     let mut publisher = answers.publisher("answers")?.from("model");
     loop {
@@ -45,11 +45,11 @@ async fn main() -> Result<(), Error> {
     for _ in 0..2 {
         tokio::spawn(answer(prompts.work_queue("prompts")?.into_async()?, answers.clone()));
     }
-    let asked = prompts.publish("prompts", &Prompt { text: "blue sky the is Why".into() })?;
+    let sent = prompts.publish("prompts", &Prompt { text: "blue sky the is Why".into() })?;
     while let Some(token) = tokens.next().await {
         let token = token?;
         print!("{} ", token.text);
-        if token.envelope().id() == asked.id && token.envelope().eof() {
+        if token.envelope().id() == sent.id && token.envelope().eof() {
             break;
         }
     }

@@ -69,6 +69,7 @@
 
 #[cfg(not(loom))]
 pub mod bus;
+mod core;
 #[cfg(not(loom))]
 mod error;
 pub mod frame;
@@ -77,10 +78,12 @@ mod kill_points;
 #[cfg(kill_points)]
 #[doc(hidden)]
 pub mod kill_points;
+#[cfg(all(loom, test))]
+mod loom;
 pub mod message;
 #[cfg(not(loom))]
 mod os;
-mod region;
+#[cfg(not(loom))]
 pub mod store;
 mod sync;
 

@@ -174,8 +174,8 @@ fn a_worker_killed_in_the_middle_is_noticed_and_told() {
     assert!(begun.elapsed() < support::DEADLINE);
     assert_eq!(output.status.code(), Some(1));
     let errors = errors(&output);
-    assert!(errors.contains("died in the middle of its answer"), "{errors}");
-    assert!(errors.contains("2 prompts were not answered to the end"), "{errors}");
+    assert!(errors.contains("ended during its answer"), "{errors}");
+    assert!(errors.contains("2 prompts have no complete answer"), "{errors}");
     assert!(errors.contains("\"first prompt\"") && errors.contains("\"second prompt\""), "{errors}");
 }
 
@@ -223,7 +223,7 @@ fn bad_options_and_files_are_told_in_one_line() {
         (&["--prompts", "/nowhere/prompts"][..], "cannot read the prompts in /nowhere/prompts"),
         (&["--prompts", "/"], "it is a directory"),
         (&["--corpus", "/nowhere/corpus"], "cannot read the corpus /nowhere/corpus"),
-        (&["--corpus", "/dev/null"], "holds no words"),
+        (&["--corpus", "/dev/null"], "has no words"),
         (&["--openai", "https://example.invalid"], "https"),
         (&["--openai", "not a url"], "is not the address of a model server"),
         (&["--store", "/nowhere/store"], "the directory \"/nowhere\", which does not exist"),
@@ -252,7 +252,7 @@ fn a_client_without_a_worker_gives_up_in_time() {
     let arguments = ["--role", "client", "--store", &*name, "--timeout", "100ms", "--prompts", "-"];
     let output = with_input(&arguments, "anybody there?\n");
     assert_eq!(output.status.code(), Some(1));
-    assert!(errors(&output).contains("no worker is there"), "{}", errors(&output));
+    assert!(errors(&output).contains("no worker is running"), "{}", errors(&output));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The client: asks its prompts, one after the other, and shows the answers as they come.
+//! The client: sends its prompts one by one, and prints the answers while they arrive.
 
 use std::error::Error;
 use std::fmt;
@@ -12,16 +12,16 @@ use crate::log::Log;
 use crate::messages::{Address, PROMPTS, Presence, Prompt, Token, WORKERS, answer_key, component};
 use crate::store::{self, OwnKeys};
 
-/// How long a silent worker is trusted before the store is asked whether it lives.
-const LOOK_AROUND: Duration = Duration::from_millis(50);
-/// How long to look for another worker once there was one.
-const PATIENCE_FOR_ANOTHER: Duration = Duration::from_secs(1);
-/// How often a prompt is asked, each time of another worker if there is one.
+/// After this silence the client checks whether the worker's process is still alive.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// How long the client waits for another worker, after it has found one before.
+const NEXT_WORKER_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a prompt is sent, each time to a different worker if possible.
 const ATTEMPTS: u32 = 3;
 
-/// A prompt that was not answered to its end.
+/// A prompt without a complete answer.
 pub(crate) struct Unanswered {
-    /// The number of its line, from 1.
+    /// Its line in the input, starting at 1.
     line: usize,
     text: String,
     reason: String,
@@ -35,23 +35,23 @@ impl fmt::Display for Unanswered {
     }
 }
 
-/// How the client goes about it.
-pub(crate) struct Manner {
+/// The limits of a request.
+pub(crate) struct Limits {
     pub(crate) max_tokens: u32,
-    /// How long to wait for a first worker, and for the next piece of an answer.
+    /// How long to wait for the first worker, and for each piece of an answer.
     pub(crate) timeout: Duration,
 }
 
-/// Asks every line of `prompts` that is not blank, and gives those that were not answered.
+/// Sends each nonblank line of `prompts`, and returns the prompts without a complete answer.
 pub(crate) fn run(
     name: &str,
     prompts: impl BufRead,
-    manner: &Manner,
+    limits: &Limits,
     log: Log,
 ) -> Result<Vec<Unanswered>, Box<dyn Error>> {
     let store = store::open_or_create(name)?;
     let _own_keys = OwnKeys::new(&store)?;
-    let mut client = Client::new(&store, manner, log)?;
+    let mut client = Client::new(&store, limits, log)?;
     let mut unanswered = Vec::new();
     for (line, bytes) in (1..).zip(prompts.split(b'\n')) {
         let bytes = bytes.map_err(|error| format!("cannot read the prompts: {error}"))?;
@@ -77,60 +77,71 @@ pub(crate) fn run(
 
 struct Client<'a> {
     store: &'a Store,
-    manner: &'a Manner,
+    limits: &'a Limits,
     log: Log,
     me: Address,
     component: String,
     presences: Bus<Presence>,
     prompts: Publisher<Prompt>,
     answers: Subscriber<Token>,
-    /// Counts the prompts, so that several workers take turns.
+    /// Selects the worker (round robin).
     turn: usize,
-    /// How long to look for a worker when there is none.
-    patience: Duration,
+    /// How long to wait if there is no worker.
+    worker_timeout: Duration,
 }
 
-/// What became of a prompt.
+/// The outcome of a prompt.
 enum Outcome {
     Answered,
     Failed(String),
 }
 
-/// What became of one attempt.
+/// The outcome of one attempt.
 enum Attempt {
     Answered,
-    /// Asking again will not help.
+    /// A retry cannot succeed.
     Refused(String),
-    /// Another worker may do better.
+    /// The answer is incomplete. Another worker may succeed.
     Lost(String),
 }
 
 impl<'a> Client<'a> {
-    fn new(store: &'a Store, manner: &'a Manner, log: Log) -> Result<Self, Box<dyn Error>> {
+    fn new(store: &'a Store, limits: &'a Limits, log: Log) -> Result<Self, Box<dyn Error>> {
         let me: Address = store.participant().into();
         let component = component("client", me);
         let answers = Bus::<Token>::on(store.clone()).subscribe(&answer_key(me))?;
         let prompts = Bus::<Prompt>::on(store.clone()).publisher(PROMPTS)?.from(&component);
         let presences = Bus::on(store.clone());
         let turn = me.id as usize;
-        Ok(Self { store, manner, log, me, component, presences, prompts, answers, turn, patience: manner.timeout })
+        Ok(Self {
+            store,
+            limits,
+            log,
+            me,
+            component,
+            presences,
+            prompts,
+            answers,
+            turn,
+            worker_timeout: limits.timeout,
+        })
     }
 
-    /// Asks until the prompt is answered, or there is nobody left to ask.
+    /// Sends a prompt to workers until one answers or the attempts are used up.
     fn ask(&mut self, text: &str) -> Result<Outcome, Box<dyn Error>> {
         let mut reason = String::new();
         for _ in 0..ATTEMPTS {
             let Some(worker) = self.find_worker()? else {
-                let nobody = "no worker is there to answer: start one with --role worker".to_owned();
-                return Ok(Outcome::Failed(if reason.is_empty() { nobody } else { reason }));
+                let no_worker = "no worker is running: start one with --role worker".to_owned();
+                return Ok(Outcome::Failed(if reason.is_empty() { no_worker } else { reason }));
             };
             match self.ask_once(text, &worker)? {
                 Attempt::Answered => return Ok(Outcome::Answered),
                 Attempt::Refused(reason) => return Ok(Outcome::Failed(reason)),
-                Attempt::Lost(why) => {
-                    self.log.broken_off()?;
-                    eprintln!("chat: {why}");
-                    reason = why;
+                Attempt::Lost(lost) => {
+                    self.log.interrupted()?;
+                    eprintln!("chat: {lost}");
+                    reason = lost;
                 }
             }
         }
@@ -141,7 +152,7 @@ impl<'a> Client<'a> {
         let name = component("worker", worker.worker);
         let prompt = Prompt {
             text: text.to_owned(),
-            max_tokens: self.manner.max_tokens,
+            max_tokens: self.limits.max_tokens,
             reply_to: self.answers.key().to_owned(),
             pid: std::process::id(),
             client: self.me,
@@ -153,15 +164,15 @@ impl<'a> Client<'a> {
         };
         self.log.sent(sent, &self.component, &prompt)?;
         let mut expected = 0;
-        let mut heard_at = Instant::now();
+        let mut last_received = Instant::now();
         loop {
-            match self.answers.recv_timeout(LOOK_AROUND) {
-                // Late words of a worker that was given up.
+            match self.answers.recv_timeout(CHECK_INTERVAL) {
+                // Part of an earlier attempt, from a worker that was slow.
                 Ok(Some(token)) if token.envelope().id() != sent.id => {}
                 Ok(Some(token)) => {
-                    heard_at = Instant::now();
+                    last_received = Instant::now();
                     if token.envelope().seq() != expected {
-                        let gap = format!("{name} sent piece {} where {expected} was due", token.envelope().seq());
+                        let gap = format!("{name} sent piece {} instead of piece {expected}", token.envelope().seq());
                         return Ok(Attempt::Lost(gap));
                     }
                     expected += 1;
@@ -170,17 +181,17 @@ impl<'a> Client<'a> {
                         return Ok(Attempt::Answered);
                     }
                 }
-                Ok(None) if store::living(self.store, worker.worker)?.is_none() => {
-                    // What it published before it died is in the store: first all of that.
+                Ok(None) if store::find_participant(self.store, worker.worker)?.is_none() => {
+                    // Messages that it published before the crash are still in the store.
                     if self.answers.is_behind() {
                         continue;
                     }
-                    let when = if expected == 0 { "before it answered" } else { "in the middle of its answer" };
-                    return Ok(Attempt::Lost(format!("{name} (pid {}) died {when}", worker.pid)));
+                    let when = if expected == 0 { "before it answered" } else { "during its answer" };
+                    return Ok(Attempt::Lost(format!("{name} (pid {}) ended {when}", worker.pid)));
                 }
-                Ok(None) if heard_at.elapsed() > self.manner.timeout => {
-                    let silence = humantime::format_duration(self.manner.timeout);
-                    return Ok(Attempt::Lost(format!("{name} (pid {}) has been silent for {silence}", worker.pid)));
+                Ok(None) if last_received.elapsed() > self.limits.timeout => {
+                    let silence = humantime::format_duration(self.limits.timeout);
+                    return Ok(Attempt::Lost(format!("{name} (pid {}) sent nothing for {silence}", worker.pid)));
                 }
                 Ok(None) => {}
                 Err(RecvError::Fault(fault)) if fault.envelope().id() == sent.id => {
@@ -198,32 +209,32 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// A worker that is alive; waits for the first one, if there was none yet.
+    /// Returns a running worker. Waits for one if there is none.
     fn find_worker(&mut self) -> Result<Option<Presence>, Box<dyn Error>> {
         let since = Instant::now();
         loop {
-            let mut workers = self.living_workers()?;
+            let mut workers = self.running_workers()?;
             if !workers.is_empty() {
-                self.patience = PATIENCE_FOR_ANOTHER;
+                self.worker_timeout = NEXT_WORKER_TIMEOUT;
                 self.turn += 1;
                 return Ok(Some(workers.swap_remove(self.turn % workers.len())));
             }
-            if since.elapsed() >= self.patience {
-                // Nobody came: the next prompt does not wait for that again.
-                self.patience = Duration::ZERO;
+            if since.elapsed() >= self.worker_timeout {
+                // The next prompt does not wait a second time.
+                self.worker_timeout = Duration::ZERO;
                 return Ok(None);
             }
-            std::thread::sleep(LOOK_AROUND.min(self.patience));
+            std::thread::sleep(CHECK_INTERVAL.min(self.worker_timeout));
         }
     }
 
-    fn living_workers(&self) -> Result<Vec<Presence>, Box<dyn Error>> {
-        let living = self.store.participants()?;
+    fn running_workers(&self) -> Result<Vec<Presence>, Box<dyn Error>> {
+        let participants = self.store.participants()?;
         let mut workers = Vec::new();
         for key in self.store.keys().iter().filter(|key| key.starts_with(WORKERS)) {
-            // A presence that cannot be read is of another version of this program, or just removed.
+            // An unreadable entry was just removed, or is from another version of this program.
             if let Ok(Some(presence)) = self.presences.get(key)
-                && living.iter().any(|participant| presence.worker.is_of(participant))
+                && participants.iter().any(|participant| presence.worker.matches(participant))
             {
                 workers.push(Received::into_inner(presence));
             }
@@ -232,7 +243,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Whether an error only says that nobody reads our output any more.
+/// Whether an error means that the reader of our standard output has gone.
 pub(crate) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,7 +1,8 @@
-//! Prompts and answers between processes: a client publishes typed prompts, a worker streams typed answers.
+//! Chat with a language model in another process: a client publishes typed prompts, and a worker
+//! streams typed answers.
 //!
-//! Without `--role`, both sides are started as processes of their own. With it, each can be run in a terminal of its own,
-//! several of them at once.
+//! Without `--role`, this program starts a client and a worker process. With it, clients and
+//! workers can run in several terminals at the same time.
 
 use std::error::Error;
 use std::fs::File;
@@ -12,10 +13,10 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use client::Manner;
+use client::Limits;
 use log::{Format, Log};
 use model::{Model, NgramModel, OpenAiOptions};
-use worker::EndOfParent;
+use worker::Shutdown;
 
 mod client;
 mod log;
@@ -26,44 +27,48 @@ mod store;
 mod supervisor;
 mod worker;
 
-/// The store of those who were started alone and were not told another.
+/// The store of a client or worker that is started with `--role` and without `--store`.
 const DEFAULT_STORE: &str = "splinter-chat";
 
-/// Asks prompts of a language model in another process, and prints the answers as they come.
+/// Sends prompts to a language model in another process, and prints the answers while they arrive.
 #[derive(Parser)]
 #[command(version, args_override_self = true)]
 struct Options {
-    /// Run one side alone; without it, both are started
+    /// Run only one side; without it, both are started
     #[arg(long, value_enum)]
     role: Option<Role>,
-    /// The store under /dev/shm that both sides meet on; it stays, unless it is the one made for a run of both
+    /// The store in /dev/shm; without it, --role uses splinter-chat, and a run of both sides a
+    /// temporary store
     #[arg(long, value_name = "NAME")]
     store: Option<String>,
-    /// A file of prompts, one a line, - for standard input; those in examples/prompts.txt if not given
+    /// A file with one prompt per line, or - for standard input; the default is
+    /// examples/prompts.txt
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// Print every message as a line of JSON
     #[arg(long)]
     json: bool,
-    /// The longest answer, in pieces of the model's own making
+    /// The longest answer in tokens
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     max_tokens: u32,
-    /// How long the client waits for a first worker, and for the next piece of an answer, such as 90s or 5m
+    /// How long the client waits for the first worker and for each piece of an answer, for example
+    /// 90s or 5m
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     timeout: Duration,
-    /// The text that the built-in model learns from; examples/corpus.txt if not given
+    /// The text that the built-in model is trained on; the default is examples/corpus.txt
     #[arg(long, value_name = "FILE", conflicts_with = "openai")]
     corpus: Option<PathBuf>,
-    /// Other numbers give other answers of the built-in model
+    /// The seed of the built-in model; each seed gives different answers
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Ask an OpenAI-compatible server instead, such as http://localhost:8080
+    /// Use an OpenAI-compatible server instead of the built-in model, for example
+    /// http://localhost:8080
     #[arg(long, value_name = "URL")]
     openai: Option<String>,
-    /// The server's model; the first that it lists if not given
+    /// The model of the server; the default is the first that it lists
     #[arg(long, value_name = "NAME", requires = "openai")]
     model: Option<String>,
-    /// End when standard input does
+    /// End when standard input is closed
     #[arg(long, hide = true)]
     end_with_stdin: bool,
 }
@@ -89,25 +94,25 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     let name = options.store.as_deref();
     match options.role {
         None => {
-            // Before anything is started: what cannot be read now cannot be read later.
+            // Report unreadable prompts before any process is started.
             drop(open_prompts(options)?);
             supervisor::run(name)
         }
         Some(Role::Worker) => {
             let mut model = load_model(options)?;
-            let ends = if options.end_with_stdin { EndOfParent::of_stdin() } else { EndOfParent::never() };
-            worker::run(name.unwrap_or(DEFAULT_STORE), &mut *model, &ends)?;
+            let shutdown = if options.end_with_stdin { Shutdown::on_end_of_stdin() } else { Shutdown::never() };
+            worker::run(name.unwrap_or(DEFAULT_STORE), &mut *model, &shutdown)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Role::Client) => {
             let prompts = open_prompts(options)?;
-            let manner = Manner { max_tokens: options.max_tokens, timeout: options.timeout };
+            let limits = Limits { max_tokens: options.max_tokens, timeout: options.timeout };
             let log = Log::new(if options.json { Format::Json } else { Format::Text });
-            let unanswered = client::run(name.unwrap_or(DEFAULT_STORE), prompts, &manner, log)?;
+            let unanswered = client::run(name.unwrap_or(DEFAULT_STORE), prompts, &limits, log)?;
             if unanswered.is_empty() {
                 return Ok(ExitCode::SUCCESS);
             }
-            eprintln!("chat: {} prompts were not answered to the end:", unanswered.len());
+            eprintln!("chat: {} prompts have no complete answer:", unanswered.len());
             unanswered.iter().for_each(|prompt| eprintln!("  {prompt}"));
             Ok(ExitCode::FAILURE)
         }
@@ -150,7 +155,7 @@ fn load_model(options: &Options) -> Result<Box<dyn Model>, Box<dyn Error>> {
     })
 }
 
-/// The error and what it came from, in one line.
+/// The error and its sources, in one line.
 fn with_causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")

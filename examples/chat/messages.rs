@@ -1,28 +1,28 @@
-//! What clients and workers say to each other, and under which keys.
+//! The messages of clients and workers, and their keys.
 
 use serde::{Deserialize, Serialize};
 use splinter_bus::Message;
 use splinter_bus::store::Participant;
 
-/// Clients publish prompts here, each addressed to one worker.
+/// The key of all prompts. Each is addressed to one worker.
 pub(crate) const PROMPTS: &str = "chat:prompt";
-/// Workers make themselves known under this prefix and their place in the store.
+/// The prefix of the keys of workers, followed by the participant index.
 pub(crate) const WORKERS: &str = "chat:worker:";
 
-/// A client's question to a worker.
+/// A prompt from a client to a worker.
 #[derive(Message, Serialize, Deserialize, Debug)]
 #[message(kind = "query")]
 pub(crate) struct Prompt {
     pub(crate) text: String,
     pub(crate) max_tokens: u32,
-    /// The key under which the answer is expected.
+    /// The key on which the answer is published.
     pub(crate) reply_to: String,
     /// The client's process.
     pub(crate) pid: u32,
     pub(crate) client: Address,
 }
 
-/// A piece of an answer. The last one of an answer is empty.
+/// A piece of an answer. The last piece is empty.
 #[derive(Message, Serialize, Deserialize, Debug)]
 #[message(kind = "response")]
 pub(crate) struct Token {
@@ -31,7 +31,7 @@ pub(crate) struct Token {
     pub(crate) pid: u32,
 }
 
-/// A worker says that it takes prompts from now on.
+/// The announcement of a worker that is ready for prompts.
 #[derive(Message, Serialize, Deserialize, Debug, Clone)]
 pub(crate) struct Presence {
     pub(crate) model: String,
@@ -40,7 +40,7 @@ pub(crate) struct Presence {
     pub(crate) worker: Address,
 }
 
-/// Which open handle on the store is meant: whether it is still open can be asked of the store.
+/// A participant of the store: one open handle in one process.
 #[derive(splinter_bus::Schema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) id: u32,
@@ -48,7 +48,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    pub(crate) fn is_of(self, participant: &Participant) -> bool {
+    pub(crate) fn matches(self, participant: &Participant) -> bool {
         (self.id, self.incarnation) == (participant.id, participant.incarnation)
     }
 }
@@ -69,7 +69,7 @@ pub(crate) fn answer_key(address: Address) -> String {
     format!("chat:answer:{}", address.id)
 }
 
-/// What a component calls itself in envelopes.
+/// The name of a client or worker in envelopes.
 pub(crate) fn component(role: &str, address: Address) -> String {
     format!("{role}-{}.{}", address.id, address.incarnation)
 }

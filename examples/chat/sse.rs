@@ -1,12 +1,13 @@
-//! Reads a server-sent event stream, line by line and as bytes, so that a
-//! character cut in two by the network arrives whole.
+//! Parses a stream of server-sent events.
+//!
+//! It works on bytes: the network may split a character between two reads.
 
 use std::io::{self, BufRead};
 
-/// One event: what stood between two blank lines.
+/// One event: the lines between two blank lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// The `event:` field; `message` when there was none.
+    /// The `event:` field; `message` if there is none.
     pub(crate) name: String,
     /// The `data:` lines, joined with line feeds.
     pub(crate) data: String,
@@ -15,20 +16,17 @@ pub(crate) struct Event {
 /// Why no further event could be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EventError {
-    #[error(
-        "an event of the stream is longer than {limit} bytes; the server does not speak the \
-         event-stream protocol, or is broken"
-    )]
+    #[error("event too long: more than {limit} bytes; does the server use the event-stream protocol?")]
     TooLong { limit: usize },
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// An iterator over the events of a stream. It ends at the end of the stream
-/// or after the first error; an event that the end cuts short is left out.
+/// An iterator over the events of a stream. It ends at the end of the stream or after the first
+/// error. An incomplete event at the end is ignored.
 ///
-/// Servers built on older llama.cpp report a failure in an `error:` field.
-/// The format knows no such field; here it is an event of that name.
+/// Older versions of llama.cpp report a failure in an `error:` field, which the format does not
+/// define. It becomes an event with this name.
 pub(crate) struct Events<R> {
     reader: R,
     limit: usize,
@@ -39,13 +37,13 @@ pub(crate) struct Events<R> {
 }
 
 impl<R: BufRead> Events<R> {
-    /// Neither a line nor the data of one event may exceed `limit` bytes.
+    /// `limit` is the maximum length in bytes of a line and of the data of one event.
     pub(crate) fn new(reader: R, limit: usize) -> Self {
         Self { reader, limit, line: Vec::new(), started: false, after_carriage_return: false, finished: false }
     }
 
-    /// Reads the next line into `self.line`, without its end. `false` at the
-    /// end of the stream, also when the last line has no end.
+    /// Reads the next line into `self.line`, without its line end. Returns `false` at the end of
+    /// the stream, also if the last line is incomplete.
     fn read_line(&mut self) -> Result<bool, EventError> {
         self.line.clear();
         loop {
@@ -57,8 +55,8 @@ impl<R: BufRead> Events<R> {
             if available.is_empty() {
                 return Ok(false);
             }
-            // A line may end in CR LF. The LF can be slow to come, so the line
-            // is complete at the CR and the LF is dropped when it arrives.
+            // A line may end with CR LF, and the LF may arrive late. So the line is complete at the
+            // CR, and a following LF is skipped.
             if std::mem::take(&mut self.after_carriage_return) && available[0] == b'\n' {
                 self.reader.consume(1);
                 continue;
@@ -154,10 +152,10 @@ mod tests {
     use super::*;
     use std::io::{BufReader, Read};
 
-    /// Hands out one byte at a time, the worst that a network can do.
-    struct Drip<'a>(&'a [u8]);
+    /// A reader that returns one byte at a time, the worst case of a network.
+    struct ByteByByte<'a>(&'a [u8]);
 
-    impl Read for Drip<'_> {
+    impl Read for ByteByByte<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let Some((first, rest)) = self.0.split_first() else {
                 return Ok(0);
@@ -170,10 +168,11 @@ mod tests {
 
     fn events(stream: impl AsRef<[u8]>) -> Vec<(String, String)> {
         let stream = stream.as_ref();
-        let whole: Vec<Event> = Events::new(stream, 100).map(Result::unwrap).collect();
-        let dripped: Vec<Event> = Events::new(BufReader::new(Drip(stream)), 100).map(Result::unwrap).collect();
-        assert_eq!(whole, dripped);
-        whole.into_iter().map(|event| (event.name, event.data)).collect()
+        let at_once: Vec<Event> = Events::new(stream, 100).map(Result::unwrap).collect();
+        let byte_by_byte: Vec<Event> =
+            Events::new(BufReader::new(ByteByByte(stream)), 100).map(Result::unwrap).collect();
+        assert_eq!(at_once, byte_by_byte);
+        at_once.into_iter().map(|event| (event.name, event.data)).collect()
     }
 
     fn data(stream: impl AsRef<[u8]>) -> Vec<String> {
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_end_of_the_format_is_understood() {
+    fn all_line_ends_are_accepted() {
         assert_eq!(data("data: a\r\n\r\ndata: b\r\rdata: c\n\n"), ["a", "b", "c"]);
         assert_eq!(data("data: a\r\ndata: b\r\n\r\n"), ["a\nb"]);
     }
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_the_name_it_was_given() {
+    fn the_event_field_sets_the_name() {
         assert_eq!(
             events("event: error\ndata: bad\n\ndata: good\n\nevent: lost\n\ndata: c\n\n"),
             [("error", "bad"), ("message", "good"), ("message", "c")]
@@ -216,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn a_character_in_two_pieces_arrives_whole() {
+    fn a_character_split_between_reads_is_preserved() {
         assert_eq!(data("data: søt 🚲\n\n"), ["søt 🚲"]);
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_replaced() {
+    fn invalid_utf8_is_replaced() {
         assert_eq!(data(b"data: a\xffb\n\n"), ["a\u{fffd}b"]);
     }
 
@@ -231,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_cut_by_the_end_is_left_out() {
+    fn an_incomplete_event_at_the_end_is_ignored() {
         assert_eq!(data("data: a\n\ndata: b\n"), ["a"]);
         assert_eq!(data("data: a\n\ndata: b"), ["a"]);
         assert_eq!(data(""), Vec::<String>::new());
     }
 
     #[test]
-    fn a_line_without_end_stops_at_the_limit() {
+    fn an_endless_line_is_an_error() {
         let endless = BufReader::new(io::repeat(b'x'));
         let mut events = Events::new(endless, 1000);
         assert!(matches!(events.next(), Some(Err(EventError::TooLong { limit: 1000 }))));
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_end_stops_at_the_limit() {
+    fn an_endless_event_is_an_error() {
         let stream = "data: 0123456789\n".repeat(100);
         let mut events = Events::new(stream.as_bytes(), 1000);
         assert!(matches!(events.next(), Some(Err(EventError::TooLong { limit: 1000 }))));

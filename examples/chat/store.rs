@@ -1,18 +1,23 @@
-//! The store of the chat: its shape, and coming and going.
+//! The store of the chat: how it is created, and the keys and liveness of its participants.
 
 use splinter_bus::store::{DirectoryError, OpenError, Participant, Store, StoreOptions};
 
 use crate::messages::{Address, answer_key, worker_key};
 
-/// Answers are kept this long for a client that is slow: one answer always fits.
+/// The versions that are kept of each key. One complete answer fits, so a slow client loses
+/// nothing.
 pub(crate) const HISTORY: u32 = 96;
 
-/// Room for a hundred clients and workers; 60 MB in all. Prompts of more than 3,900 bytes go in parts.
+/// Opens the store for about a hundred clients and workers. It uses up to 60 MB.
+///
+/// Prompts of more than 3,900 bytes are split into parts.
 pub(crate) fn open_or_create(name: &str) -> Result<Store, OpenError> {
     StoreOptions::new().slots(136).max_value_size(4096).history(HISTORY).open_or_create(name)
 }
 
-/// The keys of one participant. Removed when it goes; if it was killed, by the next one to have its place.
+/// The keys of this participant, which are removed on drop.
+///
+/// After a crash, the next participant with the same index removes them.
 pub(crate) struct OwnKeys<'a> {
     store: &'a Store,
     me: Address,
@@ -35,12 +40,12 @@ impl<'a> OwnKeys<'a> {
 impl Drop for OwnKeys<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
-            eprintln!("chat: cannot tidy up: {error}");
+            eprintln!("chat: cannot remove the keys of this process: {error}");
         }
     }
 }
 
-/// The one who is meant by an address, while it has the store open.
-pub(crate) fn living(store: &Store, address: Address) -> std::io::Result<Option<Participant>> {
-    Ok(store.participants()?.into_iter().find(|participant| address.is_of(participant)))
+/// Returns the participant with this address if it is still alive.
+pub(crate) fn find_participant(store: &Store, address: Address) -> std::io::Result<Option<Participant>> {
+    Ok(store.participants()?.into_iter().find(|participant| address.matches(participant)))
 }

@@ -1,40 +1,41 @@
-//! Both sides at once: a worker process and a client process, this program re-executed.
+//! Runs both sides: starts this program again as a worker and as a client.
 
 use std::error::Error;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use splinter_bus::store::{OpenError, Store};
+use splinter_bus::store::Store;
 
 use crate::messages::WORKERS;
 use crate::store;
 
-/// How often the children are looked after.
-const LOOK_AROUND: Duration = Duration::from_millis(10);
-/// How long a worker has to end by itself when its client has ended.
-const GRACE: Duration = Duration::from_secs(2);
+/// How often the child processes are checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// How long the worker may take to end after the client. Then it is killed.
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(name: Option<&str>) -> Result<ExitCode, Box<dyn Error>> {
     let own_name = format!("splinter-chat-{}", std::process::id());
     let store = store::open_or_create(name.unwrap_or(&own_name))?;
-    // A store of our own goes by itself: without a name, it ends with the last process that has it open.
-    let mut unnamed = name.map_or_else(|| Unnamed::Later(&store), |_| Unnamed::Never);
+    // The name of a temporary store is removed as soon as both sides have opened it. The kernel
+    // frees the memory when the last process ends.
+    let mut temporary = TemporaryName { store: name.is_none().then_some(&store) };
 
-    // Its standard input ends when we do, however that happens, and the worker with it.
+    // The pipe is closed when this process ends for any reason. That ends the worker.
     let mut worker = Process::spawn(&store, "worker", Stdio::piped())?;
     while !store.keys().iter().any(|key| key.starts_with(WORKERS)) {
         if let Some(status) = worker.child.try_wait()? {
-            return Err(format!("the worker ended before it took a prompt ({status})").into());
+            return Err(format!("the worker ended before it was ready ({status})").into());
         }
-        thread::sleep(LOOK_AROUND);
+        thread::sleep(CHECK_INTERVAL);
     }
     let mut client = Process::spawn(&store, "client", Stdio::inherit())?;
     let status = loop {
-        unnamed.if_all_are_there()?;
+        temporary.remove_if_opened_by_all()?;
         match client.child.try_wait()? {
             Some(status) => break status,
-            None => thread::sleep(LOOK_AROUND),
+            None => thread::sleep(CHECK_INTERVAL),
         }
     };
     if let Some(status) = worker.child.try_wait()? {
@@ -44,37 +45,33 @@ pub(crate) fn run(name: Option<&str>) -> Result<ExitCode, Box<dyn Error>> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A store that loses its name once everyone who needs it has it open.
-enum Unnamed<'a> {
-    Later(&'a Store),
-    Never,
+/// The name of a temporary store, as long as it has to be removed.
+struct TemporaryName<'a> {
+    store: Option<&'a Store>,
 }
 
-impl Unnamed<'_> {
-    fn if_all_are_there(&mut self) -> Result<(), Box<dyn Error>> {
-        if let Self::Later(store) = *self
+impl TemporaryName<'_> {
+    /// Removes the name if client and worker, besides this process, have opened the store.
+    fn remove_if_opened_by_all(&mut self) -> Result<(), Box<dyn Error>> {
+        if let Some(store) = self.store
             && store.participants()?.len() > 2
         {
-            Self::remove(store)?;
-            *self = Self::Never;
+            Store::remove(store.location())?;
+            self.store = None;
         }
         Ok(())
     }
-
-    fn remove(store: &Store) -> Result<(), OpenError> {
-        Store::remove(store.location())
-    }
 }
 
-impl Drop for Unnamed<'_> {
+impl Drop for TemporaryName<'_> {
     fn drop(&mut self) {
-        if let Self::Later(store) = *self {
-            let _ = Self::remove(store);
+        if let Some(store) = self.store {
+            let _ = Store::remove(store.location());
         }
     }
 }
 
-/// A child that does not outlive us.
+/// A child process, which is killed on drop.
 struct Process {
     child: Child,
 }
@@ -83,7 +80,7 @@ impl Process {
     fn spawn(store: &Store, role: &str, stdin: Stdio) -> Result<Self, Box<dyn Error>> {
         let program = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
         let mut command = Command::new(program);
-        // What we were told, and then what we add.
+        // Our own arguments, followed by the additional ones, which override them.
         command.args(env::args_os().skip(1)).args(["--role", role, "--store", &store.location().to_string()]);
         if role == "worker" {
             command.arg("--end-with-stdin");
@@ -96,10 +93,10 @@ impl Process {
         drop(self.child.stdin.take());
         let since = Instant::now();
         while self.child.try_wait()?.is_none() {
-            if since.elapsed() > GRACE {
+            if since.elapsed() > GRACE_PERIOD {
                 self.child.kill()?;
             }
-            thread::sleep(LOOK_AROUND);
+            thread::sleep(CHECK_INTERVAL);
         }
         Ok(())
     }

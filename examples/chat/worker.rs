@@ -1,4 +1,4 @@
-//! The worker: takes the prompts that are addressed to it, one after the other, and streams the answers.
+//! The worker: receives the prompts that are addressed to it, and streams the answers, one by one.
 
 use std::error::Error;
 use std::io::Read;
@@ -17,34 +17,36 @@ use crate::messages::{Address, PROMPTS, Presence, Prompt, Token, component, work
 use crate::model::Model;
 use crate::store::{self, HISTORY, OwnKeys};
 
-/// How often an idle worker looks whether it should end, and a busy one whether anybody still listens.
-const LOOK_AROUND: Duration = Duration::from_millis(100);
-/// Pieces that are sent one by one. The rest of a longer answer comes in larger ones: all of it must fit into the history
-/// of the client's key, or a slow client would lose the beginning.
+/// How often an idle worker checks for a shutdown, and a busy worker whether its client is alive.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// How many pieces of an answer are sent separately. The rest is joined into larger pieces.
+///
+/// The whole answer must fit into the history of the client's key, else a slow client would lose
+/// its beginning.
 const SINGLE_PIECES: u32 = HISTORY - 30;
-/// The size of the larger pieces, in bytes.
+/// The size of a larger piece in bytes.
 const LARGE_PIECE: usize = 2048;
 
-pub(crate) fn run(name: &str, model: &mut dyn Model, ends: &EndOfParent) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(name: &str, model: &mut dyn Model, shutdown: &Shutdown) -> Result<(), Box<dyn Error>> {
     let store = store::open_or_create(name)?;
     let _own_keys = OwnKeys::new(&store)?;
     let me: Address = store.participant().into();
     let component = component("worker", me);
     let mut prompts = Bus::<Prompt>::on(store.clone()).subscribe(PROMPTS)?;
-    // Known from here on, and not before it can hear.
+    // Announced after the subscription, so that no prompt is missed.
     let presence = Presence { model: model.name().to_owned(), pid: std::process::id(), worker: me };
     Bus::<Presence>::on(store.clone()).publisher(&worker_key(me))?.from(&component).publish(&presence)?;
     eprintln!("chat: {component} (pid {}) takes prompts on {name:?} with {}", presence.pid, presence.model);
 
     let answers = Bus::<Token>::on(store.clone());
-    while !ends.reached() {
-        match prompts.recv_timeout(LOOK_AROUND) {
+    while !shutdown.is_requested() {
+        match prompts.recv_timeout(CHECK_INTERVAL) {
             Ok(Some(prompt)) if prompt.envelope().to() == component => {
-                answer(&store, &answers, &component, &prompt, model, ends)?
+                answer(&store, &answers, &component, &prompt, model, shutdown)?
             }
             Ok(_) => {}
-            // Their clients will not be answered, and ask again.
-            Err(RecvError::Lagged(missed)) => eprintln!("chat: {component} was too busy and missed {missed} prompts"),
+            // The clients of these prompts time out and retry.
+            Err(RecvError::Lagged(missed)) => eprintln!("chat: {component} was too slow and missed {missed} prompts"),
             Err(
                 error @ (RecvError::Removed { .. }
                 | RecvError::Get { source: GetError::Key(_), .. }
@@ -64,44 +66,44 @@ fn answer(
     component: &str,
     prompt: &Received<Prompt>,
     model: &mut dyn Model,
-    ends: &EndOfParent,
+    shutdown: &Shutdown,
 ) -> Result<(), Box<dyn Error>> {
-    // Dropped with its client: an answer would only bring the key back to life.
-    if store::living(store, prompt.client)?.is_none() {
+    // The client has ended. An answer would create its key again, which no process would remove.
+    if store::find_participant(store, prompt.client)?.is_none() {
         return Ok(());
     }
     let mut publisher = answers.publisher(&prompt.reply_to)?.from(component).to(prompt.envelope().from());
     let mut answer = Answer { stream: publisher.stream(prompt.envelope().id()), pending: String::new() };
-    let mut stopped: Option<Box<dyn Error>> = None;
-    let mut looked_at = Instant::now();
+    let mut failed: Option<Box<dyn Error>> = None;
+    let mut checked_at = Instant::now();
     let generated = model.generate(&prompt.text, prompt.max_tokens, &mut |piece| {
-        if ends.reached() {
+        if shutdown.is_requested() {
             return ControlFlow::Break(());
         }
-        if looked_at.elapsed() > LOOK_AROUND {
-            looked_at = Instant::now();
-            match store::living(store, prompt.client) {
+        if checked_at.elapsed() > CHECK_INTERVAL {
+            checked_at = Instant::now();
+            match store::find_participant(store, prompt.client) {
                 Ok(Some(_)) => {}
                 Ok(None) => return ControlFlow::Break(()),
-                Err(error) => stopped = Some(error.into()),
+                Err(error) => failed = Some(error.into()),
             }
         }
-        if let Err(error) = answer.piece(piece) {
-            stopped = Some(error.into());
+        if let Err(error) = answer.push(piece) {
+            failed = Some(error.into());
         }
-        if stopped.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if failed.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    if ends.reached() {
+    if shutdown.is_requested() {
         return Ok(());
     }
-    if let Some(error) = stopped {
+    if let Some(error) = failed {
         return Err(error);
     }
     match generated {
         Ok(()) => answer.finish()?,
         Err(error) => {
             eprintln!("chat: {component}: {error}");
-            let fault = Fault::new(FaultCode::InternalError, shortened(error.to_string()));
+            let fault = Fault::new(FaultCode::InternalError, truncated(error.to_string()));
             publisher.fault(prompt.envelope().id(), &fault)?;
         }
     }
@@ -111,29 +113,29 @@ fn answer(
 /// The stream of one answer.
 struct Answer<'a> {
     stream: Stream<'a, Token>,
-    /// What is not sent yet, because it is to become a larger piece.
+    /// Text that is not sent yet, because it will be part of a larger piece.
     pending: String,
 }
 
 impl Answer<'_> {
-    fn piece(&mut self, piece: &str) -> Result<(), PublishError> {
+    fn push(&mut self, piece: &str) -> Result<(), PublishError> {
         self.pending.push_str(piece);
         if self.stream.sent() < SINGLE_PIECES || self.pending.len() >= LARGE_PIECE {
-            self.send()?;
+            self.send_pending()?;
         }
         Ok(())
     }
 
     fn finish(mut self) -> Result<(), PublishError> {
         if !self.pending.is_empty() {
-            self.send()?;
+            self.send_pending()?;
         }
         self.stream.finish(&token(String::new()))?;
         Ok(())
     }
 
-    /// Sends what is pending, in as many messages as it needs: a server's piece may be longer than one holds.
-    fn send(&mut self) -> Result<(), PublishError> {
+    /// Sends the pending text. A server's piece may need several messages.
+    fn send_pending(&mut self) -> Result<(), PublishError> {
         let mut rest = std::mem::take(&mut self.pending);
         while !rest.is_empty() {
             let later = rest.split_off(rest.floor_char_boundary(LARGE_PIECE));
@@ -148,33 +150,33 @@ fn token(text: String) -> Token {
     Token { text, pid: std::process::id() }
 }
 
-/// An error text that fits into a message.
-fn shortened(mut text: String) -> String {
+/// Truncates an error text so that it fits into a message.
+fn truncated(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(LARGE_PIECE));
     text
 }
 
-/// Whether whoever started this worker is gone: then its standard input has come to an end.
-pub(crate) struct EndOfParent(Arc<AtomicBool>);
+/// A request to end, which the supervisor makes by closing the worker's standard input.
+pub(crate) struct Shutdown(Arc<AtomicBool>);
 
-impl EndOfParent {
-    /// Never comes: the worker was started by hand.
+impl Shutdown {
+    /// For a worker that was started by hand: never requested.
     pub(crate) fn never() -> Self {
         Self(Arc::default())
     }
 
-    /// Comes when standard input is closed, by its other end or the end of the process that has it.
-    pub(crate) fn of_stdin() -> Self {
-        let reached = Arc::new(AtomicBool::new(false));
-        let end = Self(Arc::clone(&reached));
+    /// Requested when standard input is closed, also by the end of the parent process.
+    pub(crate) fn on_end_of_stdin() -> Self {
+        let requested = Arc::new(AtomicBool::new(false));
+        let shutdown = Self(Arc::clone(&requested));
         thread::spawn(move || {
             let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
-            reached.store(true, Ordering::Relaxed);
+            requested.store(true, Ordering::Relaxed);
         });
-        end
+        shutdown
     }
 
-    fn reached(&self) -> bool {
+    fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -1,4 +1,4 @@
-//! Accounting for every job: from what workers wrote down, what must have become of it, and whether it did.
+//! Checks the history of every job, from the journals of all workers.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -7,19 +7,19 @@ use crate::arena::{Arena, Sort};
 use crate::defect::{Defect, Fault};
 use crate::journal::{self, Event, Record};
 
-/// How many jobs there were, and what was seen of kills in them.
+/// The numbers of jobs, and how many were affected by kills.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
-    /// Known to have been published.
+    /// Certainly published.
     pub(crate) published: u64,
-    /// Whose publisher was killed over them, so that nobody knows.
+    /// Unknown, because the publisher was killed while it published them.
     pub(crate) perhaps_published: u64,
     pub(crate) handled: u64,
-    /// More than once, since a worker was killed before it had acknowledged.
+    /// Handled more than once, because a worker was killed before it acknowledged them.
     pub(crate) handled_again: u64,
-    /// Not in the first attempt: another worker had given them back, or was killed with them in hand.
+    /// Handled in a later attempt, because a worker requeued them or was killed while it had them.
     pub(crate) later_attempts: u64,
-    /// Whose worker was killed between handling and acknowledging.
+    /// Handled by a worker that was killed before it acknowledged them.
     pub(crate) unacknowledged: u64,
 }
 
@@ -39,8 +39,8 @@ struct Handling {
     acknowledged: bool,
 }
 
-/// Looks through all journals.
-pub(crate) fn settle(
+/// Reads all journals, counts the jobs, and adds defects.
+pub(crate) fn check(
     arena: &Arena,
     workers: u64,
     killed: &HashSet<u64>,
@@ -49,7 +49,7 @@ pub(crate) fn settle(
     let mut jobs: HashMap<(u32, u64), Vec<Job>> = HashMap::new();
     for worker in 1..=workers {
         for record in journal::read(&arena.directory, worker)? {
-            enter(&mut jobs, worker, record);
+            apply(&mut jobs, worker, record);
         }
     }
     let mut accounts = Accounts::default();
@@ -67,7 +67,7 @@ pub(crate) fn settle(
     Ok(accounts)
 }
 
-fn enter(jobs: &mut HashMap<(u32, u64), Vec<Job>>, worker: u64, record: Record) {
+fn apply(jobs: &mut HashMap<(u32, u64), Vec<Job>>, worker: u64, record: Record) {
     let jobs = jobs.entry((record.queue, record.publisher)).or_default();
     let at = record.sequence as usize;
     if jobs.len() <= at {
@@ -92,12 +92,12 @@ fn enter(jobs: &mut HashMap<(u32, u64), Vec<Job>>, worker: u64, record: Record) 
 }
 
 impl Accounts {
-    /// Counts a job; what is wrong with it, if anything is.
+    /// Counts a job. Returns its defect, if it has one.
     fn add(&mut self, job: &Job, killed: &HashSet<u64>) -> Option<(Fault, &'static str)> {
         self.published += u64::from(job.version > 0);
         self.perhaps_published += u64::from(job.version == 0 && job.open);
         let Some((last, earlier)) = job.handlings.split_last() else {
-            return (job.version > 0).then_some((Fault::LostJob, "published, and handled by nobody"));
+            return (job.version > 0).then_some((Fault::LostJob, "published, but never handled"));
         };
         self.handled += 1;
         self.later_attempts += u64::from(last.attempt > 1);
@@ -106,23 +106,23 @@ impl Accounts {
         if job.version == 0 && !job.open {
             return Some((
                 Fault::WrongJob,
-                if job.intended { "refused, and handled" } else { "handled, never published" },
+                if job.intended { "refused, but handled" } else { "handled, but never published" },
             ));
         }
         if job.handlings.iter().any(|handling| handling.version != last.version)
             || job.version > 0 && job.version != last.version
         {
-            return Some((Fault::WrongJob, "handled as another version than it was published as"));
+            return Some((Fault::WrongJob, "handled with a different version than it was published with"));
         }
         if earlier.iter().any(|handling| handling.acknowledged || !killed.contains(&handling.worker)) {
-            return Some((Fault::WrongJob, "handled again although its worker was not killed over it"));
+            return Some((Fault::WrongJob, "handled again although its worker was not killed before acknowledging it"));
         }
         let pairs = job.handlings.windows(2);
         if pairs.into_iter().any(|pair| pair[0].attempt == pair[1].attempt && pair[0].attempt < u8::MAX) {
-            return Some((Fault::WrongJob, "in the hands of two workers in one attempt"));
+            return Some((Fault::WrongJob, "leased to two workers in the same attempt"));
         }
         if !last.acknowledged && !killed.contains(&last.worker) {
-            return Some((Fault::WrongJob, "handled, and never acknowledged by its worker, which lived"));
+            return Some((Fault::WrongJob, "handled, but never acknowledged by its worker, which was not killed"));
         }
         None
     }

@@ -1,4 +1,4 @@
-//! Where it all takes place: the store, its keys, and the directory in which workers write down what must survive them.
+//! The configuration of a run: the store, its keys, and the directory of journals and witnesses.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -7,17 +7,18 @@ use splinter_bus::store::{Location, OpenError, Store, StoreOptions};
 
 use crate::value;
 
-/// What a frame has beside its payload, with room to spare.
+/// An upper bound of the size of a frame without its payload.
 const ENVELOPE: usize = 256;
 
+/// The configuration that all processes of a run share.
 #[derive(Debug, Clone)]
 pub(crate) struct Arena {
     pub(crate) location: Location,
-    /// Journals and witnesses.
+    /// The directory of journals and witnesses.
     pub(crate) directory: PathBuf,
-    /// Keys of each sort.
+    /// The number of keys of each sort.
     pub(crate) keys: u32,
-    /// Of values, in bytes.
+    /// The lengths of values in bytes.
     pub(crate) sizes: Range<usize>,
     pub(crate) history: u32,
     pub(crate) spare: u32,
@@ -25,12 +26,12 @@ pub(crate) struct Arena {
     pub(crate) seed: u64,
 }
 
-/// What a key is for.
+/// The use of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sort {
-    /// Values without types: set, lent, read, pinned.
+    /// Untyped values: set, loaned, read, pinned.
     Value,
-    /// Messages that lossless subscribers receive.
+    /// Messages for lossless and for other subscribers.
     Log,
     /// Jobs.
     Queue,
@@ -41,14 +42,14 @@ impl Sort {
 }
 
 impl Arena {
-    /// Creates the store, with all keys, so that workers find them in place.
+    /// Creates the store with all its keys.
     pub(crate) fn create(&self) -> Result<Store, Box<dyn std::error::Error>> {
         let store = StoreOptions::new()
             .slots(3 * self.keys)
             .max_value_size((self.sizes.end - 1 + ENVELOPE) as u64)
             .history(self.history)
             .spare(self.spare)
-            // Each worker may have one that stays, and one that comes for a moment.
+            // A worker has at most one long-lived and one short-lived lossless subscriber.
             .lossless(2 * self.workers)
             .create(&self.location)?;
         for sort in Sort::ALL {
@@ -71,7 +72,7 @@ impl Arena {
         }
     }
 
-    /// The number by which values know their key, of whatever sort.
+    /// Returns the number of a key, which its values contain. It is unique among all sorts.
     pub(crate) fn number(&self, sort: Sort, key: u32) -> u32 {
         sort as u32 * self.keys + key
     }
@@ -80,18 +81,18 @@ impl Arena {
         Sort::ALL.into_iter().flat_map(move |sort| (0..self.keys).map(move |key| self.name(sort, key)))
     }
 
-    /// A length for the next value.
+    /// Chooses the length of the next value.
     pub(crate) fn length(&self, random: &mut crate::random::Random) -> usize {
         self.sizes.start + random.below(self.sizes.end - self.sizes.start)
     }
 
-    /// What is wrong with the sizes, if anything is.
+    /// Parses a range of lengths, for example `64..4096`. The end is included.
     pub(crate) fn parse_sizes(text: &str) -> Result<Range<usize>, String> {
-        let (low, high) = text.split_once("..").ok_or("sizes are such as 64..4096")?;
+        let (low, high) = text.split_once("..").ok_or("expected a range such as 64..4096")?;
         let number = |text: &str| text.parse::<usize>().map_err(|error| format!("{text:?}: {error}"));
         let (low, high) = (number(low)?, number(high.trim_start_matches('='))?);
         if low < value::SHORTEST || high < low || high > 1 << 20 {
-            return Err(format!("sizes must be from {} to {}, the smaller first", value::SHORTEST, 1 << 20));
+            return Err(format!("sizes must be in the range {}..{}, the smaller one first", value::SHORTEST, 1 << 20));
         }
         Ok(low..high + 1)
     }

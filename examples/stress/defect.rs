@@ -1,42 +1,43 @@
-//! What must not happen.
+//! Defects: violated guarantees of the store.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that the store promises not to do, and did.
+/// One observed violation of a guarantee.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Defect {
     pub(crate) fault: Fault,
     pub(crate) key: String,
-    /// 0 where there is none.
+    /// 0 if it concerns no version.
     pub(crate) version: u64,
-    /// The first byte that is not as it was written.
+    /// The offset of the first wrong byte.
     pub(crate) offset: Option<usize>,
     pub(crate) what: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Fault {
-    /// Bytes that nobody wrote so.
+    /// Bytes that no writer wrote in this combination.
     Torn,
-    /// Another key's value.
+    /// The value of another key.
     Foreign,
     /// An older version after a newer one.
     Backwards,
-    /// Two values of one version.
+    /// Two different values of one version.
     Ambiguous,
-    /// A value or version that had to be there.
+    /// A missing value or version.
     LostMessage,
-    /// A job that nobody handled.
+    /// A job that no worker handled.
     LostJob,
-    /// A job that was handled again although its worker lived, or that nobody had published.
+    /// A job that was handled again although its worker was not killed, or that was never
+    /// published.
     WrongJob,
-    /// Cells, cursors or places that nobody holds, and that are not free.
+    /// Cells, cursors or participant entries that no process uses and that are not free.
     Leak,
-    /// An operation that failed as none may.
+    /// An operation with an unexpected error.
     Failed,
-    /// A worker that ended without being told or killed.
+    /// A worker that ended without an order and was not killed.
     Died,
 }
 
@@ -54,7 +55,7 @@ impl Fault {
         Self::Died,
     ];
 
-    /// What a count of them is a count of.
+    /// The label of their count.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Torn => "torn values delivered",
@@ -66,7 +67,7 @@ impl Fault {
             Self::WrongJob => "jobs done twice or never published",
             Self::Leak => "leaks",
             Self::Failed => "operations failed",
-            Self::Died => "workers died by themselves",
+            Self::Died => "workers ended unexpectedly",
         }
     }
 }
@@ -76,11 +77,11 @@ impl Defect {
         Self { fault, key: key.to_owned(), version, offset: None, what: what.to_string() }
     }
 
-    /// An operation that failed, with what it said.
+    /// Creates the defect of a failed operation, with the error and its sources.
     pub(crate) fn failed(key: &str, operation: &str, error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(error.source(), |&cause| cause.source());
-        let said = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
-        Self::new(Fault::Failed, key, 0, format!("{operation}: {}", said.collect::<Vec<_>>().join(": ")))
+        let texts = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
+        Self::new(Fault::Failed, key, 0, format!("{operation}: {}", texts.collect::<Vec<_>>().join(": ")))
     }
 }
 

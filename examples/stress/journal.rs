@@ -1,5 +1,7 @@
-//! What became of jobs, written down so that it survives its writer: a file for each worker, records of one size, each appended by
-//! one system call before its writer goes on.
+//! Journals of the events of jobs, which survive when their writer is killed.
+//!
+//! There is one file for each worker. Records have a fixed size, and each is appended by one system
+//! call before the worker continues.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -9,11 +11,11 @@ use crate::arena::Arena;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// About to be published.
+    /// Written before the job is published.
     Intended,
     Refused,
     Published,
-    /// Handled, about to be acknowledged.
+    /// Written after the job is handled and before it is acknowledged.
     Handled,
     Acknowledged,
 }
@@ -24,10 +26,10 @@ const EVENTS: [Event; 5] = [Event::Intended, Event::Refused, Event::Published, E
 pub(crate) struct Record {
     pub(crate) event: Event,
     pub(crate) queue: u32,
-    /// Who published the job, and his how-many-th it is.
+    /// The worker that published the job, and its sequence number among the jobs of this worker.
     pub(crate) publisher: u64,
     pub(crate) sequence: u64,
-    /// 0 while it is not known.
+    /// 0 if it is unknown.
     pub(crate) version: u64,
     pub(crate) attempt: u8,
 }
@@ -44,7 +46,7 @@ impl Record {
         bytes
     }
 
-    fn of(bytes: &[u8]) -> Option<Self> {
+    fn parse(bytes: &[u8]) -> Option<Self> {
         let word = |at: usize| Some(u64::from_le_bytes(bytes.get(8 * at..8 * at + 8)?.try_into().ok()?));
         let first = word(0)?;
         Some(Self {
@@ -73,12 +75,12 @@ impl Journal {
     }
 }
 
-/// All that a worker has written down; nothing if it never began to.
+/// Returns all records of a worker; none if it has no journal.
 pub(crate) fn read(directory: &Path, worker: u64) -> io::Result<Vec<Record>> {
     let mut bytes = Vec::new();
     match File::open(directory.join(format!("journal-{worker}"))) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         file => drop(file?.read_to_end(&mut bytes)?),
     }
-    Ok(bytes.chunks_exact(LEN).filter_map(Record::of).collect())
+    Ok(bytes.chunks_exact(LEN).filter_map(Record::parse).collect())
 }

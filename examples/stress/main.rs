@@ -1,9 +1,11 @@
-//! Everything at once, for as long as it is wanted, while processes are killed: and each byte, version, message and job is accounted
-//! for.
+//! A stress test: random operations by many processes, some of which are killed or stopped. Every
+//! byte, version, message and job is checked.
 //!
-//! Workers set, lend, read and pin values, publish and receive messages, with and without loss, and share jobs, all at
-//! random. What they find wrong, and what their parent finds in the store and in their journals when they have ended, is told;
-//! then this program ends with 1.
+//! Workers set, loan, read and pin values, publish and receive messages, with and without loss, and
+//! share jobs. They report every defect that they observe. At the end, the supervisor checks the
+//! store, and the journals that workers wrote about their jobs.
+//!
+//! Exit codes: 0 without defects, 1 with defects, 2 if the test itself failed.
 
 use std::error::Error;
 use std::ops::Range;
@@ -20,7 +22,7 @@ use orders::Orders;
 use recorder::{Recorder, Sink};
 use scene::Scene;
 use summary::Summary;
-use supervisor::{How, Regime, Supervisor};
+use supervisor::{Plan, Supervisor, WorkerKind};
 
 mod accounts;
 mod arena;
@@ -30,52 +32,56 @@ mod journal;
 mod orders;
 mod random;
 mod recorder;
+mod role;
 mod scene;
 mod summary;
 mod supervisor;
 mod tally;
+mod timer;
 mod value;
 mod witness;
 mod worker;
+mod worker_handle;
 
-/// Works a store hard, kills those who do, and accounts for every byte, version, message and job.
+/// Stress test with killed processes: checks every byte, version, message and job.
 #[derive(Parser)]
 #[command(version, args_override_self = true)]
 struct Options {
-    /// How many processes work at a time
+    /// How many processes run at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=100))]
     processes: u32,
-    /// Threads of this process instead, half of which share a handle; none of them is killed
+    /// Use threads of one process instead; half of them share a handle; threads are not killed
     #[arg(long, value_name = "N", conflicts_with = "processes", value_parser = clap::value_parser!(u32).range(1..=100))]
     threads: Option<u32>,
-    /// A store in this file, which must not be there yet, instead of in shared memory; it is removed at the end
+    /// Create the store in this file, which must not exist, instead of in shared memory; it is
+    /// removed at the end
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// Keys of each sort: for values, messages, and jobs
+    /// Keys of each kind: values, messages, and jobs
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     keys: u32,
-    /// The lengths of values in bytes
+    /// The range of value lengths in bytes
     #[arg(long, value_name = "MIN..MAX", default_value = "32..4096", value_parser = Arena::parse_sizes)]
     sizes: Range<usize>,
-    /// How many of a key's newest values are kept: few, so that a reader who is interrupted is overtaken
+    /// Values kept per key; a small history makes interrupted readers fall behind
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4096))]
     history: u32,
-    /// Cells beyond those: few, so that writers are in need while others hold some
+    /// Spare cells per key; few cells make writers wait while others hold some
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=4096))]
     spare: u32,
-    /// For how long, in seconds
+    /// Duration in seconds
     #[arg(long, value_name = "N", default_value_t = 10)]
     seconds: u64,
-    /// A worker is killed, and another one started, this often; 0: never
+    /// Interval at which a worker is killed and replaced; 0 disables it
     #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_time)]
     kill_every: Duration,
-    /// A worker is stopped for up to 50 ms this often; 0: never
+    /// Interval at which a worker is stopped for up to 50 ms; 0 disables it
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = parse_time)]
     stop_every: Duration,
-    /// Other numbers give other choices; what comes of them depends on the moment, too
+    /// Seed of the random choices; the outcome also depends on timing
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Print one object of JSON
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
     #[arg(long, value_enum, hide = true)]
@@ -111,9 +117,9 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     let arena = options.arena(store.into(), directory.clone());
     match options.role {
         Some(Role::Worker) => {
-            // One that stands still would not see its standard input end.
+            // A stopped worker would not notice the end of its standard input.
             set_parent_process_death_signal(Some(Signal::KILL))?;
-            let orders = Orders::of_stdin();
+            let orders = Orders::from_stdin();
             let store = arena.open()?;
             worker::run(&arena, &store, options.number, &orders, &mut Recorder::new(Sink::Stdout))?;
         }
@@ -126,7 +132,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
 fn supervise(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     let name = format!("splinter-stress-{}", std::process::id());
     let location = match &options.file {
-        // A path of which a text cannot be taken for a name.
+        // An absolute path, because text without a `/` would be the name of a shared memory store.
         Some(path) => std::path::absolute(path)?.into(),
         None => Location::from(name.clone()),
     };
@@ -134,15 +140,15 @@ fn supervise(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     let arena = options.arena(location, directory.path().to_owned());
     let store = arena.create()?;
     let _scene = Scene::new(&arena)?;
-    worker::values::set_first(&arena, &store)?;
-    let regime = Regime {
-        how: if options.threads.is_some() { How::Threads } else { How::Processes },
+    worker::values::set_initial(&arena, &store)?;
+    let plan = Plan {
+        worker_kind: if options.threads.is_some() { WorkerKind::Threads } else { WorkerKind::Processes },
         duration: Duration::from_secs(options.seconds),
         kill_every: options.kill_every,
         stop_every: options.stop_every,
     };
-    let mut outcome = Supervisor::new(&arena, &store, &regime).run()?;
-    let accounts = accounts::settle(&arena, outcome.workers, &outcome.killed, &mut outcome.defects)?;
+    let mut outcome = Supervisor::new(&arena, &store, &plan).run()?;
+    let accounts = accounts::check(&arena, outcome.workers, &outcome.killed, &mut outcome.defects)?;
     audit::audit(&arena, &store, &mut outcome.defects);
     let summary = Summary { arena: &arena, outcome: &outcome, accounts: &accounts };
     if options.json {
@@ -150,7 +156,7 @@ fn supervise(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     } else {
         summary.print();
     }
-    Ok(if summary.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.has_passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Options {

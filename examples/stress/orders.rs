@@ -1,4 +1,6 @@
-//! What workers are told: to stop publishing, then to receive what is left and end. To end at once, if there is no parent any more.
+//! Orders from the supervisor to a worker: stop publishing, then receive the rest and end.
+//!
+//! A worker process also ends when its standard input is closed, because then its parent has ended.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -8,13 +10,13 @@ use std::{io, process, thread};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Order {
     Work,
-    /// Publish no more.
+    /// Stop publishing.
     Quiet,
-    /// Receive what is left, and end.
+    /// Receive the remaining messages and jobs, and end.
     Finish,
 }
 
-/// The latest order.
+/// The latest order, which supervisor and worker share.
 #[derive(Clone)]
 pub(crate) struct Orders(Arc<AtomicU8>);
 
@@ -23,15 +25,15 @@ impl Orders {
         Self(Arc::new(AtomicU8::new(Order::Work as u8)))
     }
 
-    /// Takes orders from standard input, a line each. Its end is the parent's.
-    pub(crate) fn of_stdin() -> Self {
+    /// Reads orders from standard input, one per line. Ends the process when it is closed.
+    pub(crate) fn from_stdin() -> Self {
         let orders = Self::new();
-        let given = orders.clone();
+        let received = orders.clone();
         thread::spawn(move || {
             for line in io::stdin().lock().lines() {
                 match line.as_deref() {
-                    Ok("quiet") => given.give(Order::Quiet),
-                    Ok("finish") => given.give(Order::Finish),
+                    Ok("quiet") => received.give(Order::Quiet),
+                    Ok("finish") => received.give(Order::Finish),
                     _ => break,
                 }
             }
@@ -54,7 +56,7 @@ impl Orders {
 }
 
 impl Order {
-    /// As a line of standard input.
+    /// The order as a line of standard input.
     pub(crate) fn line(self) -> &'static str {
         match self {
             Self::Work => "work\n",

@@ -1,4 +1,4 @@
-//! Numbers that look random and follow from a seed.
+//! Pseudorandom numbers from a seed (SplitMix64).
 
 pub(crate) struct Random(u64);
 
@@ -16,13 +16,13 @@ impl Random {
         (self.next() % limit as u64) as usize
     }
 
-    /// True once in `times`.
+    /// Returns `true` with a probability of one in `times`.
     pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 }
 
-/// Changes half of the bits for each bit that is changed.
+/// Mixes the bits: changing one bit of the input changes about half of the bits of the result.
 pub(crate) fn mix(value: u64) -> u64 {
     let mixed = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,4 +1,4 @@
-//! What a worker has to tell, and where it goes.
+//! Collects the counts and defects of a worker, and sends them to the supervisor.
 
 use std::io::{self, Write};
 use std::sync::mpsc::Sender;
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use crate::defect::Defect;
 use crate::tally::{Phase, Report, Tallies};
 
-/// How much of what a worker did may be lost when it is killed.
+/// How often a worker reports. The counts since its last report are lost when it is killed.
 const INTERVAL: Duration = Duration::from_millis(40);
-/// More defects than this are counted and not described.
-const DESCRIBED: usize = 10;
+/// How many defects are described. Further ones are only counted.
+const MAX_DESCRIBED: usize = 10;
 
 pub(crate) enum Sink {
-    /// To the parent of this process, a line each.
+    /// To the parent process, one line per report.
     Stdout,
-    /// To the parent of this thread.
-    Channel { worker: u64, events: Sender<(u64, Report)> },
+    /// To the supervisor in the same process.
+    Channel { worker: u64, reports: Sender<(u64, Report)> },
 }
 
 pub(crate) struct Recorder {
@@ -25,7 +25,7 @@ pub(crate) struct Recorder {
     defects: Vec<Defect>,
     described: usize,
     more_defects: u64,
-    reported: Instant,
+    last_report: Instant,
     phase: Phase,
 }
 
@@ -37,34 +37,35 @@ impl Recorder {
             defects: Vec::new(),
             described: 0,
             more_defects: 0,
-            reported: Instant::now(),
+            last_report: Instant::now(),
             phase: Phase::Working,
         }
     }
 
     pub(crate) fn defect(&mut self, defect: Defect) {
-        if self.described == DESCRIBED {
+        if self.described == MAX_DESCRIBED {
             self.more_defects += 1;
             return;
         }
         self.described += 1;
         self.defects.push(defect);
-        // At once: whoever finds one may be killed over it.
+        // Reported at once, because this worker may be killed before its next report.
         self.report();
     }
 
-    /// Keeps the defect, if there is one.
+    /// Records the defect of a failed operation.
     pub(crate) fn note<T>(&mut self, outcome: Result<T, Defect>) -> Option<T> {
         outcome.map_err(|defect| self.defect(defect)).ok()
     }
 
-    pub(crate) fn report_in_time(&mut self) {
-        if self.reported.elapsed() >= INTERVAL {
+    /// Reports if the last report is older than the interval.
+    pub(crate) fn report_if_due(&mut self) {
+        if self.last_report.elapsed() >= INTERVAL {
             self.report();
         }
     }
 
-    /// Says how far this worker is from now on.
+    /// Reports that this worker has reached a phase.
     pub(crate) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.report();
@@ -77,8 +78,8 @@ impl Recorder {
             more_defects: std::mem::take(&mut self.more_defects),
             phase: self.phase,
         };
-        self.reported = Instant::now();
-        // If nobody listens any more, the parent is gone, and this worker is about to be.
+        self.last_report = Instant::now();
+        // Sending fails only if the supervisor has ended. Then this worker ends, too.
         let _ = self.sink.send(report);
     }
 }
@@ -93,8 +94,8 @@ impl Sink {
                 out.write_all(&line)?;
                 out.flush()
             }
-            Self::Channel { worker, events } => {
-                events.send((*worker, report)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+            Self::Channel { worker, reports } => {
+                reports.send((*worker, report)).map_err(|_| io::ErrorKind::BrokenPipe.into())
             }
         }
     }

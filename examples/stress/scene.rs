@@ -1,4 +1,4 @@
-//! Leaving nothing behind: neither store nor journals, however this program ends.
+//! Removes the store and the journals, however this program ends.
 
 use std::error::Error;
 use std::fs;
@@ -9,20 +9,20 @@ use std::process::{Child, Command, Stdio};
 use splinter_bus::Store;
 
 use crate::arena::Arena;
-use crate::supervisor::own_role;
+use crate::role::own_role;
 
-/// What is to be removed: by this guard, or if this process is killed, by another one that waits for that.
+/// Removes everything on drop. If this process is killed, a janitor process does it instead.
 pub(crate) struct Scene<'a> {
     arena: &'a Arena,
     janitor: Option<Child>,
 }
 
 impl<'a> Scene<'a> {
-    /// The store is there; it is ours from now on.
+    /// Takes over the cleanup of the store, which exists already.
     pub(crate) fn new(arena: &'a Arena) -> Result<Self, Box<dyn Error>> {
         let mut scene = Self { arena, janitor: None };
         let mut command: Command = own_role("janitor", arena, 0)?;
-        // Not in our group: what is typed to end us is not for it.
+        // In its own process group, so that Ctrl-C does not end it.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
         scene.janitor = Some(command.spawn()?);
         Ok(scene)
@@ -39,14 +39,14 @@ impl Drop for Scene<'_> {
     }
 }
 
-/// Waits for the end of the parent, and removes what it has not.
+/// The janitor process: waits for the end of the parent, and removes what it has left.
 pub(crate) fn keep_clean(arena: &Arena) {
     let _ = io::stdin().lock().read_to_end(&mut Vec::new());
     remove(arena);
 }
 
 fn remove(arena: &Arena) {
-    // Whoever comes second finds nothing.
+    // Errors are ignored, because the other process may have removed it already.
     let _ = Store::remove(&arena.location);
     let _ = fs::remove_dir_all(&arena.directory);
 }

@@ -1,4 +1,4 @@
-//! What is printed at the end.
+//! The summary at the end of a run, as text or as JSON.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,8 @@ use crate::defect::Fault;
 use crate::supervisor::Outcome;
 use crate::tally::{Kind, Tally};
 
-/// As many defects are described.
-const DESCRIBED: usize = 10;
+/// How many defects are described.
+const MAX_DESCRIBED: usize = 10;
 
 pub(crate) struct Summary<'a> {
     pub(crate) arena: &'a Arena,
@@ -22,7 +22,7 @@ pub(crate) struct Summary<'a> {
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
 
 impl Summary<'_> {
-    pub(crate) fn is_well(&self) -> bool {
+    pub(crate) fn has_passed(&self) -> bool {
         self.outcome.defects.is_empty() && self.outcome.more_defects == 0
     }
 
@@ -31,7 +31,7 @@ impl Summary<'_> {
     }
 
     fn per_second(&self, count: u64) -> f64 {
-        count as f64 / self.outcome.took.as_secs_f64()
+        count as f64 / self.outcome.elapsed.as_secs_f64()
     }
 
     fn faults(&self) -> impl Iterator<Item = (Fault, usize)> {
@@ -59,9 +59,9 @@ impl Summary<'_> {
             .collect();
         let faults: serde_json::Map<_, _> =
             self.faults().map(|(fault, count)| (fault.name().to_owned(), count.into())).collect();
-        let described: Vec<_> = outcome.defects.iter().take(DESCRIBED).map(ToString::to_string).collect();
+        let described: Vec<_> = outcome.defects.iter().take(MAX_DESCRIBED).map(ToString::to_string).collect();
         json!({
-            "store": arena.location.to_string(), "seconds": outcome.took.as_secs_f64(), "seed": arena.seed,
+            "store": arena.location.to_string(), "seconds": outcome.elapsed.as_secs_f64(), "seed": arena.seed,
             "workers": outcome.workers, "kills": outcome.killed.len(), "stops": outcome.stops,
             "killed_with_lossless_subscriber": outcome.killed_subscribers,
             "killed_in_publishing_a_job": accounts.perhaps_published,
@@ -71,23 +71,23 @@ impl Summary<'_> {
                 "in_later_attempts": accounts.later_attempts,
             },
             "operations": operations, "defects": faults, "defects_not_described": outcome.more_defects,
-            "first_defects": described, "well": self.is_well(),
+            "first_defects": described, "passed": self.has_passed(),
         })
     }
 
     pub(crate) fn print(&self) {
         let Self { arena, outcome, accounts } = self;
         println!(
-            "{}: {} workers at a time, {} in all, {:.1} s, seed {}",
+            "{}: {} concurrent workers, {} in total, {:.1} s, seed {}",
             arena.location,
             arena.workers,
             outcome.workers,
-            outcome.took.as_secs_f64(),
+            outcome.elapsed.as_secs_f64(),
             arena.seed
         );
         println!(
-            "{} kills: {} with a lossless subscriber, {} in the middle of publishing a job, {} between handling and \
-             acknowledging one; {} stops",
+            "{} kills: {} with a lossless subscriber, {} while publishing a job, {} between handling and \
+             acknowledging a job; {} stops",
             outcome.killed.len(),
             outcome.killed_subscribers,
             accounts.perhaps_published,
@@ -96,7 +96,7 @@ impl Summary<'_> {
         );
         println!(
             "{:<24} {:>12} {:>11} {:>9} {:>9} {:>9} {:>9} {:>12} {:>10}",
-            "", "done", "each second", "p50", "p99", "p99.9", "max", "backpressure", "lagged"
+            "", "done", "per second", "p50", "p99", "p99.9", "max", "backpressure", "lagged"
         );
         for (kind, tally) in self.kinds() {
             let [p50, p99, p999, max] =
@@ -110,25 +110,23 @@ impl Summary<'_> {
                 tally.lagged
             );
         }
-        println!(
-            "latencies in microseconds. Copies that readers found torn and took again are not counted by the store"
-        );
+        println!("latencies in microseconds; torn copies that readers detected and retried are not counted");
         let Accounts { published, handled, handled_again, later_attempts, .. } = accounts;
         println!(
-            "jobs: {published} published, {handled} handled, {later_attempts} of them in a later attempt, {handled_again} \
-             again after a kill"
+            "jobs: {published} published, {handled} handled; {later_attempts} in a later attempt, {handled_again} \
+             again because of a kill"
         );
         for (fault, count) in self.faults() {
             println!("{:<34} {count}", fault.name());
         }
-        for defect in outcome.defects.iter().take(DESCRIBED) {
+        for defect in outcome.defects.iter().take(MAX_DESCRIBED) {
             println!("DEFECT {defect}");
         }
-        let more = outcome.defects.len().saturating_sub(DESCRIBED) as u64 + outcome.more_defects;
+        let more = outcome.defects.len().saturating_sub(MAX_DESCRIBED) as u64 + outcome.more_defects;
         if more > 0 {
             println!("and {more} more");
         }
-        println!("{}", if self.is_well() { "well" } else { "DEFECTIVE" });
+        println!("{}", if self.has_passed() { "passed" } else { "FAILED" });
     }
 }
 

@@ -1,4 +1,4 @@
-//! What was done, how often it was refused, and how long it took.
+//! Counts and latencies of operations.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::defect::Defect;
 
-/// Kinds of operations.
+/// The kinds of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Set,
@@ -59,17 +59,17 @@ impl Kind {
             Self::Receive => "receive lossless",
             Self::ReceiveSample => "receive lossless sample",
             Self::Enqueue => "publish job",
-            Self::Handle => "take, acknowledge job",
+            Self::Handle => "receive, acknowledge job",
         }
     }
 }
 
-/// Of one kind of operations.
+/// The counts of one kind of operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Tally {
-    /// Nanoseconds of those that succeeded.
+    /// Latencies of successful operations in nanoseconds.
     pub(crate) latencies: Histogram<u64>,
-    /// Backpressure: there was no cell.
+    /// Operations that failed with backpressure, because no cell was free.
     pub(crate) refused: u64,
     /// Versions that were overwritten before they were read.
     pub(crate) lagged: u64,
@@ -77,7 +77,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     fn new() -> Self {
-        let latencies = Histogram::new_with_bounds(1, 60_000_000_000, 2).expect("bounds that a histogram can have");
+        let latencies = Histogram::new_with_bounds(1, 60_000_000_000, 2).expect("the bounds are valid");
         Self { latencies, refused: 0, lagged: 0 }
     }
 
@@ -90,7 +90,7 @@ impl Tally {
     }
 }
 
-/// Of all kinds.
+/// The counts of all kinds of operations.
 #[derive(Debug, Clone)]
 pub(crate) struct Tallies(Vec<Tally>);
 
@@ -103,28 +103,28 @@ impl Tallies {
         &self.0[kind as usize]
     }
 
-    /// Runs an operation, and counts it if it succeeds.
+    /// Runs an operation, and records its latency if it succeeds.
     pub(crate) fn time<T, E>(&mut self, kind: Kind, operation: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         self.time_if(kind, |_| true, operation)
     }
 
-    /// As [`time`](Self::time), where something may succeed without having done anything.
+    /// Like [`time`](Self::time), for operations that may succeed without doing anything.
     pub(crate) fn time_if<T, E>(
         &mut self,
         kind: Kind,
-        has_done: impl FnOnce(&T) -> bool,
+        is_done: impl FnOnce(&T) -> bool,
         operation: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         let start = Instant::now();
         let outcome = operation();
-        if outcome.as_ref().is_ok_and(has_done) {
+        if outcome.as_ref().is_ok_and(is_done) {
             self.done(kind, start.elapsed());
         }
         outcome
     }
 
-    pub(crate) fn done(&mut self, kind: Kind, took: Duration) {
-        self.0[kind as usize].latencies.saturating_record((took.as_nanos() as u64).max(1));
+    pub(crate) fn done(&mut self, kind: Kind, latency: Duration) {
+        self.0[kind as usize].latencies.saturating_record((latency.as_nanos() as u64).max(1));
     }
 
     pub(crate) fn refused(&mut self, kind: Kind) {
@@ -135,7 +135,7 @@ impl Tallies {
         self.0[kind as usize].lagged += versions;
     }
 
-    /// What was counted since the last time.
+    /// Returns the counts since the last call, and resets them.
     pub(crate) fn take(&mut self) -> Vec<Line> {
         let filled = Kind::ALL.into_iter().zip(&mut self.0).filter(|(_, tally)| !tally.is_empty());
         filled
@@ -161,7 +161,7 @@ impl Tallies {
     }
 }
 
-/// What a worker has counted of one kind since it last reported.
+/// The counts of one kind since the last report of a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Line {
     kind: Kind,
@@ -170,22 +170,22 @@ pub(crate) struct Line {
     lagged: u64,
 }
 
-/// What a worker tells its parent every few milliseconds, so that little of it is lost when it is killed.
+/// A report of a worker. It is sent often, so that a kill loses little.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) lines: Vec<Line>,
     pub(crate) defects: Vec<Defect>,
-    /// Defects that are not described any more, there being so many.
+    /// Further defects, which are only counted.
     pub(crate) more_defects: u64,
     pub(crate) phase: Phase,
 }
 
-/// How far a worker is.
+/// The progress of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Phase {
     Working,
-    /// Publishes nothing any more, and holds nothing but its places to receive from.
+    /// It has stopped publishing, and holds only its subscribers and queues.
     Quiet,
-    /// Has received all there was, and holds nothing.
+    /// It has received everything, and holds nothing.
     Done,
 }

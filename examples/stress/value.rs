@@ -1,25 +1,26 @@
-//! Values that prove of themselves that they are whole: every byte follows from the first few.
+//! Self-checking values: all bytes are a function of the first ones, so a torn value is detected.
 //!
-//! Nobody knows the version of a value before it is published, so a value says who wrote it, and his how-many-th it is.
+//! The version of a value is not known before it is published. So a value contains its writer and a
+//! sequence number instead.
 
 use crate::defect::{Defect, Fault};
 use crate::random::mix;
 
-/// What the bytes of a value follow from.
+/// The input of the function that computes the bytes of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(crate) key: u32,
-    /// Which of all workers that ever were has written it.
+    /// The number of the worker that wrote it.
     pub(crate) writer: u64,
     pub(crate) sequence: u64,
 }
 
-/// Origin and length, and a sum over both.
+/// The length of the header: origin and length, and their checksum.
 pub(crate) const SHORTEST: usize = 32;
 
 const WORD: usize = 8;
 
-/// Fills a buffer with the value of this origin and of the buffer's length, which is `SHORTEST` at least.
+/// Fills a buffer of at least `SHORTEST` bytes with the value of this origin and length.
 pub(crate) fn fill(value: &mut [u8], origin: Origin) {
     let head = head(origin, value.len());
     value[..SHORTEST].copy_from_slice(&head);
@@ -29,25 +30,25 @@ pub(crate) fn fill(value: &mut [u8], origin: Origin) {
     }
 }
 
-/// A value that was found to be whole.
+/// The identity of a value that was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Proof {
     pub(crate) origin: Origin,
-    /// Tells the value from all others.
+    /// A checksum that identifies the value.
     pub(crate) sum: u64,
 }
 
-/// Looks at every byte of a value that was read under `key`.
+/// Checks every byte of a value that was read from `key`.
 pub(crate) fn check(value: &[u8], key: u32, name: &str, version: u64) -> Result<Proof, Defect> {
     let defect = |fault, offset, expected: String, found: String| Defect {
         fault,
         key: name.to_owned(),
         version,
         offset: Some(offset),
-        what: format!("of {} bytes; expected {expected}, found {found}", value.len()),
+        what: format!("{} bytes; expected {expected}, found {found}", value.len()),
     };
     let Some((found, rest)) = value.split_first_chunk::<SHORTEST>() else {
-        return Err(defect(Fault::Torn, 0, format!("{SHORTEST} bytes at least"), format!("{value:02x?}")));
+        return Err(defect(Fault::Torn, 0, format!("at least {SHORTEST} bytes"), format!("{value:02x?}")));
     };
     let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| found[at + byte]));
     let origin = Origin { key: number(0) as u32, writer: number(8), sequence: number(16) };
@@ -70,7 +71,7 @@ pub(crate) fn check(value: &[u8], key: u32, name: &str, version: u64) -> Result<
     Ok(Proof { origin, sum: start })
 }
 
-/// Key and length, writer, sequence, sum.
+/// Computes the header: key and length, writer, sequence, checksum.
 fn head(origin: Origin, len: usize) -> [u8; SHORTEST] {
     let first = (len as u64) << 32 | u64::from(origin.key);
     let sum = mix(mix(mix(first) ^ origin.writer) ^ origin.sequence);

@@ -1,7 +1,7 @@
-//! Which value some of the versions have, for all workers to compare with: a version never means two values.
+//! Checks that all workers read the same value of a version.
 //!
-//! Every process remembers the last it has seen of each key. Between processes, one version in 64 is written to a file, a key
-//! each, by whoever sees it first.
+//! Each worker remembers the last versions of each key. For one version in 64, the first reader
+//! writes the checksum of the value to a file that all processes share; there is one file per key.
 
 use std::fs::File;
 use std::io;
@@ -11,9 +11,9 @@ use crate::arena::{Arena, Sort};
 use crate::defect::{Defect, Fault};
 use crate::value::Proof;
 
-/// Versions that a process remembers of a key.
+/// How many versions of a key a worker remembers.
 const REMEMBERED: usize = 1024;
-/// Of as many versions, one is told to other processes.
+/// One in so many versions is shared with other processes.
 const SHARED: u64 = 64;
 
 pub(crate) struct Witness {
@@ -34,8 +34,8 @@ impl Witness {
         &self.name
     }
 
-    /// Says that this version has this value.
-    pub(crate) fn saw(&mut self, version: u64, proof: &Proof) -> Result<(), Defect> {
+    /// Compares the value of a version with earlier observations.
+    pub(crate) fn observe(&mut self, version: u64, proof: &Proof) -> Result<(), Defect> {
         let seen = &mut self.seen[version as usize % REMEMBERED];
         let before = if seen.0 == version {
             seen.1
@@ -53,7 +53,7 @@ impl Witness {
         Err(Defect::new(Fault::Ambiguous, &self.name, version, what))
     }
 
-    /// What the first to see it saw.
+    /// Returns the checksum that the first reader has shared. Shares ours if there is none.
     fn share(&self, version: u64, sum: u64) -> io::Result<u64> {
         let (at, mut before) = (version / SHARED * 8, [0; 8]);
         match self.shared.read_exact_at(&mut before, at) {

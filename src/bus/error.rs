@@ -25,7 +25,7 @@ use crate::store::{DirectoryError, Forked, GetError, KeyError, SetError};
 /// bus.publish("k", &vec![1])?;
 /// bus.publish("k", &vec![2])?;
 /// match bus.publish("k", &vec![3]) {
-///     Err(PublishError::Set(SetError::Backpressure(cells))) => assert_eq!(cells.owed, 2),
+///     Err(PublishError::Set(SetError::Backpressure(cells))) => assert_eq!(cells.retained, 2),
 ///     other => panic!("{other:?}"),
 /// }
 /// # splinter_bus::Store::remove(&name)?;

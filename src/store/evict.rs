@@ -65,7 +65,7 @@ impl Store {
             return Err(EvictError::NoSuchKey { key: key.to_owned() });
         };
         let is_there = || participant::is_current(self.mapped(), participant);
-        match slot.ring().evict(participant.id, slot.generation(), is_there) {
+        match slot.ring().evict(participant.id, is_there) {
             Some(evicted) => Ok(Evicted {
                 subscribers: evicted.count,
                 next: evicted.oldest,

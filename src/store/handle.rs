@@ -7,20 +7,20 @@ use std::time::Duration;
 use super::directory::{self, Full, REMOVALS, WaitLimit};
 use super::error::{DirectoryError, GetError, KeyError, PatternError, SetError, UpdateError};
 use super::geometry::Geometry;
-use super::index::{self, Place};
 use super::inner::Inner;
 use super::integer::Integer;
-use super::key::Key;
 use super::location::Location;
 use super::mapped::Mapped;
 use super::participant::Participant;
 use super::pin::Pinned;
 use super::recover::Recovery;
-use super::ring::{Memo, Ring};
 use super::schema;
 use super::slot::Slot;
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
+use crate::core::index::{self, Place};
+use crate::core::key::Key;
+use crate::core::ring::Ring;
 
 /// A key-value store in shared memory or in a file: bytes in, bytes out, among processes that have at most 128 handles open on it.
 ///
@@ -75,7 +75,7 @@ pub struct Store {
 }
 
 impl Store {
-    pub(super) fn new(mapped: Mapped, me: Participant, recovery: Option<Recovery>) -> Self {
+    pub(super) fn new(mapped: Arc<Mapped>, me: Participant, recovery: Option<Recovery>) -> Self {
         Self { inner: Arc::new(Inner::new(mapped, me, recovery)) }
     }
 
@@ -141,12 +141,11 @@ impl Store {
     pub fn set(&self, key: &str, value: &[u8]) -> Result<u64, SetError> {
         // Before a key is created for what cannot be its value.
         self.inner.check_len(value.len())?;
-        let key = Key::new(key)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
             let place = self.find_or_insert(&key, &mut limit)?;
-            match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value, &Memo::default()))
-            {
+            match self.inner.on_key(place, |ring| self.inner.set(ring, value)) {
                 // Somebody removed the key in between, as if before us: it is created anew.
                 Err(SetError::Key(KeyError::Removed)) => {}
                 done => return done,
@@ -305,9 +304,9 @@ impl Store {
     /// Pins the newest value of a key; `None` if there is none.
     pub(crate) fn pin(&self, key: &str) -> Result<Option<Pinned>, GetError> {
         self.inner.check_fork()?;
-        let key = Key::new(key)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         for _ in 0..REMOVALS {
-            let Some(place) = index::find(&self.inner.mapped, &key) else {
+            let Some(place) = index::find(self.mapped(), &key) else {
                 return Ok(None);
             };
             match Pinned::newest(&self.inner, place) {
@@ -321,19 +320,19 @@ impl Store {
 
     /// As [`slot`](Self::slot), and creates nothing.
     pub(crate) fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
-        let place = index::find(&self.inner.mapped, &Key::new(key)?);
+        let place = index::find(self.mapped(), &Key::new(key).map_err(KeyError::from)?);
         Ok(place.map(|place| Slot::new(Arc::clone(&self.inner), place)))
     }
 
     /// As [`slot`](Self::slot), waiting no longer than `limit`.
     pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, DirectoryError> {
-        let place = self.find_or_insert(&Key::new(key)?, limit)?;
+        let place = self.find_or_insert(&Key::new(key).map_err(KeyError::from)?, limit)?;
         Ok(Slot::new(Arc::clone(&self.inner), place))
     }
 
     fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<Place, DirectoryError> {
         self.inner.check_fork()?;
-        if let Some(place) = index::find(&self.inner.mapped, key) {
+        if let Some(place) = index::find(self.mapped(), key) {
             return Ok(place);
         }
         let inserted = self.inner.directory(limit)?.insert(key);
@@ -386,7 +385,7 @@ impl Store {
     /// ```
     pub fn unset(&self, key: &str) -> Result<bool, DirectoryError> {
         self.inner.check_fork()?;
-        let key = Key::new(key)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         let removed = self.inner.directory(&mut WaitLimit::longest())?.remove(&key);
         if let Some(slot) = removed {
             self.inner.on_slot(slot, |ring| self.inner.wake(ring));
@@ -410,7 +409,7 @@ impl Store {
     /// ```
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<_> = directory::keys(&self.inner.mapped).collect();
+        let mut keys: Vec<_> = directory::keys(self.mapped()).collect();
         keys.sort_unstable();
         keys.dedup();
         keys
@@ -553,12 +552,12 @@ impl Store {
         mut read: impl FnMut(Ring<'_>, Place) -> Result<T, GetError>,
     ) -> Result<Option<T>, GetError> {
         self.inner.check_fork()?;
-        let key = Key::new(key)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         for _ in 0..REMOVALS {
-            let Some(place) = index::find(&self.inner.mapped, &key) else {
+            let Some(place) = index::find(self.mapped(), &key) else {
                 return Ok(None);
             };
-            match self.inner.on_slot(place.slot, |ring| read(ring, place)) {
+            match self.inner.on_key(place, |ring| read(ring, place)) {
                 // Somebody removed the key in between: look for it again.
                 Err(GetError::Key(KeyError::Removed)) => {}
                 done => return done.map(Some),

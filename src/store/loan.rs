@@ -10,13 +10,14 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::error::{Forked, KeyError, SetError};
-use super::index::Place;
 use super::inner::Inner;
-use super::ring::Claim;
-pub(crate) use super::ring::Lending;
 use super::wait::Deadline;
+use crate::core::index::Place;
+use crate::core::memory::lent::Lent;
+use crate::core::ring::Claim;
+pub(crate) use crate::core::ring::Lending;
+use crate::core::ring::OwnedHandle;
 use crate::os::limits;
-use crate::region::mapping::{Lent, SlotLease};
 
 /// Room for a value, in the cell from which it will be read. [`send`](Self::send) makes it the newest; dropped, it leaves no trace.
 ///
@@ -44,8 +45,7 @@ use crate::region::mapping::{Lent, SlotLease};
 #[must_use = "a loan that is dropped is not sent"]
 pub struct Loan {
     inner: Arc<Inner>,
-    lease: SlotLease,
-    generation: u64,
+    handle: OwnedHandle,
     /// There until it is sent.
     claim: Option<Claim>,
     lent: Lent,
@@ -78,18 +78,18 @@ impl Loan {
         inner.check_fork()?;
         inner.check_len(len)?;
         let region = inner.lending_region().map_err(no_second_mapping)?;
-        let lease = inner.lease(place.slot);
-        let claim = inner.claim_within(inner.ring(&lease), place.generation, deadline)?;
-        let ring = inner.ring(&lease);
+        let handle = inner.handle(place);
+        let claim = inner.claim_within(inner.ring(handle.get()), deadline)?;
+        let ring = inner.ring(handle.get());
         ring.lend(&claim, len, lending);
         // SAFETY: `lending_region` is used for nothing else. `claim` is ours alone: the cell's `seq` is private, so nobody writes it,
         // or claims it, until it is committed or released, and by then `lent` is not used any more.
         let lent = unsafe { Lent::new(region, &inner.mapped.tables.slots, place.slot, claim.cell(), len) };
         let Some(lent) = lent else {
-            ring.release(claim);
+            ring.abandon(claim);
             return Err(SetError::TooLarge { len, max: inner.max_len() });
         };
-        Ok(Self { inner: Arc::clone(inner), lease, generation: place.generation, claim: Some(claim), lent })
+        Ok(Self { inner: Arc::clone(inner), handle, claim: Some(claim), lent })
     }
 
     /// Makes the value the newest, and gives its version. Copies nothing.
@@ -123,9 +123,9 @@ impl Loan {
         let Some(mut claim) = self.claim.take() else {
             return Err(KeyError::Removed.into());
         };
-        let ring = self.inner.ring(&self.lease);
+        let ring = self.inner.ring(self.handle.get());
         ring.fill_lent(&mut claim, self.lent.bytes());
-        match ring.try_commit(claim, self.generation) {
+        match ring.try_commit(claim) {
             Ok(version) => {
                 self.inner.wake(ring);
                 Ok(version)
@@ -160,7 +160,7 @@ impl Drop for Loan {
         if self.check_fork().is_ok()
             && let Some(claim) = self.claim.take()
         {
-            self.inner.ring(&self.lease).release(claim);
+            self.inner.ring(self.handle.get()).abandon(claim);
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::error::KeyError;
-use super::ring::{Registered, Unregistered};
 use super::slot::Slot;
+use crate::core::ring::{Registered, Unregistered};
 
-pub(crate) use super::ring::Begin;
+pub(crate) use crate::core::ring::Begin;
 
 /// Why a key has no lossless cursor for a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) struct Lossless {
 impl Lossless {
     pub(crate) fn new(slot: &Slot, begin: Begin) -> Result<Self, LosslessError> {
         slot.check_fork().map_err(|error| LosslessError::Key(error.into()))?;
-        let registered = slot.ring().register(begin, slot.generation(), slot.inner());
+        let registered = slot.ring().register(begin);
         match registered {
             Ok(registered) => Ok(Self { slot: slot.clone(), registered: Some(registered) }),
             Err(Unregistered::Full) => Err(LosslessError::TooMany { max: slot.inner().mapped.geometry.lossless }),
@@ -44,7 +44,7 @@ impl Lossless {
     #[inline]
     pub(crate) fn move_to(&mut self, version: u64) -> bool {
         let Some(registered) = &mut self.registered else { return false };
-        self.slot.ring().move_cursor(registered, version, self.slot.generation())
+        self.slot.ring().move_cursor(registered, version)
     }
 
     /// Whether somebody has evicted the subscriber: what it has not received is kept no longer.

@@ -5,13 +5,15 @@
 //! the process id; and while it is shared, nobody can take the dead one's place.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use super::context::context;
 use super::mapped::{LockByte, Mapped};
-use super::ring::{ParticipantSet, Ring};
+use crate::core::memory::records::{PARTICIPANTS, ParticipantEntry};
+use crate::core::participant_set::ParticipantSet;
+use crate::core::ring::{Handle, Ring};
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
-use crate::region::records::{PARTICIPANTS, ParticipantEntry};
 use crate::sync::Ordering;
 
 /// One open handle of one process on a store.
@@ -48,13 +50,13 @@ pub(crate) enum Joined {
 }
 
 /// Takes a place in the table, a dead participant's if need be, and gives back what all the dead hold.
-pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
+pub(crate) fn join(mapped: &Arc<Mapped>) -> io::Result<Joined> {
     // Places that nobody left in a hurry first.
     for owned in [false, true] {
         for (id, entry) in (0..).zip(mapped.participants()) {
             if is_owned(entry) == owned && lock::try_lock(mapped.fd(), LockByte::Participant(id).offset())? {
                 let (me, inherited) = take(mapped, id, entry)?;
-                bury_the_dead(mapped, me, inherited)?;
+                reap_crashed(mapped, me, inherited)?;
                 return Ok(Joined::As(me));
             }
         }
@@ -64,14 +66,14 @@ pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
 
 /// Makes a place ours whose lock we hold; whether its last owner died, whose marks are ours now.
 fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> io::Result<(Participant, bool)> {
-    reached(Step::PlaceLocked);
+    reached(Step::ParticipantLocked);
     let incarnation = entry.incarnation.load(Ordering::Acquire);
     let inherited = incarnation % 2 == 1;
     let (incarnation, pid) = (incarnation.wrapping_add(if inherited { 2 } else { 1 }), std::process::id());
     entry.pid.store(pid, Ordering::Relaxed);
     // Release: whoever sees the incarnation sees the process id.
     entry.incarnation.store(incarnation, Ordering::Release);
-    reached(Step::PlaceTaken);
+    reached(Step::ParticipantJoined);
     write_first_mark(mapped, id)?;
     Ok((Participant { id, incarnation, pid }, inherited))
 }
@@ -93,7 +95,7 @@ fn write_first_mark(mapped: &Mapped, id: u32) -> io::Result<()> {
         return Ok(());
     }
     // With what is before the table: in which home the store was found sound, and which epoch it has reached.
-    let written = mapped.region.flush_first(mapped.tables.participants.offset_of(PARTICIPANTS));
+    let written = mapped.memory.mapping.flush_first(mapped.tables.participants.offset_of(PARTICIPANTS));
     written.map_err(|error| {
         io::Error::new(error.kind(), format!("its participants could not be written to the disk: {error}"))
     })
@@ -111,7 +113,7 @@ pub(crate) fn forget_all(mapped: &Mapped) {
 pub(crate) fn leave(mapped: &Mapped, participant: Participant) {
     let entry = &mapped.participants()[participant.id as usize];
     entry.incarnation.store(participant.incarnation.wrapping_add(1), Ordering::Release);
-    reached(Step::PlaceLeft);
+    reached(Step::ParticipantLeft);
     // If this fails, closing the file does it.
     let _ = lock::unlock(mapped.fd(), LockByte::Participant(participant.id).offset());
 }
@@ -152,77 +154,15 @@ pub(crate) fn living(mapped: &Mapped, observer: Participant) -> io::Result<Vec<P
     Ok(living)
 }
 
-/// The shared locks on dead participants that the threads of one handle hold: how many threads hold each.
-///
-/// The kernel's lock belongs to the open file, which threads share: the first takes it, and the last lets go of it. Nobody waits here for
-/// longer than such a system call, and never for another process.
-#[derive(Debug)]
-pub(crate) struct DeadLocks {
-    holders: Mutex<[u32; PARTICIPANTS]>,
-}
-
-impl DeadLocks {
-    pub(crate) fn new() -> Self {
-        Self { holders: Mutex::new([0; PARTICIPANTS]) }
-    }
-
-    /// Runs `clean` if the participant is dead. Nobody takes its place meanwhile, but others may do the same.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refused to answer; `clean` was not run.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such participant.
-    pub(crate) fn if_dead(&self, mapped: &Mapped, id: u32, clean: impl FnOnce()) -> io::Result<()> {
-        let lock = LockByte::Participant(id).offset();
-        {
-            let count = &mut self.holders()[id as usize];
-            // Shared: a process that gets it knows that the owner is gone; and one that is stopped while it has it is in nobody's way but
-            // newcomers', who take another index.
-            if *count == 0 && !lock::try_lock_shared(mapped.fd(), lock)? {
-                return Ok(());
-            }
-            *count += 1;
-        }
-        let _held = Held { locks: self, mapped, id };
-        clean();
-        Ok(())
-    }
-
-    fn holders(&self) -> MutexGuard<'_, [u32; PARTICIPANTS]> {
-        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One thread's share of the lock on a dead participant.
-struct Held<'a> {
-    locks: &'a DeadLocks,
-    mapped: &'a Mapped,
-    id: u32,
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        let count = &mut self.locks.holders()[self.id as usize];
-        *count -= 1;
-        if *count == 0 {
-            // If this fails, closing the file does it.
-            let _ = lock::unlock(self.mapped.fd(), LockByte::Participant(self.id).offset());
-        }
-    }
-}
-
 /// How many crashed participants are reaped at a time. All of them are locked meanwhile, so no more than half: newcomers find an index, also while
 /// a process that was doing this is stopped.
-const BURIED_AT_ONCE: usize = PARTICIPANTS / 2;
+const REAPED_AT_ONCE: usize = PARTICIPANTS / 2;
 
 /// Finds every owner that died without closing, takes its marks off all slots, and frees its place. Scans the slots once for all of them, or
-/// twice if they are more than [`BURIED_AT_ONCE`].
+/// twice if they are more than [`REAPED_AT_ONCE`].
 ///
 /// If `inherited`, our own place is a dead one's. If we die over its marks, they are the next one's.
-fn bury_the_dead(mapped: &Mapped, me: Participant, inherited: bool) -> io::Result<()> {
+fn reap_crashed(mapped: &Arc<Mapped>, me: Participant, inherited: bool) -> io::Result<()> {
     let mut marked = ParticipantSet::default();
     if inherited {
         marked.insert(me.id);
@@ -232,12 +172,12 @@ fn bury_the_dead(mapped: &Mapped, me: Participant, inherited: bool) -> io::Resul
         let mut dead = Vec::new();
         for (id, entry) in owned.by_ref() {
             let incarnation = entry.incarnation.load(Ordering::Acquire);
-            // Shared, as in `DeadLocks`.
+            // Shared, as in `CrashedLocks`.
             if lock::try_lock_shared(mapped.fd(), LockByte::Participant(id).offset())? {
                 marked.insert(id);
                 dead.push((id, entry, incarnation));
             }
-            if dead.len() == BURIED_AT_ONCE {
+            if dead.len() == REAPED_AT_ONCE {
                 break;
             }
         }
@@ -246,7 +186,7 @@ fn bury_the_dead(mapped: &Mapped, me: Participant, inherited: bool) -> io::Resul
         }
         reap(mapped, me.id, &marked);
         for (id, entry, incarnation) in dead {
-            reached(Step::DeadReaped);
+            reached(Step::ParticipantReaped);
             // Unless it has closed properly between our look and our lock, or another has reaped it.
             if incarnation % 2 == 1 {
                 let next = incarnation.wrapping_add(1);
@@ -279,13 +219,13 @@ pub(crate) fn nobody_is_there(mapped: &Mapped) -> io::Result<bool> {
 }
 
 /// Takes the marks of dead participants off all slots, in one scan.
-fn reap(mapped: &Mapped, me: u32, dead: &ParticipantSet) {
+fn reap(mapped: &Arc<Mapped>, me: u32, dead: &ParticipantSet) {
     #[cfg(test)]
     tests::SCANS.with(|scans| scans.set(scans.get() + 1));
-    let terms = mapped.terms(me);
+    let context = context(mapped, me);
     for slot in 0..mapped.used_slots() {
-        let view = mapped.slot(slot);
-        let ring = Ring::new(&view, &terms);
+        let handle = Handle::of_present_key(mapped.slot(slot));
+        let ring = Ring::new(&handle, &context);
         // In one that never had a key, nobody has left a mark since the store was found sound; and a process that prepares it for its first key does
         // not claim its cells.
         if ring.generation() > 0 {
@@ -299,8 +239,9 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::core::delivery::Cursor;
     use crate::store::StoreOptions;
-    use crate::store::delivery::Cursor;
+    use crate::store::crashed_locks::CrashedLocks;
 
     thread_local! {
         pub(super) static SCANS: Cell<u32> = const { Cell::new(0) };
@@ -308,7 +249,7 @@ mod tests {
 
     /// Has `count` indexes be those of crashed participants, with pins on each cell of a key and, as far as there are free places, cursors; how many
     /// scans it takes to reap them.
-    fn scans_to_bury(count: u32) -> u32 {
+    fn scans_to_reap(count: u32) -> u32 {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.store");
         let store = StoreOptions::new().slots(4).history(2).spare(2).create(&path).unwrap();
@@ -328,7 +269,7 @@ mod tests {
             cursor.store(Cursor::new(id, generation, 1).bits(), Ordering::Relaxed);
         }
         let before = SCANS.get();
-        bury_the_dead(mapped, store.participant(), false).unwrap();
+        reap_crashed(&store.inner.mapped, store.participant(), false).unwrap();
         let scans = SCANS.get() - before;
         for entry in &mapped.participants()[1..=count as usize] {
             assert_eq!(entry.incarnation.load(Ordering::Relaxed), 8);
@@ -350,10 +291,10 @@ mod tests {
 
     #[test]
     fn all_of_the_dead_are_buried_in_one_scan_of_the_slots() {
-        assert_eq!(scans_to_bury(0), 0);
-        assert_eq!(scans_to_bury(1), 1);
-        assert_eq!(scans_to_bury(40), 1);
-        assert_eq!(scans_to_bury(127), 2, "half of the places stay open to newcomers");
+        assert_eq!(scans_to_reap(0), 0);
+        assert_eq!(scans_to_reap(1), 1);
+        assert_eq!(scans_to_reap(40), 1);
+        assert_eq!(scans_to_reap(127), 2, "half of the places stay open to newcomers");
     }
 
     #[test]
@@ -362,7 +303,7 @@ mod tests {
         let path = directory.path().join("a.store");
         let store = StoreOptions::new().slots(1).create(&path).unwrap();
         let other = crate::Store::open(&path).unwrap();
-        let (mapped, locks) = (store.mapped(), DeadLocks::new());
+        let (mapped, locks) = (store.mapped(), CrashedLocks::new());
         let is_free = || {
             let byte = LockByte::Participant(9).offset();
             let free = lock::try_lock(other.mapped().fd(), byte).unwrap();
@@ -372,13 +313,13 @@ mod tests {
         let mut ran = 0;
         // As two threads do it that overlap.
         locks
-            .if_dead(mapped, 9, || {
-                locks.if_dead(mapped, 9, || ran += 1).unwrap();
+            .if_crashed(mapped, 9, || {
+                locks.if_crashed(mapped, 9, || ran += 1).unwrap();
                 assert!(!is_free(), "a newcomer may take the place while it is being cleaned");
             })
             .unwrap();
         assert_eq!(ran, 1);
         assert!(is_free());
-        locks.if_dead(mapped, other.participant().id, || panic!("it lives")).unwrap();
+        locks.if_crashed(mapped, other.participant().id, || panic!("it lives")).unwrap();
     }
 }

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::error::{GetError, KeyError};
 use super::lossless::Begin;
-use super::ring::{Exact, Position, Taken, Trail, Work};
 use super::slot::Slot;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
+use crate::core::ring::{Exact, Position, Taken, Work};
 use crate::os::futex;
 
 /// One worker of a queue.
@@ -31,7 +31,7 @@ impl Queue {
     /// Makes the key a queue, from there on, unless it is one.
     pub(crate) fn new(slot: Slot, begin: Begin) -> Result<Self, GetError> {
         slot.check_fork()?;
-        slot.ring().declare_queue(begin, slot.generation())?;
+        slot.ring().declare_queue(begin)?;
         Ok(Self { slot, position: Position::new(), spin: Spin::default() })
     }
 
@@ -42,22 +42,22 @@ impl Queue {
     /// Takes the oldest message that nobody has, and copies it into `value`; `None` if there is none. Takes back what the dead had.
     pub(crate) fn try_take(&mut self, value: &mut Vec<u8>) -> Result<Option<Assignment>, GetError> {
         self.slot.check_fork()?;
-        let (ring, generation) = (self.slot.ring(), self.slot.generation());
-        let mut buried = false;
+        let ring = self.slot.ring();
+        let mut reaped = false;
         // Each cell may hold one that is no message, and be filled again while we look.
         for _ in 0..ATTEMPTS {
-            match ring.take_message(&mut self.position, generation)? {
-                Work::Taken(taken) => {
+            match ring.take_message(&mut self.position)? {
+                Work::Leased(taken) => {
                     let assignment = Assignment { slot: self.slot.clone(), taken: Some(taken) };
-                    match ring.copy_version(taken.version, generation, &Trail::default(), value)? {
+                    match ring.copy_version(taken.version, value)? {
                         Exact::Copied => return Ok(Some(assignment)),
                         // From before the queue was declared, and overwritten since.
                         Exact::Gone | Exact::NotYet => assignment.acknowledge().unwrap_or_default(),
                     }
                 }
-                Work::Nothing { others_at_work: true } if !buried => {
-                    buried = true;
-                    ring.reap_holders(self.slot.inner());
+                Work::Nothing { others_leased: true } if !reaped => {
+                    reaped = true;
+                    ring.reap_holders();
                 }
                 Work::Nothing { .. } => return Ok(None),
             }
@@ -78,8 +78,8 @@ impl Queue {
         self.spin.until(|| slot.version() != seen);
         let start = Instant::now();
         loop {
-            let bell = slot.ring().bell();
-            let word = bell.listen();
+            let event = slot.ring().new_version();
+            let word = event.listen();
             if let Some(assignment) = self.try_take(value)? {
                 self.spin.slept(start.elapsed());
                 return Ok(Some(assignment));
@@ -87,7 +87,7 @@ impl Queue {
             let Some(left) = deadline.left() else {
                 return Ok(None);
             };
-            futex::wait(&bell.word, word, left.min(LONGEST_SLEEP));
+            futex::wait(&event.word, word, left.min(LONGEST_SLEEP));
         }
     }
 }
@@ -101,7 +101,7 @@ pub(crate) fn has_work(slot: &Slot) -> bool {
     match ring.backlog() {
         Some((0, 0)) => !slot.exists(),
         Some((0, _)) => {
-            ring.reap_holders(slot.inner());
+            ring.reap_holders();
             ring.backlog().is_none_or(|(waiting, _)| waiting > 0)
         }
         _ => true,
@@ -121,7 +121,7 @@ impl Assignment {
     pub(crate) fn acknowledge(mut self) -> Result<(), GetError> {
         self.slot.check_fork()?;
         let done = self.taken.take().is_some_and(|taken| self.slot.ring().acknowledge(taken));
-        if self.slot.ring().generation() != self.slot.generation() {
+        if !self.slot.ring().is_current() {
             Err(KeyError::Removed.into())
         } else if done {
             Ok(())
@@ -137,7 +137,7 @@ impl Drop for Assignment {
         if self.slot.check_fork().is_ok()
             && let Some(taken) = self.taken.take()
         {
-            self.slot.ring().give_back(taken);
+            self.slot.ring().requeue(taken);
         }
     }
 }

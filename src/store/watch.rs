@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::error::Forked;
 use super::handle::Store;
-use super::index;
-use super::ring::Ring;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
+use crate::core::index;
+use crate::core::ring::Handle;
 use crate::os::futex;
-use crate::region::records::PARTICIPANTS;
 
 /// Waits for any key of a store to be set, and says which were.
 ///
@@ -82,9 +81,9 @@ impl Watch {
         self.store.inner.check_fork()?;
         let deadline = Deadline::after(timeout);
         let inner = Arc::clone(&self.store.inner);
-        let bell = inner.bell();
+        let event = inner.new_version();
         loop {
-            let word = bell.listen();
+            let word = event.listen();
             let changes = self.look();
             if !changes.is_empty() {
                 return Ok(changes);
@@ -92,9 +91,9 @@ impl Watch {
             let Some(left) = deadline.left() else {
                 return Ok(changes);
             };
-            if !self.spin.until(|| !bell.is_quiet(word)) {
+            if !self.spin.until(|| !event.is_quiet(word)) {
                 let start = Instant::now();
-                futex::wait(&bell.word, word, left.min(LONGEST_SLEEP));
+                futex::wait(&event.word, word, left.min(LONGEST_SLEEP));
                 self.spin.slept(start.elapsed());
             }
         }
@@ -104,12 +103,11 @@ impl Watch {
     fn look(&mut self) -> Vec<Change> {
         let mapped = self.store.mapped();
         // Looks, and changes nothing.
-        let terms = mapped.terms(PARTICIPANTS as u32);
         self.seen.resize(self.seen.len().max(mapped.used_slots() as usize), (0, 0));
         let mut changes = Vec::new();
         for (slot, seen) in (0..).zip(&mut self.seen) {
-            let view = mapped.slot(slot);
-            let ring = Ring::new(&view, &terms);
+            let handle = Handle::of_present_key(mapped.slot(slot));
+            let ring = self.store.inner.ring(&handle);
             let (generation, head) = (ring.generation(), ring.head());
             if *seen == (generation, head.version()) || head.cell().is_none() {
                 continue;

@@ -1,39 +1,36 @@
 use std::time::Duration;
 
-/// Why a model could not be set up, or could not finish an answer.
+/// Why a model could not be created, or could not complete an answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ModelError {
-    #[error("the corpus {name} holds no words: give a text file with some prose in it")]
+    #[error("the corpus {name} has no words: use a text file with prose")]
     EmptyCorpus { name: String },
 
-    #[error(
-        "the corpus {name} has {words} words, more than the {limit} that this model can count: \
-         give a shorter text"
-    )]
+    #[error("the corpus {name} is too long: {words} words, maximum {limit}; use a shorter text")]
     CorpusTooLong { name: String, words: usize, limit: usize },
 
-    #[error("{url} is not the address of a model server: {reason}; write it as http://localhost:8080")]
+    #[error("{url} is not the address of a model server: {reason}; use the form http://localhost:8080")]
     BadUrl { url: String, reason: String },
 
     #[error(
-        "{url} asks for https, which this example does not speak: run a local proxy that accepts \
-         http and forwards to it, and give the proxy's address"
+        "{url} uses https, which this example does not support: run a local proxy that forwards http \
+         requests to it, and use the address of the proxy"
     )]
     Https { url: String },
 
-    #[error("no connection to {url} ({reason}): is the model server running, and on this port?")]
+    #[error("cannot connect to {url} ({reason}): is the model server running on this port?")]
     Unreachable { url: String, reason: String },
 
     #[error(
-        "no connection to {url} within {}: is the address right, and the machine up?",
+        "cannot connect to {url} within {}: check the address, and whether the machine is reachable",
         humantime::format_duration(*limit)
     )]
     ConnectTimeout { url: String, limit: Duration },
 
     #[error(
-        "{url} sent nothing for {}: the server hangs, or needs longer to load its model; \
-         try again or allow a longer silence",
+        "{url} sent nothing for {}: the server hangs, or is still loading its model; \
+         try again, or use a longer --timeout",
         humantime::format_duration(*limit)
     )]
     Silent { url: String, limit: Duration },
@@ -44,33 +41,30 @@ pub(crate) enum ModelError {
     #[error("{url} reported an error: {message}")]
     Server { url: String, message: String },
 
-    #[error("{url} lists no models: load one in the server, or name one with --model")]
+    #[error("{url} lists no models: load one in the server, or select one with --model")]
     NoModels { url: String },
 
     #[error(
         "{url} answered with {content_type} instead of an event stream: does the server support \
-         streaming, and is this the address of its API? The answer begins: {excerpt}"
+         streaming, and is this the address of its API? The response begins: {excerpt}"
     )]
     NotAStream { url: String, content_type: String, excerpt: String },
 
     #[error(
-        "{url} sent JSON that cannot be understood ({reason}): is it an OpenAI-compatible server? \
+        "{url} sent unexpected JSON ({reason}): is it an OpenAI-compatible server? \
          It sent: {excerpt}"
     )]
     BadJson { url: String, reason: String, excerpt: String },
 
-    #[error(
-        "{url} sent more than {limit} bytes in one piece: it does not speak the OpenAI protocol, \
-         or is broken"
-    )]
+    #[error("{url} sent an event of more than {limit} bytes: is it an OpenAI-compatible server?")]
     TooLong { url: String, limit: usize },
 
     #[error(
         "the answer of {url} was cut after {pieces} pieces: the server closed the connection \
-         before the end; look at its log, and ask again"
+         too early; see its log, and try again"
     )]
     Cut { url: String, pieces: u32 },
 
-    #[error("the exchange with {url} failed: {reason}")]
+    #[error("the request to {url} failed: {reason}")]
     Exchange { url: String, reason: String },
 }

@@ -1,100 +1,91 @@
 //! A word n-gram model, trained when the program starts.
 //!
-//! It keeps the corpus as a row of word numbers and, for each run of up to
-//! three words, the places that follow it. The next word is drawn from those
-//! places; shorter runs count less the more words they leave out ("stupid
-//! backoff"). Places in paragraphs that share rare words with the prompt weigh
-//! more, which keeps an answer to its topic.
+//! It stores the corpus as a sequence of word ids and, for each n-gram of up to three words, the
+//! positions in the corpus that follow it. The next word is sampled from these positions. Shorter
+//! n-grams have a lower weight ("stupid backoff"). Positions in paragraphs that share rare words
+//! with the prompt have a higher weight, which keeps the answer on topic.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
+use super::error::ModelError;
+use super::language_model::Model;
 use super::random::{Random, hash};
-use super::words::{ends_sentence, is_word, stands_apart, words};
-use super::{Model, ModelError};
+use super::words::{ends_sentence, has_space_before, is_word, words};
+use topics::{Topics, stem, topical_stems};
 
-/// The longest run of words that the next word depends on.
+mod topics;
+
+/// How many previous words the next word depends on.
 const CONTEXT: usize = 3;
-/// What a run counts compared with the one that is one word longer.
+/// The weight of an n-gram relative to one that is longer by one word.
 const BACKOFF: f64 = 0.2;
-/// Below 1 prefers the likely words, above 1 the rare ones.
+/// Values below 1 prefer likely words, values above 1 rare words.
 const TEMPERATURE: f64 = 0.8;
-/// How much more a place in the most related paragraph counts than one in an
-/// unrelated paragraph.
-const TOPIC: f64 = 60.0;
-/// What four words in a row count that have been said before. A third time they
-/// count nothing, or an answer could run in circles.
+/// The additional weight of a position in the most relevant paragraph.
+const TOPIC_WEIGHT: f64 = 60.0;
+/// The weight of a sequence of four words that is repeated for the first time. A second repetition
+/// is excluded, so that an answer cannot loop.
 const REPETITION: f64 = 0.02;
-/// An answer ends at the first end of a sentence after this many words.
-const LONG_ENOUGH: u32 = 24;
+/// An answer ends with the first sentence that ends after this many words.
+const MIN_WORDS: u32 = 24;
 
-/// Words that a prompt is made of, whatever it is about.
-const ASKING: &[&str] = &[
-    "a", "about", "an", "and", "answer", "are", "as", "at", "be", "by", "can", "could", "describe", "did", "do",
-    "does", "explain", "few", "for", "from", "give", "good", "how", "i", "in", "is", "it", "long", "me", "my", "not",
-    "of", "on", "or", "please", "short", "should", "so", "tell", "that", "the", "there", "they", "this", "to", "was",
-    "we", "were", "what", "when", "where", "which", "who", "why", "will", "with", "word", "words", "would", "write",
-    "you", "your",
-];
-
+/// The id of a word: its index in `spellings`.
 type Word = u32;
 
-/// The words before an answer, and the first of the answer if it is settled.
+/// The words before an answer, and the first word of the answer if it is already chosen.
 struct Opening {
     context: Vec<Word>,
     first: Option<Word>,
 }
 
-/// A model of up to four words at a time. The same corpus, seed and prompt
-/// give the same answer.
+/// An n-gram model. The same corpus, seed and prompt give the same answer.
 pub(crate) struct NgramModel {
     name: String,
     seed: u64,
-    numbers: HashMap<String, Word>,
+    ids: HashMap<String, Word>,
     spellings: Vec<String>,
     corpus: Vec<Word>,
     /// The paragraph of each word of the corpus.
     paragraphs: Vec<u32>,
-    /// The places that follow a run of one to `CONTEXT` words.
+    /// For n-grams of one to `CONTEXT` words, the positions that follow.
     followers: HashMap<Box<[Word]>, Vec<u32>>,
-    /// The paragraphs that have a word with this stem.
-    topics: HashMap<String, BTreeSet<u32>>,
+    topics: Topics,
 }
 
 impl NgramModel {
-    /// A model trained on the text that comes with this example.
+    /// Creates a model that is trained on the text of this example.
     pub(crate) fn built_in() -> Self {
         Self::train("corpus.txt", include_str!("../../corpus.txt")).expect("the built-in corpus is prose")
     }
 
     /// Trains a model on `text`, in which blank lines separate paragraphs.
-    /// `name` is for people.
+    ///
+    /// `name` is shown to the user.
     ///
     /// # Errors
     ///
-    /// If there are no words in the text, or more than `u32::MAX`.
+    /// The text has no words, or more than `u32::MAX`.
     pub(crate) fn train(name: &str, text: &str) -> Result<Self, ModelError> {
         let mut model = Self {
             name: String::new(),
             seed: 0,
-            numbers: HashMap::new(),
+            ids: HashMap::new(),
             spellings: Vec::new(),
             corpus: Vec::new(),
             paragraphs: Vec::new(),
             followers: HashMap::new(),
-            topics: HashMap::new(),
+            topics: Topics::default(),
         };
         let mut spellings = Spellings::default();
         for (paragraph, text) in (0..).zip(paragraphs(text)) {
             for token in words(&text) {
-                let number = model.number(token);
+                let word = model.intern(token);
                 let opens = model.paragraphs.last() != Some(&paragraph)
                     || model.corpus.last().is_none_or(|&word| model.ends_sentence(word));
-                spellings.count(number, token, opens);
-                if is_word(token) {
-                    model.topics.entry(stem(token)).or_default().insert(paragraph);
-                }
-                model.corpus.push(number);
+                spellings.count(word, token, opens);
+                model.topics.add(token, paragraph);
+                model.corpus.push(word);
                 model.paragraphs.push(paragraph);
             }
         }
@@ -108,14 +99,14 @@ impl NgramModel {
                 limit: u32::MAX as usize,
             });
         }
-        spellings.settle(&mut model.spellings);
-        for (place, at) in (1..model.corpus.len()).zip(1..) {
-            for length in 1..=CONTEXT.min(place) {
-                let run = &model.corpus[place - length..place];
-                match model.followers.get_mut(run) {
-                    Some(places) => places.push(at),
+        spellings.store_most_frequent(&mut model.spellings);
+        for (at, position) in (1..model.corpus.len()).zip(1..) {
+            for length in 1..=CONTEXT.min(at) {
+                let ngram = &model.corpus[at - length..at];
+                match model.followers.get_mut(ngram) {
+                    Some(positions) => positions.push(position),
                     None => {
-                        model.followers.insert(run.into(), vec![at]);
+                        model.followers.insert(ngram.into(), vec![position]);
                     }
                 }
             }
@@ -125,50 +116,33 @@ impl NgramModel {
         Ok(model)
     }
 
-    /// Other seeds give other answers to the same prompt; the default is 0.
+    /// Sets the seed. Each seed gives different answers to a prompt; the default is 0.
     pub(crate) fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    fn number(&mut self, token: &str) -> Word {
+    /// Returns the id of a word, ignoring case. A new word gets a new id.
+    fn intern(&mut self, token: &str) -> Word {
         let key = token.to_lowercase();
-        if let Some(&number) = self.numbers.get(&key) {
-            return number;
+        if let Some(&id) = self.ids.get(&key) {
+            return id;
         }
-        let number = Word::try_from(self.spellings.len()).expect("fewer than 2^32 different words");
+        let id = Word::try_from(self.spellings.len()).expect("fewer than 2^32 different words");
         self.spellings.push(key.clone());
-        self.numbers.insert(key, number);
-        number
+        self.ids.insert(key, id);
+        id
     }
 
-    /// How much each paragraph has to do with the prompt: up to 1, and 0 for
-    /// one that shares no word with it.
-    fn relevance(&self, prompt: &str) -> Vec<f64> {
-        let count = self.paragraphs.last().map_or(0, |&last| last as usize + 1);
-        let mut relevance = vec![0.0; count];
-        for stem in topical_stems(prompt) {
-            for &paragraph in self.topics.get(&stem).into_iter().flatten() {
-                relevance[paragraph as usize] += self.rarity(&stem);
-            }
-        }
-        let most = relevance.iter().copied().fold(0.0, f64::max);
-        if most > 0.0 {
-            for share in &mut relevance {
-                *share /= most;
-            }
-        }
-        relevance
-    }
-
-    /// Where the answer starts: after the last words of the prompt if it stops
-    /// in the middle of a sentence, else with a sentence of the corpus that has
-    /// to do with it.
+    /// Chooses the beginning of an answer.
+    ///
+    /// If the prompt is an incomplete sentence, the answer continues it. Otherwise it begins with
+    /// the first word of a relevant sentence of the corpus.
     fn opening(&self, prompt: &str, relevance: &[f64], random: &mut Random) -> Opening {
         let mut end: Vec<Word> = Vec::new();
         for token in words(prompt) {
-            match self.numbers.get(&token.to_lowercase()) {
-                Some(&number) => end.push(number),
+            match self.ids.get(&token.to_lowercase()) {
+                Some(&id) => end.push(id),
                 None => end.clear(),
             }
             if end.len() > CONTEXT {
@@ -176,8 +150,8 @@ impl NgramModel {
             }
         }
         let in_sentence = end.last().is_some_and(|&last| {
-            let places = self.followers.get(&[last][..]).map_or(&[][..], Vec::as_slice);
-            !self.ends_sentence(last) && places.iter().any(|&place| self.is_word_at(place as usize))
+            let positions = self.followers.get(&[last][..]).map_or(&[][..], Vec::as_slice);
+            !self.ends_sentence(last) && positions.iter().any(|&position| self.is_word_at(position as usize))
         });
         if in_sentence {
             return Opening { context: end, first: None };
@@ -194,7 +168,7 @@ impl NgramModel {
                     .map(|&word| stem(self.spelling(word)))
                     .filter(|stem| stems.contains(stem))
                     .collect();
-                let rarity: f64 = shared.iter().map(|stem| self.rarity(stem)).sum();
+                let rarity: f64 = shared.iter().map(|stem| self.topics.rarity(stem)).sum();
                 let related = relevance[self.paragraphs[start] as usize];
                 (related * (1.0 + rarity)).powi(6)
             })
@@ -206,29 +180,24 @@ impl NgramModel {
         Opening { context: self.corpus[start.saturating_sub(CONTEXT)..start].to_vec(), first: Some(self.corpus[start]) }
     }
 
-    /// The places of the first words of the sentences.
+    /// Returns the positions of the first words of all sentences.
     fn sentence_starts(&self) -> Vec<usize> {
         let mut starts = Vec::new();
-        let mut fresh = true;
-        for place in 0..self.corpus.len() {
-            fresh |= place > 0
-                && (self.paragraphs[place] != self.paragraphs[place - 1] || self.ends_sentence(self.corpus[place - 1]));
-            if fresh && self.is_word_at(place) {
-                starts.push(place);
-                fresh = false;
+        let mut in_new_sentence = true;
+        for position in 0..self.corpus.len() {
+            in_new_sentence |= position > 0
+                && (self.paragraphs[position] != self.paragraphs[position - 1]
+                    || self.ends_sentence(self.corpus[position - 1]));
+            if in_new_sentence && self.is_word_at(position) {
+                starts.push(position);
+                in_new_sentence = false;
             }
         }
         starts
     }
 
-    /// How much it says about a paragraph that it has a word with this stem.
-    fn rarity(&self, stem: &str) -> f64 {
-        let all = self.paragraphs.last().map_or(0.0, |&last| f64::from(last) + 1.0);
-        self.topics.get(stem).map_or(0.0, |having| ((all + 1.0) / having.len() as f64).ln())
-    }
-
-    fn is_word_at(&self, place: usize) -> bool {
-        is_word(self.spelling(self.corpus[place]))
+    fn is_word_at(&self, position: usize) -> bool {
+        is_word(self.spelling(self.corpus[position]))
     }
 
     fn spelling(&self, word: Word) -> &str {
@@ -239,22 +208,23 @@ impl NgramModel {
         ends_sentence(self.spelling(word))
     }
 
-    /// What may follow `text`, with its weight. In a `BTreeMap`, so that
-    /// the order, and with it the answer, is the same every time.
+    /// Returns the words that may follow `text`, with their weights.
+    ///
+    /// A `BTreeMap` has a fixed order, so the answer is reproducible.
     fn candidates(&self, text: &[Word], relevance: &[f64]) -> BTreeMap<Word, f64> {
         let mut candidates = BTreeMap::new();
         let mut backoff = 1.0;
         for length in (1..=CONTEXT.min(text.len())).rev() {
-            let run = &text[text.len() - length..];
-            let Some(places) = self.followers.get(run) else {
+            let ngram = &text[text.len() - length..];
+            let Some(positions) = self.followers.get(ngram) else {
                 continue;
             };
             let mut scores: BTreeMap<Word, f64> = BTreeMap::new();
             let mut total = 0.0;
-            for &place in places {
-                let related = relevance[self.paragraphs[place as usize] as usize];
-                let weight = 1.0 + TOPIC * related * related;
-                *scores.entry(self.corpus[place as usize]).or_default() += weight;
+            for &position in positions {
+                let related = relevance[self.paragraphs[position as usize] as usize];
+                let weight = 1.0 + TOPIC_WEIGHT * related * related;
+                *scores.entry(self.corpus[position as usize]).or_default() += weight;
                 total += weight;
             }
             for (word, score) in scores {
@@ -274,10 +244,10 @@ impl Model for NgramModel {
         emit: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<(), ModelError> {
         let mut random = Random::new(hash(prompt) ^ self.seed);
-        let relevance = self.relevance(prompt);
+        let relevance = self.topics.relevance(prompt);
         let Opening { context: mut text, mut first } = self.opening(prompt, &relevance, &mut random);
         let mut opens = first.is_some();
-        let mut said: HashMap<[Word; CONTEXT + 1], u8> = HashMap::new();
+        let mut emitted_runs: HashMap<[Word; CONTEXT + 1], u8> = HashMap::new();
 
         for emitted in 1..=max_tokens {
             let mut candidates = match first.take() {
@@ -285,7 +255,7 @@ impl Model for NgramModel {
                 None => self.candidates(&text, &relevance),
             };
             candidates.retain(|&word, weight| {
-                let times = run(&text, word).and_then(|run| said.get(&run)).copied();
+                let times = last_words(&text, word).and_then(|run| emitted_runs.get(&run)).copied();
                 *weight *= if times.is_some() { REPETITION } else { 1.0 };
                 times.is_none_or(|times| times < 2)
             });
@@ -297,11 +267,11 @@ impl Model for NgramModel {
             }
             let weights = candidates.values().map(|weight| weight.powf(1.0 / TEMPERATURE));
             let drawn = random.draw(weights);
-            let word = *candidates.keys().nth(drawn).expect("one of the candidates is drawn");
+            let word = *candidates.keys().nth(drawn).expect("the index is below the number of candidates");
 
             let spelling = self.spelling(word);
             let mut piece = String::with_capacity(spelling.len() + 1);
-            if emitted > 1 && stands_apart(spelling) {
+            if emitted > 1 && has_space_before(spelling) {
                 piece.push(' ');
             }
             if opens {
@@ -316,11 +286,11 @@ impl Model for NgramModel {
             }
 
             opens = self.ends_sentence(word);
-            if opens && emitted >= LONG_ENOUGH {
+            if opens && emitted >= MIN_WORDS {
                 break;
             }
-            if let Some(run) = run(&text, word) {
-                *said.entry(run).or_default() += 1;
+            if let Some(run) = last_words(&text, word) {
+                *emitted_runs.entry(run).or_default() += 1;
             }
             text.push(word);
         }
@@ -332,13 +302,13 @@ impl Model for NgramModel {
     }
 }
 
-/// The last words of `text` and then `word`; `None` if the text is too short.
-fn run(text: &[Word], word: Word) -> Option<[Word; CONTEXT + 1]> {
+/// Returns the last words of `text`, followed by `word`; `None` if the text is too short.
+fn last_words(text: &[Word], word: Word) -> Option<[Word; CONTEXT + 1]> {
     let &[a, b, c] = text.last_chunk::<CONTEXT>()?;
     Some([a, b, c, word])
 }
 
-/// Counts how a word is written inside sentences, where a capital means a name.
+/// Counts the spellings of each word inside sentences, where a capital letter means a name.
 #[derive(Default)]
 struct Spellings(HashMap<Word, BTreeMap<String, u32>>);
 
@@ -349,7 +319,8 @@ impl Spellings {
         }
     }
 
-    fn settle(self, spellings: &mut [String]) {
+    /// Replaces the spelling of each word by the most frequent one.
+    fn store_most_frequent(self, spellings: &mut [String]) {
         for (word, counts) in self.0 {
             if let Some((usual, _)) = counts.into_iter().max_by_key(|&(_, count)| count) {
                 spellings[word as usize] = usual;
@@ -358,7 +329,7 @@ impl Spellings {
     }
 }
 
-/// The blocks of lines that blank lines separate.
+/// Splits a text at blank lines.
 fn paragraphs(text: &str) -> Vec<String> {
     let mut paragraphs = vec![String::new()];
     for line in text.lines() {
@@ -372,21 +343,6 @@ fn paragraphs(text: &str) -> Vec<String> {
         }
     }
     paragraphs
-}
-
-/// Brings a word and its plural together.
-fn stem(token: &str) -> String {
-    let lower = token.to_lowercase();
-    let singular = lower.strip_suffix("'s").or_else(|| lower.strip_suffix('s'));
-    match singular {
-        Some(singular) if singular.len() > 2 && !singular.ends_with('s') => singular.to_owned(),
-        _ => lower,
-    }
-}
-
-/// The stems of those words of a prompt that say what it is about.
-fn topical_stems(prompt: &str) -> BTreeSet<String> {
-    words(prompt).filter(|token| is_word(token) && !ASKING.contains(&token.to_lowercase().as_str())).map(stem).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Streams answers from a server that speaks the OpenAI protocol over plain
-//! HTTP: llama.cpp, Ollama, vLLM and others.
+//! Answers of a server with the OpenAI protocol over plain HTTP: llama.cpp, Ollama, vLLM and
+//! others.
 
 use std::fmt;
 use std::io::{self, BufReader, Read};
@@ -11,17 +11,19 @@ use serde_json::{Value, json};
 use ureq::http::{Response, Uri};
 use ureq::{Agent, Body};
 
-use super::{Model, ModelError};
-use crate::sse::{Event, EventError, Events};
+use super::error::ModelError;
+use super::language_model::Model;
+use crate::sse::{EventError, Events};
+use chunk::{bad_json, error_message, excerpt, parse_chunk};
 
-/// The longest event that is read. One carries a few words.
+mod chunk;
+
+/// The maximum size of an event in bytes. Most events contain a few words.
 const EVENT_LIMIT: usize = 1024 * 1024;
-/// The longest answer that is not a stream. A list of models is a few kilobytes.
+/// The maximum size in bytes of a response that is not a stream. A list of models has a few
+/// kilobytes.
 const BODY_LIMIT: u64 = 4 * 1024 * 1024;
-/// How much of an unexpected answer is shown.
-const EXCERPT: usize = 200;
-
-/// How to reach a server.
+/// The options of a connection to a server.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenAiOptions {
     model: Option<String>,
@@ -40,33 +42,33 @@ impl OpenAiOptions {
         }
     }
 
-    /// The model to ask for. Without it, the first that the server lists.
+    /// Sets the name of the model. The default is the first one that the server lists.
     pub(crate) fn model(mut self, name: impl Into<String>) -> Self {
         self.model = Some(name.into());
         self
     }
 
-    /// Sent as a bearer token. An empty key counts as none.
+    /// Sets the key that is sent as a bearer token. An empty key is ignored.
     pub(crate) fn api_key(mut self, key: impl Into<String>) -> Self {
         let key = key.into();
         self.api_key = (!key.trim().is_empty()).then(|| ApiKey(key.trim().to_owned()));
         self
     }
 
-    /// The longest silence that is waited out; the default is a minute.
+    /// Sets how long the server may send nothing; the default is one minute.
     pub(crate) fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle_timeout = limit;
         self
     }
 
-    /// A model on the server at `url`: `http://host:port`, with or without
-    /// `/v1` or `/v1/chat/completions` at the end. Speaks to the server only
-    /// to ask which models it has.
+    /// Creates a model on the server at `url`.
+    ///
+    /// `url` is `http://host:port`, optionally followed by `/v1` or `/v1/chat/completions`. Without
+    /// a model name, this requests the list of models from the server.
     ///
     /// # Errors
     ///
-    /// If `url` is not such an address, or the server was asked for its models
-    /// and has none or did not say.
+    /// `url` is not such an address, or the list of models is empty or could not be read.
     pub(crate) fn connect(self, url: &str) -> Result<OpenAiModel, ModelError> {
         let base = base_url(url)?;
         let agent = Agent::config_builder()
@@ -87,7 +89,7 @@ impl OpenAiOptions {
     }
 }
 
-/// Keeps the key out of what `{:?}` prints.
+/// A key that is not printed by `{:?}`.
 #[derive(Clone)]
 struct ApiKey(String);
 
@@ -97,7 +99,7 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// A model that runs in a server.
+/// A model on a server.
 #[derive(Debug)]
 pub(crate) struct OpenAiModel {
     server: Server,
@@ -121,7 +123,7 @@ impl Model for OpenAiModel {
             "max_tokens": max_tokens,
             "messages": [{ "role": "user", "content": prompt }],
         });
-        let mut response = self.server.ask(&url, Some(&request))?;
+        let mut response = self.server.send(&url, Some(&request))?;
         self.server.expect_stream(&url, &mut response)?;
 
         let reader = BufReader::new(response.body_mut().as_reader());
@@ -136,7 +138,7 @@ impl Model for OpenAiModel {
             if event.data.trim() == "[DONE]" {
                 return Ok(());
             }
-            let chunk = understand(&url, &event)?;
+            let chunk = parse_chunk(&url, &event)?;
             for choice in chunk.choices.into_iter().flatten().take(1) {
                 finished |= choice.finish_reason.is_some();
                 let content = choice.delta.and_then(|delta| delta.content).unwrap_or_default();
@@ -144,8 +146,8 @@ impl Model for OpenAiModel {
                     continue;
                 }
                 pieces += 1;
-                // A piece is a token or more. A server that goes on beyond
-                // what it was asked for is cut off rather than trusted to end.
+                // A piece is at least one token. A server that ignores `max_tokens` is cut off
+                // here.
                 if emit(&content).is_break() || pieces == max_tokens {
                     return Ok(());
                 }
@@ -162,7 +164,7 @@ impl Model for OpenAiModel {
 #[derive(Debug)]
 struct Server {
     agent: Agent,
-    /// Everything before `/v1`.
+    /// The part of the address before `/v1`.
     base: String,
     options: OpenAiOptions,
 }
@@ -183,7 +185,7 @@ impl Server {
         }
 
         let url = self.url("models");
-        let mut response = self.ask(&url, None)?;
+        let mut response = self.send(&url, None)?;
         let body = self.read_body(&url, &mut response)?;
         let list: List = serde_json::from_str(&body).map_err(|error| bad_json(&url, &error, &body))?;
         let first = list.data.into_iter().flatten().next();
@@ -191,7 +193,7 @@ impl Server {
     }
 
     /// Sends a request and returns the response if its status is a success.
-    fn ask(&self, url: &str, request: Option<&Value>) -> Result<Response<Body>, ModelError> {
+    fn send(&self, url: &str, request: Option<&Value>) -> Result<Response<Body>, ModelError> {
         let key = self.options.api_key.as_ref().map(|key| format!("Bearer {}", key.0));
         let sent = match request {
             Some(request) => {
@@ -214,7 +216,7 @@ impl Server {
         if status.is_success() {
             return Ok(response);
         }
-        // The status says enough if the explanation does not arrive.
+        // The status alone is sufficient if the body cannot be read.
         let body = self.read_body(url, &mut response).unwrap_or_default();
         let message = match serde_json::from_str(&body) {
             Ok(json) => error_message(&json).unwrap_or_else(|| excerpt(&body)),
@@ -224,8 +226,7 @@ impl Server {
         Err(ModelError::Status { url: url.to_owned(), status: status.as_u16(), message })
     }
 
-    /// Refuses a response that says of itself that it is something other than
-    /// an event stream.
+    /// Checks that the content type of a response, if it has one, is an event stream.
     fn expect_stream(&self, url: &str, response: &mut Response<Body>) -> Result<(), ModelError> {
         let header = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         let Some(content_type) = header.map(str::to_owned) else {
@@ -289,7 +290,7 @@ impl Server {
     }
 }
 
-/// The address of a server without the parts that name an endpoint.
+/// Returns the address of a server without the path of the endpoint.
 fn base_url(url: &str) -> Result<String, ModelError> {
     let bad = |reason: &str| ModelError::BadUrl { url: url.to_owned(), reason: reason.to_owned() };
     let trimmed = url.trim();
@@ -299,13 +300,13 @@ fn base_url(url: &str) -> Result<String, ModelError> {
         Some(scheme) if scheme.eq_ignore_ascii_case("https") => {
             return Err(ModelError::Https { url: url.to_owned() });
         }
-        Some(_) => return Err(bad("only http is spoken here")),
+        Some(_) => return Err(bad("only http is supported")),
         None => return Err(bad("it does not start with http://")),
     }
     if parsed.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(ModelError::BadUrl {
             url: "the given URL".to_owned(),
-            reason: "it contains a user name; a key goes into OPENAI_API_KEY".to_owned(),
+            reason: "it contains a user name; set the key in OPENAI_API_KEY".to_owned(),
         });
     }
     if parsed.query().is_some() {
@@ -315,62 +316,6 @@ fn base_url(url: &str) -> Result<String, ModelError> {
     base = base.strip_suffix("/chat/completions").unwrap_or(base).trim_end_matches('/');
     base = base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/');
     Ok(base.to_owned())
-}
-
-#[derive(Deserialize)]
-struct Chunk {
-    choices: Option<Vec<Choice>>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    delta: Option<Delta>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Delta {
-    content: Option<String>,
-}
-
-/// The chunk in an event, or the error that the server reports in its place.
-fn understand(url: &str, event: &Event) -> Result<Chunk, ModelError> {
-    let server = |message| ModelError::Server { url: url.to_owned(), message };
-    let json: Value = match serde_json::from_str(&event.data) {
-        Ok(json) => json,
-        Err(_) if event.name == "error" => return Err(server(excerpt(&event.data))),
-        Err(error) => return Err(bad_json(url, &error, &event.data)),
-    };
-    let reported = json.get("error").is_some_and(|error| !error.is_null());
-    if reported || event.name == "error" {
-        return Err(server(error_message(&json).unwrap_or_else(|| excerpt(&event.data))));
-    }
-    serde_json::from_value(json).map_err(|error| bad_json(url, &error, &event.data))
-}
-
-/// The text of an error in one of the forms that servers use: in `error`, as
-/// an object or a string, or in `message` or `detail`.
-fn error_message(json: &Value) -> Option<String> {
-    let error = json.get("error").unwrap_or(json);
-    let text = [Some(error), error.get("message"), error.get("detail")].into_iter().flatten().find_map(Value::as_str);
-    match text {
-        Some(text) => Some(excerpt(text)),
-        None => json.get("error").map(|error| excerpt(&error.to_string())),
-    }
-}
-
-fn bad_json(url: &str, error: &serde_json::Error, text: &str) -> ModelError {
-    ModelError::BadJson { url: url.to_owned(), reason: error.to_string(), excerpt: excerpt(text) }
-}
-
-/// The beginning of a text on one line, without what a terminal would obey.
-fn excerpt(text: &str) -> String {
-    let mut visible = text.trim().chars().map(|character| if character.is_control() { ' ' } else { character });
-    let mut excerpt: String = visible.by_ref().take(EXCERPT).collect();
-    if visible.next().is_some() {
-        excerpt.push_str("...");
-    }
-    excerpt
 }
 
 fn is_disconnect(error: &io::Error) -> bool {

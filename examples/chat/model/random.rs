@@ -1,11 +1,11 @@
-//! Chance that can be repeated.
+//! Reproducible random numbers.
 
-/// FNV-1a: the same number on every machine and in every release.
+/// The FNV-1a hash. The standard library's hash may change between releases.
 pub(super) fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// SplitMix64.
+/// The SplitMix64 generator.
 pub(super) struct Random(u64);
 
 impl Random {
@@ -21,7 +21,7 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// An index, drawn in proportion to the weights.
+    /// Samples an index with a probability proportional to its weight.
     pub(super) fn draw(&mut self, weights: impl Iterator<Item = f64> + Clone) -> usize {
         let total: f64 = weights.clone().sum();
         let mut left = total * (self.next() >> 11) as f64 / (1u64 << 53) as f64;
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_stays_the_same_for_ever() {
+    fn hashes_match_the_reference_values() {
         assert_eq!(hash(""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(hash("a"), 0xaf63_dc4c_8601_ec8c);
     }

@@ -1,4 +1,4 @@
-//! A scripted HTTP server: it answers each request with the next script.
+//! A scripted HTTP server: each request is answered by the next script.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,10 +6,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Longer than any healthy test takes; a test that waits for so long fails.
+/// Longer than a test takes that passes. A test fails when it has waited for this long.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What to send back, and what to do then.
+/// The bytes of a response, and what the server does after them.
 pub(super) struct Script {
     bytes: Vec<u8>,
     then: Then,
@@ -22,7 +22,7 @@ enum Then {
 }
 
 impl Script {
-    /// A complete response with a length.
+    /// A complete response with a content length.
     pub(super) fn response(status: &str, content_type: &str, body: &str) -> Self {
         let head = format!(
             "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\nconnection: close\r\n\
@@ -36,14 +36,14 @@ impl Script {
         Self::response(status, "application/json", body)
     }
 
-    /// A complete event stream in chunks, cut where `parts` are.
+    /// A complete event stream with one HTTP chunk for each of `parts`.
     pub(super) fn stream<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Self {
         let mut script = Self::unfinished_stream(parts);
         script.bytes.extend_from_slice(b"0\r\n\r\n");
         script
     }
 
-    /// An event stream whose last chunk never comes.
+    /// An event stream without its last chunk.
     pub(super) fn unfinished_stream<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Self {
         let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
             connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -54,7 +54,7 @@ impl Script {
         Self { bytes, then: Then::Close }
     }
 
-    /// Bytes as they are.
+    /// Raw bytes.
     pub(super) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self { bytes: bytes.into(), then: Then::Close }
     }
@@ -64,7 +64,7 @@ impl Script {
         self
     }
 
-    /// Goes on with the same part of a stream for ever.
+    /// Repeats the same part of a stream without end.
     pub(super) fn then_repeat(mut self, part: impl AsRef<[u8]>) -> Self {
         self.then = Then::RepeatUntilTheClientLeaves(chunk(part.as_ref()));
         self
@@ -78,12 +78,12 @@ fn chunk(part: &[u8]) -> Vec<u8> {
     chunk
 }
 
-/// A request as it came in.
+/// A received request.
 #[derive(Debug)]
 pub(super) struct Request {
     /// Method and path.
     pub(super) line: String,
-    /// Names in lower case.
+    /// The names are in lower case.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
 }
@@ -94,7 +94,7 @@ impl Request {
     }
 }
 
-/// Serves its scripts one after the other, each on a connection of its own.
+/// Serves its scripts in order, each on a new connection.
 pub(super) struct TestServer {
     pub(super) url: String,
     requests: mpsc::Receiver<Request>,
@@ -116,7 +116,7 @@ impl TestServer {
                 let Ok(request) = read_request(&stream) else {
                     return;
                 };
-                // The test may have seen enough and be gone.
+                // The test may have ended already.
                 let _ = request_sender.send(request);
                 let _ = play(&stream, script);
                 let _ = departure_sender.send(());
@@ -125,18 +125,18 @@ impl TestServer {
         Self { url, requests, departures }
     }
 
-    /// The next request, which must have come or be on its way.
+    /// Returns the next request. It must have been sent already.
     pub(super) fn request(&self) -> Request {
         self.requests.recv_timeout(DEADLINE).expect("the server gets a request")
     }
 
-    /// Waits until a script is over: sent, or given up as the client has left.
+    /// Waits until a script has ended: all is sent, or the client has disconnected.
     pub(super) fn wait_for_end_of_script(&self) {
         self.departures.recv_timeout(DEADLINE).expect("the client leaves the server");
     }
 }
 
-/// The address of a server that does not run.
+/// Returns the address of a server that is not running.
 pub(super) fn address_without_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())

@@ -1,10 +1,9 @@
-//! Cuts a text into words and punctuation marks, and says how they stand next
-//! to each other when a text is put together again.
+//! Splits a text into words and punctuation marks, and decides where a joined text has spaces.
 
-/// A word or a mark, as it stands in the text.
+/// Returns the words and punctuation marks of a text.
 ///
-/// Quotation marks and brackets come in pairs, which an n-gram model cannot
-/// keep, so they are left out.
+/// Quotation marks and brackets are skipped: they come in pairs, which an n-gram model cannot
+/// match.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -23,7 +22,7 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether the token is a word and not a mark.
+/// Whether the token is a word, not a punctuation mark.
 pub(super) fn is_word(token: &str) -> bool {
     token.starts_with(is_word_character)
 }
@@ -33,8 +32,8 @@ pub(super) fn ends_sentence(token: &str) -> bool {
     matches!(token, "." | "!" | "?" | "…" | "。" | "！" | "？" | "।" | "؟")
 }
 
-/// Whether a space stands between the token and what comes before it.
-pub(super) fn stands_apart(token: &str) -> bool {
+/// Whether there is a space before the token.
+pub(super) fn has_space_before(token: &str) -> bool {
     is_word(token) || is_dash(token)
 }
 
@@ -46,8 +45,9 @@ fn is_dash(token: &str) -> bool {
     matches!(token, "-" | "–" | "—")
 }
 
-/// The length in bytes of the word that `text` starts with. Marks that stand
-/// between two characters of a word belong to it: `don't`, `well-known`, `3.14`.
+/// Returns the length in bytes of the word at the start of `text`.
+///
+/// A mark between two characters of a word is part of it: `don't`, `well-known`, `3.14`.
 fn word_length(text: &str) -> usize {
     let mut end = 0;
     let mut characters = text.char_indices().peekable();
@@ -75,8 +75,8 @@ fn is_inside(before: char, mark: char, after: char) -> bool {
     }
 }
 
-/// Outside ASCII only punctuation ends a word, so that scripts whose vowel
-/// signs are no letters, and emoji, stay whole.
+/// Outside ASCII, only punctuation and spaces end a word. So emoji and scripts whose vowel signs
+/// are not letters are not split.
 fn is_word_character(character: char) -> bool {
     if character.is_ascii() {
         character.is_ascii_alphanumeric()
@@ -94,39 +94,39 @@ fn is_word_character(character: char) -> bool {
 mod tests {
     use super::*;
 
-    fn cut(text: &str) -> Vec<&str> {
+    fn split(text: &str) -> Vec<&str> {
         words(text).collect()
     }
 
     #[test]
-    fn marks_are_words_of_their_own() {
-        assert_eq!(cut("Rain, then sun; why?"), ["Rain", ",", "then", "sun", ";", "why", "?"]);
+    fn marks_are_separate_tokens() {
+        assert_eq!(split("Rain, then sun; why?"), ["Rain", ",", "then", "sun", ";", "why", "?"]);
     }
 
     #[test]
     fn marks_inside_a_word_belong_to_it() {
         assert_eq!(
-            cut("Don't pay 3.14 or 1,000 for well-known pears."),
+            split("Don't pay 3.14 or 1,000 for well-known pears."),
             ["Don't", "pay", "3.14", "or", "1,000", "for", "well-known", "pears", "."]
         );
-        assert_eq!(cut("the bakers' bread - fresh"), ["the", "bakers", "bread", "-", "fresh"]);
+        assert_eq!(split("the bakers' bread - fresh"), ["the", "bakers", "bread", "-", "fresh"]);
     }
 
     #[test]
-    fn quotation_marks_and_brackets_are_left_out() {
-        assert_eq!(cut("(\"Oh\", she “said”.)"), ["Oh", ",", "she", "said", "."]);
+    fn quotation_marks_and_brackets_are_skipped() {
+        assert_eq!(split("(\"Oh\", she “said”.)"), ["Oh", ",", "she", "said", "."]);
     }
 
     #[test]
-    fn words_of_any_script_stay_whole() {
-        assert_eq!(cut("Größe – žluťoučký"), ["Größe", "–", "žluťoučký"]);
-        assert_eq!(cut("नमस्ते दुनिया।"), ["नमस्ते", "दुनिया", "।"]);
-        assert_eq!(cut("¿Qué 🚲?"), ["Qué", "🚲", "?"]);
+    fn words_of_any_script_are_not_split() {
+        assert_eq!(split("Größe – žluťoučký"), ["Größe", "–", "žluťoučký"]);
+        assert_eq!(split("नमस्ते दुनिया।"), ["नमस्ते", "दुनिया", "।"]);
+        assert_eq!(split("¿Qué 🚲?"), ["Qué", "🚲", "?"]);
     }
 
     #[test]
     fn a_text_without_words_has_none() {
-        assert!(cut("").is_empty());
-        assert!(cut(" \n\t \"\" () ").is_empty());
+        assert!(split("").is_empty());
+        assert!(split(" \n\t \"\" () ").is_empty());
     }
 }

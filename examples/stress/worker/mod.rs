@@ -1,4 +1,4 @@
-//! One worker: a bit of everything at random, until it is told to stop, or killed.
+//! A worker: random operations of all kinds, until it is ordered to end, or killed.
 
 use std::error::Error;
 use std::thread;
@@ -20,54 +20,56 @@ mod logs;
 mod queues;
 pub(crate) mod values;
 
-/// How many operations of a sort are done in a row, so that the processor's caches are warm as in real programs.
+/// Consecutive operations on keys of the same sort, so that caches are warm as in real programs.
 const BURST: usize = 8;
-/// How many of those until a worker may take to another sort. What one does mostly, it does often enough at once with another.
-const SWING: usize = 1000;
-/// How often orders are looked at when there is nothing else to do.
-const LOOK_AROUND: Duration = Duration::from_millis(1);
+/// After how many bursts, on average, a worker changes its favourite sort.
+///
+/// Half of its bursts are of this sort. So workers with the same favourite often collide.
+const FAVOURITE_BURSTS: usize = 1000;
+/// How often an idle worker checks for orders.
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Works until all is done.
+/// Runs a worker until it is ordered to finish.
 pub(crate) fn run(
     arena: &Arena,
     store: &Store,
     me: u64,
     orders: &Orders,
-    record: &mut Recorder,
+    recorder: &mut Recorder,
 ) -> Result<(), Box<dyn Error>> {
     let bus = Bus::<Vec<u8>>::on(store.clone());
     let mut random = Random::new(mix(arena.seed) ^ mix(me));
     let mut values = Values::new(arena, store, me)?;
     let mut logs = Logs::new(arena, &bus, me)?;
     let mut queues = Queues::new(arena, &bus, me)?;
-    let mut mood = Sort::ALL[random.below(3)];
+    let mut favourite = Sort::ALL[random.below(3)];
     while orders.latest() == Order::Work {
-        if random.once_in(SWING) {
-            mood = Sort::ALL[random.below(3)];
+        if random.once_in(FAVOURITE_BURSTS) {
+            favourite = Sort::ALL[random.below(3)];
         }
-        let sort = if random.once_in(2) { mood } else { Sort::ALL[random.below(3)] };
+        let sort = if random.once_in(2) { favourite } else { Sort::ALL[random.below(3)] };
         for _ in 0..BURST {
             match sort {
-                Sort::Value => values.step(&mut random, record),
-                Sort::Log => logs.step(&mut random, record),
-                Sort::Queue => queues.step(&mut random, record),
+                Sort::Value => values.step(&mut random, recorder),
+                Sort::Log => logs.step(&mut random, recorder),
+                Sort::Queue => queues.step(&mut random, recorder),
             }
         }
-        record.report_in_time();
+        recorder.report_if_due();
     }
-    values.let_go(record);
-    queues.let_go();
-    record.enter(Phase::Quiet);
-    // What is still published is to be received, and makes room.
+    values.release_all(recorder);
+    queues.requeue_all();
+    recorder.enter(Phase::Quiet);
+    // Other workers may still publish. Receiving frees the cells that they need.
     while orders.latest() != Order::Finish {
-        logs.receive_all(record);
-        queues.handle_all(record);
-        record.report_in_time();
-        thread::sleep(LOOK_AROUND);
+        logs.receive_all(recorder);
+        queues.handle_all(recorder);
+        recorder.report_if_due();
+        thread::sleep(CHECK_INTERVAL);
     }
-    logs.finish(record);
-    queues.finish(record);
+    logs.finish(recorder);
+    queues.finish(recorder);
     drop((values, logs, queues));
-    record.enter(Phase::Done);
+    recorder.enter(Phase::Done);
     Ok(())
 }

@@ -1,5 +1,7 @@
-//! Jobs: each is written down before and after it is published, handled, and acknowledged, so that the parent can account for all of
-//! them, whoever was killed.
+//! Jobs: publishing, handling, and acknowledging them.
+//!
+//! Each step is recorded in a journal, so that the supervisor can check every job, even if its
+//! worker was killed.
 
 use std::error::Error;
 use std::thread;
@@ -17,11 +19,12 @@ use crate::tally::Kind;
 use crate::value::{self, Origin};
 use crate::witness::Witness;
 
-/// Jobs that a worker has in hand at a time, over all queues.
-const HELD: usize = 4;
-/// How long the last jobs take, at most.
-const LONGEST_END: Duration = Duration::from_secs(30);
-const LOOK_AROUND: Duration = Duration::from_millis(1);
+/// How many jobs are leased to a worker at the same time, over all queues.
+const MAX_LEASED: usize = 4;
+/// How long handling the remaining jobs may take.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the queues are checked for remaining jobs.
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
 pub(super) struct Queues<'a> {
     arena: &'a Arena,
@@ -45,7 +48,7 @@ impl<'a> Queues<'a> {
     pub(super) fn new(arena: &'a Arena, bus: &Bus<Vec<u8>>, me: u64) -> Result<Self, Box<dyn Error>> {
         let queues = (0..arena.keys).map(|key| -> Result<Queue, Box<dyn Error>> {
             let witness = Witness::new(arena, Sort::Queue, key)?;
-            // Before anything is published: from then on nothing is overwritten.
+            // Created before the first job is published. From then on, no job is overwritten.
             let queue = bus.work_queue(witness.name())?;
             let publisher = bus.publisher(witness.name())?;
             Ok(Queue { number: arena.number(Sort::Queue, key), witness, publisher, sequence: 0, queue })
@@ -55,39 +58,39 @@ impl<'a> Queues<'a> {
         Ok(Self { arena, bus: bus.clone(), me, journal, queues, jobs: Vec::new(), value: Vec::new() })
     }
 
-    pub(super) fn step(&mut self, random: &mut Random, record: &mut Recorder) {
+    pub(super) fn step(&mut self, random: &mut Random, recorder: &mut Recorder) {
         let queue = random.below(self.queues.len());
         let outcome = match random.below(16) {
-            0..7 => self.publish(queue, random, record),
-            7..11 => self.take(queue).map(drop),
-            _ => self.acknowledge_some(random, record),
+            0..7 => self.publish(queue, random, recorder),
+            7..11 => self.receive(queue).map(drop),
+            _ => self.acknowledge_or_requeue(random, recorder),
         };
-        record.note(outcome);
+        recorder.note(outcome);
     }
 
-    fn publish(&mut self, queue: usize, random: &mut Random, record: &mut Recorder) -> Result<(), Defect> {
+    fn publish(&mut self, queue: usize, random: &mut Random, recorder: &mut Recorder) -> Result<(), Defect> {
         let Queue { number, sequence, .. } = self.queues[queue];
         self.value.resize(self.arena.length(random), 0);
         value::fill(&mut self.value, Origin { key: number, writer: self.me, sequence });
         let note = |event, version| Record { event, queue: number, publisher: self.me, sequence, version, attempt: 0 };
         write(&mut self.journal, note(Event::Intended, 0))?;
         let state = &mut self.queues[queue];
-        match record.tallies.time(Kind::Enqueue, || state.publisher.publish(&self.value)) {
+        match recorder.tallies.time(Kind::Enqueue, || state.publisher.publish(&self.value)) {
             Ok(sent) => {
                 state.sequence += 1;
                 write(&mut self.journal, note(Event::Published, sent.version))
             }
             Err(PublishError::Set(SetError::Backpressure(_))) => {
-                record.tallies.refused(Kind::Enqueue);
+                recorder.tallies.refused(Kind::Enqueue);
                 write(&mut self.journal, note(Event::Refused, 0))
             }
             Err(error) => Err(Defect::failed(state.witness.name(), "publish job", &error)),
         }
     }
 
-    /// Takes a job, if there is one.
-    fn take(&mut self, queue: usize) -> Result<bool, Defect> {
-        if self.jobs.len() == HELD {
+    /// Receives a job. Returns whether there was one.
+    fn receive(&mut self, queue: usize) -> Result<bool, Defect> {
+        if self.jobs.len() == MAX_LEASED {
             return Ok(false);
         }
         let state = &mut self.queues[queue];
@@ -96,7 +99,7 @@ impl<'a> Queues<'a> {
             Ok(Some(job)) => {
                 let took = start.elapsed();
                 let proof = value::check(&job, state.number, state.witness.name(), job.version())?;
-                state.witness.saw(job.version(), &proof)?;
+                state.witness.observe(job.version(), &proof)?;
                 self.jobs.push((queue, took, job));
                 Ok(true)
             }
@@ -104,12 +107,12 @@ impl<'a> Queues<'a> {
             Err(RecvError::Frame { version, source, .. }) => {
                 Err(Defect::new(Fault::Torn, state.witness.name(), version, source))
             }
-            Err(error) => Err(Defect::failed(state.witness.name(), "take job", &error)),
+            Err(error) => Err(Defect::failed(state.witness.name(), "receive job", &error)),
         }
     }
 
-    /// Is done with one of those in hand, or gives it back.
-    fn acknowledge_some(&mut self, random: &mut Random, record: &mut Recorder) -> Result<(), Defect> {
+    /// Acknowledges a leased job, or requeues it by dropping it.
+    fn acknowledge_or_requeue(&mut self, random: &mut Random, recorder: &mut Recorder) -> Result<(), Defect> {
         if self.jobs.is_empty() {
             return Ok(());
         }
@@ -117,16 +120,16 @@ impl<'a> Queues<'a> {
         if random.once_in(16) {
             return Ok(());
         }
-        self.acknowledge(job, record)
+        self.acknowledge(job, recorder)
     }
 
     fn acknowledge(
         &mut self,
         (queue, took, job): (usize, Duration, Job<Vec<u8>>),
-        record: &mut Recorder,
+        recorder: &mut Recorder,
     ) -> Result<(), Defect> {
         let state = &self.queues[queue];
-        // Nothing has changed it since it was taken: it is our own copy.
+        // The job is a copy, so it must be the same as when it was received.
         let (version, attempt) = (job.version(), job.attempt());
         let origin = value::check(&job, state.number, state.witness.name(), version)?.origin;
         let attempt = u8::try_from(attempt).unwrap_or(u8::MAX);
@@ -135,39 +138,39 @@ impl<'a> Queues<'a> {
         write(&mut self.journal, note(Event::Handled))?;
         let start = Instant::now();
         if let Err(error) = job.acknowledge() {
-            let what = format!("handled by a living worker, and not its own any more: {error}");
+            let what = format!("handled, but the lease was lost although the worker was not killed: {error}");
             return Err(Defect::new(Fault::WrongJob, state.witness.name(), version, what));
         }
-        record.tallies.done(Kind::Handle, took + start.elapsed());
+        recorder.tallies.done(Kind::Handle, took + start.elapsed());
         write(&mut self.journal, note(Event::Acknowledged))
     }
 
-    /// Gives back what is in hand.
-    pub(super) fn let_go(&mut self) {
+    /// Requeues all leased jobs.
+    pub(super) fn requeue_all(&mut self) {
         self.jobs.clear();
     }
 
-    /// Handles what there is now.
-    pub(super) fn handle_all(&mut self, record: &mut Recorder) {
+    /// Handles all jobs that are available now.
+    pub(super) fn handle_all(&mut self, recorder: &mut Recorder) {
         for queue in 0..self.queues.len() {
             loop {
-                let taken = self.take(queue);
-                if record.note(taken) != Some(true) {
+                let received = self.receive(queue);
+                if recorder.note(received) != Some(true) {
                     break;
                 }
                 while let Some(job) = self.jobs.pop() {
-                    let acknowledged = self.acknowledge(job, record);
-                    record.note(acknowledged);
+                    let acknowledged = self.acknowledge(job, recorder);
+                    recorder.note(acknowledged);
                 }
             }
         }
     }
 
-    /// Nobody publishes any more: goes on until nothing is left, neither to be taken nor in anybody's hands.
-    pub(super) fn finish(&mut self, record: &mut Recorder) {
+    /// Handles jobs until none is waiting or leased, after all workers have stopped publishing.
+    pub(super) fn finish(&mut self, recorder: &mut Recorder) {
         let start = Instant::now();
         loop {
-            self.handle_all(record);
+            self.handle_all(recorder);
             let left = self.queues.iter().map(|state| {
                 let snapshot = self.bus.store().slot_snapshot(state.witness.name()).ok().flatten()?.queue?;
                 Some(snapshot.waiting + snapshot.taken)
@@ -176,12 +179,12 @@ impl<'a> Queues<'a> {
             if left.iter().all(|&left| left == Some(0)) {
                 return;
             }
-            if start.elapsed() > LONGEST_END {
-                let what = format!("jobs that cannot be taken, of each queue: {left:?}");
-                return record.defect(Defect::new(Fault::LostJob, "queue:*", 0, what));
+            if start.elapsed() > FINISH_TIMEOUT {
+                let what = format!("remaining jobs of each queue: {left:?}");
+                return recorder.defect(Defect::new(Fault::LostJob, "queue:*", 0, what));
             }
-            record.report_in_time();
-            thread::sleep(LOOK_AROUND);
+            recorder.report_if_due();
+            thread::sleep(CHECK_INTERVAL);
         }
     }
 }

@@ -4,6 +4,8 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::core::key::{InvalidKey, MAX_KEY_LEN};
+
 /// Why a key, or a handle on one, cannot be used.
 ///
 /// Nearly every operation can fail for these reasons: its error has them as `Key`.
@@ -58,6 +60,16 @@ pub enum KeyError {
     /// The handle was inherited from the parent process by `fork`.
     #[error(transparent)]
     Forked(#[from] Forked),
+}
+
+impl From<InvalidKey> for KeyError {
+    fn from(error: InvalidKey) -> Self {
+        match error {
+            InvalidKey::Empty => Self::Empty,
+            InvalidKey::TooLong { len } => Self::TooLong { len, max: MAX_KEY_LEN },
+            InvalidKey::Nul { position } => Self::Nul { position },
+        }
+    }
 }
 
 /// A handle was inherited from the parent process by `fork`, and does nothing in the child.

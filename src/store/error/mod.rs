@@ -5,25 +5,18 @@
 //!
 //! Nothing here imports the code that fails. Limits that a text names are numbers in the variant.
 
-#[cfg(not(loom))]
 mod directory;
 mod key;
-#[cfg(not(loom))]
 mod open;
-#[cfg(not(loom))]
 mod value;
 
-#[cfg(not(loom))]
 pub use directory::{DirectoryError, EvictError, PatternError};
 pub use key::{Forked, KeyError};
-#[cfg(not(loom))]
 pub use open::{GeometryError, OpenError};
-#[cfg(not(loom))]
 pub use value::{GetError, SetError, UpdateError};
 
 /// What to do when memory or addresses for a mapping are missing. `limit` is this process's limit
 /// on addresses, if there is one.
-#[cfg(not(loom))]
 fn more_memory(limit: Option<u64>) -> String {
     match limit {
         Some(limit) => format!(

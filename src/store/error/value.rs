@@ -5,7 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use super::{DirectoryError, Forked, KeyError, more_memory};
-use crate::store::cells::CellCounts;
+use crate::core::cell_counts::CellCounts;
 
 /// Why a value was not set, or no cell was lent.
 ///
@@ -79,10 +79,10 @@ impl From<Forked> for SetError {
 
 /// Says what keeps a publisher from all cells of a key, and what to do.
 fn no_cell(cells: &CellCounts) -> String {
-    let CellCounts { owed, pinned, in_flight, flushed, .. } = cells;
-    let evict = if *owed > 0 { "evict a lossless subscriber that is stopped (Store::evict), " } else { "" };
+    let CellCounts { retained, pinned, in_flight, flushed, .. } = cells;
+    let evict = if *retained > 0 { "evict a lossless subscriber that is stopped (Store::evict), " } else { "" };
     format!(
-        "no cell of this key may be overwritten: of {}, {owed} hold what a lossless subscriber or a work queue has not received, \
+        "no cell of this key may be overwritten: of {}, {retained} hold what a lossless subscriber or a work queue has not received, \
          {pinned} are pinned, {flushed} are kept for the last flush, {in_flight} are in use by writers or on loan, and one has the newest value; \
          receive, or drop pins and loans, {evict}wait with a timeout, or create the store with more history or spare",
         cells.total()

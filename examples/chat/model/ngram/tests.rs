@@ -18,15 +18,15 @@ fn answer(model: &mut NgramModel, prompt: &str) -> String {
 }
 
 #[test]
-fn a_corpus_without_words_is_refused_by_name() {
+fn a_corpus_without_words_is_refused() {
     for text in ["", "  \n\n \t", "... -- !"] {
         let error = NgramModel::train("empty.txt", text).err().unwrap().to_string();
-        assert!(error.contains("empty.txt holds no words"), "{error}");
+        assert!(error.contains("empty.txt has no words"), "{error}");
     }
 }
 
 #[test]
-fn a_corpus_of_one_word_is_said_once() {
+fn a_corpus_of_one_word_is_not_repeated() {
     let mut model = NgramModel::train("one", "echo").unwrap();
     assert_eq!(answer(&mut model, "Hello?"), "Echo");
     assert_eq!(answer(&mut model, "echo"), "Echo");
@@ -34,7 +34,7 @@ fn a_corpus_of_one_word_is_said_once() {
 }
 
 #[test]
-fn a_sentence_is_put_together_as_it_was_written() {
+fn a_single_sentence_is_reproduced_exactly() {
     let text = "Look up, I say; the sky is well-lit: don't you see 3.5 suns - or more!";
     let mut model = NgramModel::train("one sentence", text).unwrap();
     assert_eq!(answer(&mut model, "Why?"), text);
@@ -48,14 +48,14 @@ fn an_unfinished_prompt_is_continued() {
 }
 
 #[test]
-fn a_prompt_that_only_lacks_its_full_stop_is_not_continued() {
+fn a_complete_sentence_without_full_stop_is_not_continued() {
     let text = "A cat drinks milk.\n\nTwo dogs chase the red ball.";
     let mut model = NgramModel::train("two", text).unwrap();
     assert_eq!(pieces(&mut model, "See the red ball", 2).concat(), "Two dogs");
 }
 
 #[test]
-fn a_question_is_answered_with_a_sentence_about_it() {
+fn an_answer_is_about_the_topic_of_the_question() {
     let text = "A cat drinks milk.\n\nTwo dogs chase the red ball.\n\nRain fills a pond.";
     let mut model = NgramModel::train("three", text).unwrap();
     for seed in 0..20 {
@@ -79,14 +79,14 @@ fn the_same_prompt_gets_the_same_answer() {
 }
 
 #[test]
-fn another_seed_gives_another_answer() {
+fn seeds_give_different_answers() {
     let answers: HashSet<String> =
         (0..8).map(|seed| answer(&mut NgramModel::built_in().seed(seed), "Why is the sky blue?")).collect();
     assert!(answers.len() > 4, "{answers:?}");
 }
 
 #[test]
-fn an_answer_is_never_longer_than_asked_for() {
+fn an_answer_has_at_most_max_tokens() {
     let mut model = NgramModel::built_in();
     for max_tokens in [0, 1, 2, 17, 40] {
         let length = pieces(&mut model, "How does a river find the sea?", max_tokens).len();
@@ -100,13 +100,13 @@ fn a_long_answer_ends_with_a_sentence() {
     let mut model = NgramModel::built_in();
     for prompt in ["What is a cloud?", "Why do friends write letters?", "Was ist das?", ""] {
         let answer = pieces(&mut model, prompt, 1000);
-        assert!(answer.len() >= LONG_ENOUGH as usize, "{answer:?}");
+        assert!(answer.len() >= MIN_WORDS as usize, "{answer:?}");
         assert!(ends_sentence(answer.last().unwrap()), "{answer:?}");
     }
 }
 
 #[test]
-fn the_asker_can_stop_an_answer() {
+fn emit_can_stop_an_answer() {
     let mut count = 0;
     NgramModel::built_in()
         .generate("What is a cloud?", 50, &mut |_| {
@@ -118,20 +118,20 @@ fn the_asker_can_stop_an_answer() {
 }
 
 #[test]
-fn an_answer_does_not_run_in_circles() {
+fn an_answer_does_not_loop() {
     let mut model = NgramModel::train("circle", "round and round and round and round").unwrap();
     let answer = pieces(&mut model, "round", 10_000);
     assert!(answer.len() < 20, "{answer:?}");
 }
 
 #[test]
-fn a_corpus_that_starts_with_a_mark_can_be_learnt() {
+fn a_corpus_may_start_with_a_mark() {
     let mut model = NgramModel::train("list", "- bread\n- milk").unwrap();
     assert_eq!(pieces(&mut model, "What?", 3).concat(), "Bread - milk");
 }
 
 #[test]
-fn texts_in_any_script_can_be_learnt() {
+fn a_corpus_may_use_any_script() {
     let mut model = NgramModel::train("mixed", "Žluťoučký kůň pěl ódy. élan vital 🚲 नमस्ते दुनिया।").unwrap();
     assert_eq!(pieces(&mut model, "žluťoučký KŮŇ", 3).concat(), "pěl ódy.");
     assert_eq!(pieces(&mut model, "vital", 4).concat(), "🚲 नमस्ते दुनिया।");
@@ -139,7 +139,7 @@ fn texts_in_any_script_can_be_learnt() {
 }
 
 #[test]
-fn a_very_long_prompt_is_only_longer_to_read() {
+fn a_very_long_prompt_is_accepted() {
     let mut model = NgramModel::built_in();
     let mut prompt = "unheard-of wörds ".repeat(50_000);
     assert!(!answer(&mut model, &prompt).is_empty());
@@ -152,5 +152,5 @@ fn names_keep_their_capital_and_other_words_lose_it() {
     let text = "Bread is baked by Anna. We thank Anna. Bread keeps.";
     let mut model = NgramModel::train("names", text).unwrap();
     assert_eq!(pieces(&mut model, "is baked by", 1), ["Anna"]);
-    assert_eq!(model.spellings[model.numbers["bread"] as usize], "bread");
+    assert_eq!(model.spellings[model.ids["bread"] as usize], "bread");
 }

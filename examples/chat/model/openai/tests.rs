@@ -43,13 +43,13 @@ fn error(script: Script) -> ModelError {
 }
 
 #[test]
-fn an_answer_comes_in_pieces() {
+fn an_answer_is_streamed_in_pieces() {
     let stream = [delta("The"), delta(" sky"), delta("."), finish(), DONE.to_owned()];
     assert_eq!(answer(Script::stream(stream)), ["The", " sky", "."]);
 }
 
 #[test]
-fn the_request_says_what_is_asked() {
+fn the_request_contains_the_prompt_and_the_options() {
     let server = TestServer::start([Script::stream([DONE])]);
     let mut model = OpenAiOptions::new().model("tiny").api_key(" secret\n").connect(&server.url).unwrap();
     model.generate("Größe \"oder\"\nnicht?", 7, &mut |_| ControlFlow::Continue(())).unwrap();
@@ -77,7 +77,7 @@ fn the_key_is_not_printed() {
 }
 
 #[test]
-fn a_key_that_no_header_can_carry_is_an_error() {
+fn a_key_that_is_invalid_in_a_header_is_an_error() {
     let options = OpenAiOptions::new().model("tiny").api_key("sec\nret");
     let error = ask(&mut options.connect(&address_without_server()).unwrap()).1.unwrap_err();
     assert!(matches!(error, ModelError::Exchange { .. }), "{error}");
@@ -85,7 +85,7 @@ fn a_key_that_no_header_can_carry_is_an_error() {
 }
 
 #[test]
-fn without_a_key_none_is_sent() {
+fn without_a_key_no_authorization_is_sent() {
     let server = TestServer::start([Script::stream([DONE])]);
     let mut model = OpenAiOptions::new().model("tiny").api_key("  ").connect(&server.url).unwrap();
     model.generate("", 7, &mut |_| ControlFlow::Continue(())).unwrap();
@@ -93,7 +93,7 @@ fn without_a_key_none_is_sent() {
 }
 
 #[test]
-fn the_first_model_of_the_server_is_taken_if_none_is_named() {
+fn the_default_is_the_first_model_of_the_server() {
     let server = TestServer::start([
         Script::json("200 OK", r#"{"object":"list","data":[{"id":"one"},{"id":"two"}]}"#),
         Script::stream([DONE]),
@@ -126,7 +126,7 @@ fn a_list_of_models_that_is_not_json_is_an_error() {
 }
 
 #[test]
-fn every_form_of_the_address_leads_to_the_same_endpoint() {
+fn all_forms_of_the_address_have_the_same_endpoint() {
     for form in [
         "http://localhost:8080",
         "http://localhost:8080/",
@@ -142,7 +142,7 @@ fn every_form_of_the_address_leads_to_the_same_endpoint() {
 }
 
 #[test]
-fn an_https_address_is_refused_with_a_way_out() {
+fn an_https_address_is_refused_with_a_workaround() {
     let error = OpenAiOptions::new().connect("https://example.com/v1").unwrap_err();
     assert!(matches!(error, ModelError::Https { .. }), "{error}");
     let error = error.to_string();
@@ -150,7 +150,7 @@ fn an_https_address_is_refused_with_a_way_out() {
 }
 
 #[test]
-fn an_address_that_is_none_is_refused() {
+fn an_invalid_address_is_refused() {
     for url in ["", "localhost:8080", "localhost", "ftp://host", "http://", "http://h/v1?a=b"] {
         let error = OpenAiOptions::new().connect(url).unwrap_err();
         assert!(matches!(error, ModelError::BadUrl { .. }), "{url}: {error}");
@@ -165,14 +165,14 @@ fn a_password_in_the_address_is_not_repeated() {
 }
 
 #[test]
-fn a_character_in_two_chunks_arrives_whole() {
+fn a_character_split_between_chunks_is_preserved() {
     let stream = [delta("søt 🚲"), finish(), DONE.to_owned()].concat().into_bytes();
     let parts: Vec<&[u8]> = stream.chunks(1).collect();
     assert_eq!(answer(Script::stream(parts)), ["søt 🚲"]);
 }
 
 #[test]
-fn carriage_returns_comments_and_missing_spaces_are_understood() {
+fn carriage_returns_comments_and_missing_spaces_are_accepted() {
     let stream = [": keepalive\r\n\r\n".to_owned(), delta("a").replace('\n', "\r\n")];
     let rest = [delta("b").replace("data: ", "data:"), ": keepalive\n\n".to_owned(), DONE.to_owned()];
     assert_eq!(answer(Script::stream(stream.into_iter().chain(rest))), ["a", "b"]);
@@ -202,7 +202,7 @@ fn chunks_without_text_are_skipped() {
 }
 
 #[test]
-fn a_finished_answer_needs_no_done() {
+fn a_finish_reason_completes_an_answer_without_done() {
     assert_eq!(answer(Script::stream([delta("a"), finish()])), ["a"]);
     assert_eq!(answer(Script::unfinished_stream([delta("a"), finish()])), ["a"]);
 }
@@ -214,7 +214,7 @@ fn nothing_is_read_after_done() {
 }
 
 #[test]
-fn an_error_inside_the_stream_is_shown() {
+fn an_error_in_the_stream_is_reported() {
     for data in [
         r#"data: {"error":{"message":"out of memory","code":500}}"#,
         r#"data: {"error":"out of memory"}"#,
@@ -230,7 +230,7 @@ fn an_error_inside_the_stream_is_shown() {
 }
 
 #[test]
-fn a_refusal_shows_the_status_and_the_reason_given() {
+fn an_error_status_is_reported_with_its_reason() {
     for (status, body, shown) in [
         ("404 Not Found", r#"{"error":{"message":"no model 'tiny'"}}"#, "no model 'tiny'"),
         ("400 Bad Request", r#"{"error":"bad prompt"}"#, "bad prompt"),
@@ -250,13 +250,13 @@ fn a_refusal_shows_the_status_and_the_reason_given() {
 }
 
 #[test]
-fn a_refusal_that_is_cut_still_shows_its_status() {
+fn an_error_status_is_reported_even_if_the_body_is_cut() {
     let error = error(Script::raw("HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nsho"));
     assert!(matches!(error, ModelError::Status { status: 500, .. }), "{error}");
 }
 
 #[test]
-fn a_long_explanation_is_shortened() {
+fn a_long_error_body_is_truncated() {
     let error = error(Script::json("500 Oh", &"é".repeat(100_000))).to_string();
     assert!(error.len() < 600 && error.ends_with("é..."), "{error}");
 }
@@ -289,7 +289,7 @@ fn an_event_that_is_not_json_is_an_error() {
 }
 
 #[test]
-fn json_of_another_shape_is_an_error() {
+fn unexpected_json_is_an_error() {
     for data in ["[1]", "7", r#"{"choices":7}"#, r#"{"choices":[{"delta":{"content":7}}]}"#] {
         let error = error(Script::stream([format!("data: {data}\n\n")]));
         assert!(matches!(error, ModelError::BadJson { .. }), "{data}: {error}");
@@ -297,7 +297,7 @@ fn json_of_another_shape_is_an_error() {
 }
 
 #[test]
-fn an_answer_without_end_is_an_error() {
+fn an_incomplete_answer_is_an_error() {
     for script in [
         Script::stream([delta("a"), delta("b")]),
         Script::stream([delta("a"), delta("b"), "data: {\"choi".to_owned()]),
@@ -313,7 +313,7 @@ fn an_answer_without_end_is_an_error() {
 }
 
 #[test]
-fn an_answer_that_never_begins_is_an_error() {
+fn a_missing_response_is_an_error() {
     for bytes in ["", "HTTP/1.1 200", "nonsense\r\n\r\n"] {
         let error = error(Script::raw(bytes));
         assert!(matches!(error, ModelError::Exchange { .. } | ModelError::Cut { .. }), "{bytes:?}: {error}");
@@ -322,7 +322,7 @@ fn an_answer_that_never_begins_is_an_error() {
 }
 
 #[test]
-fn a_server_that_does_not_run_is_an_error() {
+fn an_unreachable_server_is_an_error() {
     let url = address_without_server();
     let error = OpenAiOptions::new().connect(&url).unwrap_err();
     assert!(matches!(error, ModelError::Unreachable { .. }), "{error}");
@@ -331,7 +331,7 @@ fn a_server_that_does_not_run_is_an_error() {
 }
 
 #[test]
-fn a_server_that_hangs_is_left_after_the_idle_timeout() {
+fn a_hanging_server_is_abandoned_after_the_idle_timeout() {
     let limit = Duration::from_millis(150);
     for script in [
         Script::raw("").then_hang(),
@@ -350,7 +350,7 @@ fn a_server_that_hangs_is_left_after_the_idle_timeout() {
 }
 
 #[test]
-fn a_line_without_end_does_not_fill_the_memory() {
+fn an_endless_line_is_an_error() {
     let endless = Script::unfinished_stream(["data: "]).then_repeat("x".repeat(64 * 1024));
     let error = error(endless);
     assert!(matches!(error, ModelError::TooLong { limit: EVENT_LIMIT, .. }), "{error}");
@@ -358,21 +358,21 @@ fn a_line_without_end_does_not_fill_the_memory() {
 }
 
 #[test]
-fn a_body_without_end_does_not_fill_the_memory() {
+fn an_endless_body_is_an_error() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ntransfer-encoding: chunked\r\n\r\n";
     let error = error(Script::raw(head).then_repeat("x".repeat(64 * 1024)));
     assert!(matches!(error, ModelError::NotAStream { .. }), "{error}");
 }
 
 #[test]
-fn an_answer_without_end_stops_at_the_number_of_tokens_asked_for() {
+fn an_endless_answer_stops_after_max_tokens() {
     let (pieces, result) = ask_once(Script::unfinished_stream([""; 0]).then_repeat(delta("a")));
     result.unwrap();
     assert_eq!(pieces.len(), 50);
 }
 
 #[test]
-fn the_connection_is_closed_when_the_asker_has_enough() {
+fn the_connection_is_closed_when_emit_breaks() {
     let endless = Script::unfinished_stream([delta("a")]).then_repeat(delta("b"));
     let server = TestServer::start([endless]);
     let mut pieces = Vec::new();
@@ -387,13 +387,13 @@ fn the_connection_is_closed_when_the_asker_has_enough() {
 }
 
 #[test]
-fn asking_for_nothing_asks_nobody() {
+fn zero_tokens_send_no_request() {
     let mut model = OpenAiOptions::new().model("tiny").connect(&address_without_server()).unwrap();
-    model.generate("Why?", 0, &mut |_| panic!("no piece was asked for")).unwrap();
+    model.generate("Why?", 0, &mut |_| panic!("no piece was requested")).unwrap();
 }
 
 #[test]
-fn a_model_can_be_asked_again_after_an_error() {
+fn a_model_can_be_used_after_an_error() {
     let server = TestServer::start([Script::stream([delta("a")]), Script::stream([delta("b"), DONE.to_owned()])]);
     let mut model = connect(&server);
     ask(&mut model).1.unwrap_err();

@@ -1,0 +1,56 @@
+//! Gaps between the versions of a slot in a file: a recovery has the next publish pass over all versions that anybody can have seen.
+//!
+//! Values from before a gap keep their versions. They are history, and lossless subscribers and work queues may begin with them. So code that counts
+//! versions, or asks whether two of them follow each other, must leave out those that were never published.
+//!
+//! - A cell says which version was published before its own (`gap` of its header, under the checksum).
+//! - The slot says where the newest gap begins (`before_recovery`), which ends at the first version of the store's epoch (`DirectoryHeader::first`). While a store
+//!   is open, no other gap comes about. Older ones are known only as long as a cell behind them is kept.
+
+use super::cell::version_before;
+use super::ring::Ring;
+use crate::core::epoch;
+use crate::core::word::{Head, MAX_VERSION};
+use crate::sync::Ordering;
+
+impl Ring<'_> {
+    /// The newest gap: the last version before it, and the first one behind it, which may not have been published yet. `None` if there is none.
+    fn newest_gap(self) -> Option<(u64, u64)> {
+        let first = self.context.host.first_version().min(MAX_VERSION);
+        let last = self.slot().header.before_recovery.load(Ordering::Relaxed).min(MAX_VERSION);
+        (self.context.checksums && first > 0 && last < first).then_some((last, first))
+    }
+
+    /// Whether a version from before the newest gap is among the newest `history`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn is_history_before_a_gap(self, version: u64, head: Head) -> bool {
+        self.newest_gap().is_some_and(|(last, first)| {
+            let since = (head.version() + 1).saturating_sub(first) + last.saturating_sub(version);
+            version <= last && head.version() >= first && since < u64::from(self.context.history)
+        })
+    }
+
+    /// How many versions from `from` on, and before `to`, were published. Of versions before an older gap that no cell names any more, only
+    /// those behind it are counted; never none if there were any.
+    pub(crate) fn published_between(self, from: u64, to: u64) -> u64 {
+        let head = self.head();
+        let kept = if to <= head.version() { self.find_index(head, to) } else { None };
+        let before = kept.and_then(|index| version_before(self.slot().cells.get(index), to));
+        let to = before.map_or(to, |before| before + 1);
+        let Some((last, first)) = self.newest_gap().filter(|&(_, first)| from < first) else {
+            return to.saturating_sub(from);
+        };
+        let end = to.min(last + 1);
+        let below = if from < end { end - from.max(epoch::first_of(end - 1)) } else { 0 };
+        below + to.saturating_sub(first)
+    }
+
+    /// Notes where the gap begins that ends at `first`. Nobody else has the store open.
+    pub(crate) fn note_gap(self, first: u64) {
+        let head = self.head();
+        if head.version() < first {
+            self.slot().header.before_recovery.store(head.version(), Ordering::Relaxed);
+        }
+    }
+}
