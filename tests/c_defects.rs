@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{GetError, OpenError, SetError, Store, StoreOptions, Version};
+use splinter_bus::store::{DirectoryError, GetError, KeyError, OpenError, SetError, Store, StoreOptions, Version};
 use support::{Actor, DEADLINE, Name, proof};
 
 fn options() -> StoreOptions {
@@ -219,7 +219,9 @@ fn defect_8_a_miss_and_an_insert_into_a_full_store_look_at_a_few_entries_only() 
     };
     let (small, large) = (fill(&small, 64), fill(&large, 32_768));
     let miss = |store: &Store| shortest(|| assert_eq!(store.get("not there").unwrap(), None));
-    let full = |store: &Store| shortest(|| assert!(matches!(store.set("new", b""), Err(SetError::Full { .. }))));
+    let full = |store: &Store| {
+        shortest(|| assert!(matches!(store.set("new", b""), Err(SetError::Directory(DirectoryError::Full { .. })))))
+    };
     // 512 times as many slots: who looks at all of them takes 512 times as long.
     for (what, small, large) in [("miss", miss(&small), miss(&large)), ("full", full(&small), full(&large))] {
         assert!(large < small * 20, "{what}: {large:?} in a large store, {small:?} in a small one");
@@ -249,7 +251,10 @@ fn defect_10_empty_values_are_values_and_what_is_refused_says_why() {
     store.set("key", b"").unwrap();
     assert_eq!((store.get("key").unwrap(), store.size("key").unwrap()), (Some(vec![]), Some(0)));
     let too_large = store.set("key", &[0; 257]).unwrap_err().to_string();
-    assert_eq!(too_large, "value of 257 bytes does not fit: this store's max_value_size is 256");
+    assert_eq!(
+        too_large,
+        "value too large: 257 bytes (a message counts with its envelope), maximum 256; shorten it, or create a store with a larger max_value_size"
+    );
     let full = store.set("other", b"").unwrap_err().to_string();
     assert_eq!(full, "all 1 slots of the store have keys: unset one, or create a store with more slots");
 }
@@ -295,7 +300,7 @@ fn defect_13_what_is_missing_is_told_from_what_went_wrong() {
     assert!(matches!(store.get(""), Err(GetError::Key(_))));
     let slot = store.slot("key").unwrap();
     store.unset("key").unwrap();
-    assert!(matches!(slot.size(), Err(GetError::Removed)));
+    assert!(matches!(slot.size(), Err(GetError::Key(KeyError::Removed))));
 }
 
 #[test]

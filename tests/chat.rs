@@ -226,7 +226,7 @@ fn bad_options_and_files_are_told_in_one_line() {
         (&["--corpus", "/dev/null"], "has no words"),
         (&["--openai", "https://example.invalid"], "https"),
         (&["--openai", "not a url"], "is not the address of a model server"),
-        (&["--store", "/nowhere/store"], "there is no directory \"/nowhere\""),
+        (&["--store", "/nowhere/store"], "the directory \"/nowhere\", which does not exist"),
         (&["--max-tokens", "0"], "0 is not in 1..=65536"),
         (&["--no-such-option"], "--no-such-option"),
     ] {

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use splinter_bus::store::{GetError, Location, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, GetError, Location, OpenError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
 use support::{Actor, Name, Random, proof};
 use tempfile::TempDir;
@@ -317,7 +317,7 @@ impl Life {
                     let len = self.random.below(600);
                     let value: Vec<u8> = (0..len).map(|at| (self.number * 7 + at * 13) as u8).collect();
                     match self.store.set(&key, &value) {
-                        Err(SetError::Full { .. }) => continue,
+                        Err(SetError::Directory(DirectoryError::Full { .. })) => continue,
                         done => done.unwrap(),
                     };
                     value

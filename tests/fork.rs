@@ -13,7 +13,7 @@ use std::{env, thread};
 use splinter_bus::bus::{
     AcknowledgeError, PublishError, RecvError, SubscribeError, SubscribeOptions, WaitError, WaitSet,
 };
-use splinter_bus::store::{Forked, GetError, SetError, SlotError, Store, StoreOptions, UnsetError};
+use splinter_bus::store::{DirectoryError, Forked, GetError, KeyError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
 use support::{Actor, Name, open_soon, role, wait_until};
 
@@ -238,59 +238,59 @@ fn operate(name: &str) {
                 )*};
             }
             forked! {
-                store.set("k", b"w") => SetError::Forked(_),
-                store.set("new", b"w") => SetError::Forked(_),
+                store.set("k", b"w") => SetError::Key(KeyError::Forked(_)),
+                store.set("new", b"w") => SetError::Key(KeyError::Forked(_)),
                 store.append("k", b"w") => _,
-                store.get("k") => GetError::Forked(_),
-                store.get("none") => GetError::Forked(_),
-                store.get_into("k", &mut Vec::new()) => GetError::Forked(_),
-                store.size("k") => GetError::Forked(_),
-                store.slot_snapshot("k") => GetError::Forked(_),
-                store.slot("k") => SlotError::Forked(_),
-                store.slot("new") => SlotError::Forked(_),
-                store.integer("n") => SlotError::Forked(_),
-                store.unset("k") => UnsetError::Forked(_),
-                store.unset("none") => UnsetError::Forked(_),
-                store.poll("k", long) => SlotError::Forked(_),
-                store.poll_after("k", 0, None) => SlotError::Forked(_),
+                store.get("k") => GetError::Key(KeyError::Forked(_)),
+                store.get("none") => GetError::Key(KeyError::Forked(_)),
+                store.get_into("k", &mut Vec::new()) => GetError::Key(KeyError::Forked(_)),
+                store.size("k") => GetError::Key(KeyError::Forked(_)),
+                store.slot_snapshot("k") => GetError::Key(KeyError::Forked(_)),
+                store.slot("k") => DirectoryError::Key(KeyError::Forked(_)),
+                store.slot("new") => DirectoryError::Key(KeyError::Forked(_)),
+                store.integer("n") => DirectoryError::Key(KeyError::Forked(_)),
+                store.unset("k") => DirectoryError::Key(KeyError::Forked(_)),
+                store.unset("none") => DirectoryError::Key(KeyError::Forked(_)),
+                store.poll("k", long) => DirectoryError::Key(KeyError::Forked(_)),
+                store.poll_after("k", 0, None) => DirectoryError::Key(KeyError::Forked(_)),
                 store.purge() => _,
                 store.flush() => _,
                 store.prefault() => _,
                 store.participants() => _,
                 store.is_alive(store.participant()) => _,
                 watch.poll(None) => Forked { .. },
-                slot.set(b"w") => SetError::Forked(_),
-                slot.set_timeout(b"w", Duration::MAX) => SetError::Forked(_),
+                slot.set(b"w") => SetError::Key(KeyError::Forked(_)),
+                slot.set_timeout(b"w", Duration::MAX) => SetError::Key(KeyError::Forked(_)),
                 slot.append(b"w") => _,
                 slot.loan(1) => _,
                 slot.loan_uninit(1) => _,
-                slot.get_into(&mut Vec::new()) => GetError::Forked(_),
-                slot.get_version_into(1, &mut Vec::new()) => GetError::Forked(_),
-                slot.size() => GetError::Forked(_),
-                slot.snapshot() => GetError::Forked(_),
-                slot.oldest_from(0) => GetError::Forked(_),
-                slot.poll(None) => GetError::Forked(_),
-                slot.poll_after(0, None) => GetError::Forked(_),
-                slot.pin() => GetError::Forked(_),
-                slot.pin_version(1) => GetError::Forked(_),
+                slot.get_into(&mut Vec::new()) => GetError::Key(KeyError::Forked(_)),
+                slot.get_version_into(1, &mut Vec::new()) => GetError::Key(KeyError::Forked(_)),
+                slot.size() => GetError::Key(KeyError::Forked(_)),
+                slot.snapshot() => GetError::Key(KeyError::Forked(_)),
+                slot.oldest_from(0) => GetError::Key(KeyError::Forked(_)),
+                slot.poll(None) => GetError::Key(KeyError::Forked(_)),
+                slot.poll_after(0, None) => GetError::Key(KeyError::Forked(_)),
+                slot.pin() => GetError::Key(KeyError::Forked(_)),
+                slot.pin_version(1) => GetError::Key(KeyError::Forked(_)),
                 integer.get() => _,
-                integer.set(2) => SetError::Forked(_),
+                integer.set(2) => SetError::Key(KeyError::Forked(_)),
                 integer.fetch_add(1) => _,
                 integer.compare_exchange(1, 2) => _,
-                loan.send() => SetError::Forked(_),
-                bus.publish("p", &message) => PublishError::Forked(_),
-                bus.publish("p", &vec![0; 1500]) => PublishError::Forked(_),
-                bus.publisher("p") => PublishError::Forked(_),
-                bus.subscribe("p") => SubscribeError::Forked(_),
-                bus.work_queue("q") => SubscribeError::Forked(_),
+                loan.send() => SetError::Key(KeyError::Forked(_)),
+                bus.publish("p", &message) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                bus.publish("p", &vec![0; 1500]) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                bus.publisher("p") => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                bus.subscribe("p") => SubscribeError::Key(KeyError::Forked(_)),
+                bus.work_queue("q") => SubscribeError::Key(KeyError::Forked(_)),
                 bus.get("p") => RecvError::Forked(_),
                 bus.sample("p") => RecvError::Forked(_),
                 bus.sample_version("p", 1) => RecvError::Forked(_),
-                publisher.publish(&message) => PublishError::Forked(_),
-                publisher.publish(&vec![0; 1500]) => PublishError::Forked(_),
-                publisher.publish_timeout(&message, Duration::MAX) => PublishError::Forked(_),
-                publisher.loan_bytes(1) => PublishError::Forked(_),
-                lent.send() => PublishError::Forked(_),
+                publisher.publish(&message) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                publisher.publish(&vec![0; 1500]) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                publisher.publish_timeout(&message, Duration::MAX) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                publisher.loan_bytes(1) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                lent.send() => PublishError::Set(SetError::Key(KeyError::Forked(_))),
                 subscriber.recv() => RecvError::Forked(_),
                 subscriber.try_recv() => RecvError::Forked(_),
                 subscriber.recv_timeout(Duration::MAX) => RecvError::Forked(_),
@@ -304,7 +304,7 @@ fn operate(name: &str) {
                 queue.try_recv() => RecvError::Forked(_),
                 WaitSet::new().wait(&[&subscriber], None) => WaitError::Forked(_),
                 WaitSet::new().wait(&[&behind, &queue], None) => WaitError::Forked(_),
-                job.acknowledge() => AcknowledgeError::Forked(_),
+                job.acknowledge() => AcknowledgeError::Key { source: KeyError::Forked(_), .. },
             }
             // Reading what cannot fail goes on, and a bus on the inherited store can be made, and fails later.
             assert_eq!((slot.version(), store.keys().len()), (1, 5));
@@ -335,7 +335,7 @@ fn open_again(name: &str) {
             assert_ne!(mine.store().participant(), parent);
             assert_eq!(mine.store().participants().unwrap(), [parent, mine.store().participant()]);
             assert!(mine.store().is_alive(parent).unwrap());
-            let id = mine.get("to child").unwrap().unwrap().id();
+            let id = mine.get("to child").unwrap().unwrap().envelope().id();
             let mut jobs = mine.work_queue("jobs").unwrap();
             mine.publish("jobs", &b"job".to_vec()).unwrap();
             jobs.recv().unwrap().acknowledge().unwrap();
@@ -370,7 +370,7 @@ fn become_a_daemon(name: &str) {
             // The parent has let go of the store.
             after.wait();
             let error = store.slot("k").unwrap_err();
-            assert!(matches!(error, SlotError::Forked(_)), "{error}");
+            assert!(matches!(error, DirectoryError::Key(KeyError::Forked(_))), "{error}");
             let place = store.participant();
             let again = Store::open(name).unwrap();
             // The place that the inherited handle speaks of is another's, and stays so when that handle goes.
@@ -485,7 +485,7 @@ fn fork_among_threads(name: &str) {
                     drop(pinned);
                     assert_eq!(
                         slot.pin().map(drop),
-                        Err(GetError::Forked(Forked { opened_by: store.participant().pid }))
+                        Err(GetError::Key(KeyError::Forked(Forked { opened_by: store.participant().pid })))
                     );
                     assert!(store.slot("another").is_err() && store.unset("k").is_err() && store.purge().is_err());
                     let mine = Store::open(name).unwrap();

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use counted::Counted;
-use splinter_bus::store::{LoanError, SetError, Store, StoreOptions};
-use splinter_bus::{Bus, Message, PublishError, Start};
+use splinter_bus::store::{KeyError, SetError, Store, StoreOptions};
+use splinter_bus::{Bus, Loan, Message, PublishError, Start};
 use support::{Actor, Name};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
@@ -70,11 +70,14 @@ fn what_is_written_in_place_is_received_like_any_other_message() {
     let mut zeroed = publisher.loan_zeroed().unwrap();
     assert_eq!(zeroed.values, [0.0; 64]);
     zeroed.values[3] = 0.25;
-    let id = zeroed.id();
+    let id = Loan::id(&zeroed);
     let sent = zeroed.send().unwrap();
     assert_eq!((sent.id, sent.version), (id, 1));
     let embedding = received.recv().unwrap();
-    assert_eq!((embedding.values[3], embedding.id(), embedding.from(), embedding.to()), (0.25, id, "me", "you"));
+    assert_eq!(
+        (embedding.values[3], embedding.envelope().id(), embedding.envelope().from(), embedding.envelope().to()),
+        (0.25, id, "me", "you")
+    );
     assert!(embedding.envelope().sent_at().elapsed().unwrap() < support::DEADLINE);
     publisher.loan().unwrap().write(&Embedding { values: [2.0; 64] }).send().unwrap();
     assert_eq!(received.recv().unwrap().values, [2.0; 64]);
@@ -160,7 +163,7 @@ fn more_loans_than_cells_are_refused_at_once_with_the_numbers() {
     slot.set(b"newest").unwrap();
     let loans: Vec<_> = (1..CELLS).map(|_| slot.loan(8).unwrap()).collect();
     let error = slot.loan(8).unwrap_err();
-    let LoanError::Set(SetError::Backpressure(cells)) = &error else { panic!("{error}") };
+    let SetError::Backpressure(cells) = &error else { panic!("{error}") };
     assert_eq!((cells.total(), cells.in_flight), (u64::from(CELLS), u64::from(CELLS - 1)));
     assert!(error.to_string().contains("of 8, 0 hold"), "{error}");
     assert!(error.to_string().contains("7 are in use by writers or on loan"), "{error}");
@@ -177,13 +180,13 @@ fn what_cannot_be_lent_is_refused() {
     let name = Name::new();
     let store = name.create(&options().max_value_size(200));
     let error = store.slot("k").unwrap().loan(201).unwrap_err();
-    assert!(matches!(error, LoanError::Set(SetError::TooLarge { len: 201, max: 200 })), "{error}");
+    assert!(matches!(error, SetError::TooLarge { len: 201, max: 200 }), "{error}");
     let embeddings = Bus::<Embedding>::on(store.clone());
     let error = embeddings.publisher("k").unwrap().loan().unwrap_err();
-    assert!(matches!(error, PublishError::TooLarge { len: 256.., max: 200 }), "{error}");
+    assert!(matches!(error, PublishError::Set(SetError::TooLarge { len: 256.., max: 200 })), "{error}");
     let lights = Bus::<Light>::on(store.clone());
     let error = lights.publisher("k").unwrap().loan_zeroed().unwrap_err();
-    assert!(error.to_string().contains("a value of Light cannot begin as zeros"), "{error}");
+    assert!(error.to_string().contains("zeros are not a value of Light"), "{error}");
     lights.publisher("k").unwrap().loan().unwrap().write(&Light::Green).send().unwrap();
     assert_eq!(*lights.sample("k").unwrap().unwrap(), Light::Green);
     let bytes = Bus::<Vec<u8>>::on(store.clone());
@@ -203,7 +206,7 @@ fn a_loan_of_a_removed_key_is_sent_under_the_key_created_anew() {
     assert_eq!(bus.get("k").unwrap().unwrap().values[1], 1.0);
     let raw = bus.store().slot("k").unwrap().loan(5).unwrap();
     bus.store().unset("k").unwrap();
-    assert!(matches!(raw.send(), Err(SetError::Removed)));
+    assert!(matches!(raw.send(), Err(SetError::Key(KeyError::Removed))));
     assert_eq!(bus.store().cells().in_flight, 0);
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use splinter_bus::bus::{WaitSet, Waited};
-use splinter_bus::store::{EvictError, Store, StoreOptions};
+use splinter_bus::store::{EvictError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, PublishError, RecvError, Start, SubscribeError, SubscribeOptions, Subscriber};
 use support::{Actor, DEADLINE, Name, proof};
 
@@ -117,7 +117,7 @@ fn a_publisher_is_refused_at_once_while_there_is_no_room() {
     // All cells.
     assert_eq!(fill(&bus), 8);
     let error = bus.publish("k", &vec![1]).unwrap_err();
-    let PublishError::Backpressure(cells) = &error else { panic!("{error}") };
+    let PublishError::Set(SetError::Backpressure(cells)) = &error else { panic!("{error}") };
     assert_eq!((cells.total(), cells.retained), (8, 8));
     assert!(error.to_string().contains("of 8, 8 hold what a lossless subscriber"), "{error}");
     for number in 1..=3u64 {
@@ -137,7 +137,7 @@ fn without_lossless_subscribers_nobody_is_refused_any_more() {
     let (one, other) = (lossless(&bus), lossless(&bus));
     fill(&bus);
     drop(one);
-    assert!(matches!(bus.publish("k", &vec![1]), Err(PublishError::Backpressure(_))));
+    assert!(matches!(bus.publish("k", &vec![1]), Err(PublishError::Set(SetError::Backpressure(_)))));
     drop(other);
     for number in 0..100 {
         bus.publish("k", &vec![number]).unwrap();
@@ -179,7 +179,7 @@ fn a_publisher_that_waits_is_woken_when_there_is_room() {
     let start = Instant::now();
     let mut publisher = bus.publisher("k").unwrap();
     let timed_out = publisher.publish_timeout(&vec![1], Duration::from_millis(30));
-    assert!(matches!(timed_out, Err(PublishError::Backpressure(_))));
+    assert!(matches!(timed_out, Err(PublishError::Set(SetError::Backpressure(_)))));
     assert!(start.elapsed() >= Duration::from_millis(30));
 }
 
@@ -207,7 +207,7 @@ fn one_that_is_stopped_holds_publishers_as_long_as_their_deadlines_and_misses_no
     let mut publisher = bus.publisher("k").unwrap();
     for _ in 0..3 {
         let refused = publisher.publish_timeout(&vec![1], Duration::from_millis(10));
-        assert!(matches!(refused, Err(PublishError::Backpressure(_))));
+        assert!(matches!(refused, Err(PublishError::Set(SetError::Backpressure(_)))));
     }
     let snapshot = bus.store().slot_snapshot("k").unwrap().unwrap();
     assert_eq!((snapshot.lossless.len(), snapshot.lossless[0].behind), (1, 8));

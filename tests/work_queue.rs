@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::store::{SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message, PublishError, RecvError, SubscribeOptions, WorkQueue};
 use support::{Actor, DEADLINE, Name};
 
@@ -133,11 +133,11 @@ fn a_queue_that_is_full_refuses_publishers_until_something_is_done() {
     let bus = bus(&name);
     let mut queue = bus.work_queue("work").unwrap();
     publish(&bus, 0..16);
-    assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Backpressure(_))));
+    assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Set(SetError::Backpressure(_)))));
     let snapshot = bus.store().slot_snapshot("work").unwrap().unwrap().queue.unwrap();
     assert_eq!((snapshot.waiting, snapshot.taken), (16, 0));
     let job = queue.recv().unwrap();
-    assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Backpressure(_))));
+    assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Set(SetError::Backpressure(_)))));
     thread::scope(|scope| {
         let mut publisher = bus.publisher("work").unwrap();
         let waiting = scope.spawn(move || publisher.publish_timeout(&Task { number: 16 }, DEADLINE));
@@ -196,7 +196,7 @@ fn what_is_no_message_is_told_of_once_and_done() {
     assert_eq!(bus.store().diagnostics().parse_failures, 1);
     // Too large for a cell: it would be shared out in parts.
     let large = Bus::<Vec<u8>>::on(bus.store().clone()).publish("work", &vec![1; 300]);
-    assert!(matches!(large, Err(PublishError::TooLarge { max: 256, .. })));
+    assert!(matches!(large, Err(PublishError::Set(SetError::TooLarge { max: 256, .. }))));
 }
 
 #[test]

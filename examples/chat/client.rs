@@ -6,7 +6,7 @@ use std::io::{self, BufRead};
 use std::time::{Duration, Instant};
 
 use splinter_bus::store::Store;
-use splinter_bus::{Bus, Publisher, RecvError, Subscriber};
+use splinter_bus::{Bus, Publisher, Received, RecvError, Subscriber};
 
 use crate::log::Log;
 use crate::messages::{Address, PROMPTS, Presence, Prompt, Token, WORKERS, answer_key, component};
@@ -168,16 +168,16 @@ impl<'a> Client<'a> {
         loop {
             match self.answers.recv_timeout(CHECK_INTERVAL) {
                 // Part of an earlier attempt, from a worker that was slow.
-                Ok(Some(token)) if token.id() != sent.id => {}
+                Ok(Some(token)) if token.envelope().id() != sent.id => {}
                 Ok(Some(token)) => {
                     last_received = Instant::now();
-                    if token.seq() != expected {
-                        let gap = format!("{name} sent piece {} instead of piece {expected}", token.seq());
+                    if token.envelope().seq() != expected {
+                        let gap = format!("{name} sent piece {} instead of piece {expected}", token.envelope().seq());
                         return Ok(Attempt::Lost(gap));
                     }
                     expected += 1;
                     self.log.received(&token)?;
-                    if token.eof() {
+                    if token.envelope().eof() {
                         return Ok(Attempt::Answered);
                     }
                 }
@@ -194,7 +194,7 @@ impl<'a> Client<'a> {
                     return Ok(Attempt::Lost(format!("{name} (pid {}) sent nothing for {silence}", worker.pid)));
                 }
                 Ok(None) => {}
-                Err(RecvError::Fault(fault)) if fault.id() == sent.id => {
+                Err(RecvError::Fault(fault)) if fault.envelope().id() == sent.id => {
                     self.log.fault(&fault, worker.pid)?;
                     return Ok(Attempt::Refused(format!("{name} reports {}", **fault)));
                 }
@@ -236,7 +236,7 @@ impl<'a> Client<'a> {
             if let Ok(Some(presence)) = self.presences.get(key)
                 && participants.iter().any(|participant| presence.worker.matches(participant))
             {
-                workers.push(presence.into_inner());
+                workers.push(Received::into_inner(presence));
             }
         }
         Ok(workers)

@@ -38,7 +38,7 @@ impl Log {
 
     pub(crate) fn received(&self, token: &Received<Token>) -> io::Result<()> {
         match self.format {
-            Format::Text if token.eof() => print("\n"),
+            Format::Text if token.envelope().eof() => print("\n"),
             Format::Text => print(&token.text),
             Format::Json => self.envelope(token, token.pid, &token.text),
         }

@@ -11,7 +11,7 @@ pub(crate) const WORKERS: &str = "chat:worker:";
 
 /// A prompt from a client to a worker.
 #[derive(Message, Serialize, Deserialize, Debug)]
-#[message(kind = "query", topic = "chat:prompt")]
+#[message(kind = "query")]
 pub(crate) struct Prompt {
     pub(crate) text: String,
     pub(crate) max_tokens: u32,

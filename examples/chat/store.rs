@@ -1,6 +1,6 @@
 //! The store of the chat: how it is created, and the keys and liveness of its participants.
 
-use splinter_bus::store::{OpenError, Participant, Store, StoreOptions, UnsetError};
+use splinter_bus::store::{DirectoryError, OpenError, Participant, Store, StoreOptions};
 
 use crate::messages::{Address, answer_key, worker_key};
 
@@ -24,13 +24,13 @@ pub(crate) struct OwnKeys<'a> {
 }
 
 impl<'a> OwnKeys<'a> {
-    pub(crate) fn new(store: &'a Store) -> Result<Self, UnsetError> {
+    pub(crate) fn new(store: &'a Store) -> Result<Self, DirectoryError> {
         let keys = Self { store, me: store.participant().into() };
         keys.remove()?;
         Ok(keys)
     }
 
-    fn remove(&self) -> Result<(), UnsetError> {
+    fn remove(&self) -> Result<(), DirectoryError> {
         self.store.unset(&answer_key(self.me))?;
         self.store.unset(&worker_key(self.me))?;
         Ok(())

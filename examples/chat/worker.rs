@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use splinter_bus::frame::FaultCode;
 use splinter_bus::message::Fault;
-use splinter_bus::store::Store;
+use splinter_bus::store::{GetError, Store};
 use splinter_bus::{Bus, PublishError, Received, RecvError, Stream};
 
 use crate::messages::{Address, PROMPTS, Presence, Prompt, Token, component, worker_key};
@@ -41,13 +41,17 @@ pub(crate) fn run(name: &str, model: &mut dyn Model, shutdown: &Shutdown) -> Res
     let answers = Bus::<Token>::on(store.clone());
     while !shutdown.is_requested() {
         match prompts.recv_timeout(CHECK_INTERVAL) {
-            Ok(Some(prompt)) if prompt.to() == component => {
+            Ok(Some(prompt)) if prompt.envelope().to() == component => {
                 answer(&store, &answers, &component, &prompt, model, shutdown)?
             }
             Ok(_) => {}
             // The clients of these prompts time out and retry.
             Err(RecvError::Lagged(missed)) => eprintln!("chat: {component} was too slow and missed {missed} prompts"),
-            Err(error @ (RecvError::Removed { .. } | RecvError::Damaged { .. } | RecvError::Declare(_))) => {
+            Err(
+                error @ (RecvError::Removed { .. }
+                | RecvError::Get { source: GetError::Key(_), .. }
+                | RecvError::Declare(_)),
+            ) => {
                 return Err(error.into());
             }
             Err(error) => eprintln!("chat: {component}: {error}"),
@@ -68,8 +72,8 @@ fn answer(
     if store::find_participant(store, prompt.client)?.is_none() {
         return Ok(());
     }
-    let mut publisher = answers.publisher(&prompt.reply_to)?.from(component).to(prompt.from());
-    let mut answer = Answer { stream: publisher.stream(prompt.id()), pending: String::new() };
+    let mut publisher = answers.publisher(&prompt.reply_to)?.from(component).to(prompt.envelope().from());
+    let mut answer = Answer { stream: publisher.stream(prompt.envelope().id()), pending: String::new() };
     let mut failed: Option<Box<dyn Error>> = None;
     let mut checked_at = Instant::now();
     let generated = model.generate(&prompt.text, prompt.max_tokens, &mut |piece| {
@@ -100,7 +104,7 @@ fn answer(
         Err(error) => {
             eprintln!("chat: {component}: {error}");
             let fault = Fault::new(FaultCode::InternalError, truncated(error.to_string()));
-            publisher.fault(prompt.id(), &fault)?;
+            publisher.fault(prompt.envelope().id(), &fault)?;
         }
     }
     Ok(())

@@ -21,16 +21,8 @@ struct WrongLiteral(u32);
 struct Twice(u32);
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
-#[message(topic = "", name = "")]
+#[message(name = "")]
 struct Empty(u32);
-
-#[derive(Message, serde::Serialize, serde::Deserialize)]
-#[message(topic = "a topic that is longer than the sixty-three bytes that a key may have")]
-struct TopicTooLong(u32);
-
-#[derive(Message, serde::Serialize, serde::Deserialize)]
-#[message(topic = "nul\0byte")]
-struct TopicWithNul(u32);
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
 #[message(schema = "u32")]

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use splinter_bus::{Bus, PublishError, Publisher, RecvError, Start, SubscribeError, SubscribeOptions, Subscriber};
+use splinter_bus::store::SetError;
+use splinter_bus::{
+    Bus, PublishError, Publisher, Received, RecvError, Start, SubscribeError, SubscribeOptions, Subscriber,
+};
 
 use crate::arena::{Arena, Sort};
 use crate::defect::{Defect, Fault};
@@ -187,7 +190,7 @@ impl Log {
                 self.sequence += 1;
                 self.read(version, value).map(drop)
             }
-            Err(PublishError::Backpressure(_)) => {
+            Err(PublishError::Set(SetError::Backpressure(_))) => {
                 recorder.tallies.refused(kind);
                 Ok(())
             }
@@ -232,7 +235,7 @@ impl Log {
             }
         } else {
             match lossless.subscriber.try_recv() {
-                Ok(Some(received)) => (received.version(), received.into_inner(), Kind::Receive),
+                Ok(Some(received)) => (received.version(), Received::into_inner(received), Kind::Receive),
                 Ok(None) => return self.keep(lossless),
                 Err(error) => return Err(self.receive_defect(&error)),
             }

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use splinter_bus::store::SetError;
 use splinter_bus::{Bus, Job, PublishError, Publisher, RecvError, WorkQueue};
 
 use crate::arena::{Arena, Sort};
@@ -79,7 +80,7 @@ impl<'a> Queues<'a> {
                 state.sequence += 1;
                 write(&mut self.journal, note(Event::Published, sent.version))
             }
-            Err(PublishError::Backpressure(_)) => {
+            Err(PublishError::Set(SetError::Backpressure(_))) => {
                 recorder.tallies.refused(Kind::Enqueue);
                 write(&mut self.journal, note(Event::Refused, 0))
             }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use splinter_bus::store::{GetError, Loan, LoanError, Pinned, SetError, Slot, Store, Version};
+use splinter_bus::store::{GetError, Loan, Pinned, SetError, Slot, Store, Version};
 
 use crate::arena::{Arena, Sort};
 use crate::defect::{Defect, Fault};
@@ -190,8 +190,7 @@ impl<'a> Values<'a> {
                     }
                 }
             }
-            Err(LoanError::Set(error)) => self.keys[key].refused(Kind::Loan, error, recorder),
-            Err(error) => Err(Defect::failed(self.keys[key].witness.name(), "loan", &error)),
+            Err(error) => self.keys[key].refused(Kind::Loan, error, recorder),
         }
     }
 
