@@ -1,67 +1,24 @@
 //! What the tests share: stores that remove themselves, and processes that can really be killed.
 
 #![allow(unreachable_pub, reason = "a module of several test binaries")]
-#![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
 
+mod name;
 pub mod places;
 pub mod seccomp;
+mod wait;
 
 use std::env;
 use std::fs::File;
-use std::ops::Deref;
 use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Signal;
-use splinter_bus::store::{Location, OpenError, Slot, Store, StoreOptions};
+use splinter_bus::store::{Location, OpenError, Slot, Store};
 
-/// Longer than anything here takes on a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(60);
-
-/// A name for a store of this test alone; the store, if there is one, is removed at the end.
-pub struct Name(String);
-
-impl Name {
-    pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(format!("splinter-test-{}-{number}", std::process::id()))
-    }
-
-    pub fn create(&self, options: &StoreOptions) -> Store {
-        options.create(self).expect("a new store")
-    }
-
-    /// Where the segment lies, for tests that do to it what no program should.
-    pub fn path(&self) -> String {
-        format!("/dev/shm/{}", self.0)
-    }
-}
-
-impl Deref for Name {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&Name> for Location {
-    fn from(name: &Name) -> Self {
-        Self::from(&**name)
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        match std::fs::remove_file(self.path()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => eprintln!("{}: {error}", self.path()),
-            _ => {}
-        }
-    }
-}
+pub use name::Name;
+pub use wait::{DEADLINE, wait_until};
 
 const ROLE: &str = "SPLINTER_TEST_ROLE";
 const ARGUMENTS: &str = "SPLINTER_TEST_ARGUMENTS";
@@ -147,15 +104,6 @@ pub fn open_soon(location: impl Into<Location>) -> Store {
             Err(OpenError::NotFound { .. }) if start.elapsed() < DEADLINE => std::thread::yield_now(),
             store => return store.expect("a store that opens"),
         }
-    }
-}
-
-/// Waits until `condition` holds, however slow the machine.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < DEADLINE, "waited in vain until {what}");
-        std::thread::yield_now();
     }
 }
 

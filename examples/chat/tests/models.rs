@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "only the example uses all of it")]
 
-#[path = "../examples/chat/model/mod.rs"]
+#[path = "../src/model/mod.rs"]
 mod model;
-#[path = "../examples/chat/sse.rs"]
+#[path = "../src/sse.rs"]
 mod sse;

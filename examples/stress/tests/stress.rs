@@ -1,17 +1,20 @@
 //! The stress example finds nothing in the store as it is, and finds what is wrong when a step of the protocol is missing.
 //!
-//! The second half compiles the store anew for each step, so it is run on demand:
+//! The second half compiles the store again for each step, so it is run on demand:
 //! `cargo test --test stress -- --ignored --nocapture`. `CARGO_TARGET_DIR` says where, as for any build.
 
+#[path = "../../../tests/support/wait.rs"]
+mod wait;
+
+use std::env;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
-use std::{env, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use wait::wait_until;
 
 /// The example, which `cargo test` builds beside the tests.
 fn program() -> PathBuf {
@@ -100,14 +103,6 @@ fn is_mapped(name: &str) -> bool {
     processes.filter_map(|entry| fs::read_to_string(entry.path().join("maps")).ok()).any(|maps| maps.contains(name))
 }
 
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// A step of the protocol that is taken out, and what must be found then.
 struct Mutation {
     file: &'static str,
@@ -173,7 +168,7 @@ const MUTATIONS: [Mutation; 6] = [
 #[test]
 #[ignore = "compiles the store once for each mutation"]
 fn what_is_wrong_in_the_protocol_is_found() {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let copy = tempfile::tempdir().unwrap();
     copy_sources(project, copy.path());
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.join("target"), PathBuf::from);

@@ -1,6 +1,9 @@
 //! The chat example as its users run it: real processes, real kills, good and bad input.
 
-mod support;
+#[path = "../../../tests/support/name.rs"]
+mod name;
+#[path = "../../../tests/support/wait.rs"]
+mod wait;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,9 +13,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
+use name::Name;
 use serde_json::Value;
 use splinter_bus::store::Store;
-use support::Name;
 
 /// The example, which `cargo test` builds beside the tests.
 fn program() -> PathBuf {
@@ -171,7 +174,7 @@ fn a_worker_killed_in_the_middle_is_noticed_and_told() {
     let begun = std::time::Instant::now();
     lines.for_each(drop);
     let output = client.wait_with_output().unwrap();
-    assert!(begun.elapsed() < support::DEADLINE);
+    assert!(begun.elapsed() < wait::DEADLINE);
     assert_eq!(output.status.code(), Some(1));
     let errors = errors(&output);
     assert!(errors.contains("died in the middle of its answer"), "{errors}");
@@ -262,7 +265,7 @@ fn a_run_of_both_sides_leaves_nothing_behind_even_when_it_is_killed() {
     let store = format!("splinter-chat-{}", both.id());
     let mut lines = BufReader::new(both.stdout.take().unwrap()).lines();
     assert!(lines.by_ref().any(|line| line.unwrap().contains("\"response\"")), "no answer began");
-    support::wait_until("the store has lost its name", || Store::open(&store).is_err());
+    wait::wait_until("the store has lost its name", || Store::open(&store).is_err());
     both.kill().unwrap();
     both.wait().unwrap();
     // The worker ends with its parent, and the client with the last worker: then the pipe is closed.
