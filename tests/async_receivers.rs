@@ -69,7 +69,28 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Looks at a future once.
+/// Polls a future once, which must not be ready, then does what makes it ready, and polls it again when it is woken.
+fn woken_by<F: Future>(future: F, act: impl FnOnce()) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    act();
+    thread::park_timeout(DEADLINE);
+    block_on(future)
+}
+
+/// Awaits a future, and adds one to `waiting` once it was polled and was not ready.
+async fn counted<F: Future>(future: F, waiting: &AtomicU64) -> F::Output {
+    let mut future = pin!(future);
+    let first = std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context)));
+    if let Poll::Ready(output) = first.await {
+        return output;
+    }
+    waiting.fetch_add(1, Ordering::Relaxed);
+    future.await
+}
+
+/// Polls a future once.
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
@@ -206,18 +227,10 @@ fn a_removed_key_and_a_missing_part_wake_tasks_too() {
     assert_eq!(block_on(large.recv()).unwrap().len(), 1000);
     slot.set(&first).unwrap();
     assert!(matches!(block_on(large.recv()), Err(RecvError::Incomplete { .. })));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(10));
-            bus.store().unset("large").unwrap();
-        });
-        assert!(matches!(block_on(large.recv()), Err(RecvError::Removed { .. })));
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(10));
-            bytes.publish("large", &vec![1]).unwrap();
-        });
-        assert_eq!(**block_on(large.recv()).unwrap(), [1]);
-    });
+    let removed = woken_by(large.recv(), || assert!(bus.store().unset("large").unwrap()));
+    assert!(matches!(removed, Err(RecvError::Removed { .. })));
+    let published = woken_by(large.recv(), || _ = bytes.publish("large", &vec![1]).unwrap());
+    assert_eq!(**published.unwrap(), [1]);
 }
 
 /// User and system time of this process.
@@ -265,6 +278,7 @@ fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_thread_without_workin
             tokio::task::yield_now().await;
         }
         let (start, cpu) = (Instant::now(), cpu_time());
+        // Not for anything to happen: this is the time in which the process must do nothing.
         thread::sleep(Duration::from_secs(2));
         let (idle, worked) = (start.elapsed(), cpu_time() - cpu);
         println!("10,000 tasks wait for 100 subscribers: {worked:?} of work in {idle:?}");
@@ -292,11 +306,15 @@ fn more_keys_than_the_kernel_sleeps_on_are_waited_for_all_the_same() {
     let subscribers: Vec<_> =
         (0..200).map(|key| bus.subscribe(&format!("key {key}")).unwrap().into_async().unwrap()).collect();
     runtime().block_on(async {
+        let waiting = Arc::new(AtomicU64::new(0));
         let tasks: Vec<_> = subscribers
             .into_iter()
-            .map(|ticks| tokio::spawn(async move { ticks.recv().await.unwrap().count }))
+            .map(|ticks| {
+                let waiting = Arc::clone(&waiting);
+                tokio::spawn(async move { counted(ticks.recv(), &waiting).await.unwrap().count })
+            })
             .collect();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        support::wait_until("all tasks wait", || waiting.load(Ordering::Relaxed) == 200);
         for key in (0..200).rev() {
             bus.publish(&format!("key {key}"), &Tick { count: key }).unwrap();
         }

@@ -335,7 +335,7 @@ fn defect_16_who_waits_is_woken_and_does_not_sleep_in_steps() {
     const ROUNDS: u64 = 300;
     let name = Name::new();
     let store = name.create(&options());
-    // Not for anything to happen: both ways are measured with a partner that has fallen asleep, which takes this long.
+    // Synchronises nothing. Both ways are measured with a partner that has fallen asleep, which takes about this long.
     let pause = || thread::sleep(Duration::from_micros(300));
     let by_poll = thread::scope(|scope| {
         let (there, back) = (store.slot("there").unwrap(), store.slot("back").unwrap());

@@ -431,6 +431,7 @@ fn fork_and_wait_to_be_killed(name: &str) {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 std::mem::forget(Store::open(name));
+                // Sets the pace: as many forks as openings, or more.
                 thread::sleep(Duration::from_micros(100));
             }
         });

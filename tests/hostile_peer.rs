@@ -102,6 +102,7 @@ fn actor() {
 fn watch(over: &AtomicBool, done: &AtomicU64) {
     let (mut last, mut since) = (0, Instant::now());
     while !over.load(Ordering::Relaxed) {
+        // Synchronises nothing: it looks a hundred times a second whether there was progress.
         thread::sleep(Duration::from_millis(10));
         let now = done.load(Ordering::Relaxed);
         if now != last {
@@ -306,6 +307,7 @@ fn scribble(location: &str, random: &mut Random) -> ! {
         }
         match random.below(4) {
             0 => file.write_all_at(&good, 0).unwrap(),
+            // Sets the pace: the victims have some time to run into what is damaged.
             1 => thread::sleep(MILLISECOND),
             _ => {}
         }
@@ -432,6 +434,7 @@ fn whoever_shares_a_store_with_a_hostile_process_gets_errors_or_values() {
             let ended = victim.0.try_wait().unwrap();
             assert!(ended.is_none(), "{role} has ended: {ended:?}");
         }
+        // Sets how often the victims are looked at while the scribbler is at work.
         thread::sleep(Duration::from_millis(50));
     }
     assert!(scribbler.0.try_wait().unwrap().is_none());

@@ -6,7 +6,6 @@ mod support;
 
 use std::fs;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use counted::Counted;
 use splinter_bus::store::{LoanError, SetError, Store, StoreOptions};
@@ -268,11 +267,13 @@ fn a_publisher_that_waits_gets_the_cell_of_a_loan_that_is_given_back() {
     let slot = store.slot("k").unwrap();
     slot.set(b"newest").unwrap();
     let loan = slot.loan(8).unwrap();
+    let waiting = support::this_thread();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| slot.set_timeout(b"next", support::DEADLINE));
-        std::thread::sleep(Duration::from_millis(5));
-        drop(loan);
-        assert_eq!(waiting.join().unwrap().unwrap(), 2);
+        scope.spawn(move || {
+            support::wait_until_asleep(waiting);
+            drop(loan);
+        });
+        assert_eq!(slot.set_timeout(b"next", support::DEADLINE).unwrap(), 2);
     });
 }
 

@@ -164,20 +164,22 @@ fn the_slowest_of_several_counts_and_the_snapshot_says_who_it_is() {
 }
 
 #[test]
-fn a_publisher_that_waits_is_woken_when_there_is_room() {
+fn a_publisher_that_waits_is_woken_when_there_is_free_space() {
     let name = Name::new();
     let bus = bus(&name);
     let mut subscriber = lossless(&bus);
     let full = fill(&bus);
+    let mut publisher = bus.publisher("k").unwrap();
+    let waiting = support::this_thread();
     thread::scope(|scope| {
-        let mut publisher = bus.publisher("k").unwrap();
-        let waiting = scope.spawn(move || publisher.publish_timeout(&b"waited".to_vec(), DEADLINE));
-        thread::sleep(Duration::from_millis(5));
-        subscriber.recv().unwrap();
-        assert_eq!(waiting.join().unwrap().unwrap().version, full + 1);
+        scope.spawn(|| {
+            support::wait_until_asleep(waiting);
+            subscriber.recv().unwrap();
+        });
+        let sent = publisher.publish_timeout(&b"waited".to_vec(), DEADLINE).unwrap();
+        assert_eq!(sent.version, full + 1);
     });
     let start = Instant::now();
-    let mut publisher = bus.publisher("k").unwrap();
     let timed_out = publisher.publish_timeout(&vec![1], Duration::from_millis(30));
     assert!(matches!(timed_out, Err(PublishError::Backpressure(_))));
     assert!(start.elapsed() >= Duration::from_millis(30));

@@ -59,7 +59,7 @@ fn a_reader_that_is_overtaken_each_time_reads_the_value_by_way_of_a_pin() {
         while SIGNALS.load(Ordering::SeqCst) == sent && !reader.is_finished() {
             thread::yield_now();
         }
-        // So long the reader may go on: not enough for all of the value.
+        // Sets the pace: the reader goes on for this long, which is not enough to copy the value.
         thread::sleep(Duration::from_micros(50));
     }
     let (read, value, signals) = reader.join().unwrap();

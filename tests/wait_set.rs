@@ -93,15 +93,16 @@ fn a_sleeper_is_woken_by_a_publisher_and_by_hand() {
     let mut set = WaitSet::new();
     let waker = set.waker();
     let subscriber = bus.subscribe("k").unwrap();
+    let waiting = support::this_thread();
     thread::scope(|scope| {
         let by_hand = waker.clone();
         scope.spawn(move || {
-            thread::sleep(Duration::from_millis(20));
+            support::wait_until_asleep(waiting);
             by_hand.wake();
         });
         assert_eq!(set.wait(&[&subscriber], None).unwrap(), Waited::Woken);
         scope.spawn(|| {
-            thread::sleep(Duration::from_millis(20));
+            support::wait_until_asleep(waiting);
             bus.publish("k", &Tick { count: 1 }).unwrap();
         });
         assert_eq!(set.wait(&[&subscriber], None).unwrap(), Waited::Ready(vec![0]));

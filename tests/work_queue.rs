@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::HashMap;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -138,12 +139,16 @@ fn a_queue_that_is_full_refuses_publishers_until_something_is_done() {
     assert_eq!((snapshot.waiting, snapshot.taken), (16, 0));
     let job = queue.recv().unwrap();
     assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Backpressure(_))));
+    let mut publisher = bus.publisher("work").unwrap();
     thread::scope(|scope| {
-        let mut publisher = bus.publisher("work").unwrap();
-        let waiting = scope.spawn(move || publisher.publish_timeout(&Task { number: 16 }, DEADLINE));
-        thread::sleep(Duration::from_millis(5));
+        let (tell, waiting) = mpsc::channel();
+        let publisher = scope.spawn(move || {
+            tell.send(support::this_thread()).unwrap();
+            publisher.publish_timeout(&Task { number: 16 }, DEADLINE)
+        });
+        support::wait_until_asleep(waiting.recv().unwrap());
         job.acknowledge().unwrap();
-        waiting.join().unwrap().unwrap();
+        publisher.join().unwrap().unwrap();
     });
     assert_eq!(numbers(&mut queue), (1..17).collect::<Vec<_>>());
 }
@@ -222,22 +227,21 @@ fn what_a_killed_worker_had_is_handled_by_another() {
 }
 
 #[test]
-fn a_worker_that_sleeps_hears_of_what_a_dead_one_had() {
+fn a_sleeping_worker_gets_the_message_of_a_killed_one() {
     let name = Name::new();
     let bus = bus(&name);
     publish(&bus, 0..3);
-    let mut dead = holder(&name, bus.store());
+    let mut killed = holder(&name, bus.store());
     let mut queue = bus.work_queue("work").unwrap();
+    let waiting = support::this_thread();
     thread::scope(|scope| {
-        let sleeper = scope.spawn(move || {
-            let job = queue.recv_timeout(DEADLINE).unwrap().expect("what the dead had");
-            let what = (job.number, job.attempt());
-            job.acknowledge().unwrap();
-            what
+        scope.spawn(|| {
+            support::wait_until_asleep(waiting);
+            killed.kill();
         });
-        thread::sleep(Duration::from_millis(20));
-        dead.kill();
-        assert_eq!(sleeper.join().unwrap(), (0, 2));
+        let job = queue.recv_timeout(DEADLINE).unwrap().expect("the message of the killed worker");
+        assert_eq!((job.number, job.attempt()), (0, 2));
+        job.acknowledge().unwrap();
     });
 }
 

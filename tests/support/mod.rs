@@ -1,8 +1,9 @@
-//! What the tests share: stores that remove themselves, and processes that can really be killed.
+//! What the tests share: names of stores, processes that can be killed, conditions that are awaited.
 
 #![allow(unreachable_pub, reason = "a module of several test binaries")]
 #![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
 
+mod asleep;
 mod name;
 pub mod places;
 pub mod seccomp;
@@ -17,6 +18,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use splinter_bus::store::{Location, OpenError, Slot, Store};
 
+pub use asleep::{this_thread, wait_until_asleep};
 pub use name::Name;
 pub use wait::{DEADLINE, wait_until};
 

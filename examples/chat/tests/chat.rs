@@ -296,6 +296,7 @@ fn endless_server() -> String {
         let piece = "data: {\"choices\":[{\"delta\":{\"content\":\" word\"}}]}\n\n";
         let mut sent = stream.write_all(head.as_bytes());
         while sent.is_ok() {
+            // Sets the pace: about as fast as a large model.
             thread::sleep(std::time::Duration::from_millis(1));
             sent = stream.write_all(piece.as_bytes());
         }
