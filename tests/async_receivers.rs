@@ -1,4 +1,4 @@
-//! Receiving in tasks: on tokio, and on an executor that knows nothing but wakers.
+//! Receiving in tasks: on tokio, and on the simplest executor.
 
 #![cfg(feature = "async")]
 
@@ -57,7 +57,7 @@ impl Wake for Unpark {
     }
 }
 
-/// As bare as an executor can be: one future, one thread.
+/// The simplest executor: one future, one thread.
 fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -132,13 +132,13 @@ fn tokio_receives_a_stream_of_another_process() {
 }
 
 #[test]
-fn a_future_that_is_dropped_takes_no_message_with_it() {
+fn a_dropped_future_loses_no_message() {
     let name = Name::new();
     let bus = bus(&name);
     let ticks = bus.subscribe("k").unwrap().into_async().unwrap();
     runtime().block_on(async {
         for count in 0..200 {
-            // Dropped while it waits, or in the moment in which there is something.
+            // It is dropped while it waits, or when there is a message.
             let waiting = tokio::time::timeout(Duration::from_micros(count * 5), ticks.recv()).await;
             assert!(waiting.is_err());
             let mut woken = Box::pin(ticks.recv());
@@ -152,7 +152,7 @@ fn a_future_that_is_dropped_takes_no_message_with_it() {
 }
 
 #[test]
-fn of_several_tasks_on_one_subscriber_each_message_goes_to_one() {
+fn each_message_of_a_subscriber_goes_to_one_of_its_tasks() {
     let name = Name::new();
     let bus = bus(&name);
     let options = SubscribeOptions::new().lossless();
@@ -181,7 +181,7 @@ fn of_several_tasks_on_one_subscriber_each_message_goes_to_one() {
 }
 
 #[test]
-fn jobs_go_to_one_task_each_and_those_of_the_dead_to_another() {
+fn each_job_goes_to_one_task_and_those_of_a_killed_worker_to_another() {
     let name = Name::new();
     let bus = bus(&name);
     let queue = Arc::new(bus.work_queue("work").unwrap().into_async().unwrap());
@@ -215,7 +215,7 @@ fn jobs_go_to_one_task_each_and_those_of_the_dead_to_another() {
 }
 
 #[test]
-fn a_removed_key_and_a_missing_part_wake_tasks_too() {
+fn a_removed_key_and_a_missing_part_wake_tasks() {
     let name = Name::new();
     let bus = bus(&name);
     let options = SubscribeOptions::new().part_timeout(Duration::from_millis(30));
@@ -245,11 +245,11 @@ fn threads() -> usize {
 }
 
 #[test]
-fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_thread_without_working() {
-    // In a process of its own: what others do is not ours.
+fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_idle_thread() {
+    // In a process of its own, so that only its own threads and time are measured.
     if std::env::var_os("SPLINTER_TEST_ALONE").is_none() {
         let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-        alone.args(["--exact", "ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_thread_without_working"]);
+        alone.args(["--exact", "ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_idle_thread"]);
         assert!(alone.arg("--nocapture").env("SPLINTER_TEST_ALONE", "yes").status().unwrap().success());
         return;
     }
@@ -273,7 +273,7 @@ fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_thread_without_workin
                 })
             })
             .collect();
-        // They all wait.
+        // After this all of them wait.
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }
@@ -300,7 +300,7 @@ fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_thread_without_workin
 }
 
 #[test]
-fn more_keys_than_the_kernel_sleeps_on_are_waited_for_all_the_same() {
+fn tasks_wait_for_more_keys_than_one_system_call_can() {
     let name = Name::new();
     let bus = bus(&name);
     let subscribers: Vec<_> =
@@ -324,7 +324,7 @@ fn more_keys_than_the_kernel_sleeps_on_are_waited_for_all_the_same() {
     });
 }
 
-/// Says that it was woken.
+/// A waker that records that it was called.
 struct Flag {
     thread: Thread,
     is_set: AtomicBool,
@@ -356,7 +356,7 @@ mod bad {
     pub(super) const PANIC_IN_CLONE: u32 = 1;
     pub(super) const PANIC_IN_WAKE: u32 = 2;
     pub(super) const PANIC_IN_DROP: u32 = 4;
-    /// What is thrown panics when it is dropped.
+    /// The payload of the panic panics when it is dropped.
     pub(super) const THROW_A_BOMB: u32 = 8;
 }
 
@@ -400,7 +400,7 @@ fn bad_waker() -> Waker {
 }
 
 #[test]
-fn a_waker_that_panics_keeps_no_other_task_from_being_woken() {
+fn a_panic_in_a_waker_does_not_keep_other_tasks_asleep() {
     let name = Name::new();
     let bus = bus(&name);
     let [bad_ticks, ticks] = ["bad", "good"].map(|key| bus.subscribe(key).unwrap().into_async().unwrap());
@@ -425,7 +425,7 @@ fn a_waker_that_panics_keeps_no_other_task_from_being_woken() {
         BAD.store(0, Ordering::SeqCst);
         assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(), "the message is still there");
     }
-    // These two panic in the task's own thread, which is the task's business; others go on.
+    // These two panic in the thread of the task. Other tasks continue.
     BAD.store(bad::PANIC_IN_CLONE, Ordering::SeqCst);
     let mut future = Box::pin(bad_ticks.recv());
     let poll = || future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
@@ -440,11 +440,11 @@ fn a_waker_that_panics_keeps_no_other_task_from_being_woken() {
     BAD.store(0, Ordering::SeqCst);
     bus.publish("bad", &Tick { count: 2 }).unwrap();
     assert_eq!(block_on(bad_ticks.recv()).unwrap().count, 2);
-    // The process has a thread as before, and others can come.
+    // The thread of the process still runs, and new tasks can wait.
     bus.subscribe("another").unwrap().into_async().unwrap();
 }
 
-/// A message that panics while it is decoded, if it is to.
+/// A message that can be made to panic while it is decoded.
 #[derive(Message, serde::Serialize)]
 struct Fragile {
     count: u64,
@@ -459,7 +459,7 @@ impl<'de> serde::Deserialize<'de> for Fragile {
 }
 
 #[test]
-fn a_message_that_panics_while_it_is_decoded_is_passed_and_tasks_receive_the_next() {
+fn after_a_panic_in_decoding_tasks_receive_the_next_message() {
     let name = Name::new();
     let bus: Bus<Fragile> = Bus::on(bus(&name).store().clone());
     let fragile = bus.subscribe("k").unwrap().into_async().unwrap();
@@ -474,9 +474,9 @@ fn a_message_that_panics_while_it_is_decoded_is_passed_and_tasks_receive_the_nex
 }
 
 #[test]
-fn tasks_of_a_forked_child_that_opens_the_store_again_are_woken() {
-    // In a process of its own, which has no other threads that could hold a lock while it forks.
-    let test = "tasks_of_a_forked_child_that_opens_the_store_again_are_woken";
+fn tasks_in_a_forked_child_are_woken_once_it_opens_the_store_again() {
+    // In a process of its own, without other threads that could hold a lock during the fork.
+    let test = "tasks_in_a_forked_child_are_woken_once_it_opens_the_store_again";
     if std::env::var_os("SPLINTER_TEST_ALONE").is_none() {
         let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
         alone.args(["--exact", test, "--nocapture"]).env("SPLINTER_TEST_ALONE", "yes");
@@ -493,7 +493,7 @@ fn tasks_of_a_forked_child_that_opens_the_store_again_are_woken() {
     assert!(child >= 0);
     if child == 0 {
         let woken = catch_unwind(AssertUnwindSafe(|| {
-            // What it has inherited is its parent's: to drop it does nothing.
+            // Dropping an inherited handle does nothing.
             drop(waits);
             let bus = Bus::<Tick>::on(Store::open(&*name).unwrap());
             let ticks = bus.subscribe("k").unwrap().into_async().unwrap();
@@ -513,7 +513,7 @@ fn tasks_of_a_forked_child_that_opens_the_store_again_are_woken() {
     let child = rustix::process::Pid::from_raw(child).unwrap();
     let (_, status) = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap().unwrap();
     assert_eq!(status.exit_status(), Some(0));
-    // The parent's own task is woken as ever.
+    // The task of the parent is woken as before.
     assert_eq!(block_on(waits).unwrap().count, 7);
 }
 
@@ -531,7 +531,7 @@ impl Drop for Receives {
 }
 
 #[test]
-fn a_waker_may_use_the_subscriber_that_drops_it() {
+fn a_waker_may_use_its_subscriber_while_it_is_dropped() {
     let name = Name::new();
     let ticks = Arc::new(bus(&name).subscribe("k").unwrap().into_async().unwrap());
     let (done, is_done) = std::sync::mpsc::channel();
@@ -540,7 +540,7 @@ fn a_waker_may_use_the_subscriber_that_drops_it() {
         let waker = Waker::from(Arc::new(Receives(Arc::clone(&ticks))));
         assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         drop(waker);
-        // The other one is dropped here, in the middle of the call.
+        // The other waker is dropped here, during the call.
         assert!(poll_once(future.as_mut()).is_pending());
         done.send(()).unwrap();
     });
