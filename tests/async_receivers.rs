@@ -69,7 +69,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Polls a future once, which must not be ready, then does what makes it ready, and polls it again when it is woken.
+/// Polls a future once, which must not be ready, then does what makes it ready, and polls it again
+/// when it is woken.
 fn woken_by<F: Future>(future: F, act: impl FnOnce()) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));

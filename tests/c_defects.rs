@@ -335,7 +335,8 @@ fn defect_16_a_waiting_reader_is_woken_at_once() {
     const ROUNDS: u64 = 300;
     let name = Name::new();
     let store = name.create(&options());
-    // Synchronises nothing. Both ways are measured with a partner that has fallen asleep, which takes about this long.
+    // Synchronises nothing. Both ways are measured with a partner that has fallen asleep, which
+    // takes about this long.
     let pause = || thread::sleep(Duration::from_micros(300));
     let by_poll = thread::scope(|scope| {
         let (there, back) = (store.slot("there").unwrap(), store.slot("back").unwrap());

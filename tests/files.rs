@@ -1,4 +1,5 @@
-//! Stores in files: they survive their processes, and name what is wrong with a file, a disk or a machine.
+//! Stores in files: they survive their processes, and name what is wrong with a file, a disk or a
+//! machine.
 
 mod support;
 
@@ -239,7 +240,8 @@ fn meet_a_read_only_file_system(directory: &Path) {
     }
 }
 
-/// Opens a segment and a file that were closed. The boot id is another one than before, or cannot be read.
+/// Opens a segment and a file that were closed. The boot id is another one than before, or cannot
+/// be read.
 fn live_without_a_boot_id(segment: &str, directory: &str) {
     let store = Store::open(segment).expect("a segment is told from a copy by its file alone");
     assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"v"[..]));

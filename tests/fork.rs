@@ -1,4 +1,5 @@
-//! Handles that a child of `fork` inherits: they do nothing in the child, and keep nothing of the parent alive.
+//! Handles that a child of `fork` inherits: they do nothing in the child, and keep nothing of the
+//! parent alive.
 
 mod support;
 
@@ -306,7 +307,8 @@ fn operate(name: &str) {
                 WaitSet::new().wait(&[&behind, &queue], None) => WaitError::Forked(_),
                 job.acknowledge() => AcknowledgeError::Forked(_),
             }
-            // Reading what cannot fail goes on, and a bus on the inherited store can be made, and fails later.
+            // Reading what cannot fail goes on, and a bus on the inherited store can be made, and
+            // fails later.
             assert_eq!((slot.version(), store.keys().len()), (1, 5));
             assert_eq!((store.snapshot().keys, store.cells().pinned), (5, 0));
             forked! { Bus::<Numbers>::on(store.clone()).get("p") => RecvError::Forked(_) }
@@ -373,7 +375,8 @@ fn become_a_daemon(name: &str) {
             assert!(matches!(error, SlotError::Forked(_)), "{error}");
             let place = store.participant();
             let again = Store::open(name).unwrap();
-            // The participant index of the inherited handle belongs to another participant, and still does after the handle is dropped.
+            // The participant index of the inherited handle belongs to another participant, and
+            // still does after the handle is dropped.
             assert_eq!(again.participant().id, place.id);
             drop(store);
             assert_eq!(again.participants().unwrap(), [again.participant()]);

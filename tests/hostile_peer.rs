@@ -1,8 +1,10 @@
-//! A process writes garbage into a store while others use it. They get errors or values, and continue.
+//! A process writes garbage into a store while others use it. They get errors or values, and
+//! continue.
 //!
-//! They never panic, never touch a byte outside of the store (an inaccessible page lies before and behind each mapping), never
-//! take much memory, and complete each operation in a bounded time. `SPLINTER_TEST_SECONDS` sets how long the test runs.
-//! `docs/security.md` says what is promised against such a process.
+//! They never panic, never touch a byte outside of the store (an inaccessible page lies before and
+//! behind each mapping), never take much memory, and complete each operation in a bounded time.
+//! `SPLINTER_TEST_SECONDS` sets how long the test runs. `docs/security.md` says what is promised
+//! against such a process.
 
 mod support;
 
@@ -30,7 +32,8 @@ const PAGE: usize = 4096;
 /// The size of the inaccessible memory beside a mapping, where nothing else lies.
 const GUARD: usize = 1 << 20;
 const KEYS: u64 = 10;
-/// The largest value, in bytes, of any header that would do for this store: cells are a little longer than they are asked to be.
+/// The largest value, in bytes, of any header that would do for this store: cells are a little
+/// longer than they are asked to be.
 const MOST: usize = 1040;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -279,13 +282,14 @@ fn receive(victim: &mut Victim) {
     let _ = WaitSet::new().wait(&sources, Some(MILLISECOND));
 }
 
-/// Writes words all over the store, sometimes many and sometimes few. Now and then it restores the first image, so that there is
-/// something left to damage.
+/// Writes words all over the store, sometimes many and sometimes few. Now and then it restores the
+/// first image, so that there is something left to damage.
 fn scribble(location: &str, random: &mut Random) -> ! {
     let file = File::options().read(true).write(true).open(format!("/dev/shm/{location}")).unwrap();
     let mut good = vec![0; file.metadata().unwrap().len() as usize];
     file.read_exact_at(&mut good, 0).unwrap();
-    // The words that can mislead a reader: headers, participants, types, index, slots and cursors. Cells follow them.
+    // The words that can mislead a reader: headers, participants, types, index, slots and cursors.
+    // Cells follow them.
     let books = 22 * 1024;
     loop {
         for _ in 0..1 << random.below(12) {
@@ -315,14 +319,17 @@ fn scribble(location: &str, random: &mut Random) -> ! {
 }
 
 thread_local! {
-    /// Guards that are no longer beside a mapping stay for a while, because the next mapping may lie there.
+    /// Guards that are no longer beside a mapping stay for a while, because the next mapping may
+    /// lie there.
     static GUARDS: RefCell<VecDeque<Guard>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Opens the store between inaccessible pages, so that an access beyond either end of a mapping ends the process.
+/// Opens the store between inaccessible pages, so that an access beyond either end of a mapping
+/// ends the process.
 fn open_between_guards(location: &str) -> Option<Store> {
     let len = std::fs::metadata(format!("/dev/shm/{location}")).unwrap().len() as usize;
-    // The kernel puts a mapping below the last one, or into a gap that is large enough. So the gaps are filled first.
+    // The kernel puts a mapping below the last one, or into a gap that is large enough. So the gaps
+    // are filled first.
     let before = GUARDS.with_borrow(VecDeque::len);
     for _ in 0..100 {
         GUARDS.with_borrow_mut(|guards| guards.push_back(Guard::anywhere(len)));

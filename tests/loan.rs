@@ -1,4 +1,5 @@
-//! Messages that are written in place. They are published whole or leave no trace, and a loan that is held delays nobody.
+//! Messages that are written in place. They are published whole or leave no trace, and a loan that
+//! is held delays nobody.
 
 #[path = "support/counted.rs"]
 mod counted;

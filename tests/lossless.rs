@@ -1,4 +1,5 @@
-//! Lossless subscribers: no message is overwritten before they have received it. Publishers are refused, or wait.
+//! Lossless subscribers: no message is overwritten before they have received it. Publishers are
+//! refused, or wait.
 
 mod support;
 
@@ -55,7 +56,8 @@ fn actor() {
             let mut subscriber = lossless(&bus);
             bus.store().set("subscribed", b"yes").unwrap();
             bus.store().poll_after("go on", 0, Some(DEADLINE)).unwrap().expect("to be continued");
-            // Its next message is overwritten. It gets the error, then the number it missed, then what is kept.
+            // Its next message is overwritten. It gets the error, then the number it missed, then
+            // what is kept.
             let error = subscriber.recv().unwrap_err();
             assert!(matches!(&error, RecvError::Evicted { key, next: 1 } if key == "k"), "{error}");
             assert!(!subscriber.is_lossless());

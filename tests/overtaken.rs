@@ -1,4 +1,5 @@
-//! Readers that publishers overtake each time: they get the value, and no error that the store is damaged.
+//! Readers that publishers overtake each time: they get the value, and no error that the store is
+//! damaged.
 
 mod support;
 
@@ -18,7 +19,8 @@ static SLOT: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
 static SIGNALS: AtomicU32 = AtomicU32::new(0);
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// Overtakes the thread that it interrupts: it writes all cells once, as publishers on faster cores would.
+/// Overtakes the thread that it interrupts: it writes all cells once, as publishers on faster cores
+/// would.
 extern "C" fn overtake(_: libc::c_int) {
     // SAFETY: it points to a slot that is never dropped.
     let slot = unsafe { &*SLOT.load(Ordering::SeqCst) };

@@ -1,5 +1,5 @@
-//! Stores in files that were copied during writes, mixed from several moments or damaged: each key has a value that was
-//! committed under it, or an error.
+//! Stores in files that were copied during writes, mixed from several moments or damaged: each key
+//! has a value that was committed under it, or an error.
 
 mod support;
 
@@ -28,7 +28,8 @@ fn scratch() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// As [`scratch`], on a tmpfs, for tests that open thousands of files. To the store they are files like any others.
+/// As [`scratch`], on a tmpfs, for tests that open thousands of files. To the store they are files
+/// like any others.
 fn scratch_in_memory() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let path = directory.path().join("store");
@@ -61,7 +62,8 @@ fn churn(store: &Store) {
     }
 }
 
-/// Checks that every key has a value that was committed under it, or is reported as lost. Returns how many there are of both.
+/// Checks that every key has a value that was committed under it, or is reported as lost. Returns
+/// how many there are of both.
 fn assert_nothing_wrong(store: &Store, committed: impl Fn(&str, &[u8]) -> bool) -> (u32, u32) {
     let (mut whole, mut lost) = (0, 0);
     let mut value = Vec::new();
@@ -147,7 +149,8 @@ impl Life {
         }
     }
 
-    /// Opens an image of the file. Each key has a value that it once had, or an error. No key that existed all the time is missing.
+    /// Opens an image of the file. Each key has a value that it once had, or an error. No key that
+    /// existed all the time is missing.
     fn check(&self, image: &[u8], found: &mut Found) {
         let copy = self.path.with_file_name("image");
         fs::write(&copy, image).unwrap();

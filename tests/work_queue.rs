@@ -1,4 +1,5 @@
-//! Work queues: each message goes to one worker, and to another only if that one crashes or requeues it.
+//! Work queues: each message goes to one worker, and to another only if that one crashes or
+//! requeues it.
 
 mod support;
 
@@ -111,7 +112,8 @@ fn a_requeued_message_is_delivered_before_newer_ones() {
     assert_eq!((first.number, second.number), (0, 1));
     drop(first);
     drop(second);
-    // A worker that has passed older messages returns to them after at most as many messages as there are cells.
+    // A worker that has passed older messages returns to them after at most as many messages as
+    // there are cells.
     let mut fresh = bus.work_queue("work").unwrap();
     for (number, attempt) in [(0, 2), (1, 2), (2, 1), (3, 1)] {
         let job = fresh.recv().unwrap();
@@ -320,7 +322,8 @@ fn of_four_workers_two_are_killed_and_no_message_is_lost_or_done_twice() {
         }
     }
     publisher.join().unwrap();
-    // Messages that a killed worker had handled and not acknowledged are handled again: wait for them, too.
+    // Messages that a killed worker had handled and not acknowledged are handled again: wait for
+    // them, too.
     support::wait_until("the queue is empty", || {
         while let Some(report) = reports.try_recv().unwrap() {
             handled.entry(report.number).or_default().push((report.worker, report.attempt));
@@ -351,7 +354,8 @@ fn queues_and_lossless_subscriptions_of_a_removed_key_do_not_apply_to_later_keys
     let store = name.create(&StoreOptions::new().slots(1).max_value_size(256).history(2).spare(2).lossless(1));
     let bus = Bus::<Task>::on(store.clone());
     drop(bus.work_queue("work").unwrap());
-    // Some words of a slot have few bits for the number of its key. Here each of these numbers comes up.
+    // Some words of a slot have few bits for the number of its key. Here each of these numbers
+    // comes up.
     for _ in 0..1 << 15 {
         store.unset("work").unwrap();
         store.set("work", b"no queue").unwrap();

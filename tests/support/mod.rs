@@ -1,4 +1,5 @@
-//! What the tests share: names of stores, processes that can be killed, conditions that are awaited.
+//! What the tests share: names of stores, processes that can be killed, conditions that are
+//! awaited.
 
 #![allow(unreachable_pub, reason = "a module of several test binaries")]
 #![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
@@ -39,7 +40,8 @@ impl Actor {
         Self(command.env(ROLE, role).env(ARGUMENTS, arguments.join("\n")).spawn().expect("an actor"))
     }
 
-    /// Runs the actor with a file system of its own, mounted with these options of `mount`. Returns false where that is not allowed.
+    /// Runs the actor with a file system of its own, mounted with these options of `mount`. Returns
+    /// false where that is not allowed.
     pub fn run_on_mount(mount: &str, role: &str, arguments: &[&str]) -> bool {
         let mut allowed = Command::new("unshare");
         allowed.args(["-r", "-m", "true"]).stderr(Stdio::null());
@@ -109,7 +111,8 @@ pub fn open_soon(location: impl Into<Location>) -> Store {
     }
 }
 
-/// A lock on bytes of the file of a store, such as another program or a stopped participant may hold.
+/// A lock on bytes of the file of a store, such as another program or a stopped participant may
+/// hold.
 pub struct ForeignLock {
     _file: File,
 }
@@ -126,7 +129,8 @@ impl ForeignLock {
     }
 }
 
-/// Sets all slots in turn without end. Each value contains the number of its slot and the version that it gets.
+/// Sets all slots in turn without end. Each value contains the number of its slot and the version
+/// that it gets.
 pub fn write_versions(slots: &[Slot]) -> ! {
     let mut value = Vec::new();
     loop {
@@ -158,7 +162,8 @@ impl Random {
     }
 }
 
-/// Values that can be checked: the number of the writer, a sequence number, then bytes that follow from both.
+/// Values that can be checked: the number of the writer, a sequence number, then bytes that follow
+/// from both.
 pub mod proof {
     /// Lengths vary, so that older, longer values would show behind shorter ones.
     pub fn write(value: &mut Vec<u8>, writer: u32, number: u64) {

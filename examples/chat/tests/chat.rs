@@ -52,7 +52,8 @@ fn rows(output: &Output) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
-/// Checks that every query has its answer from another process, in pieces without a gap. Returns the texts of the queries.
+/// Checks that every query has its answer from another process, in pieces without a gap. Returns
+/// the texts of the queries.
 fn assert_all_answered(rows: &[Value]) -> Vec<String> {
     let mut answers: HashMap<&str, Vec<&Value>> = HashMap::new();
     for row in rows.iter().filter(|row| row["direction"] == "received") {
@@ -268,7 +269,8 @@ fn a_killed_run_of_both_sides_leaves_nothing_behind() {
     wait::wait_until("the store has lost its name", || Store::open(&store).is_err());
     both.kill().unwrap();
     both.wait().unwrap();
-    // The worker ends with its parent, and the client with the last worker. Then the pipe is closed.
+    // The worker ends with its parent, and the client with the last worker. Then the pipe is
+    // closed.
     lines.for_each(drop);
 }
 
@@ -282,7 +284,8 @@ impl Drop for Killed {
     }
 }
 
-/// Starts a model server that answers every request with the result of `answer`. Returns its address.
+/// Starts a model server that answers every request with the result of `answer`. Returns its
+/// address.
 fn server(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> String {
     serve(move |request, stream| {
         let _ = stream.write_all(answer(request).as_bytes());

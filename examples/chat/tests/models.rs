@@ -1,4 +1,5 @@
-//! The unit tests of the models of the chat example. Cargo does not run the tests of an example that it also builds.
+//! The unit tests of the models of the chat example. Cargo does not run the tests of an example
+//! that it also builds.
 
 #![allow(dead_code, unused_imports, reason = "only the example uses all of it")]
 

@@ -1,7 +1,8 @@
 //! The stress example finds no defect in the store, and finds each defect that is put in.
 //!
-//! The second half compiles the store again for each defect, so it is run on demand:
-//! `cargo test --test stress -- --ignored --nocapture`. `CARGO_TARGET_DIR` says where, as for any build.
+//! The second half compiles the store again for each defect, so it is run on demand, with
+//! `cargo test --test stress -- --ignored --nocapture`. `CARGO_TARGET_DIR` says where, as for any
+//! build.
 
 #[path = "../../../tests/support/wait.rs"]
 mod wait;

@@ -1,4 +1,5 @@
-// Publishes a `Point`, or prints the newest one, or prints the error: `PROGRAM publish STORE`, `PROGRAM receive STORE`.
+// Publishes a `Point`, or prints the newest one, or prints the error: `PROGRAM publish STORE`,
+// `PROGRAM receive STORE`.
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [role, store] = &arguments[..] else { panic!("{arguments:?} are not a role and a store") };

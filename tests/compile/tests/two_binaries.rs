@@ -1,5 +1,5 @@
-//! The same struct, compiled into two programs, is the same message. Any difference between the structs is an error that
-//! names both.
+//! The same struct, compiled into two programs, is the same message. Any difference between the
+//! structs is an error that names both.
 
 #[path = "../../support/name.rs"]
 mod name;
