@@ -119,9 +119,9 @@ pub mod __private {
 struct Readme;
 
 #[cfg(doctest)]
-#[doc = include_str!("../derive/docs/message.md")]
+#[doc = include_str!("../docs/derive/message.md")]
 struct DeriveMessage;
 
 #[cfg(doctest)]
-#[doc = include_str!("../derive/docs/schema.md")]
+#[doc = include_str!("../docs/derive/schema.md")]
 struct DeriveSchema;

@@ -1,17 +1,21 @@
-//! The stress example finds nothing in the store as it is, and finds what is wrong when a step of the protocol is missing.
+//! The stress example finds no defect in the store, and finds each defect that is put in.
 //!
-//! The second half compiles the store anew for each step, so it is run on demand:
-//! `cargo test --test stress -- --ignored --nocapture`. `CARGO_TARGET_DIR` says where, as for any build.
+//! The second half compiles the store again for each defect, so it is run on demand, with
+//! `cargo test --test stress -- --ignored --nocapture`. `CARGO_TARGET_DIR` says where, as for any
+//! build.
 
+#[path = "../../../tests/support/wait.rs"]
+mod wait;
+
+use std::env;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
-use std::{env, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use wait::wait_until;
 
 /// The example, which `cargo test` builds beside the tests.
 fn program() -> PathBuf {
@@ -27,7 +31,7 @@ fn run(program: &Path, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
-/// What it says of a run in which nothing was wrong.
+/// The summary of a run, which must find nothing wrong.
 fn well(arguments: &[&str]) -> Value {
     let output = run(&program(), &[arguments, &["--json"]].concat());
     let (printed, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -39,7 +43,7 @@ fn done(summary: &Value, kind: &str) -> u64 {
     summary["operations"][kind]["done"].as_u64().unwrap_or_else(|| panic!("no {kind} in {summary:#}"))
 }
 
-/// Every kind of operation was at work.
+/// Checks that every kind of operation succeeded at least once.
 fn assert_all_kinds(summary: &Value) {
     for (kind, row) in summary["operations"].as_object().unwrap() {
         assert!(row["done"].as_u64() > Some(0), "no {kind} in {summary:#}");
@@ -56,7 +60,7 @@ fn nothing_is_lost_torn_or_leaked_while_processes_are_killed_and_stopped() {
 }
 
 #[test]
-fn a_store_in_a_file_is_worked_by_threads_and_removed() {
+fn threads_work_on_a_store_in_a_file_and_remove_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let arguments = ["--threads", "4", "--seconds", "1", "--keys", "2", "--sizes", "32..200", "--seed", "7"];
@@ -68,7 +72,7 @@ fn a_store_in_a_file_is_worked_by_threads_and_removed() {
 }
 
 #[test]
-fn however_it_is_ended_it_leaves_nothing_behind() {
+fn a_killed_run_leaves_nothing_behind() {
     for signal in [Signal::TERM, Signal::KILL] {
         let mut child = Command::new(program())
             .args(["--seconds", "600", "--processes", "2"])
@@ -86,7 +90,7 @@ fn however_it_is_ended_it_leaves_nothing_behind() {
     }
 }
 
-/// Journals that workers of this run have begun, where they have.
+/// The number of journals that workers of this run have created.
 fn journals(name: &str) -> usize {
     let directories = fs::read_dir(env::temp_dir()).unwrap().flatten();
     let ours = directories.filter(|entry| entry.file_name().to_string_lossy().starts_with(name));
@@ -94,32 +98,24 @@ fn journals(name: &str) -> usize {
     files.filter(|entry| entry.file_name().to_string_lossy().starts_with("journal-")).count()
 }
 
-/// Whether any process has the store in its memory.
+/// Whether any process has the store mapped.
 fn is_mapped(name: &str) -> bool {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     processes.filter_map(|entry| fs::read_to_string(entry.path().join("maps")).ok()).any(|maps| maps.contains(name))
 }
 
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// A step of the protocol that is taken out, and what must be found then.
+/// A change that takes a step out of the protocol, and the defects that must be found.
 struct Mutation {
     file: &'static str,
     before: &'static str,
     after: &'static str,
-    /// Beside the usual ones.
+    /// Arguments beside the usual ones.
     arguments: &'static [&'static str],
     finds: &'static [&'static str],
 }
 
 const MUTATIONS: [Mutation; 6] = [
-    // A reader does not look again after it has copied.
+    // A reader does not check the cell again after the copy.
     Mutation {
         file: "src/store/ring/read.rs",
         before: "Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version)\n",
@@ -127,7 +123,7 @@ const MUTATIONS: [Mutation; 6] = [
         arguments: &[],
         finds: &["torn values delivered"],
     },
-    // Writers take what is pinned.
+    // Writers overwrite pinned values.
     Mutation {
         file: "src/store/ring/claim.rs",
         before: "cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)",
@@ -135,7 +131,7 @@ const MUTATIONS: [Mutation; 6] = [
         arguments: &[],
         finds: &["torn values delivered"],
     },
-    // Writers do not heed lossless subscribers.
+    // Writers ignore lossless subscribers.
     Mutation {
         file: "src/store/ring/lossless.rs",
         before: "unread() || unfinished()",
@@ -143,7 +139,7 @@ const MUTATIONS: [Mutation; 6] = [
         arguments: &[],
         finds: &["lost lossless messages"],
     },
-    // Writers do not heed work queues.
+    // Writers ignore work queues.
     Mutation {
         file: "src/store/ring/lossless.rs",
         before: "unread() || unfinished()",
@@ -151,16 +147,16 @@ const MUTATIONS: [Mutation; 6] = [
         arguments: &[],
         finds: &["lost jobs"],
     },
-    // Of two workers who want a job, both have it.
+    // Two workers that lease the same job both get it.
     Mutation {
         file: "src/store/ring/queue.rs",
         before: "mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;",
         after: "mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok();",
-        // The more workers look at one job at a time, the better.
+        // With one key, more workers compete for each job.
         arguments: &["--keys", "1"],
         finds: &["jobs done twice or never published"],
     },
-    // What the dead had taken is nobody's.
+    // Jobs of crashed workers are not requeued.
     Mutation {
         file: "src/store/ring/queue.rs",
         before: "Progress::Taken { participant, .. } if participant == dead => {",
@@ -172,13 +168,13 @@ const MUTATIONS: [Mutation; 6] = [
 
 #[test]
 #[ignore = "compiles the store once for each mutation"]
-fn what_is_wrong_in_the_protocol_is_found() {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+fn missing_steps_of_the_protocol_are_found() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let copy = tempfile::tempdir().unwrap();
     copy_sources(project, copy.path());
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.join("target"), PathBuf::from);
     let target = std::path::absolute(target).unwrap();
-    // As it is, the copy is well: what is found below is found because of the mutations.
+    // The unchanged copy has no defect, so what is found below is due to the changes.
     let (found, _) = stress_of(copy.path(), &target, &[]);
     assert_eq!(found, Vec::<String>::new());
     let mut missed = Vec::new();
@@ -197,7 +193,7 @@ fn what_is_wrong_in_the_protocol_is_found() {
     assert!(missed.is_empty(), "{missed:#?}");
 }
 
-/// Builds and runs the example of this copy: what it finds wrong, and how it ends.
+/// Builds and runs the example of this copy. Returns the defects that it finds, and its exit code.
 fn stress_of(project: &Path, target: &Path, arguments: &[&str]) -> (Vec<String>, Option<i32>) {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--release", "--locked", "--example", "stress"]).current_dir(project);

@@ -56,7 +56,7 @@ pub(crate) struct NgramModel {
 impl NgramModel {
     /// Creates a model that is trained on the text of this example.
     pub(crate) fn built_in() -> Self {
-        Self::train("corpus.txt", include_str!("../../corpus.txt")).expect("the built-in corpus is prose")
+        Self::train("corpus.txt", include_str!("../../../corpus.txt")).expect("the built-in corpus is prose")
     }
 
     /// Trains a model on `text`, in which blank lines separate paragraphs.

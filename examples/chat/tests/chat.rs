@@ -1,6 +1,9 @@
 //! The chat example as its users run it: real processes, real kills, good and bad input.
 
-mod support;
+#[path = "../../../tests/support/name.rs"]
+mod name;
+#[path = "../../../tests/support/wait.rs"]
+mod wait;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,9 +13,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
+use name::Name;
 use serde_json::Value;
 use splinter_bus::store::Store;
-use support::Name;
 
 /// The example, which `cargo test` builds beside the tests.
 fn program() -> PathBuf {
@@ -49,7 +52,8 @@ fn rows(output: &Output) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
-/// Every query has its answer, in pieces without a gap, from another process. Gives the texts of the queries.
+/// Checks that every query has its answer from another process, in pieces without a gap. Returns
+/// the texts of the queries.
 fn assert_all_answered(rows: &[Value]) -> Vec<String> {
     let mut answers: HashMap<&str, Vec<&Value>> = HashMap::new();
     for row in rows.iter().filter(|row| row["direction"] == "received") {
@@ -93,7 +97,7 @@ fn every_prompt_is_answered_whatever_is_in_it() {
 }
 
 #[test]
-fn people_see_prompts_and_answers() {
+fn prompts_and_answers_are_printed_for_people() {
     let output = with_input(&["--prompts", "-"], "Why is the sky blue?\n");
     assert!(output.status.success(), "{}", errors(&output));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -119,7 +123,7 @@ fn an_empty_list_of_prompts_is_answered_at_once() {
 fn clients_and_workers_share_a_store_and_each_client_gets_its_own_answers() {
     let name = Name::new();
     let both = ["--store", &*name];
-    // The clients come first, and wait for the workers.
+    // The clients start first, and wait for the workers.
     let clients: Vec<_> = (0..5)
         .map(|client| {
             let mut child = chat(&["--role", "client", "--json", "--prompts", "-", both[0], both[1]])
@@ -147,13 +151,13 @@ fn clients_and_workers_share_a_store_and_each_client_gets_its_own_answers() {
     }
     drop(workers);
     assert!(answered_by.len() > 1, "one worker did it all: {answered_by:?}");
-    // Clients tidy up; workers that were killed could not.
+    // Clients remove what they created. Workers that were killed could not.
     let keys = Store::open(&name).unwrap().keys();
     assert!(!keys.iter().any(|key| key.starts_with("chat:answer:")), "{keys:?}");
 }
 
 #[test]
-fn a_worker_killed_in_the_middle_is_noticed_and_told() {
+fn a_worker_killed_during_an_answer_is_reported() {
     let name = Name::new();
     let server = endless_server();
     let worker = chat(&["--role", "worker", "--openai", &server, "--model", "m", "--store", &name]).spawn().unwrap();
@@ -171,7 +175,7 @@ fn a_worker_killed_in_the_middle_is_noticed_and_told() {
     let begun = std::time::Instant::now();
     lines.for_each(drop);
     let output = client.wait_with_output().unwrap();
-    assert!(begun.elapsed() < support::DEADLINE);
+    assert!(begun.elapsed() < wait::DEADLINE);
     assert_eq!(output.status.code(), Some(1));
     let errors = errors(&output);
     assert!(errors.contains("ended during its answer"), "{errors}");
@@ -180,7 +184,7 @@ fn a_worker_killed_in_the_middle_is_noticed_and_told() {
 }
 
 #[test]
-fn another_worker_takes_over_from_a_dead_one() {
+fn another_worker_takes_over_from_a_killed_one() {
     let name = Name::new();
     let server = endless_server();
     let worker = chat(&["--role", "worker", "--openai", &server, "--model", "m", "--store", &name]).spawn().unwrap();
@@ -193,7 +197,7 @@ fn another_worker_takes_over_from_a_dead_one() {
     let mut lines = BufReader::new(client.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.by_ref().any(|line| line.contains("\"response\"")), "no answer began");
     let mut heir = Killed(chat(&["--role", "worker", "--store", &name]).spawn().unwrap());
-    // It says on its standard error when it takes prompts.
+    // It reports on its standard error that it is ready for prompts.
     let mut ready = String::new();
     BufReader::new(heir.0.stderr.take().unwrap()).read_line(&mut ready).unwrap();
     assert!(ready.contains("takes prompts"), "{ready}");
@@ -205,7 +209,7 @@ fn another_worker_takes_over_from_a_dead_one() {
 }
 
 #[test]
-fn a_server_that_fails_is_reported_with_its_words_and_the_prompts_are_named() {
+fn a_server_error_is_reported_with_its_text_and_the_prompts() {
     let server = server(|request| {
         assert!(request.contains("\"model\":\"m\""), "{request}");
         "HTTP/1.1 503 Busy\r\nContent-Length: 42\r\n\r\n{\"error\":{\"message\":\"the model is on fire\"}}".to_owned()
@@ -218,7 +222,7 @@ fn a_server_that_fails_is_reported_with_its_words_and_the_prompts_are_named() {
 }
 
 #[test]
-fn bad_options_and_files_are_told_in_one_line() {
+fn bad_options_and_files_are_reported_in_one_line() {
     for (arguments, words) in [
         (&["--prompts", "/nowhere/prompts"][..], "cannot read the prompts in /nowhere/prompts"),
         (&["--prompts", "/"], "it is a directory"),
@@ -237,7 +241,7 @@ fn bad_options_and_files_are_told_in_one_line() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_named_and_the_rest_is_answered() {
+fn a_prompt_that_is_too_long_is_reported_and_the_others_are_answered() {
     let input = format!("one\n{}\ntwo\n", "too long ".repeat(50_000));
     let output = with_input(&["--prompts", "-", "--json"], &input);
     assert_eq!(output.status.code(), Some(1));
@@ -247,7 +251,7 @@ fn what_cannot_be_asked_is_named_and_the_rest_is_answered() {
 }
 
 #[test]
-fn a_client_without_a_worker_gives_up_in_time() {
+fn a_client_without_a_worker_ends_after_its_timeout() {
     let name = Name::new();
     let arguments = ["--role", "client", "--store", &*name, "--timeout", "100ms", "--prompts", "-"];
     let output = with_input(&arguments, "anybody there?\n");
@@ -256,16 +260,17 @@ fn a_client_without_a_worker_gives_up_in_time() {
 }
 
 #[test]
-fn a_run_of_both_sides_leaves_nothing_behind_even_when_it_is_killed() {
+fn a_killed_run_of_both_sides_leaves_nothing_behind() {
     let server = endless_server();
     let mut both = chat(&["--openai", &server, "--model", "m", "--max-tokens", "60000", "--json"]).spawn().unwrap();
     let store = format!("splinter-chat-{}", both.id());
     let mut lines = BufReader::new(both.stdout.take().unwrap()).lines();
     assert!(lines.by_ref().any(|line| line.unwrap().contains("\"response\"")), "no answer began");
-    support::wait_until("the store has lost its name", || Store::open(&store).is_err());
+    wait::wait_until("the store has lost its name", || Store::open(&store).is_err());
     both.kill().unwrap();
     both.wait().unwrap();
-    // The worker ends with its parent, and the client with the last worker: then the pipe is closed.
+    // The worker ends with its parent, and the client with the last worker. Then the pipe is
+    // closed.
     lines.for_each(drop);
 }
 
@@ -279,20 +284,22 @@ impl Drop for Killed {
     }
 }
 
-/// A model server that answers every request with what `answer` makes of it, for as long as the test runs.
+/// Starts a model server that answers every request with the result of `answer`. Returns its
+/// address.
 fn server(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> String {
     serve(move |request, stream| {
         let _ = stream.write_all(answer(request).as_bytes());
     })
 }
 
-/// A model server whose answer never ends: a piece whenever the last one was taken.
+/// Starts a model server whose answer never ends. Returns its address.
 fn endless_server() -> String {
     serve(|_, stream| {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
         let piece = "data: {\"choices\":[{\"delta\":{\"content\":\" word\"}}]}\n\n";
         let mut sent = stream.write_all(head.as_bytes());
         while sent.is_ok() {
+            // Sets the pace: about as fast as a large model.
             thread::sleep(std::time::Duration::from_millis(1));
             sent = stream.write_all(piece.as_bytes());
         }

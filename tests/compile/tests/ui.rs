@@ -1,4 +1,4 @@
-//! What the derive says of types that cannot be messages: each message, and where its caret is.
+//! Programs that must not compile: each error message, and the place that it points at.
 
 #[test]
 fn errors_point_at_what_is_wrong() {

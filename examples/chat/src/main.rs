@@ -121,7 +121,7 @@ fn run(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
 
 fn open_prompts(options: &Options) -> Result<Box<dyn BufRead>, Box<dyn Error>> {
     match &options.prompts {
-        None => Ok(Box::new(io::Cursor::new(include_str!("../prompts.txt")))),
+        None => Ok(Box::new(io::Cursor::new(include_str!("../../prompts.txt")))),
         Some(path) if path == Path::new("-") => Ok(Box::new(io::stdin().lock())),
         Some(path) => {
             let cannot_read = |error: io::Error| format!("cannot read the prompts in {}: {error}", path.display());
