@@ -5,6 +5,9 @@
 use super::records::{CACHE_LINE, CellHeader};
 use crate::sync::AtomicU64;
 
+/// How many bytes of a value are prefetched at most. The processor streams longer values by itself.
+const PREFETCHED: usize = 512;
+
 /// One value of a key: its header and its words.
 #[derive(Clone, Copy)]
 pub(crate) struct CellView<'a> {
@@ -13,11 +16,11 @@ pub(crate) struct CellView<'a> {
 }
 
 impl<'a> CellView<'a> {
-    /// Prefetches the cell's lines, up to `len` bytes of its value, for writing. A hint: it changes nothing that
+    /// Prefetches the cell's lines, for `len` bytes of its value, for writing. A hint: it changes nothing that
     /// anybody sees.
     #[inline]
-    pub(crate) fn expect_to_write(&self, len: usize) {
-        for line in 0..(size_of::<CellHeader>() + len).div_ceil(CACHE_LINE) {
+    pub(crate) fn prefetch_to_write(&self, len: usize) {
+        for line in 0..(size_of::<CellHeader>() + len.min(PREFETCHED)).div_ceil(CACHE_LINE) {
             prefetch::to_write(self.line(line));
         }
     }
@@ -25,14 +28,14 @@ impl<'a> CellView<'a> {
     /// Prefetches the cell's second line. The first one says how long the value is, so without the hint a reader
     /// waits for one line, then for the other.
     #[inline]
-    pub(crate) fn expect_to_read(&self) {
+    pub(crate) fn prefetch_second_line(&self) {
         prefetch::to_read(self.line(1));
     }
 
-    /// Prefetches the cell's lines, up to `len` bytes of its value, for reading.
+    /// Prefetches the cell's lines, for `len` bytes of its value, for reading.
     #[inline]
-    pub(crate) fn expect_to_read_next(&self, len: usize) {
-        for line in 0..(size_of::<CellHeader>() + len).div_ceil(CACHE_LINE) {
+    pub(crate) fn prefetch_to_read(&self, len: usize) {
+        for line in 0..(size_of::<CellHeader>() + len.min(PREFETCHED)).div_ceil(CACHE_LINE) {
             prefetch::to_read(self.line(line));
         }
     }

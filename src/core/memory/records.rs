@@ -215,7 +215,7 @@ records! {
         queue: AtomicU64,
         unused_word: AtomicU64,
         /// In a file: the version that `head` had when a recovery last skipped versions. Written while nobody
-        /// has the store open. See `ring::gap`.
+        /// has the store open. See `ring::retaining::gap`.
         before_recovery: AtomicU64,
         unused_line_3: [AtomicU64; 2],
         /// Incremented when a key is created and when it is removed: odd while the slot has one. Written
@@ -229,19 +229,19 @@ records! {
         /// claimed cell was released, and when a flush ends.
         not_full: Event,
         /// The version under which a recovery in progress publishes an older value; 0 otherwise. Written
-        /// while nobody has the store open. See `ring::recover`.
+        /// while nobody has the store open. See `ring::recovering::recover`.
         recovered_version: AtomicU64,
         /// The largest version up to which a purge has gone or is about to go. A purge raises it, by
         /// `fetch_max`, before it retires anything; it never decreases. See `Ring::purge`.
         purge_intent: AtomicU64,
         /// In a file: the newest version at the last completed flush. Its cell is not overwritten before the
-        /// next flush is complete. Written under the lock of flushes. See `ring::flush`.
+        /// next flush is complete. Written under the lock of flushes. See `ring::retaining::flush`.
         flushed: AtomicU64,
         /// In a file: the version that a flush in progress, or one that crashed, writes to the disk. Its cell
         /// is not overwritten either. Written under the lock of flushes.
         flushing: AtomicU64,
         /// How many jobs a recovery in progress could not prove, so that one that starts again after a crash
-        /// reports the same. Written while nobody has the store open. See `ring::unproven`.
+        /// reports the same. Written while nobody has the store open. See `ring::recovering::unproven`.
         unproven_jobs: AtomicU64,
     }
 
@@ -267,7 +267,7 @@ records! {
         /// of the cell, before it moves `head`.
         crc: AtomicU32,
         /// In a file: which version was published before this one, if that is not the one below. Written by
-        /// the owner of the cell, before it moves `head`. See `core::epoch` and `ring::gap`.
+        /// the owner of the cell, before it moves `head`. See `core::epoch` and `ring::retaining::gap`.
         gap: AtomicU32,
     }
 }

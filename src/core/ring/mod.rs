@@ -8,82 +8,73 @@
 //! says which cell holds the newest value ([`Head`](super::word::Head)). `docs/design.md` has the table of
 //! orderings that pair.
 //!
-//! | concern | files |
+//! The files of this folder are what every operation needs; each sub-folder is one concern:
+//!
+//! | files | concept |
 //! | --- | --- |
-//! | the key as a participant sees it | `ring`, `handle`, `context`, `host`, `owned_handle`, `error` |
-//! | publishing | `claim`, `publish`, `modify`, `help`, `cached_head`, `permutation` |
-//! | reading | `read`, `find`, `read_hint`, `history`, `cell` |
-//! | reading in place | `pin` |
-//! | what writers must spare | `retention`, `low_water`, `tags`, `cursor`, `evict`, `flush`, `gap` |
-//! | work queues | `queue` |
-//! | waiting | `wait`, `free_space` |
-//! | removing and purging | `retire` |
-//! | after a crash of a process | `reap` |
-//! | after a crash of the machine | `recover`, `proof`, `unproven` |
+//! | `ring`, `handle`, `owned_handle` | a key as one handle of a participant sees it |
+//! | `context`, `host`, `permutation`, `tags` | the participant, its surroundings, and the order of cells |
+//! | `cached_head`, `read_hint` | what a handle remembers of its last publish and its last read |
+//! | `cell`, `error`, `retry_limit` | accesses to one cell; errors; how often to try again |
+//! | `publishing/` | claim a cell, fill it, move `head` to it, commit it; read-modify-write; helping |
+//! | `reading/` | copying the newest value, a version, or all of history; pins |
+//! | `delivering/` | cursors of lossless subscribers, the low-water mark, evictions, work queues |
+//! | `retaining/` | which cells writers must not overwrite; flushes; gaps between versions |
+//! | `removing/` | retired values, and what crashed participants hold |
+//! | `recovering/` | a slot in a file after a crash of the machine |
+//! | `waiting/` | waiting for a version, and for free space |
 
 mod cached_head;
 mod cell;
-mod claim;
 mod context;
-mod cursor;
+mod delivering;
 mod error;
-mod evict;
-mod find;
-mod flush;
-mod free_space;
-mod gap;
 mod handle;
-mod help;
-mod history;
 mod host;
-mod low_water;
-mod modify;
 #[cfg(not(loom))]
 mod owned_handle;
 mod permutation;
-mod pin;
-mod proof;
-mod publish;
-mod queue;
-mod read;
+mod publishing;
 mod read_hint;
-mod reap;
-mod recover;
-mod retention;
-mod retire;
+mod reading;
+mod recovering;
+mod removing;
+mod retaining;
 mod retry_limit;
 #[expect(clippy::module_inception, reason = "the concept that the folder is about")]
 mod ring;
 mod tags;
-mod unproven;
-mod wait;
+mod waiting;
 
 #[cfg(test)]
 pub(crate) use cell::cell_checks;
 // For scenarios.
 #[cfg(all(loom, test))]
-pub(crate) use {cell::readable, error::Backpressure, low_water::ComputedLowWater, publish::Advance, retention::Keep};
+pub(crate) use {
+    cell::readable, delivering::low_water::ComputedLowWater, error::Backpressure, publishing::publish::Advance,
+    retaining::retention::Keep,
+};
 
-pub(crate) use claim::Claim;
 pub(crate) use context::Context;
-pub(crate) use cursor::{Begin, RegisterError, RegisteredCursor};
-pub(crate) use error::{CommitError, ReadError};
-pub(crate) use flush::{FlushOvertaken, MIN_FILE_CELLS};
-pub(crate) use handle::Handle;
-pub(crate) use history::StoredVersion;
-pub(crate) use host::Host;
+pub(crate) use delivering::cursor::{Begin, RegisterError, RegisteredCursor};
 #[cfg(test)]
-pub(crate) use low_water::scans;
-pub(crate) use modify::{ModifyError, RejectedInteger};
+pub(crate) use delivering::low_water::scans;
+pub(crate) use delivering::queue::{Lease, QueuePosition, Work};
+pub(crate) use error::{CommitError, ReadError};
+pub(crate) use handle::Handle;
+pub(crate) use host::Host;
 #[cfg(not(loom))]
 pub(crate) use owned_handle::OwnedHandle;
 pub(crate) use permutation::Permutation;
-pub(crate) use pin::{Pin, PinOutcome};
-pub(crate) use proof::Pages;
-pub(crate) use publish::Lending;
-pub(crate) use queue::{Lease, QueuePosition, Work};
-pub(crate) use read::CopyOutcome;
-pub(crate) use recover::{Recovered, VersionSource};
+pub(crate) use publishing::claim::Claim;
+pub(crate) use publishing::modify::{ModifyError, RejectedInteger};
+pub(crate) use publishing::publish::Lending;
+pub(crate) use reading::history::StoredVersion;
+pub(crate) use reading::pin::{Pin, PinOutcome};
+pub(crate) use reading::read::CopyOutcome;
+pub(crate) use recovering::proof::Pages;
+pub(crate) use recovering::recover::{Recovered, VersionSource};
+pub(crate) use recovering::unproven::UnprovenCount;
+pub(crate) use retaining::flush::{FlushOvertaken, MIN_FILE_CELLS};
 pub(crate) use ring::Ring;
 pub(crate) use tags::Tags;
-pub(crate) use unproven::UnprovenCount;

@@ -14,13 +14,13 @@
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
-//! | free, or of another generation | (me, generation, version) | a subscriber that registers | `Ring::register` (`ring/cursor.rs`) |
-//! | (me, generation, v) | (me, generation, a later version) | its owner | `Ring::move_cursor` (`ring/cursor.rs`) |
-//! | (p, generation, v) | (p, generation, 0) | any participant that evicts p | `Ring::evict` (`ring/evict.rs`) |
-//! | (me, generation, v or 0) | free | its owner | `Ring::unregister` (`ring/cursor.rs`) |
-//! | (p, any, any) | free | a participant that reaps p, which has crashed | `Ring::reap_cursors` (`ring/cursor.rs`) |
-//! | any | free | the process that removes the key | `Ring::forget_deliveries` (`ring/cursor.rs`) |
-//! | any | free | the process that recovers the store | `Ring::recover` (`ring/recover.rs`) |
+//! | free, or of another generation | (me, generation, version) | a subscriber that registers | `Ring::register` (`ring/delivering/cursor.rs`) |
+//! | (me, generation, v) | (me, generation, a later version) | its owner | `Ring::move_cursor` (`ring/delivering/cursor.rs`) |
+//! | (p, generation, v) | (p, generation, 0) | any participant that evicts p | `Ring::evict` (`ring/delivering/evict.rs`) |
+//! | (me, generation, v or 0) | free | its owner | `Ring::unregister` (`ring/delivering/cursor.rs`) |
+//! | (p, any, any) | free | a participant that reaps p, which has crashed | `Ring::reap_cursors` (`ring/delivering/cursor.rs`) |
+//! | any | free | the process that removes the key | `Ring::forget_deliveries` (`ring/delivering/cursor.rs`) |
+//! | any | free | the process that recovers the store | `Ring::recover` (`ring/recovering/recover.rs`) |
 //!
 //! Each change is a compare-and-swap from the word as it was read, or as its owner wrote it.
 //!

@@ -13,11 +13,11 @@
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
-//! | waiting (attempt n), or an earlier version | leased (me, attempt n) | a worker | `Ring::try_lease` (`ring/queue.rs`) |
-//! | leased (me, n) | done | the same worker | `Ring::acknowledge` (`ring/queue.rs`) |
-//! | leased (me, n) | waiting (n + 1) | the same worker | `Ring::requeue` (`ring/queue.rs`) |
-//! | leased (p, n) | waiting (n + 1) | a participant that reaps p, which has crashed | `Ring::reap_lease` (`ring/queue.rs`) |
-//! | leased (any, n) | waiting (n + 1) | the process that recovers the store | `Ring::recover` (`ring/recover.rs`) |
+//! | waiting (attempt n), or an earlier version | leased (me, attempt n) | a worker | `Ring::try_lease` (`ring/delivering/queue.rs`) |
+//! | leased (me, n) | done | the same worker | `Ring::acknowledge` (`ring/delivering/queue.rs`) |
+//! | leased (me, n) | waiting (n + 1) | the same worker | `Ring::requeue` (`ring/delivering/queue.rs`) |
+//! | leased (p, n) | waiting (n + 1) | a participant that reaps p, which has crashed | `Ring::reap_lease` (`ring/delivering/queue.rs`) |
+//! | leased (any, n) | waiting (n + 1) | the process that recovers the store | `Ring::recover` (`ring/recovering/recover.rs`) |
 //!
 //! Each change is a compare-and-swap, except for the last, where no other process has the store open.
 //!

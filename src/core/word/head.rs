@@ -12,16 +12,16 @@
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
-//! | any (v) | cell, v + 1 (in a file, possibly a later version) | a publisher that owns the cell | `Ring::move_head` (`ring/publish.rs`) |
-//! | any (v) | no cell, v + 1 | the process that removes the key, under the directory's lock | `Ring::clear` (`ring/retire.rs`) |
-//! | no cell (v) | no cell, a later version | the process that assigns the slot, under the directory's lock | `Ring::skip_to` (`ring/retire.rs`) |
-//! | any | the newest value that a checksum proves, or lost | the process that recovers the store; no other has it open | `Ring::recover` (`ring/recover.rs`) |
+//! | any (v) | cell, v + 1 (in a file, possibly a later version) | a publisher that owns the cell | `Ring::move_head` (`ring/publishing/publish.rs`) |
+//! | any (v) | no cell, v + 1 | the process that removes the key, under the directory's lock | `Ring::clear` (`ring/removing/retire.rs`) |
+//! | no cell (v) | no cell, a later version | the process that assigns the slot, under the directory's lock | `Ring::skip_to` (`ring/removing/retire.rs`) |
+//! | any | the newest value that a checksum proves, or lost | the process that recovers the store; no other has it open | `Ring::recover` (`ring/recovering/recover.rs`) |
 //!
 //! The version never decreases, not even when the slot gets another key. So a compare-and-swap that
 //! expects an old `head` fails: there is no ABA.
 //!
 //! **Crash.** After the change of `head` the value is published. Its cell may still be marked as being
-//! written: other participants commit it (`ring/help.rs`). Nobody may have been woken: sleepers check again
+//! written: other participants commit it (`ring/publishing/help.rs`). Nobody may have been woken: sleepers check again
 //! after a tenth of a second.
 
 use std::fmt;

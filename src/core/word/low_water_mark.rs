@@ -17,10 +17,10 @@
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
-//! | any | the smaller of both versions, no thread | a subscriber, after it wrote its cursor | `Ring::register` (`ring/cursor.rs`) |
-//! | any | the same version, this thread | a thread that starts to compute the mark | `Ring::mark_low_water` (`ring/low_water.rs`) |
-//! | any version, this thread | the smallest cursor, no thread | the thread that read all cursors | `Ring::compute_low_water` (`ring/low_water.rs`) |
-//! | any | 0 | the process that recovers the store | `Ring::recover` (`ring/recover.rs`) |
+//! | any | the smaller of both versions, no thread | a subscriber, after it wrote its cursor | `Ring::register` (`ring/delivering/cursor.rs`) |
+//! | any | the same version, this thread | a thread that starts to compute the mark | `Ring::mark_low_water` (`ring/delivering/low_water.rs`) |
+//! | any version, this thread | the smallest cursor, no thread | the thread that read all cursors | `Ring::compute_low_water` (`ring/delivering/low_water.rs`) |
+//! | any | 0 | the process that recovers the store | `Ring::recover` (`ring/recovering/recover.rs`) |
 //!
 //! **Crash.** A thread that crashes while it computes leaves its bits. They have no effect on writers, and
 //! the next thread that computes the mark replaces them.

@@ -14,11 +14,11 @@
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
-//! | 0, or another generation | tentative, first version | a worker that declares the queue | `Ring::declare_queue` (`ring/queue.rs`) |
-//! | tentative | final; the first version is above the purge intent | any worker | `Ring::declare_queue` (`ring/queue.rs`) |
-//! | tentative | final | the process that recovers the store | `Ring::finalise_recovered_queue` (`ring/queue.rs`) |
-//! | what this worker wrote | 0 | the same worker, if its key was removed meanwhile | `Ring::declare_queue` (`ring/queue.rs`) |
-//! | any | 0 | the process that removes the key, and again the one that assigns the slot | `Ring::forget_queue` (`ring/cursor.rs`) |
+//! | 0, or another generation | tentative, first version | a worker that declares the queue | `Ring::declare_queue` (`ring/delivering/queue.rs`) |
+//! | tentative | final; the first version is above the purge intent | any worker | `Ring::declare_queue` (`ring/delivering/queue.rs`) |
+//! | tentative | final | the process that recovers the store | `Ring::finalise_recovered_queue` (`ring/delivering/queue.rs`) |
+//! | what this worker wrote | 0 | the same worker, if its key was removed meanwhile | `Ring::declare_queue` (`ring/delivering/queue.rs`) |
+//! | any | 0 | the process that removes the key, and again the one that assigns the slot | `Ring::forget_queue` (`ring/delivering/cursor.rs`) |
 //!
 //! **Crash.** A worker that crashes after the first step leaves a tentative word. The next worker makes it
 //! final.

@@ -13,15 +13,15 @@
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
-//! | committed (v) | claimed (v, me) | a writer, if nothing retains v; or a process that discards v | `Ring::take` (`ring/claim.rs`) |
+//! | committed (v) | claimed (v, me) | a writer, if nothing retains v; or a process that discards v | `Ring::take` (`ring/publishing/claim.rs`) |
 //! | claimed (v, me) | committed (v) | the same, if v is pinned or retained after all | `Ring::take` |
 //! | claimed (v, me) | writing (ticket, me) | the same | `Ring::take` |
-//! | writing (ticket, me) | committed (new version) | the writer, after it has moved `head` to the cell | `Ring::release_committed` (`ring/publish.rs`) |
-//! | writing (ticket, p) | committed (version of `head`) | any participant, while `head` names the cell | `Ring::help_commit` (`ring/help.rs`) |
-//! | writing (ticket, me) | committed (0): free | the writer that gives the cell back | `Ring::abandon` (`ring/claim.rs`) |
-//! | claimed (v, p) | committed (v) | a participant that reaps p, which has crashed | `Ring::reap` (`ring/reap.rs`) |
-//! | writing (ticket, p) | writing (new ticket, me), then free | a participant that reaps p, unless `head` names the cell | `Ring::reap` (`ring/reap.rs`) |
-//! | any | committed (proven version, or 0) | the process that recovers the store | `Ring::recover` (`ring/recover.rs`) |
+//! | writing (ticket, me) | committed (new version) | the writer, after it has moved `head` to the cell | `Ring::release_committed` (`ring/publishing/publish.rs`) |
+//! | writing (ticket, p) | committed (version of `head`) | any participant, while `head` names the cell | `Ring::help_commit` (`ring/publishing/help.rs`) |
+//! | writing (ticket, me) | committed (0): free | the writer that gives the cell back | `Ring::abandon` (`ring/publishing/claim.rs`) |
+//! | claimed (v, p) | committed (v) | a participant that reaps p, which has crashed | `Ring::reap` (`ring/removing/reap.rs`) |
+//! | writing (ticket, p) | writing (new ticket, me), then free | a participant that reaps p, unless `head` names the cell | `Ring::reap` (`ring/removing/reap.rs`) |
+//! | any | committed (proven version, or 0) | the process that recovers the store | `Ring::recover` (`ring/recovering/recover.rs`) |
 //!
 //! All are compare-and-swaps, except where a participant changes a word that no other one may change: its
 //! own claim, or its own writing word while `head` does not name the cell.

@@ -22,12 +22,12 @@
 
 use std::iter;
 
-use super::cell::{self, pinned};
-use super::context::Scrub;
-use super::error::Backpressure;
-use super::low_water::ComputedLowWater;
-use super::retention::Keep;
-use super::ring::Ring;
+use crate::core::ring::cell::{self, pinned};
+use crate::core::ring::context::Scrub;
+use crate::core::ring::delivering::low_water::ComputedLowWater;
+use crate::core::ring::error::Backpressure;
+use crate::core::ring::retaining::retention::Keep;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{FRESH, Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, pause, real_or_model, total_order, yield_now};

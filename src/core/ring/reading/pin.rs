@@ -18,12 +18,12 @@
 //! | `PinSet` | a bit of a crashed participant; the next writer that needs the cell reaps it |
 //! | `PinTakenOff` | possibly a retired value that nobody discarded, and publishers asleep: the next reap discards it, and sleepers check again after a tenth of a second |
 
-use super::cell;
-use super::error::ReadError;
-use super::retry_limit::retry_limit;
-use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
+use crate::core::ring::cell;
+use crate::core::ring::error::ReadError;
+use crate::core::ring::retry_limit::retry_limit;
+use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
 use crate::kill_points::{Step, reached};
 use crate::sync::{AtomicU64, Ordering, real_or_model, total_order, yield_now};

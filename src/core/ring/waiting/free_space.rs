@@ -7,8 +7,8 @@
 //! - **Slow path.** A publisher waits: notify, if the batch is complete.
 //! - **Crash** of a subscriber in the middle of a batch: the publisher checks again after a tenth of a second.
 
-use super::retention::Keep;
-use super::ring::Ring;
+use crate::core::ring::retaining::retention::Keep;
+use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
 use crate::sync::Ordering;
 

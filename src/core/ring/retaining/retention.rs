@@ -10,10 +10,10 @@
 //!
 //! Nothing is written here, except for the low-water mark.
 
-use super::cell::{self, delivery, pinned};
-use super::low_water::ComputedLowWater;
-use super::ring::Ring;
 use crate::core::memory::records::CellHeader;
+use crate::core::ring::cell::{self, delivery, pinned};
+use crate::core::ring::delivering::low_water::ComputedLowWater;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, LowWaterMark, Progress, QueueWord};
 use crate::sync::Ordering;
 

@@ -12,12 +12,11 @@
 //!   times; then the caller pins the value and copies it.
 //! - **Crash** of a reader: leaves nothing.
 
-use super::cell::{self, copy, holds, readable};
-use super::error::ReadError;
-use super::publish::EXPECTED;
-use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::WORD;
+use crate::core::ring::cell::{self, copy, holds, readable};
+use crate::core::ring::error::ReadError;
+use crate::core::ring::ring::Ring;
 use crate::core::word::Head;
 use crate::sync::{Ordering, fence, real_or_model};
 
@@ -51,7 +50,7 @@ impl<'a> Ring<'a> {
             && index < self.slot().cells.count()
         {
             let cell = self.slot().cells.get(index);
-            cell.expect_to_read();
+            cell.prefetch_second_line();
             // Acquire: pairs as in `cell::readable`.
             let is_committed = cell.header.seq.load(Ordering::Acquire) == head.version();
             if is_committed && copy(cell, head.version(), out) && self.is_current() {
@@ -83,7 +82,7 @@ impl<'a> Ring<'a> {
                 return Ok((head.version(), None));
             };
             let cell = self.cell(index)?;
-            cell.expect_to_read();
+            cell.prefetch_second_line();
             if !holds(cell, head.version()) {
                 overtaken += usize::from(!self.help_or_check(head, cell)?);
             } else if let Some(value) = read(cell, head.version()) {
@@ -111,7 +110,7 @@ impl<'a> Ring<'a> {
             if let Some(next) = self.handle.read_hint.cell_of(version + 1, &self.context.permutation) {
                 // Values of one key tend to have one length. The next one is loaded while the caller uses this
                 // one.
-                self.slot().cells.get(next).expect_to_read_next(out.len().min(EXPECTED));
+                self.slot().cells.get(next).prefetch_to_read(out.len());
             }
             return Ok(CopyOutcome::Copied);
         }
@@ -122,7 +121,7 @@ impl<'a> Ring<'a> {
     #[inline]
     fn copy_from(self, index: u32, version: u64, out: &mut Vec<u8>) -> bool {
         let cell = self.slot().cells.get(index);
-        cell.expect_to_read();
+        cell.prefetch_second_line();
         // Acquire: pairs as in `cell::readable`. A committed version was published.
         cell.header.seq.load(Ordering::Acquire) == version
             && version > self.base_version()
@@ -193,7 +192,7 @@ impl<'a> Ring<'a> {
     #[inline]
     fn copy_head(self, head: Head, index: u32, out: &mut Vec<u8>) -> Result<bool, ReadError> {
         let cell = self.cell(index)?;
-        cell.expect_to_read();
+        cell.prefetch_second_line();
         if holds(cell, head.version()) {
             return Ok(copy(cell, head.version(), out));
         }

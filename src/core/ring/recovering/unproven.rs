@@ -15,7 +15,7 @@
 use std::cmp::Reverse;
 
 use super::proof::Pages;
-use super::ring::Ring;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Delivery, FRESH, MAX_PLAUSIBLE_VERSION, Progress, Seq};
 use crate::sync::Ordering;
 

@@ -4,10 +4,10 @@
 //! (`core::checksum`). So it proves one version of one key, even if the pages of the file are from different
 //! moments.
 
-use super::ring::Ring;
 use crate::core::checksum;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::{self, WORD};
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, Seq};
 use crate::sync::Ordering;
 

@@ -20,14 +20,14 @@
 //! | `MessageLeased` | a message leased to a crashed worker; another participant requeues it |
 //! | `MessageFinished` | sleepers that were not notified; they check again after a tenth of a second |
 
-use super::cell::{self, delivery};
 use super::cursor::Begin;
-use super::error::ReadError;
-use super::retry_limit::retry_limit;
-use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CACHE_LINE;
 use crate::core::participant_set::ParticipantSet;
+use crate::core::ring::cell::{self, delivery};
+use crate::core::ring::error::ReadError;
+use crate::core::ring::retry_limit::retry_limit;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Delivery, Progress, QueueWord, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, total_order};

@@ -13,9 +13,9 @@
 //! All of it is written while nobody else has the store open, or with a cell's value. A crash leaves nothing
 //! in between.
 
-use super::cell::version_before;
-use super::ring::Ring;
 use crate::core::epoch;
+use crate::core::ring::cell::version_before;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, MAX_VERSION};
 use crate::sync::Ordering;
 

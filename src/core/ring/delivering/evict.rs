@@ -11,7 +11,7 @@
 //! - **Crash** after `CursorEvicted`: publishers stay asleep that could go on. They check again after a
 //!   tenth of a second.
 
-use super::ring::Ring;
+use crate::core::ring::ring::Ring;
 use crate::core::word::Cursor;
 use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;

@@ -10,9 +10,9 @@
 //!   unique by its ticket, so the compare-and-swap fails if the cell has changed in any way.
 //! - **Crash** after `OthersCellCommitted`: nothing is left; the cell is committed.
 
-use super::error::ReadError;
-use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
+use crate::core::ring::error::ReadError;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;

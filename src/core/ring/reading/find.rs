@@ -6,10 +6,10 @@
 //!
 //! A cell itself says which version it holds, so a wrong guess costs time and nothing else.
 
-use super::cell::holds;
-use super::error::ReadError;
-use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
+use crate::core::ring::cell::holds;
+use crate::core::ring::error::ReadError;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, LOST_CELL};
 
 impl<'a> Ring<'a> {

@@ -9,12 +9,12 @@
 //! - **Slow path.** Another publisher was first: again, with the same claimed cell.
 //! - **Crash.** As of a publish (`publish.rs`): before `head` moves, nothing was changed.
 
-use super::cell;
-use super::error::{CommitError, ReadError};
 use super::publish::Advance;
-use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::{self, WORD};
+use crate::core::ring::cell;
+use crate::core::ring::error::{CommitError, ReadError};
+use crate::core::ring::ring::Ring;
 use crate::sync::{Ordering, fence};
 
 /// Why no value was published.

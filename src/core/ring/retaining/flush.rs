@@ -24,7 +24,7 @@
 //!
 //! Removing a key removes its values, flushed or not. A purge flushes first, so that it needs nothing older.
 
-use super::ring::Ring;
+use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, real_or_model, total_order, yield_now};

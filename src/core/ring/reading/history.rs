@@ -6,10 +6,10 @@
 //!
 //! The copy is a validated read, as in `read.rs`. Nothing is written, so a crash leaves nothing.
 
-use super::cell;
-use super::error::ReadError;
-use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
+use crate::core::ring::cell;
+use crate::core::ring::error::ReadError;
+use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
 use crate::sync::Ordering;
 

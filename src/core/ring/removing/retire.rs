@@ -20,11 +20,11 @@
 //! | `PurgeAnnounced` | an intent: later registrations begin above it, and finish the purge |
 //! | `BaseVersionRaised` | retired values whose cells hold bytes: the next purge, reap or writer empties or overwrites them |
 
-use super::cell;
-use super::claim::Refused;
-use super::context::Scrub;
-use super::retention::Keep;
-use super::ring::Ring;
+use crate::core::ring::cell;
+use crate::core::ring::context::Scrub;
+use crate::core::ring::publishing::claim::Refused;
+use crate::core::ring::retaining::retention::Keep;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, total_order};

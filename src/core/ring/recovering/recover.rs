@@ -9,15 +9,15 @@
 //! says that the newest value was put there by a recovery that did not report it. A value is copied into a
 //! cell that is not needed before `head` names it.
 
-use super::cell;
 use super::proof::Pages;
-use super::ring::Ring;
 use super::unproven::UnprovenCount;
 use crate::core::checksum;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::{CellHeader, SlotHeader};
 use crate::core::memory::words::{self, WORD};
+use crate::core::ring::cell;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Cursor, Delivery, Head, MAX_PLAUSIBLE_VERSION, QueueWord, Seq};
 use crate::sync::Ordering;
 

@@ -19,9 +19,9 @@
 //! | `LowWaterJoined` | a cursor that retains values until it is reaped |
 //! | `CursorMoved`, `CursorRemoved` | publishers asleep that could go on; they check again after a tenth of a second |
 
-use super::cell::version_before;
-use super::ring::Ring;
 use crate::core::participant_set::ParticipantSet;
+use crate::core::ring::cell::version_before;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Cursor, LowWaterMark, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{AtomicU64, Ordering, fence};

@@ -17,12 +17,12 @@
 //! | `CellInherited` | a cell in the state "writing", of the second crashed participant: it is reaped in turn |
 //! | `ClaimReaped`, `PinReaped` | possibly a retired value that nobody discarded: so each reap discards every retired value that it meets |
 
-use super::cell::delivery;
-use super::claim::Claim;
-use super::ring::Ring;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::PARTICIPANTS;
 use crate::core::participant_set::ParticipantSet;
+use crate::core::ring::cell::delivery;
+use crate::core::ring::publishing::claim::Claim;
+use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
 use crate::core::word::{Cursor, Progress};
 use crate::kill_points::{Step, reached};

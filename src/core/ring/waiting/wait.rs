@@ -3,7 +3,7 @@
 //! The algorithm is that of `core::event`: listen, check, sleep. A crash after `listen` leaves a flag that
 //! costs the next publisher one needless wake.
 
-use super::ring::Ring;
+use crate::core::ring::ring::Ring;
 use crate::core::word::Head;
 use crate::sync::Ordering;
 

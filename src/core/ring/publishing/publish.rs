@@ -19,18 +19,15 @@
 //! | `CellCommitted` | the sleepers alone |
 
 use super::claim::Claim;
-use super::error::{Backpressure, CommitError};
-use super::ring::Ring;
 use crate::core::checksum;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::{self, WORD};
+use crate::core::ring::error::{Backpressure, CommitError};
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence};
-
-/// How many bytes of the next cell are prefetched at most. Longer values are streamed by the processor anyway.
-pub(crate) const EXPECTED: usize = 512;
 
 /// The content of a cell that is lent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +67,7 @@ impl Ring<'_> {
         };
         self.release_committed(claim, version);
         self.handle.cached_head.remember(expected, Head::of(cell, version));
-        self.expect_to_publish(cell, bytes.len());
+        self.prefetch_next_cell(cell, bytes.len());
         Ok(version)
     }
 
@@ -80,7 +77,7 @@ impl Ring<'_> {
         self.fill(&mut claim, bytes);
         let cell = claim.cell;
         let version = self.commit_among_others(claim)?;
-        self.expect_to_publish(cell, bytes.len());
+        self.prefetch_next_cell(cell, bytes.len());
         Ok(version)
     }
 
@@ -164,8 +161,8 @@ impl Ring<'_> {
     /// Prefetches the cell that is next in turn, while nobody waits for it. Readers still have its lines from the
     /// last round; taking them back is most of the cost of a publish between cores.
     #[inline]
-    fn expect_to_publish(self, last: u32, len: usize) {
-        self.slot().cells.get(self.after(last)).expect_to_write(len.min(EXPECTED));
+    fn prefetch_next_cell(self, last: u32, len: usize) {
+        self.slot().cells.get(self.after(last)).prefetch_to_write(len);
     }
 
     /// Makes a filled cell the newest value. Returns the `head` before it, and its version.

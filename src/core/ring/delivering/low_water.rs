@@ -14,8 +14,8 @@
 
 use std::cell::Cell;
 
-use super::ring::Ring;
-use super::tags::Tag;
+use crate::core::ring::ring::Ring;
+use crate::core::ring::tags::Tag;
 use crate::core::word::{Cursor, LowWaterMark};
 use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;

@@ -1,0 +1,6 @@
+//! Publishing: claim a cell, fill it, move `head` to it, commit it.
+
+pub(super) mod claim;
+pub(super) mod help;
+pub(super) mod modify;
+pub(super) mod publish;

@@ -1,0 +1,5 @@
+//! Recovering a slot in a file after a crash of the machine.
+
+pub(super) mod proof;
+pub(super) mod recover;
+pub(super) mod unproven;

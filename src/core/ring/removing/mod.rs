@@ -1,0 +1,4 @@
+//! Removing: retired values, and what crashed participants hold.
+
+pub(super) mod reap;
+pub(super) mod retire;
