@@ -1,13 +1,15 @@
-//! Kill points: the steps of every protocol by name, so that a test can kill or stop a process at each.
+//! Kill points: the steps of every protocol by name, so that a test can kill or stop a process at
+//! each.
 //!
-//! A step stands directly after a change that other processes may see. In a usual build it is nothing, not
-//! even a branch. Built with `--cfg kill_points`, a process that a test has armed sends itself SIGKILL or
-//! SIGSTOP where it reaches the step, before its next instruction.
+//! A step stands directly after a change that other processes may see. In a usual build it is
+//! nothing, not even a branch. Built with `--cfg kill_points`, a process that a test has armed
+//! sends itself SIGKILL or SIGSTOP where it reaches the step, before its next instruction.
 
 /// Declares the steps and the list of all of them.
 macro_rules! steps {
     ($($(#[$meta:meta])* $name:ident,)*) => {
-        /// A step of a protocol: what was just changed. What follows from the change was not done yet.
+        /// A step of a protocol: what was just changed. What follows from the change was not done
+        /// yet.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[cfg_attr(not(kill_points), allow(unreachable_pub, reason = "public where tests name it"))]
         pub enum Step {
@@ -66,7 +68,8 @@ steps! {
     OthersCellCommitted,
 
     // Writing a store in a file to the disk.
-    /// The first version of an epoch is about to be published, and the disk may not know the epoch yet.
+    /// The first version of an epoch is about to be published, and the disk may not know the epoch
+    /// yet.
     EpochAnnounced,
     /// A value is marked as the one that a flush writes to the disk.
     FlushBegun,
@@ -256,7 +259,8 @@ mod armed {
         PLAN.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Arms a step: this process ends when it reaches it, after having passed it `before` times from now on.
+    /// Arms a step: this process ends when it reaches it, after having passed it `before` times
+    /// from now on.
     pub fn arm(step: Step, before: usize, ending: Ending) {
         plan().armed = Some((step, before, ending));
     }

@@ -24,15 +24,16 @@ pub struct CellCounts {
     pub readable: u64,
     /// Cells that hold no value.
     pub free: u64,
-    /// Cells that a writer is filling, or was filling when it crashed or stopped, and cells on loan.
+    /// Cells that a writer is filling, or was filling when it crashed or stopped, and cells on
+    /// loan.
     pub in_flight: u64,
     /// Cells that a participant has pinned. They are counted as readable, too.
     pub pinned: u64,
-    /// Cells whose value a lossless subscriber has not received, or a worker has not finished. They are counted
-    /// as readable, too.
+    /// Cells whose value a lossless subscriber has not received, or a worker has not finished. They
+    /// are counted as readable, too.
     pub retained: u64,
-    /// Cells whose value is kept for a [flush](super::Store::flush), in a file. They are counted as readable,
-    /// too.
+    /// Cells whose value is kept for a [flush](super::Store::flush), in a file. They are counted as
+    /// readable, too.
     pub flushed: u64,
 }
 

@@ -1,8 +1,9 @@
-//! The checksums of cells in files. They say, after a crash of the machine or in a copy, which values are
-//! whole.
+//! The checksums of cells in files. They say, after a crash of the machine or in a copy, which
+//! values are whole.
 //!
-//! It is a CRC-32 over the value, the hash of its key, its version, the gap before it, and its length. So it is
-//! right for this value under this key alone, even if the pages of the file are from different moments.
+//! It is a CRC-32 over the value, the hash of its key, its version, the gap before it, and its
+//! length. So it is right for this value under this key alone, even if the pages of the file are
+//! from different moments.
 
 /// The checksum of a value's bytes alone.
 #[inline]

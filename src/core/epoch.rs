@@ -1,40 +1,41 @@
-//! Epochs of versions: how a recovery finds a version that is larger than every version that anybody has seen.
+//! Epochs of versions: how a recovery finds a version that is larger than every version that
+//! anybody has seen.
 //!
-//! When the machine stops, the newest pages of a file may be missing on the disk, and with them every trace of
-//! the newest versions. So versions are divided into epochs of 2^26. Before a writer publishes the first
-//! version of an epoch, of any key, it writes to the disk that the store has reached that epoch. After a
-//! recovery, all keys go on in the epoch after the one that the disk names. It is the hi/lo scheme of
-//! databases, which reserve a range of numbers at a time.
+//! When the machine stops, the newest pages of a file may be missing on the disk, and with them
+//! every trace of the newest versions. So versions are divided into epochs of 2^26. Before a writer
+//! publishes the first version of an epoch, of any key, it writes to the disk that the store has
+//! reached that epoch. After a recovery, all keys go on in the epoch after the one that the disk
+//! names. It is the hi/lo scheme of databases, which reserve a range of numbers at a time.
 //!
 //! - **Fast path.** The epoch is durable: one load of a line that hardly ever changes.
-//! - **Slow path.** Announce the epoch, write the header to the disk, mark it as durable. Several writers may
-//!   do so at once. A writer that needs an epoch that is only announced writes it, too, instead of waiting for
-//!   a process that may be stopped.
-//! - **Crash** after `EpochAnnounced`: an epoch that may or may not be on the disk, and no version of it is
-//!   published. A recovery goes on after the larger of the two numbers.
+//! - **Slow path.** Announce the epoch, write the header to the disk, mark it as durable. Several
+//!   writers may do so at once. A writer that needs an epoch that is only announced writes it, too,
+//!   instead of waiting for a process that may be stopped.
+//! - **Crash** after `EpochAnnounced`: an epoch that may or may not be on the disk, and no version
+//!   of it is published. A recovery goes on after the larger of the two numbers.
 //!
-//! A recovery only says where versions go on ([`DirectoryHeader::first_version`]). The first publish reaches
-//! the epoch, so opening a store that nobody writes to uses up none. There are epochs for two million
-//! recoveries, each followed by a publish. Where the boot id cannot be read, each opening of a store that
-//! nobody has open is a recovery.
+//! A recovery only says where versions go on ([`DirectoryHeader::first_version`]). The first
+//! publish reaches the epoch, so opening a store that nobody writes to uses up none. There are
+//! epochs for two million recoveries, each followed by a publish. Where the boot id cannot be read,
+//! each opening of a store that nobody has open is a recovery.
 
 use crate::core::memory::records::DirectoryHeader;
 use crate::core::word::MAX_PLAUSIBLE_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;
 
-/// Bits of a version within its epoch. At ten million publishes a second, there is one write to the disk in
-/// seven seconds.
+/// Bits of a version within its epoch. At ten million publishes a second, there is one write to the
+/// disk in seven seconds.
 const BITS: u32 = 26;
 
 /// In a cell's gap: this many epochs back, or more.
 const FARTHEST: u32 = 63;
 
-/// The word `epoch` of the directory's header: (announced : 32 | durable : 32). A zeroed word is epoch 0, which
-/// needs no write.
+/// The word `epoch` of the directory's header: (announced : 32 | durable : 32). A zeroed word is
+/// epoch 0, which needs no write.
 ///
-/// An epoch is announced before it is written to the disk, and durable once it is there. Both numbers only
-/// grow.
+/// An epoch is announced before it is written to the disk, and durable once it is there. Both
+/// numbers only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Epoch {
     announced: u32,
@@ -67,12 +68,12 @@ pub(crate) fn next_version(directory: &DirectoryHeader, before: u64, write_heade
 
 /// Blocks until the disk says that the store has reached the epoch of this version.
 ///
-/// If the disk fails, the version is published all the same, and the next publish tries again. Data on a disk
-/// that fails is lost in other ways, which `flush` reports.
+/// If the disk fails, the version is published all the same, and the next publish tries again. Data
+/// on a disk that fails is lost in other ways, which `flush` reports.
 #[inline]
 pub(crate) fn reach(directory: &DirectoryHeader, version: u64, write_header: &dyn Fn() -> bool) {
-    // Acquire: pairs with the release in `write`; a thread that sees that the epoch is durable comes after the
-    // write.
+    // Acquire: pairs with the release in `write`; a thread that sees that the epoch is durable
+    // comes after the write.
     let seen = Epoch::from_bits(directory.epoch.load(Ordering::Acquire));
     if seen.durable < of(version) {
         write(directory, of(version), write_header);
@@ -88,7 +89,8 @@ fn write(directory: &DirectoryHeader, number: u32, write_header: &dyn Fn() -> bo
         let (Ok(before) | Err(before)) = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
         change(Epoch::from_bits(before))
     };
-    // Other writers may have announced a later epoch. The header that is written names at least that one.
+    // Other writers may have announced a later epoch. The header that is written names at least
+    // that one.
     let announced = change(&|epoch| Epoch { announced: epoch.announced.max(number), ..epoch }).announced;
     reached(Step::EpochAnnounced);
     if write_header() {
@@ -96,10 +98,12 @@ fn write(directory: &DirectoryHeader, number: u32, write_header: &dyn Fn() -> bo
     }
 }
 
-/// A version larger than all that were ever published, according to the disk; 0 if there are no more epochs.
+/// A version larger than all that were ever published, according to the disk; 0 if there are no
+/// more epochs.
 pub(crate) fn first_of_next(directory: &DirectoryHeader) -> u64 {
     let Epoch { announced, durable } = Epoch::from_bits(directory.epoch.load(Ordering::Relaxed));
-    // A number that no store reaches is damage. If it were believed, it would use up the versions of all keys.
+    // A number that no store reaches is damage. If it were believed, it would use up the versions
+    // of all keys.
     let plausible = |number: &u32| u64::from(*number) <= MAX_PLAUSIBLE_VERSION >> BITS;
     let highest = [announced, durable].into_iter().filter(plausible).max().map_or(0, u64::from);
     let next = (highest + 1) << BITS;
@@ -111,8 +115,8 @@ pub(crate) fn first_of(version: u64) -> u64 {
     version >> BITS << BITS
 }
 
-/// Encodes, for a cell's `gap`, which version was published before its own: 0 if it is the one below, else
-/// (epochs back : 6 | version within its epoch : 26).
+/// Encodes, for a cell's `gap`, which version was published before its own: 0 if it is the one
+/// below, else (epochs back : 6 | version within its epoch : 26).
 pub(crate) fn gap(before: u64, version: u64) -> u32 {
     if version <= before + 1 {
         return 0;
@@ -121,7 +125,8 @@ pub(crate) fn gap(before: u64, version: u64) -> u32 {
     back << BITS | (before - first_of(before)) as u32
 }
 
-/// The version that was published before this one, by its cell's `gap`; `None` if it is too many epochs back.
+/// The version that was published before this one, by its cell's `gap`; `None` if it is too many
+/// epochs back.
 pub(crate) fn version_before(version: u64, gap: u32) -> Option<u64> {
     match gap >> BITS {
         0 => version.checked_sub(1),

@@ -1,12 +1,13 @@
 //! The index of keys: look-ups without a lock, beside one process that changes it.
 //!
-//! It is a hash table with open addressing, linear probing and tombstones. An entry is (hash tag : 32 |
-//! slot + 1 : 32) and leads to a slot, whose key is then compared. There are two tables, of which one is in use
-//! (double buffering): to clear tombstones, or after an owner of the directory's lock crashed, the other one
-//! is filled and then switched to.
+//! It is a hash table with open addressing, linear probing and tombstones. An entry is (hash tag :
+//! 32 | slot + 1 : 32) and leads to a slot, whose key is then compared. There are two tables, of
+//! which one is in use (double buffering): to clear tombstones, or after an owner of the
+//! directory's lock crashed, the other one is filled and then switched to.
 //!
-//! - **Fast path** of a look-up, hit or miss: a few entries, whatever the size of the store. The generation of
-//!   the slot is read before and after its key, as in a seqlock, so that a key is never mixed of two.
+//! - **Fast path** of a look-up, hit or miss: a few entries, whatever the size of the store. The
+//!   generation of the slot is read before and after its key, as in a seqlock, so that a key is
+//!   never mixed of two.
 //! - **Slow path.** A miss while the index was rebuilt: look up again in the other table.
 //! - Changes are made under the directory's lock.
 //!
@@ -29,8 +30,8 @@ use crate::sync::{AtomicU64, Ordering, fence, real_or_model};
 const EMPTY: u64 = 0;
 /// The entry of a removed key: searches go on past it.
 const TOMBSTONE: u64 = u64::MAX;
-/// A search starts over when the index is rebuilt meanwhile, which takes many removals. If that happens this
-/// many times in one search, the index is damaged.
+/// A search starts over when the index is rebuilt meanwhile, which takes many removals. If that
+/// happens this many times in one search, the index is damaged.
 const ATTEMPTS: usize = real_or_model(1000, 4);
 
 /// The slot of a key, and the generation of the slot while it has the key.
@@ -44,7 +45,8 @@ pub(crate) struct KeyLocation {
 pub(crate) trait Indexed {
     fn directory_header(&self) -> &DirectoryHeader;
 
-    /// One of the two tables, by the lowest bit of `which`. Both have the same length, a power of two.
+    /// One of the two tables, by the lowest bit of `which`. Both have the same length, a power of
+    /// two.
     fn table(&self, which: u64) -> &[AtomicU64];
 
     fn slots(&self) -> u32;
@@ -68,8 +70,8 @@ pub(crate) fn find(store: &impl Indexed, key: &Key<'_>) -> Option<KeyLocation> {
         if found.is_some() {
             return found;
         }
-        // Acquire: pairs with the release fence in `rebuild`; if we read entries of a table that was being
-        // filled again, `active` has changed.
+        // Acquire: pairs with the release fence in `rebuild`; if we read entries of a table that
+        // was being filled again, `active` has changed.
         fence(Ordering::Acquire);
         if store.directory_header().active.load(Ordering::Relaxed) == active {
             return None;
@@ -87,8 +89,8 @@ pub(crate) fn match_slot(store: &impl Indexed, slot: u32, key: &Key<'_>) -> Opti
     // Acquire: pairs with the release in `assign`; the key of this generation is complete.
     let generation = header.generation.load(Ordering::Acquire);
     let same = has_key(generation) && key.is_in(&header.key);
-    // Acquire: pairs with the release fence in `assign`; if any word was another key's, the generation has
-    // changed.
+    // Acquire: pairs with the release fence in `assign`; if any word was another key's, the
+    // generation has changed.
     fence(Ordering::Acquire);
     (same && header.generation.load(Ordering::Relaxed) == generation).then_some(KeyLocation { slot, generation })
 }
@@ -109,19 +111,19 @@ pub(crate) fn has_key(generation: u64) -> bool {
     generation % 2 == 1
 }
 
-/// Assigns the key to a slot that has none. Its versions begin after `base_version`. Returns its generation from
-/// now on.
+/// Assigns the key to a slot that has none. Its versions begin after `base_version`. Returns its
+/// generation from now on.
 pub(crate) fn assign(header: &SlotHeader, key: &Key<'_>, base_version: u64) -> u64 {
-    // Release: pairs with the acquire fence in `match_slot`; a thread that reads a word of the new key sees that
-    // the last key's generation has ended.
+    // Release: pairs with the acquire fence in `match_slot`; a thread that reads a word of the new
+    // key sees that the last key's generation has ended.
     fence(Ordering::Release);
     key.store(&header.key);
     header.key_hash.store(key.hash(), Ordering::Relaxed);
     header.base_version.store(base_version, Ordering::Relaxed);
     reached(Step::KeyWritten);
     let generation = header.generation.load(Ordering::Relaxed).wrapping_add(1);
-    // Release: pairs with the acquire in `Ring::generation` and `match_slot`; key and `base_version` are
-    // complete.
+    // Release: pairs with the acquire in `Ring::generation` and `match_slot`; key and
+    // `base_version` are complete.
     header.generation.store(generation, Ordering::Release);
     reached(Step::KeyAssigned);
     generation
@@ -130,13 +132,14 @@ pub(crate) fn assign(header: &SlotHeader, key: &Key<'_>, base_version: u64) -> u
 /// Removes the key from a slot that has one. The words of the key stay, and have no meaning.
 pub(crate) fn unassign(header: &SlotHeader) {
     let generation = header.generation.load(Ordering::Relaxed);
-    // SeqCst: pairs with the acquire in `Ring::generation`, and with `Ring::retired_up_to`. It comes before the
-    // change of `head` in `clear`.
+    // SeqCst: pairs with the acquire in `Ring::generation`, and with `Ring::retired_up_to`. It
+    // comes before the change of `head` in `clear`.
     header.generation.store(generation.wrapping_add(generation % 2), Ordering::SeqCst);
     reached(Step::KeyUnassigned);
 }
 
-/// Inserts an entry that leads look-ups of this hash to the slot. Returns whether it replaced a tombstone.
+/// Inserts an entry that leads look-ups of this hash to the slot. Returns whether it replaced a
+/// tombstone.
 pub(crate) fn insert(table: &[AtomicU64], hash: u64, slot: u32) -> bool {
     // The table has at least twice as many entries as there are slots, so one is free.
     for position in probe(table, hash) {
@@ -155,8 +158,8 @@ pub(crate) fn has_an_end(table: &[AtomicU64], hash: u64) -> bool {
     probe(table, hash).any(|position| table[position].load(Ordering::Relaxed) == EMPTY)
 }
 
-/// Replaces the slot's entry by a tombstone. Tombstones directly before an empty entry are not needed, and are
-/// emptied, too. Returns the new number of tombstones.
+/// Replaces the slot's entry by a tombstone. Tombstones directly before an empty entry are not
+/// needed, and are emptied, too. Returns the new number of tombstones.
 pub(crate) fn delete(table: &[AtomicU64], hash: u64, slot: u32, tombstones: u32) -> u32 {
     let entry = |position: usize| table[position].load(Ordering::Relaxed);
     let Some(position) = probe(table, hash)
@@ -180,13 +183,13 @@ pub(crate) fn delete(table: &[AtomicU64], hash: u64, slot: u32, tombstones: u32)
     tombstones.saturating_add(1).saturating_sub(cleared)
 }
 
-/// Fills the other table with the keys of the first `used` slots, and switches look-ups to it. The caller has
-/// the directory's lock.
+/// Fills the other table with the keys of the first `used` slots, and switches look-ups to it. The
+/// caller has the directory's lock.
 pub(crate) fn rebuild(store: &impl Indexed, used: u32) {
     let active = &store.directory_header().active;
     let next = active.load(Ordering::Relaxed).wrapping_add(1);
-    // Release: pairs with the acquire fence in `find`; a thread that reads an entry written below sees that its
-    // table is no longer in use.
+    // Release: pairs with the acquire fence in `find`; a thread that reads an entry written below
+    // sees that its table is no longer in use.
     fence(Ordering::Release);
     let table = store.table(next);
     for entry in table {

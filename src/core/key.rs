@@ -54,7 +54,8 @@ impl<'a> Key<'a> {
         if text.contains(&0) {
             return Err(InvalidKey::Nul { position: text.iter().take_while(|&&byte| byte != 0).count() });
         }
-        // The hash of the text itself: hashing the form in which slots hold it takes half as long again.
+        // The hash of the text itself: hashing the form in which slots hold it takes half as long
+        // again.
         Ok(Self { text, hash: xxh3_64(text) })
     }
 
@@ -79,8 +80,8 @@ impl<'a> Key<'a> {
     }
 }
 
-/// A key in the form in which slots hold it: one byte of length, then the text. It is read from shared memory,
-/// so it may not be a valid key.
+/// A key in the form in which slots hold it: one byte of length, then the text. It is read from
+/// shared memory, so it may not be a valid key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct StoredKey {
     words: [u64; KEY_WORDS],

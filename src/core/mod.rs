@@ -10,9 +10,10 @@
 //! | [`epoch`] | versions that survive a crash of the machine |
 //! | [`checksum`], [`cell_counts`], [`participant_set`] | small values that several of them use |
 //!
-//! All of it compiles under loom (`src/loom`), except for the memory that loom's atomics cannot be laid over.
-//! What the protocol needs of its surroundings comes in by the trait [`Host`](ring::Host): which participants
-//! have crashed, waking sleepers, versions that need a write to the disk first.
+//! All of it compiles under loom (`src/loom`), except for the memory that loom's atomics cannot be
+//! laid over. What the protocol needs of its surroundings comes in by the trait
+//! [`Host`](ring::Host): which participants have crashed, waking sleepers, versions that need a
+//! write to the disk first.
 
 pub(crate) mod cell_counts;
 pub(crate) mod checksum;

@@ -66,7 +66,8 @@ fn a_computed_low_water_mark_includes_a_new_subscriber() {
         let slot = Slot::new(2, 4);
         publish(slot.ring(1), 1).unwrap();
         publish(slot.ring(1), 2).unwrap();
-        // It begins at the same version as the new one, which therefore does not change the mark's version.
+        // It begins at the same version as the new one, which therefore does not change the mark's
+        // version.
         let other = slot.ring(1).register(Begin::Oldest).unwrap();
         let writer = {
             let slot = slot.clone();
@@ -85,9 +86,9 @@ fn a_computed_low_water_mark_includes_a_new_subscriber() {
     });
 }
 
-/// The only subscriber of a slot has gone. Participant 1 computes the low-water mark; another thread, of
-/// participant `second`, begins to, and stops after it has written its mark. A new subscriber registers at the
-/// same version.
+/// The only subscriber of a slot has gone. Participant 1 computes the low-water mark; another
+/// thread, of participant `second`, begins to, and stops after it has written its mark. A new
+/// subscriber registers at the same version.
 fn compute_twice_beside_a_registration(second: u32) {
     model(move || {
         let slot = Slot::new(2, 4);

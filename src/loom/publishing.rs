@@ -99,8 +99,8 @@ fn history_is_spared_by_two_writers_that_claim_at_once() {
 fn history_is_spared_until_a_newer_value_is_published() {
     model(|| {
         let slot = Slot::new(2, 3);
-        // Of two writers, the one that claimed its cell first publishes last. So the older value is in the cell
-        // after the newest one's, which the next writer checks first.
+        // Of two writers, the one that claimed its cell first publishes last. So the older value is
+        // in the cell after the newest one's, which the next writer checks first.
         let mut second = slot.ring(2).claim().unwrap();
         publish(slot.ring(1), 1).unwrap();
         slot.ring(2).fill(&mut second, &value(2));
@@ -153,8 +153,8 @@ fn a_writer_that_commits_late_destroys_no_later_value() {
             let slot = slot.clone();
             thread::spawn(move || publish(slot.ring(1), 1).map(|version| (version, 1)))
         };
-        // The second value goes into the other writer's cell, whether that writer has committed it or not. A
-        // writer that finds no cell gives up.
+        // The second value goes into the other writer's cell, whether that writer has committed it
+        // or not. A writer that finds no cell gives up.
         let ours = [2, 3].map(|mark| publish(slot.ring(2), mark).map(|version| (version, mark)));
         let theirs = first.join().unwrap();
         let mut bytes = Vec::new();
@@ -216,8 +216,8 @@ fn a_writer_without_free_cells_never_claims_the_newest_value() {
             let slot = slot.clone();
             thread::spawn(move || publish(slot.ring(1), 3))
         };
-        // The last resort of a writer without free cells. Between the two calls, the other writer may publish in
-        // the same cell.
+        // The last resort of a writer without free cells. Between the two calls, the other writer
+        // may publish in the same cell.
         let ring = slot.ring(2);
         if let Some(index) = ring.oldest_unprotected(&ComputedLowWater::default())
             && let Some(claim) = ring.try_claim(index, Keep::Undelivered)

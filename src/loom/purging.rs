@@ -1,5 +1,5 @@
-//! Purges beside registrations and declarations of queues: a version that one of them begins with stays, and
-//! all others are discarded.
+//! Purges beside registrations and declarations of queues: a version that one of them begins with
+//! stays, and all others are discarded.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -92,7 +92,8 @@ fn a_tentative_queue_of_a_crashed_worker_is_made_final_above_the_purge_intent() 
         ring.declare_queue(Begin::Oldest).unwrap();
         let first = declared(ring);
         purger.join().unwrap();
-        // Values that were retained for the tentative queue, and are not its messages now, are gone.
+        // Values that were retained for the tentative queue, and are not its messages now, are
+        // gone.
         assert_begins_at(ring, first);
         assert_eq!(work(ring), (first..=2).collect::<Vec<_>>());
     });

@@ -1,5 +1,5 @@
-//! Removed keys and purged values: readers and writers of a removed key touch nothing of the next one, and every
-//! retired value is discarded.
+//! Removed keys and purged values: readers and writers of a removed key touch nothing of the next
+//! one, and every retired value is discarded.
 
 use loom::thread;
 
@@ -97,7 +97,8 @@ fn the_newest_value_of_a_removed_key_is_discarded_by_the_remover_only() {
         let pin = slot.ring(2).pin_newest(|_| false).unwrap().unwrap();
         let reader = {
             let slot = slot.clone();
-            // If it emptied the cell while `head` names it, the remover would commit the cell again.
+            // If it emptied the cell while `head` names it, the remover would commit the cell
+            // again.
             thread::spawn(move || slot.ring(2).unpin(pin.cell))
         };
         let ring = slot.ring(0);
@@ -243,7 +244,8 @@ fn a_value_published_during_a_purge_is_discarded_by_writer_or_purger() {
         slot.ring(0).purge();
         let theirs = writer.join().unwrap();
         let left = slot.ring(0).cells().filter_map(|(_, cell)| readable(cell)).collect::<Vec<_>>();
-        // A value that was published after the purge had read `head` stays beside the one that was there.
+        // A value that was published after the purge had read `head` stays beside the one that was
+        // there.
         assert!(left == [ours.max(theirs)] || theirs > ours && left.len() == 2, "{left:?}");
     });
 }

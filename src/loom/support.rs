@@ -1,4 +1,5 @@
-//! Shared by all scenarios: a small slot, its participants, and values that show when they are torn.
+//! Shared by all scenarios: a small slot, its participants, and values that show when they are
+//! torn.
 
 use std::sync::atomic::{AtomicU32 as Plain, Ordering::SeqCst};
 
@@ -80,8 +81,8 @@ impl Slot {
         Ring::new(&self.handles[me as usize], &self.contexts[me as usize])
     }
 
-    /// The slot's next key, as a new handle of this participant sees it. (It leaks the memory around loom's
-    /// atomics.)
+    /// The slot's next key, as a new handle of this participant sees it. (It leaks the memory
+    /// around loom's atomics.)
     pub(super) fn next_ring(&self, me: u32) -> Ring<'_> {
         Ring::new(Box::leak(Box::new(Handle::new(self.view, GENERATION + 2))), &self.contexts[me as usize])
     }
@@ -92,7 +93,8 @@ impl Slot {
     }
 }
 
-/// A slot of loom's atomics. loom drops its atomics when a run ends; the memory around them is leaked.
+/// A slot of loom's atomics. loom drops its atomics when a run ends; the memory around them is
+/// leaked.
 fn heap_slot(cells: usize, words: usize, cursors: usize) -> SlotView<'static> {
     let cell = || (CellHeader::default(), (0..words).map(|_| AtomicU64::new(0)).collect());
     let cells: Vec<_> = (0..cells).map(|_| cell()).collect();

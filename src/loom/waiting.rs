@@ -14,7 +14,8 @@ fn a_sleeper_never_misses_a_publish() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let ring = slot.ring(1);
-                // Nothing between the move of `head` and the event could serve as the event's fence.
+                // Nothing between the move of `head` and the event could serve as the event's
+                // fence.
                 publish_and_crash(ring, 1);
                 ring.new_version().notify()
             })
@@ -43,8 +44,8 @@ fn a_listener_that_checks_by_an_acquire_load_misses_no_publish() {
         };
         let ring = slot.ring(0);
         let word = ring.new_version().listen();
-        // As processes do that watch many keys, or wait for a message or free space: an acquire load, and no
-        // fence of their own.
+        // As processes do that watch many keys, or wait for a message or free space: an acquire
+        // load, and no fence of their own.
         let has_missed = ring.head().version() == 0;
         let woken = writer.join().unwrap();
         assert!(!has_missed || woken && !ring.new_version().is_quiet(word), "asleep although there is a version");

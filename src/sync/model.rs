@@ -7,11 +7,11 @@ pub(crate) use super::watched::{AtomicU32, AtomicU64};
 
 /// A fence that gives loom the total order that `SeqCst` accesses have in the language.
 ///
-/// loom treats a `SeqCst` access as `AcqRel`, but it does model `SeqCst` fences. Where the protocol relies on
-/// the total order ("I wrote, then read; you wrote, then read; one of us saw the other"), this call stands
-/// between the write and the read. On the processor it does nothing: the accesses themselves are `SeqCst`.
-/// Both must be. If one of them is weaker, this fence would hide a bug from loom, and a real fence belongs
-/// there.
+/// loom treats a `SeqCst` access as `AcqRel`, but it does model `SeqCst` fences. Where the protocol
+/// relies on the total order ("I wrote, then read; you wrote, then read; one of us saw the other"),
+/// this call stands between the write and the read. On the processor it does nothing: the accesses
+/// themselves are `SeqCst`. Both must be. If one of them is weaker, this fence would hide a bug
+/// from loom, and a real fence belongs there.
 pub(crate) fn total_order() {
     fence(Ordering::SeqCst);
 }

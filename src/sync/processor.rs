@@ -4,7 +4,8 @@ use std::time::Duration;
 
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// Does nothing: `SeqCst` accesses have one total order. Under loom it is a fence; see `model::total_order`.
+/// Does nothing: `SeqCst` accesses have one total order. Under loom it is a fence; see
+/// `model::total_order`.
 #[inline(always)]
 pub(crate) fn total_order() {}
 

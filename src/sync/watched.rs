@@ -1,10 +1,10 @@
 //! Wrappers of loom's atomics that make loom try every order of the accesses to one word.
 //!
-//! To find schedules that are worth trying, loom compares an access with the last one to the same word only,
-//! and takes two loads for independent. So a thread that loads and then stores hides the loads of other
-//! threads before it, and some schedules are never tried. Where [`model`] asks for it, each access here is
-//! preceded by a store to another word. Then every access depends on the one before it, and none is hidden.
-//! That takes many times as long.
+//! To find schedules that are worth trying, loom compares an access with the last one to the same
+//! word only, and takes two loads for independent. So a thread that loads and then stores hides the
+//! loads of other threads before it, and some schedules are never tried. Where [`model`] asks for
+//! it, each access here is preceded by a store to another word. Then every access depends on the
+//! one before it, and none is hidden. That takes many times as long.
 
 use std::cell::Cell;
 use std::fmt;
@@ -18,15 +18,15 @@ thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs the scenario in every schedule with up to two preemptions, and in those with three that loom finds by
-/// itself.
+/// Runs the scenario in every schedule with up to two preemptions, and in those with three that
+/// loom finds by itself.
 #[cfg(test)]
 pub(crate) fn model(scenario: impl Fn() + Send + Sync + 'static) {
     model_within(2, scenario);
 }
 
-/// As [`model`], but in every schedule with this many preemptions. `SPLINTER_TEST_PREEMPTIONS` overrides it, for
-/// long runs.
+/// As [`model`], but in every schedule with this many preemptions. `SPLINTER_TEST_PREEMPTIONS`
+/// overrides it, for long runs.
 #[cfg(test)]
 pub(crate) fn model_within(preemptions: usize, scenario: impl Fn() + Send + Sync + 'static) {
     let chosen = std::env::var("SPLINTER_TEST_PREEMPTIONS").map(|text| text.parse().expect("a number of preemptions"));

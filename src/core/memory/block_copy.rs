@@ -1,13 +1,14 @@
 //! Copies of longer values by the widest accesses of an x86-64 processor.
 //!
-//! The compiler keeps a loop over atomic words as it is, eight bytes at a time. At 4 KiB, two thirds of that
-//! time is waiting. Bytes that other processes write meanwhile must not be touched by plain accesses, nor by
-//! `memcpy`. Assembly may touch them, as long as it does what a loop over relaxed atomic words could have
-//! done. This code does: each aligned word lies inside one access or, where an access crosses a line, on one
-//! side of the cut. So it is read and written as a whole, in any order. Words may be copied twice.
+//! The compiler keeps a loop over atomic words as it is, eight bytes at a time. At 4 KiB, two
+//! thirds of that time is waiting. Bytes that other processes write meanwhile must not be touched
+//! by plain accesses, nor by `memcpy`. Assembly may touch them, as long as it does what a loop over
+//! relaxed atomic words could have done. This code does: each aligned word lies inside one access
+//! or, where an access crosses a line, on one side of the cut. So it is read and written as a
+//! whole, in any order. Words may be copied twice.
 //!
-//! Built with `--cfg portable_copies`, or for other processors, values are copied by words. So sanitizers,
-//! which see only accesses of the compiler, see each of them.
+//! Built with `--cfg portable_copies`, or for other processors, values are copied by words. So
+//! sanitizers, which see only accesses of the compiler, see each of them.
 
 #![allow(unsafe_code)]
 
@@ -20,7 +21,8 @@ use crate::sync::AtomicU64;
 /// The shortest copy by blocks, in bytes.
 const BLOCK: usize = 64;
 
-/// From this length on, in bytes, accesses of 32 bytes are worth the check that the processor has them.
+/// From this length on, in bytes, accesses of 32 bytes are worth the check that the processor has
+/// them.
 const LONG: usize = 256;
 
 #[inline]
@@ -30,8 +32,8 @@ pub(super) fn store_whole(words: &[AtomicU64], bytes: &[[u8; WORD]]) {
         return word_copy::store_whole(words, bytes);
     }
     let to = words.as_ptr().cast::<u8>().cast_mut();
-    // SAFETY: both have room for `count` words. Atomics may be written through a shared reference, and others
-    // touch these only as atomics.
+    // SAFETY: both have room for `count` words. Atomics may be written through a shared reference,
+    // and others touch these only as atomics.
     unsafe { copy(to, bytes.as_ptr().cast(), count * WORD) }
 }
 
@@ -49,9 +51,9 @@ pub(super) fn load_whole(words: &[AtomicU64], bytes: &mut [[u8; WORD]]) {
 ///
 /// # Safety
 ///
-/// Both are `len` bytes that are mapped during the call, `from` readable, `to` writable, and they do not
-/// overlap. The shared one is aligned to eight, and others touch it only by atomic accesses of words. Nobody
-/// else touches the private one.
+/// Both are `len` bytes that are mapped during the call, `from` readable, `to` writable, and they
+/// do not overlap. The shared one is aligned to eight, and others touch it only by atomic accesses
+/// of words. Nobody else touches the private one.
 #[inline]
 unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     debug_assert!(len >= BLOCK && len.is_multiple_of(8));
@@ -71,8 +73,8 @@ unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
 /// As [`copy`].
 #[inline]
 unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
-    // The last block may overlap the one before it. Offsets are negative and count up to zero, where the last
-    // block begins.
+    // The last block may overlap the one before it. Offsets are negative and count up to zero,
+    // where the last block begins.
     let last = len - BLOCK;
     // SAFETY: all accesses are below `len`, of bytes that the caller vouches for.
     unsafe {
@@ -119,10 +121,11 @@ unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
 #[target_feature(enable = "avx")]
 unsafe fn copy_32(to: *mut u8, from: *const u8, len: usize) {
     let last = len - BLOCK;
-    // The second block begins on a line of `to`, and overlaps the first one. It begins at a multiple of eight
-    // bytes, because words of the shared side must stay whole.
+    // The second block begins on a line of `to`, and overlaps the first one. It begins at a
+    // multiple of eight bytes, because words of the shared side must stay whole.
     let skip = (BLOCK - to.addr() % BLOCK) / 8 * 8;
-    // SAFETY: all accesses are below `len`, of bytes that the caller vouches for; the processor has AVX.
+    // SAFETY: all accesses are below `len`, of bytes that the caller vouches for; the processor has
+    // AVX.
     unsafe {
         asm!(
             "vmovdqu ymm0, [{from} + rcx]",

@@ -16,8 +16,8 @@ pub(crate) struct CellView<'a> {
 }
 
 impl<'a> CellView<'a> {
-    /// Prefetches the cell's lines, for `len` bytes of its value, for writing. A hint: it changes nothing that
-    /// anybody sees.
+    /// Prefetches the cell's lines, for `len` bytes of its value, for writing. A hint: it changes
+    /// nothing that anybody sees.
     #[inline]
     pub(crate) fn prefetch_to_write(&self, len: usize) {
         for line in 0..(size_of::<CellHeader>() + len.min(PREFETCHED)).div_ceil(CACHE_LINE) {
@@ -25,8 +25,8 @@ impl<'a> CellView<'a> {
         }
     }
 
-    /// Prefetches the cell's second line. The first one says how long the value is, so without the hint a reader
-    /// waits for one line, then for the other.
+    /// Prefetches the cell's second line. The first one says how long the value is, so without the
+    /// hint a reader waits for one line, then for the other.
     #[inline]
     pub(crate) fn prefetch_second_line(&self) {
         prefetch::to_read(self.line(1));

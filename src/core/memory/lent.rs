@@ -10,9 +10,10 @@ use super::table::SlotTable;
 
 /// The bytes of one cell, lent to be written like any other memory.
 ///
-/// They are reached through a second mapping of the store. A reader that still copies the older value of the
-/// cell, by atomic words, does that through the first mapping. To the language those are other bytes, also in
-/// this process, and they change as if another process wrote them. The protocol discards such a copy.
+/// They are reached through a second mapping of the store. A reader that still copies the older
+/// value of the cell, by atomic words, does that through the first mapping. To the language those
+/// are other bytes, also in this process, and they change as if another process wrote them. The
+/// protocol discards such a copy.
 pub(crate) struct Lent {
     bytes: NonNull<[u8]>,
     _region: Arc<Region>,
@@ -25,12 +26,13 @@ unsafe impl Send for Lent {}
 unsafe impl Sync for Lent {}
 
 impl Lent {
-    /// Lends the first `len` bytes of a cell; `None` if the cell is smaller, or `table` does not fit the region.
+    /// Lends the first `len` bytes of a cell; `None` if the cell is smaller, or `table` does not
+    /// fit the region.
     ///
     /// # Safety
     ///
-    /// `lending` is a mapping that is used for nothing else. While the result exists, nobody else, in any
-    /// process, writes the cell, and no other result exists for it.
+    /// `lending` is a mapping that is used for nothing else. While the result exists, nobody else,
+    /// in any process, writes the cell, and no other result exists for it.
     pub(crate) unsafe fn new(
         lending: &Arc<Region>,
         table: &SlotTable,
@@ -48,14 +50,15 @@ impl Lent {
 
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped while the region lives, initialised, and written through `bytes_mut` alone, by the
-        // contract of `new`; they belong to words with interior mutability, so the compiler assumes nothing
-        // else of them.
+        // SAFETY: mapped while the region lives, initialised, and written through `bytes_mut`
+        // alone, by the contract of `new`; they belong to words with interior mutability, so the
+        // compiler assumes nothing else of them.
         unsafe { self.bytes.as_ref() }
     }
 
-    /// A pointer to the bytes from `from` on, which is at most their number. It may be used like the results of
-    /// `bytes` and `bytes_mut`: to read while `self` is borrowed, and to write while it is borrowed exclusively.
+    /// A pointer to the bytes from `from` on, which is at most their number. It may be used like
+    /// the results of `bytes` and `bytes_mut`: to read while `self` is borrowed, and to write while
+    /// it is borrowed exclusively.
     pub(crate) fn tail(&mut self, from: usize) -> NonNull<[u8]> {
         assert!(from <= self.bytes.len());
         // SAFETY: `from` is inside the bytes, or at their end.
@@ -65,7 +68,8 @@ impl Lent {
 
     #[inline]
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `bytes`; and exclusive, since this is the only one for the cell, borrowed exclusively.
+        // SAFETY: as in `bytes`; and exclusive, since this is the only one for the cell, borrowed
+        // exclusively.
         unsafe { self.bytes.as_mut() }
     }
 }

@@ -1,12 +1,13 @@
-//! Shared bytes, which other processes write while we read them, as records and words that are safe to access.
+//! Shared bytes, which other processes write while we read them, as records and words that are safe
+//! to access.
 //!
-//! All unsafe code that touches shared bytes is in this folder. It rests on three facts. A record consists of
-//! atomics alone, so a reference to it claims nothing about who else writes there, and every bit pattern is
-//! valid. All records and words were checked to lie inside the mapping, aligned. The mapping lives as long as
-//! the borrow of its `Region`.
+//! All unsafe code that touches shared bytes is in this folder. It rests on three facts. A record
+//! consists of atomics alone, so a reference to it claims nothing about who else writes there, and
+//! every bit pattern is valid. All records and words were checked to lie inside the mapping,
+//! aligned. The mapping lives as long as the borrow of its `Region`.
 //!
-//! loom's atomics cannot be laid over bytes. Under loom, cells are those of a `Vec` (`heap_cells`), records are
-//! not checked (`unshared`), and there is no `Region`. All else is the same code.
+//! loom's atomics cannot be laid over bytes. Under loom, cells are those of a `Vec` (`heap_cells`),
+//! records are not checked (`unshared`), and there is no `Region`. All else is the same code.
 //!
 //! | file | concept |
 //! | --- | --- |

@@ -1,21 +1,27 @@
 //! The records of shared memory: every field, its width and its place.
 //!
-//! Records are made of atomics alone, so any bytes are a valid record. Zeroed memory is the valid state of
-//! every record: no head, no key, free cells. So a new store needs no pass over its slots.
+//! Records are made of atomics alone, so any bytes are a valid record. Zeroed memory is the valid
+//! state of every record: no head, no key, free cells. So a new store needs no pass over its slots.
 //!
-//! One slot is four lines of 64 bytes. Each line has its own readers and writers, so that one group does not
-//! take the lines of another:
+//! One slot is four lines of 64 bytes. Each line has its own readers and writers, so that one group
+//! does not take the lines of another:
 //!
 //! ```text
-//!         0          8                16                24            32        40               64
-//! line 1  | head     | next_free, -   | key_hash        | unused                                  |
-//! line 2  | length, 1 byte | key, 63 bytes                                                         |
-//! line 3  | next_ticket | new_version | low_water | queue | unused | before_recovery | unused         |
-//! line 4  | generation | base_version | not_full | recovered_version | purge_intent | flushed | flushing | unproven_jobs |
+//! at   line 1       line 2             line 3            line 4
+//!      +-----------+------------------+-----------------+-------------------+
+//!  0   | head      | length (1 byte), | next_ticket     | generation        |
+//!  8   | next_free | key (63 bytes)   | new_version     | base_version      |
+//! 16   | key_hash  |                  | low_water       | not_full          |
+//! 24   | -         |                  | queue           | recovered_version |
+//! 32   | -         |                  | -               | purge_intent      |
+//! 40   | -         |                  | before_recovery | flushed           |
+//! 48   | -         |                  | -               | flushing          |
+//! 56   | -         |                  | -               | unproven_jobs     |
+//!      +-----------+------------------+-----------------+-------------------+
 //! ```
 //!
-//! Line 1 is what readers poll: each publish takes it from them. Line 3 belongs to writers. Line 4 hardly
-//! ever changes, so every core keeps a copy of it.
+//! Line 1 is what readers poll: each publish takes it from them. Line 3 belongs to writers. Line 4
+//! hardly ever changes, so every core keeps a copy of it.
 //!
 //! One cell is 48 bytes, directly before its value, so that a small value costs a reader few lines:
 //!
@@ -24,9 +30,10 @@
 //! | seq  | pins, 128 bits | delivery | len | written_len | crc | gap | value ...
 //! ```
 //!
-//! The comment of a field says who writes it, and when. *Under the directory's lock* means a process that
-//! creates or removes a key. *While nobody has the store open* means the process that creates or recovers
-//! the store. *Owner of the cell* means the participant that `seq` names in the state "writing".
+//! The comment of a field says who writes it, and when. *Under the directory's lock* means a
+//! process that creates or removes a key. *While nobody has the store open* means the process that
+//! creates or recovers the store. *Owner of the cell* means the participant that `seq` names in the
+//! state "writing".
 
 #![allow(unsafe_code)]
 
@@ -42,7 +49,8 @@ pub(crate) const PARTICIPANTS: usize = 128;
 /// How many message types a store remembers by name.
 pub(crate) const SCHEMAS: usize = 64;
 
-/// Words of a key: one byte of length, 63 bytes of text. Fewer under loom, so that its scenarios stay small.
+/// Words of a key: one byte of length, 63 bytes of text. Fewer under loom, so that its scenarios
+/// stay small.
 pub(crate) const KEY_WORDS: usize = real_or_model(8, 2);
 
 /// Words of a schema's description.
@@ -65,8 +73,8 @@ macro_rules! records {
 }
 
 records! {
-    /// The identity of the store and its geometry. The creator writes it once, `magic` last. A process that
-    /// opens the store reads it once, checks it, and keeps a private copy.
+    /// The identity of the store and its geometry. The creator writes it once, `magic` last. A
+    /// process that opens the store reads it once, checks it, and keeps a private copy.
     Identity, align 64, size 64 {
         /// `MAGIC`, once all the rest is in place.
         magic: AtomicU32,
@@ -94,8 +102,9 @@ records! {
 
     /// Switches that every participant obeys.
     Switches, align 64, size 64 {
-        /// Bit 0: auto-vacuum. Bits 0-15 belong to the system, 16-31 to users. Anybody sets and clears bits,
-        /// by `fetch_or` and `fetch_and`. Nobody is notified: each operation reads it again.
+        /// Bit 0: auto-vacuum. Bits 0-15 belong to the system, 16-31 to users. Anybody sets and
+        /// clears bits, by `fetch_or` and `fetch_and`. Nobody is notified: each operation reads it
+        /// again.
         flags: AtomicU32,
     }
 
@@ -103,19 +112,21 @@ records! {
     Diagnostics, align 64, size 64 {
         /// Frames that a reader rejected. Any reader adds to it.
         parse_failures: AtomicU64,
-        /// When the last frame was rejected: nanoseconds since the Unix epoch. Any reader raises it, by
-        /// `fetch_max`.
+        /// When the last frame was rejected: nanoseconds since the Unix epoch. Any reader raises
+        /// it, by `fetch_max`.
         last_failure_epoch: AtomicU64,
     }
 
-    /// The header of the directory of keys. Written under the directory's lock, except where a field says
-    /// otherwise.
+    /// The header of the directory of keys. Written under the directory's lock, except where a
+    /// field says otherwise.
     DirectoryHeader, align 64, size 64 {
-        /// How often the index was rebuilt. The lowest bit says which of its two tables is in use. Readers
-        /// that look up a key load it without the lock, before and after (see `core::index`).
+        /// How often the index was rebuilt. The lowest bit says which of its two tables is in use.
+        /// Readers that look up a key load it without the lock, before and after (see
+        /// `core::index`).
         active: AtomicU64,
-        /// The index of the slot that is being changed, plus one; 0 while none is. If a process that takes
-        /// the lock finds another number, the last owner crashed in the middle of a change.
+        /// The index of the slot that is being changed, plus one; 0 while none is. If a process
+        /// that takes the lock finds another number, the last owner crashed in the middle of a
+        /// change.
         journal: AtomicU32,
         /// The first slot of the list of free slots, plus one; 0 if the list is empty.
         free_list: AtomicU32,
@@ -125,30 +136,31 @@ records! {
         key_count: AtomicU32,
         /// Entries of the active table that are tombstones.
         tombstones: AtomicU32,
-        /// The process that has the lock, by its own id. For error messages; nothing is decided by it.
+        /// The process that has the lock, by its own id. For error messages; nothing is decided by
+        /// it.
         lock_owner_pid: AtomicU32,
-        /// No key that was ever removed had a version larger than this. A key that is created again goes on
-        /// above it.
+        /// No key that was ever removed had a version larger than this. A key that is created again
+        /// goes on above it.
         highest_removed_version: AtomicU64,
-        /// In which file, and in which run of the machine, the store was last found sound; 0 when unknown.
-        /// Written under the lock for opening, by the process that recovers the store.
+        /// In which file, and in which run of the machine, the store was last found sound; 0 when
+        /// unknown. Written under the lock for opening, by the process that recovers the store.
         clean_epoch: AtomicU64,
-        /// In a file: the largest epoch of versions that is announced, and the largest that is durable. Any
-        /// publisher raises it, by compare-and-swap, before it publishes the first version of an epoch (see
-        /// `core::epoch`).
+        /// In a file: the largest epoch of versions that is announced, and the largest that is
+        /// durable. Any publisher raises it, by compare-and-swap, before it publishes the first
+        /// version of an epoch (see `core::epoch`).
         epoch: AtomicU64,
-        /// In a file: the first version that may be published. Written while nobody has the store open: a
-        /// recovery raises it above all versions that anybody can have seen.
+        /// In a file: the first version that may be published. Written while nobody has the store
+        /// open: a recovery raises it above all versions that anybody can have seen.
         first_version: AtomicU64,
     }
 
-    /// An eventcount (see `core::event`): the word that waiters sleep on, and a flag that says whether there
-    /// may be any.
+    /// An eventcount (see `core::event`): the word that waiters sleep on, and a flag that says
+    /// whether there may be any.
     Event, align 8, size 8 {
         /// Waiters sleep on it while it does not change. Incremented by the process that notifies.
         word: AtomicU32,
-        /// Not 0 when a process may sleep on `word`. Set by a waiter before its last check, cleared by the
-        /// process that notifies.
+        /// Not 0 when a process may sleep on `word`. Set by a waiter before its last check, cleared
+        /// by the process that notifies.
         flag: AtomicU32,
     }
 
@@ -158,40 +170,44 @@ records! {
         switches: Switches,
         diagnostics: Diagnostics,
         directory: DirectoryHeader,
-        /// The event of those who wait for any key. On a line of its own: every publisher reads its flag.
+        /// The event of those who wait for any key. On a line of its own: every publisher reads its
+        /// flag.
         new_version: Event,
     }
 
-    /// One open handle of one process. Its owner holds the kernel's lock on this entry's byte, and is the
-    /// only one that writes here. A process that gets the lock may clear what a crashed owner left.
+    /// One open handle of one process. Its owner holds the kernel's lock on this entry's byte, and
+    /// is the only one that writes here. A process that gets the lock may clear what a crashed
+    /// owner left.
     ParticipantEntry, align 64, size 64 {
-        /// Incremented when the entry is taken and when it is freed. Odd: it has an owner, or had one that
-        /// crashed.
+        /// Incremented when the entry is taken and when it is freed. Odd: it has an owner, or had
+        /// one that crashed.
         incarnation: AtomicU64,
-        /// The owner's process id, as seen in its own namespace. For people; nothing is decided by it.
+        /// The owner's process id, as seen in its own namespace. For people; nothing is decided by
+        /// it.
         pid: AtomicU32,
     }
 
-    /// The description of a message type, by its fingerprint. For people who meet a message of another type.
+    /// The description of a message type, by its fingerprint. For people who meet a message of
+    /// another type.
     SchemaEntry, align 64, size 128 {
-        /// The fingerprint; 0 while the entry is free. Lease by compare-and-swap by a process that opens a
-        /// bus.
+        /// The fingerprint; 0 while the entry is free. Lease by compare-and-swap by a process that
+        /// opens a bus.
         fingerprint: AtomicU64,
         /// The length of the text in bytes, once all of it is there; 0 before.
         len: AtomicU64,
-        /// The text. A fingerprint has one text only, so any process that finds it missing may write it, also
-        /// several at once.
+        /// The text. A fingerprint has one text only, so any process that finds it missing may
+        /// write it, also several at once.
         text: [AtomicU64; SCHEMA_WORDS],
     }
 
     /// One key, its newest version, and what its subscribers and workers have not received yet.
     ///
-    /// The picture of its four lines is at the top of this file. A slot never lies in two pages, so that the
-    /// disk has all of it from one moment.
+    /// The picture of its four lines is at the top of this file. A slot never lies in two pages, so
+    /// that the disk has all of it from one moment.
     SlotHeader, align 256, size 256 {
-        /// The newest value: (cell + 1 : 16 | version : 48), see `word::Head`. A publisher moves it by
-        /// compare-and-swap, which *is* publishing, and then notifies `new_version` of the slot and of the
-        /// store.
+        /// The newest value: (cell + 1 : 16 | version : 48), see `word::Head`. A publisher moves it
+        /// by compare-and-swap, which *is* publishing, and then notifies `new_version` of the slot
+        /// and of the store.
         head: AtomicU64,
         /// The next slot in the list of free slots, plus one. Written under the directory's lock.
         next_free: AtomicU32,
@@ -199,75 +215,79 @@ records! {
         /// directory's lock, while the slot has no key.
         key_hash: AtomicU64,
         unused_line_1: [AtomicU64; 5],
-        /// One byte of length, then the key. Written under the directory's lock, while the slot has no key.
+        /// One byte of length, then the key. Written under the directory's lock, while the slot has
+        /// no key.
         key: [AtomicU64; KEY_WORDS],
-        /// How many tickets were given to writers of free cells: each gets a number of its own. Any writer
-        /// increments it.
+        /// How many tickets were given to writers of free cells: each gets a number of its own. Any
+        /// writer increments it.
         next_ticket: AtomicU64,
-        /// The event of those who wait for the next version, or for a message of the work queue. Notified
-        /// after a publish, a requeue, and when the key is removed.
+        /// The event of those who wait for the next version, or for a message of the work queue.
+        /// Notified after a publish, a requeue, and when the key is removed.
         new_version: Event,
-        /// The low-water mark of the cursors, see `word::LowWaterMark`. A subscriber lowers it when it
-        /// registers; any writer computes it again, by compare-and-swap.
+        /// The low-water mark of the cursors, see `word::LowWaterMark`. A subscriber lowers it when
+        /// it registers; any writer computes it again, by compare-and-swap.
         low_water: AtomicU64,
-        /// From which version on values are messages of a work queue, see `word::QueueWord`. Any worker
-        /// declares it, by compare-and-swap; the process that removes the key zeroes it.
+        /// From which version on values are messages of a work queue, see `word::QueueWord`. Any
+        /// worker declares it, by compare-and-swap; the process that removes the key zeroes it.
         queue: AtomicU64,
         unused_word: AtomicU64,
-        /// In a file: the version that `head` had when a recovery last skipped versions. Written while nobody
-        /// has the store open. See `ring::retaining::gap`.
+        /// In a file: the version that `head` had when a recovery last skipped versions. Written
+        /// while nobody has the store open. See `ring::retaining::gap`.
         before_recovery: AtomicU64,
         unused_line_3: [AtomicU64; 2],
-        /// Incremented when a key is created and when it is removed: odd while the slot has one. Written
-        /// under the directory's lock. It is not beside `head`: readers check it last, when the next publish
-        /// may have taken that line from them.
+        /// Incremented when a key is created and when it is removed: odd while the slot has one.
+        /// Written under the directory's lock. It is not beside `head`: readers check it last, when
+        /// the next publish may have taken that line from them.
         generation: AtomicU64,
-        /// No value up to this version belongs to the present key, or it was purged. Written under the
-        /// directory's lock when a key is created; a purge raises it, by `fetch_max`.
+        /// No value up to this version belongs to the present key, or it was purged. Written under
+        /// the directory's lock when a key is created; a purge raises it, by `fetch_max`.
         base_version: AtomicU64,
-        /// The event of publishers that wait for free space. Notified after a pin, a cursor, a lease or a
-        /// claimed cell was released, and when a flush ends.
+        /// The event of publishers that wait for free space. Notified after a pin, a cursor, a
+        /// lease or a claimed cell was released, and when a flush ends.
         not_full: Event,
-        /// The version under which a recovery in progress publishes an older value; 0 otherwise. Written
-        /// while nobody has the store open. See `ring::recovering::recover`.
+        /// The version under which a recovery in progress publishes an older value; 0 otherwise.
+        /// Written while nobody has the store open. See `ring::recovering::recover`.
         recovered_version: AtomicU64,
-        /// The largest version up to which a purge has gone or is about to go. A purge raises it, by
-        /// `fetch_max`, before it retires anything; it never decreases. See `Ring::purge`.
+        /// The largest version up to which a purge has gone or is about to go. A purge raises it,
+        /// by `fetch_max`, before it retires anything; it never decreases. See `Ring::purge`.
         purge_intent: AtomicU64,
-        /// In a file: the newest version at the last completed flush. Its cell is not overwritten before the
-        /// next flush is complete. Written under the lock of flushes. See `ring::retaining::flush`.
+        /// In a file: the newest version at the last completed flush. Its cell is not overwritten
+        /// before the next flush is complete. Written under the lock of flushes. See
+        /// `ring::retaining::flush`.
         flushed: AtomicU64,
-        /// In a file: the version that a flush in progress, or one that crashed, writes to the disk. Its cell
-        /// is not overwritten either. Written under the lock of flushes.
+        /// In a file: the version that a flush in progress, or one that crashed, writes to the
+        /// disk. Its cell is not overwritten either. Written under the lock of flushes.
         flushing: AtomicU64,
-        /// How many jobs a recovery in progress could not prove, so that one that starts again after a crash
-        /// reports the same. Written while nobody has the store open. See `ring::recovering::unproven`.
+        /// How many jobs a recovery in progress could not prove, so that one that starts again
+        /// after a crash reports the same. Written while nobody has the store open. See
+        /// `ring::recovering::unproven`.
         unproven_jobs: AtomicU64,
     }
 
     /// The header of one value; the value's bytes follow it.
     CellHeader, align 8, size 48 {
-        /// Who may touch the cell, and which version it holds: see `word::Seq`. Writers claim the cell, and
-        /// any participant commits or reaps it, by compare-and-swap.
+        /// Who may touch the cell, and which version it holds: see `word::Seq`. Writers claim the
+        /// cell, and any participant commits or reaps it, by compare-and-swap.
         seq: AtomicU64,
-        /// One bit for each participant that reads the value in place. Each sets and clears its own bit, by
-        /// `fetch_or` and `fetch_and`; a participant that reaps another clears that one's. Clearing notifies
-        /// `not_full`.
+        /// One bit for each participant that reads the value in place. Each sets and clears its own
+        /// bit, by `fetch_or` and `fetch_and`; a participant that reaps another clears that one's.
+        /// Clearing notifies `not_full`.
         pins: [AtomicU64; PARTICIPANTS / 64],
-        /// Which worker has the message: see `word::Delivery`. Any worker changes it, by compare-and-swap.
-        /// `Done` notifies `not_full`, a requeue `new_version`.
+        /// Which worker has the message: see `word::Delivery`. Any worker changes it, by
+        /// compare-and-swap. `Done` notifies `not_full`, a requeue `new_version`.
         delivery: AtomicU64,
         /// The value's length in bytes. Written by the owner of the cell.
         len: AtomicU32,
-        /// How many bytes may be other than zero. Written by the owner of the cell: raised before the bytes
-        /// are written, lowered after they are zeroed. A reader whose pin keeps writers out may lower it,
-        /// too.
+        /// How many bytes may be other than zero. Written by the owner of the cell: raised before
+        /// the bytes are written, lowered after they are zeroed. A reader whose pin keeps writers
+        /// out may lower it, too.
         written_len: AtomicU32,
-        /// The checksum of value, key, version, gap and length, where cells carry one. Written by the owner
-        /// of the cell, before it moves `head`.
+        /// The checksum of value, key, version, gap and length, where cells carry one. Written by
+        /// the owner of the cell, before it moves `head`.
         crc: AtomicU32,
-        /// In a file: which version was published before this one, if that is not the one below. Written by
-        /// the owner of the cell, before it moves `head`. See `core::epoch` and `ring::retaining::gap`.
+        /// In a file: which version was published before this one, if that is not the one below.
+        /// Written by the owner of the cell, before it moves `head`. See `core::epoch` and
+        /// `ring::retaining::gap`.
         gap: AtomicU32,
     }
 }

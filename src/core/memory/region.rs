@@ -33,24 +33,24 @@ impl Region {
     ///
     /// # Safety
     ///
-    /// `base` is the start of a page. The `len` bytes from it on stay mapped there, readable and writable, until
-    /// `mapping` is dropped, and this process accesses them through regions only.
+    /// `base` is the start of a page. The `len` bytes from it on stay mapped there, readable and
+    /// writable, until `mapping` is dropped, and this process accesses them through regions only.
     pub(crate) unsafe fn new(base: NonNull<u8>, len: usize, mapping: Arc<dyn Any + Send + Sync>) -> Option<Self> {
         (len >= size_of::<StoreHeader>()).then_some(Self { base, len, _mapping: mapping })
     }
 
     /// Pre-faults all pages: writes to each without changing it.
     ///
-    /// Every page but the first begins with a word that is always accessed as 8 bytes: of a table, a slot, a
-    /// cell or a value.
+    /// Every page but the first begins with a word that is always accessed as 8 bytes: of a table,
+    /// a slot, a cell or a value.
     pub(crate) fn touch_every_page(&self, page_size: usize) {
         let words_per_page = page_size / WORD;
         let Some(words) = self.check::<AtomicU64>(0, self.len / WORD) else { return };
         // The first page is mapped: its header was read and written.
         for word in self.table(&words).iter().step_by(words_per_page).skip(1) {
-            // Writes the value that is there. A compare-and-swap, because compilers turn additions of 0 into
-            // loads. If it fails, another process has written to the page, and a later access may take a page
-            // fault.
+            // Writes the value that is there. A compare-and-swap, because compilers turn additions
+            // of 0 into loads. If it fails, another process has written to the page, and a later
+            // access may take a page fault.
             let value = word.load(Ordering::Relaxed);
             let _ = word.compare_exchange(value, value, Ordering::Relaxed, Ordering::Relaxed);
         }
@@ -59,8 +59,8 @@ impl Region {
     /// The first record of every store.
     #[inline]
     pub(crate) fn header(&self) -> &StoreHeader {
-        // SAFETY: a mapping starts on a page, `new` found it long enough, it lives as long as `self`, and the
-        // header is made of atomics for which all bytes are valid (`Shared`).
+        // SAFETY: a mapping starts on a page, `new` found it long enough, it lives as long as
+        // `self`, and the header is made of atomics for which all bytes are valid (`Shared`).
         unsafe { self.base.cast::<StoreHeader>().as_ref() }
     }
 
@@ -69,8 +69,8 @@ impl Region {
         self.len
     }
 
-    /// Checks once that `count` records lie inside the mapping, so that [`table`](Self::table) lends them at no
-    /// cost.
+    /// Checks once that `count` records lie inside the mapping, so that [`table`](Self::table)
+    /// lends them at no cost.
     pub(crate) fn check<T: Shared>(&self, offset: usize, count: usize) -> Option<Table<T>> {
         Table::new(offset, count, self.len)
     }
@@ -79,15 +79,17 @@ impl Region {
     #[inline]
     pub(crate) fn table<T: Shared>(&self, table: &Table<T>) -> &[T] {
         assert!(table.checked_len <= self.len, "a table of another region");
-        // SAFETY: `Table::new` checked that the records lie inside a mapping no longer than this one.
+        // SAFETY: `Table::new` checked that the records lie inside a mapping no longer than this
+        // one.
         let first = unsafe { self.base.byte_add(table.offset) }.cast::<T>();
-        // SAFETY: inside the mapping, which lives as long as `self`; aligned, since mappings start on a page and
-        // `offset` was checked; `T` is made of atomics for which all bytes are valid (`Shared`).
+        // SAFETY: inside the mapping, which lives as long as `self`; aligned, since mappings start
+        // on a page and `offset` was checked; `T` is made of atomics for which all bytes are valid
+        // (`Shared`).
         unsafe { NonNull::slice_from_raw_parts(first, table.count).as_ref() }
     }
 
-    /// Checks once that all slots and their cells lie inside the mapping, so that [`slot`](Self::slot) lends them
-    /// at no cost.
+    /// Checks once that all slots and their cells lie inside the mapping, so that
+    /// [`slot`](Self::slot) lends them at no cost.
     pub(crate) fn check_slots(&self, layout: SlotLayout) -> Option<SlotTable> {
         let headers = self.check::<SlotHeader>(layout.headers, layout.slots)?;
         let cursors = self.check::<AtomicU64>(layout.cursors, layout.cursor_stride.checked_mul(layout.slots)?)?;
@@ -105,13 +107,13 @@ impl Region {
         let index = index as usize;
         let header = &self.table(&table.headers)[index];
         let cursors = &self.table(&table.cursors)[index * table.layout.cursor_stride..][..table.layout.lossless];
-        // SAFETY: `index` is below the number of slots, or the line above would have panicked, and `check_slots`
-        // found that the cells of that many slots lie inside a mapping no longer than this one (`table` compared
-        // the lengths).
+        // SAFETY: `index` is below the number of slots, or the line above would have panicked, and
+        // `check_slots` found that the cells of that many slots lie inside a mapping no longer than
+        // this one (`table` compared the lengths).
         let first = unsafe { self.base.byte_add(table.layout.first_cell + index * table.cells_len) };
         let SlotLayout { cell_stride, cells, cell_words, .. } = table.layout;
-        // SAFETY: `check_slots` checked alignment, stride and size; the views live as long as `self`, and shared
-        // bytes are only accessed as atomics.
+        // SAFETY: `check_slots` checked alignment, stride and size; the views live as long as
+        // `self`, and shared bytes are only accessed as atomics.
         let cells = unsafe { Cells::new(first, cell_stride, cells, cell_words) };
         SlotView { header, cursors, cells }
     }

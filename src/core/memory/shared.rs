@@ -8,7 +8,8 @@ use crate::sync::{AtomicU32, AtomicU64};
 ///
 /// # Safety
 ///
-/// Every byte of the type, except padding, belongs to an atomic, and every bit pattern is valid for it.
+/// Every byte of the type, except padding, belongs to an atomic, and every bit pattern is valid for
+/// it.
 pub(crate) unsafe trait Shared {}
 
 // SAFETY: an atomic, for which every bit pattern is valid.
@@ -18,10 +19,12 @@ unsafe impl Shared for AtomicU64 {}
 // SAFETY: an array has the bytes of its elements, and no others.
 unsafe impl<T: Shared, const N: usize> Shared for [T; N] {}
 
-/// Checks the size of a record, and that each of its fields may be shared. So the record may be shared, too.
+/// Checks the size of a record, and that each of its fields may be shared. So the record may be
+/// shared, too.
 macro_rules! layout {
     ($name:ident, $size:literal, $($type:ty,)*) => {
-        // SAFETY: every field is `Shared`, which the constant below has the compiler check; the rest is padding.
+        // SAFETY: every field is `Shared`, which the constant below has the compiler check; the
+        // rest is padding.
         unsafe impl crate::core::memory::shared::Shared for $name {}
 
         const _: () = {

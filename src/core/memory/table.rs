@@ -1,4 +1,5 @@
-//! Tables of records in a region: offsets and counts, checked once against the length of the mapping.
+//! Tables of records in a region: offsets and counts, checked once against the length of the
+//! mapping.
 
 use std::marker::PhantomData;
 

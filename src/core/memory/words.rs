@@ -1,16 +1,17 @@
 //! Copying values in and out of shared memory by relaxed atomic words.
 //!
-//! Writers and readers may touch the same words at once. The protocol detects that afterwards and discards the
-//! copy. Atomic words make the copy itself defined behaviour, and cost no more than plain ones. Longer values
-//! are copied by wider accesses to the same effect, where the processor has them.
+//! Writers and readers may touch the same words at once. The protocol detects that afterwards and
+//! discards the copy. Atomic words make the copy itself defined behaviour, and cost no more than
+//! plain ones. Longer values are copied by wider accesses to the same effect, where the processor
+//! has them.
 
 use super::copy::{load_whole, store_whole};
 use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) use super::word_copy::WORD;
 
-/// Writes `bytes` to the front of `words`, zeroing the rest of the last word touched. Bytes that do not fit are
-/// left out.
+/// Writes `bytes` to the front of `words`, zeroing the rest of the last word touched. Bytes that do
+/// not fit are left out.
 #[inline]
 pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<WORD>();

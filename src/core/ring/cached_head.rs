@@ -1,14 +1,15 @@
-//! The cached head: what a handle remembers of its last publish, so that it need not read `head` before the
-//! next one.
+//! The cached head: what a handle remembers of its last publish, so that it need not read `head`
+//! before the next one.
 //!
-//! Readers poll `head`. To read it costs a publisher one transfer of its line from another core, and to move
-//! it costs a second one. A publisher that is most likely the only one moves `head` by compare-and-swap from
-//! the value that it left there itself.
+//! Readers poll `head`. To read it costs a publisher one transfer of its line from another core,
+//! and to move it costs a second one. A publisher that is most likely the only one moves `head` by
+//! compare-and-swap from the value that it left there itself.
 //!
-//! - **Fast path.** `expected` gives the remembered `head`. The publisher claims the cell after that one's,
-//!   fills it, and moves `head` (`publish.rs`).
-//! - **Slow path.** Another publisher has moved `head` meanwhile: the compare-and-swap fails and nothing has
-//!   happened. `remember` then notes that the handle is not alone, and the next publish reads `head`.
+//! - **Fast path.** `expected` gives the remembered `head`. The publisher claims the cell after
+//!   that one's, fills it, and moves `head` (`publish.rs`).
+//! - **Slow path.** Another publisher has moved `head` meanwhile: the compare-and-swap fails and
+//!   nothing has happened. `remember` then notes that the handle is not alone, and the next publish
+//!   reads `head`.
 //! - **Crash.** The cache is private memory of one process. A crash leaves nothing.
 
 use crate::core::word::{Head, MAX_VERSION};
@@ -22,10 +23,11 @@ pub(crate) struct CachedHead(AtomicU64);
 const ALONE: u64 = 1 << 63;
 
 impl CachedHead {
-    /// The most likely value of `head`; `None` if there is no version after it, or the handle is not alone.
+    /// The most likely value of `head`; `None` if there is no version after it, or the handle is
+    /// not alone.
     ///
-    /// While `head` has this value, its cell is committed, and the slot has not been assigned to another key,
-    /// because removing a key moves `head`.
+    /// While `head` has this value, its cell is committed, and the slot has not been assigned to
+    /// another key, because removing a key moves `head`.
     #[inline]
     pub(crate) fn expected(&self) -> Option<Head> {
         // Acquire: pairs with the release in `remember`, if threads share the handle.
@@ -38,8 +40,8 @@ impl CachedHead {
     pub(crate) fn remember(&self, before: Head, now: Head) {
         // Relaxed: it is only compared.
         let alone = self.0.load(Ordering::Relaxed) & !ALONE == before.bits();
-        // Release: pairs with the acquire in `expected`; a thread that expects this `head` finds its cell
-        // committed.
+        // Release: pairs with the acquire in `expected`; a thread that expects this `head` finds
+        // its cell committed.
         self.0.store(now.bits() | if alone { ALONE } else { 0 }, Ordering::Release);
     }
 }

@@ -1,9 +1,9 @@
 //! Accesses to one cell, which the protocol files share.
 //!
-//! `copy` is the validated read of this crate: copy by relaxed atomic words, acquire fence, check `seq`
-//! again. It is a seqlock's read side (Lamport 1977, "Concurrent reading and writing"; Boehm 2012, "Can
-//! seqlocks get along with programming language memory models?"), with one difference: writers do not
-//! increment a counter, but `seq` names the version, which a cell never holds again.
+//! `copy` is the validated read of this crate: copy by relaxed atomic words, acquire fence, check
+//! `seq` again. It is a seqlock's read side (Lamport 1977, "Concurrent reading and writing"; Boehm
+//! 2012, "Can seqlocks get along with programming language memory models?"), with one difference:
+//! writers do not increment a counter, but `seq` names the version, which a cell never holds again.
 
 use super::context::Scrub;
 use crate::core::epoch;
@@ -18,8 +18,8 @@ use crate::sync::{AtomicU64, Ordering, fence};
 pub(crate) fn readable(cell: CellView<'_>) -> Option<u64> {
     #[cfg(test)]
     cell_checks::note();
-    // Acquire: pairs with the release of `seq` in `release_committed` and `help_commit`; a thread that sees
-    // the version sees its bytes.
+    // Acquire: pairs with the release of `seq` in `release_committed` and `help_commit`; a thread
+    // that sees the version sees its bytes.
     Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).readable()
 }
 
@@ -38,13 +38,14 @@ pub(crate) fn len(cell: CellView<'_>) -> usize {
     (cell.header.len.load(Ordering::Relaxed) as usize).min(cell.words.len() * WORD)
 }
 
-/// Copies a cell that held `version` when the caller checked; `false` if it does not hold it any more.
+/// Copies a cell that held `version` when the caller checked; `false` if it does not hold it any
+/// more.
 #[inline(always)]
 pub(crate) fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
     set_len(out, len(cell));
     words::load(cell.words, out);
-    // Acquire: pairs with the release fence of the claim; if any word above was a later writer's, the load
-    // of `seq` below sees that writer's mark.
+    // Acquire: pairs with the release fence of the claim; if any word above was a later writer's,
+    // the load of `seq` below sees that writer's mark.
     fence(Ordering::Acquire);
     Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version)
 }
@@ -65,8 +66,8 @@ fn resize(out: &mut Vec<u8>, len: usize) {
 
 /// Which worker has the message in this cell.
 pub(crate) fn delivery(cell: &CellHeader) -> Delivery {
-    // SeqCst: pairs with `acknowledge`. Done is final; a writer that sees it may overwrite the value, and
-    // comes after the worker's last read.
+    // SeqCst: pairs with `acknowledge`. Done is final; a writer that sees it may overwrite the
+    // value, and comes after the worker's last read.
     Delivery::from_bits(cell.delivery.load(Ordering::SeqCst))
 }
 
@@ -83,15 +84,16 @@ pub(crate) fn empty(cell: CellView<'_>, scrub: Scrub) {
     if scrub == Scrub::Always {
         words::zero(cell.words, 0, cell.header.written_len.load(Ordering::Relaxed) as usize);
         cell.header.crc.store(0, Ordering::Relaxed);
-        // Release: after the bytes are zeroed. A crash in between must not leave bytes that `written_len`
-        // does not cover.
+        // Release: after the bytes are zeroed. A crash in between must not leave bytes that
+        // `written_len` does not cover.
         cell.header.written_len.store(0, Ordering::Release);
     }
 }
 
 /// The version that was published before this one, which the cell holds; `None` if it is not known.
 pub(crate) fn version_before(cell: CellView<'_>, version: u64) -> Option<u64> {
-    // Relaxed: if it belongs to another version, it is discarded with all else that was read of the cell.
+    // Relaxed: if it belongs to another version, it is discarded with all else that was read of the
+    // cell.
     epoch::version_before(version, cell.header.gap.load(Ordering::Relaxed))
 }
 

@@ -16,7 +16,8 @@ pub(crate) struct Context {
     pub(crate) checksums: bool,
     /// Which cell comes after which.
     pub(crate) permutation: Permutation,
-    /// Tags of the threads that compute a low-water mark. A participant has one context, so they are unique.
+    /// Tags of the threads that compute a low-water mark. A participant has one context, so they
+    /// are unique.
     pub(crate) tags: Tags,
     pub(crate) host: Arc<dyn Host>,
 }

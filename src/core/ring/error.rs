@@ -26,7 +26,7 @@ pub(crate) enum CommitError {
     Exhausted,
 }
 
-/// No cell could be claimed: except for the newest value's, each is pinned or retained, or owned by a writer
-/// that does not go on. How the cells are used.
+/// No cell could be claimed: except for the newest value's, each is pinned or retained, or owned by
+/// a writer that does not go on. How the cells are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Backpressure(pub(crate) CellCounts);

@@ -5,10 +5,11 @@ use super::read_hint::ReadHint;
 use crate::core::memory::slot_view::SlotView;
 use crate::sync::Ordering;
 
-/// A slot, the generation of its key, and what this handle remembers of its last publish and its last read.
+/// A slot, the generation of its key, and what this handle remembers of its last publish and its
+/// last read.
 ///
-/// The handle is on the key, not on the slot: once the slot has another generation, operations report that
-/// the key was removed.
+/// The handle is on the key, not on the slot: once the slot has another generation, operations
+/// report that the key was removed.
 pub(crate) struct Handle<'a> {
     slot: SlotView<'a>,
     generation: u64,

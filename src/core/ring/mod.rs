@@ -1,12 +1,12 @@
 //! The protocol of one slot: a ring of cells, any number of writers and readers, no locks.
 //!
-//! Any participant may be stopped or killed between any two instructions, and every other one makes progress.
-//! The functions take views, never addresses, so that loom checks (`src/loom`) the same code that runs on
-//! shared memory.
+//! Any participant may be stopped or killed between any two instructions, and every other one makes
+//! progress. The functions take views, never addresses, so that loom checks (`src/loom`) the same
+//! code that runs on shared memory.
 //!
-//! The `seq` word of a cell says who may touch it ([`Seq`](super::word::Seq)). The `head` word of the slot
-//! says which cell holds the newest value ([`Head`](super::word::Head)). `docs/design.md` has the table of
-//! orderings that pair.
+//! The `seq` word of a cell says who may touch it ([`Seq`](super::word::Seq)). The `head` word of
+//! the slot says which cell holds the newest value ([`Head`](super::word::Head)). `docs/design.md`
+//! has the table of orderings that pair.
 //!
 //! The files of this folder are what every operation needs; each sub-folder is one concern:
 //!

@@ -22,12 +22,12 @@ unsafe impl Send for OwnedHandle {}
 unsafe impl Sync for OwnedHandle {}
 
 impl OwnedHandle {
-    /// A handle on the key that has this generation, in the slot at `index`, which is below the number of
-    /// slots.
+    /// A handle on the key that has this generation, in the slot at `index`, which is below the
+    /// number of slots.
     pub(crate) fn new(region: &Arc<Region>, table: &SlotTable, index: u32, generation: u64) -> Self {
         let view = region.slot(table, index);
-        // SAFETY: only the lifetime changes. The memory stays mapped at its address while the region lives,
-        // and `self` owns a reference to the region.
+        // SAFETY: only the lifetime changes. The memory stays mapped at its address while the
+        // region lives, and `self` owns a reference to the region.
         let view = unsafe { std::mem::transmute::<SlotView<'_>, SlotView<'static>>(view) };
         Self { handle: Handle::new(view, generation), region: Arc::clone(region) }
     }

@@ -1,11 +1,12 @@
 //! The order in which a single writer goes round the cells: a bit-reversal permutation.
 //!
-//! Neighbours in this order are far apart in memory, at varying distances. In the order of addresses, the
-//! processor of a reader that follows the writer would prefetch the cell that the writer is about to claim.
-//! That cell would then be transferred between cores twice for each value.
+//! Neighbours in this order are far apart in memory, at varying distances. In the order of
+//! addresses, the processor of a reader that follows the writer would prefetch the cell that the
+//! writer is about to claim. That cell would then be transferred between cores twice for each
+//! value.
 //!
-//! The order is a preference, not a rule: other writers may interleave, and a reader that does not find a
-//! version in its place searches for it.
+//! The order is a preference, not a rule: other writers may interleave, and a reader that does not
+//! find a version in its place searches for it.
 
 /// For a number of cells: the successor of each, and its predecessor by any number of steps.
 #[derive(Debug)]

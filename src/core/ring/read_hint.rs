@@ -1,14 +1,14 @@
-//! The read hint: what a handle remembers of the last version that it read, so that it need not search for
-//! the next one.
+//! The read hint: what a handle remembers of the last version that it read, so that it need not
+//! search for the next one.
 //!
-//! A reader that follows a single writer visits the cells in the writer's order. While it does, it reads
-//! neither `head`, whose line comes from the writer's core each time, nor other cells in search of the
-//! version.
+//! A reader that follows a single writer visits the cells in the writer's order. While it does, it
+//! reads neither `head`, whose line comes from the writer's core each time, nor other cells in
+//! search of the version.
 //!
-//! - **Fast path.** The next version is in the cell after the last one, and the handle knows that it was
-//!   published.
-//! - **Slow path.** It is not there, because several writers interleave, or it is not known to be published:
-//!   read `head` and search (`find.rs`).
+//! - **Fast path.** The next version is in the cell after the last one, and the handle knows that
+//!   it was published.
+//! - **Slow path.** It is not there, because several writers interleave, or it is not known to be
+//!   published: read `head` and search (`find.rs`).
 //! - **Crash.** The hint is private memory of one process. A crash leaves nothing.
 //!
 //! It is only a hint: a cell itself says which version it holds.

@@ -1,5 +1,5 @@
-//! One key: its slot as one handle of a participant sees it, and the accesses to the slot's words that all
-//! protocol files share.
+//! One key: its slot as one handle of a participant sees it, and the accesses to the slot's words
+//! that all protocol files share.
 
 use super::cell;
 use super::context::Context;
@@ -34,16 +34,16 @@ impl<'a> Ring<'a> {
     /// The newest version and its cell.
     #[inline]
     pub(crate) fn head(self) -> Head {
-        // Acquire: pairs with the release of `head` in `move_head`; a thread that sees a version sees its
-        // cell's bytes.
+        // Acquire: pairs with the release of `head` in `move_head`; a thread that sees a version
+        // sees its cell's bytes.
         Head::from_bits(self.slot().header.head.load(Ordering::Acquire))
     }
 
     /// The slot's present generation; odd while it has a key.
     #[inline]
     pub(crate) fn generation(self) -> u64 {
-        // Acquire: pairs with the release in `index::assign`; a thread that sees the generation sees the key and
-        // `base_version`.
+        // Acquire: pairs with the release in `index::assign`; a thread that sees the generation
+        // sees the key and `base_version`.
         self.slot().header.generation.load(Ordering::Acquire)
     }
 
@@ -65,7 +65,8 @@ impl<'a> Ring<'a> {
         &self.slot().header.not_full
     }
 
-    /// Wakes the processes that wait for the event. It has happened: the change is a SeqCst access before this.
+    /// Wakes the processes that wait for the event. It has happened: the change is a SeqCst access
+    /// before this.
     #[inline]
     pub(crate) fn notify(self, event: &Event) {
         if event.notify() {
@@ -94,8 +95,8 @@ impl<'a> Ring<'a> {
 
     /// Counts the cells by their use.
     pub(crate) fn count_cells(self) -> CellCounts {
-        // The low-water mark is computed and not written: this is also called in the child of a fork, which
-        // must not change the store.
+        // The low-water mark is computed and not written: this is also called in the child of a
+        // fork, which must not change the store.
         let (mut counts, low_water) = (CellCounts::default(), self.smallest_cursor());
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {

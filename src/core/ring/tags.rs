@@ -1,11 +1,12 @@
-//! Tags: small numbers for the threads of a participant that compute a low-water mark at the same time.
+//! Tags: small numbers for the threads of a participant that compute a low-water mark at the same
+//! time.
 
 use crate::sync::{AtomicU64, Ordering};
 
 /// Assigns tags. No two threads of a participant have the same tag at the same time.
 ///
-/// With a shared tag, one thread's bits in the mark could be taken for another's. They could come back after
-/// a registration has cleared them (ABA).
+/// With a shared tag, one thread's bits in the mark could be taken for another's. They could come
+/// back after a registration has cleared them (ABA).
 #[derive(Debug, Default)]
 pub(crate) struct Tags(AtomicU64);
 
@@ -22,7 +23,8 @@ impl Tags {
         loop {
             let number = used.trailing_ones();
             let bit = 1u64.checked_shl(number)?;
-            // Acquire: pairs with the release in `drop`; the last owner's accesses come before ours.
+            // Acquire: pairs with the release in `drop`; the last owner's accesses come before
+            // ours.
             match self.0.compare_exchange(used, used | bit, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Some(Tag { tags: self, number: number as u8 }),
                 Err(now) => used = now,

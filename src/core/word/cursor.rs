@@ -7,10 +7,10 @@
 //! +------------------+---------------+------------------------------+
 //! ```
 //!
-//! A slot has a fixed number of these words. One word holds the owner and the version, so that both change,
-//! and end, in one step. The eight bits of the generation tell the cursor of a removed key from those of the
-//! present key. Version 0: the cursor was evicted. It retains nothing, and its word stays taken until its
-//! owner has noticed.
+//! A slot has a fixed number of these words. One word holds the owner and the version, so that both
+//! change, and end, in one step. The eight bits of the generation tell the cursor of a removed key
+//! from those of the present key. Version 0: the cursor was evicted. It retains nothing, and its
+//! word stays taken until its owner has noticed.
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
@@ -24,8 +24,8 @@
 //!
 //! Each change is a compare-and-swap from the word as it was read, or as its owner wrote it.
 //!
-//! **Crash.** The cursor of a crashed participant stays, and retains values, until another participant reaps
-//! it: a publisher does so before it reports backpressure.
+//! **Crash.** The cursor of a crashed participant stays, and retains values, until another
+//! participant reaps it: a publisher does so before it reports backpressure.
 
 use super::version::{MAX_VERSION, VERSION_BITS};
 
@@ -71,7 +71,8 @@ impl Cursor {
         self.generation == Self::generation_bits(generation)
     }
 
-    /// The low bits of a generation. The lowest one is left out: it is always set while the slot has a key.
+    /// The low bits of a generation. The lowest one is left out: it is always set while the slot
+    /// has a key.
     fn generation_bits(generation: u64) -> u8 {
         (generation >> 1) as u8
     }

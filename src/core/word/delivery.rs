@@ -7,9 +7,9 @@
 //! +------------------+---------------+------------------------------+
 //! ```
 //!
-//! Progress is 0 (waiting), participant + 1 (leased) or 255 (done). The word is about one version. About a
-//! later version it says that the message waits; about an earlier one, that it is done. So a publisher that
-//! fills the cell again need not touch the word.
+//! Progress is 0 (waiting), participant + 1 (leased) or 255 (done). The word is about one version.
+//! About a later version it says that the message waits; about an earlier one, that it is done. So
+//! a publisher that fills the cell again need not touch the word.
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
@@ -19,10 +19,11 @@
 //! | leased (p, n) | waiting (n + 1) | a participant that reaps p, which has crashed | `Ring::reap_lease` (`ring/delivering/queue.rs`) |
 //! | leased (any, n) | waiting (n + 1) | the process that recovers the store | `Ring::recover` (`ring/recovering/recover.rs`) |
 //!
-//! Each change is a compare-and-swap, except for the last, where no other process has the store open.
+//! Each change is a compare-and-swap, except for the last, where no other process has the store
+//! open.
 //!
-//! **Crash.** A crashed worker leaves its message leased. A worker that finds no other message, or a
-//! publisher that finds no cell, reaps it.
+//! **Crash.** A crashed worker leaves its message leased. A worker that finds no other message, or
+//! a publisher that finds no cell, reaps it.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -85,8 +86,8 @@ impl Delivery {
 
     /// The progress of this version.
     ///
-    /// The versions of a cell only grow. A word about a later version was written after this one was
-    /// overwritten, so this one was done.
+    /// The versions of a cell only grow. A word about a later version was written after this one
+    /// was overwritten, so this one was done.
     pub(crate) fn progress_of(self, version: u64) -> Progress {
         match self.version().cmp(&version) {
             Ordering::Less => Progress::Waiting { attempt: 1 },

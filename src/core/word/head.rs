@@ -7,8 +7,9 @@
 //! +-----------------+-----------------------------------------------+
 //! ```
 //!
-//! Cell + 1 = 0: there is no value. Cell [`LOST_CELL`]: the value was lost when the machine stopped. Moving
-//! `head` *is* publishing: one compare-and-swap makes a filled cell the newest value.
+//! Cell + 1 = 0: there is no value. Cell [`LOST_CELL`]: the value was lost when the machine
+//! stopped. Moving `head` *is* publishing: one compare-and-swap makes a filled cell the newest
+//! value.
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
@@ -20,9 +21,9 @@
 //! The version never decreases, not even when the slot gets another key. So a compare-and-swap that
 //! expects an old `head` fails: there is no ABA.
 //!
-//! **Crash.** After the change of `head` the value is published. Its cell may still be marked as being
-//! written: other participants commit it (`ring/publishing/help.rs`). Nobody may have been woken: sleepers check again
-//! after a tenth of a second.
+//! **Crash.** After the change of `head` the value is published. Its cell may still be marked as
+//! being written: other participants commit it (`ring/publishing/help.rs`). Nobody may have been
+//! woken: sleepers check again after a tenth of a second.
 
 use std::fmt;
 
@@ -67,7 +68,8 @@ impl Head {
         self.0 & MAX_VERSION
     }
 
-    /// The index of the newest value's cell. It is read from shared memory, so it may be any number.
+    /// The index of the newest value's cell. It is read from shared memory, so it may be any
+    /// number.
     #[inline]
     pub(crate) fn cell(self) -> Option<u32> {
         ((self.0 >> VERSION_BITS) as u32).checked_sub(1)

@@ -7,13 +7,13 @@
 //! +------------------+---------------+------------------------------+
 //! ```
 //!
-//! Version 0: there is no cursor. The mark is never larger than the smallest cursor. It may be smaller,
-//! because a cursor moves on without changing it.
+//! Version 0: there is no cursor. The mark is never larger than the smallest cursor. It may be
+//! smaller, because a cursor moves on without changing it.
 //!
-//! The upper bits name the thread that is computing the mark: its participant, and a tag that no other
-//! thread of that participant has at the time. Every registration clears them. A thread that finds its own
-//! bits still there knows that no cursor was added since it wrote them. No other thread writes those bits, so
-//! they cannot come back unnoticed (no ABA).
+//! The upper bits name the thread that is computing the mark: its participant, and a tag that no
+//! other thread of that participant has at the time. Every registration clears them. A thread that
+//! finds its own bits still there knows that no cursor was added since it wrote them. No other
+//! thread writes those bits, so they cannot come back unnoticed (no ABA).
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
@@ -22,8 +22,8 @@
 //! | any version, this thread | the smallest cursor, no thread | the thread that read all cursors | `Ring::compute_low_water` (`ring/delivering/low_water.rs`) |
 //! | any | 0 | the process that recovers the store | `Ring::recover` (`ring/recovering/recover.rs`) |
 //!
-//! **Crash.** A thread that crashes while it computes leaves its bits. They have no effect on writers, and
-//! the next thread that computes the mark replaces them.
+//! **Crash.** A thread that crashes while it computes leaves its bits. They have no effect on
+//! writers, and the next thread that computes the mark replaces them.
 
 use super::version::{MAX_VERSION, VERSION_BITS};
 
@@ -58,13 +58,15 @@ impl LowWaterMark {
         Self(smallest.unwrap_or(0).min(MAX_VERSION))
     }
 
-    /// The same version, marked by the thread with this tag of this participant, which is about to compute it.
+    /// The same version, marked by the thread with this tag of this participant, which is about to
+    /// compute it.
     pub(crate) fn marked_by(self, participant: u32, tag: u8) -> Self {
         let mark = u64::from((participant + 1) as u8) << 8 | u64::from(tag);
         Self(mark << VERSION_BITS | self.0 & MAX_VERSION)
     }
 
-    /// The word after a registration at this version. It has no thread: a computation that began before fails.
+    /// The word after a registration at this version. It has no thread: a computation that began
+    /// before fails.
     pub(crate) fn joined_by(self, version: u64) -> Self {
         let lowest = self.version().map_or(version, |low_water| low_water.min(version));
         Self::of(Some(lowest.max(1)))

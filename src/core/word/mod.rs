@@ -1,5 +1,5 @@
-//! The words of shared memory that the protocol turns on, one per file: how each is encoded, which changes
-//! are legal, and what a crash leaves.
+//! The words of shared memory that the protocol turns on, one per file: how each is encoded, which
+//! changes are legal, and what a crash leaves.
 //!
 //! | word | of | says |
 //! | --- | --- | --- |

@@ -7,10 +7,11 @@
 //! +--+----------------------+---------------------------------------+
 //! ```
 //!
-//! If the generation is not that of the slot's key, or the word is 0, the key is not a work queue. T: the
-//! declaration is *tentative*. A queue is declared in two steps, because a purge may run at the same time.
-//! While the word is tentative, writers and purges keep its messages, and no worker takes one. The first
-//! version may still increase, above what a purge takes that did not see the declaration in time.
+//! If the generation is not that of the slot's key, or the word is 0, the key is not a work queue.
+//! T: the declaration is *tentative*. A queue is declared in two steps, because a purge may run at
+//! the same time. While the word is tentative, writers and purges keep its messages, and no worker
+//! takes one. The first version may still increase, above what a purge takes that did not see the
+//! declaration in time.
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
@@ -20,8 +21,8 @@
 //! | what this worker wrote | 0 | the same worker, if its key was removed meanwhile | `Ring::declare_queue` (`ring/delivering/queue.rs`) |
 //! | any | 0 | the process that removes the key, and again the one that assigns the slot | `Ring::forget_queue` (`ring/delivering/cursor.rs`) |
 //!
-//! **Crash.** A worker that crashes after the first step leaves a tentative word. The next worker makes it
-//! final.
+//! **Crash.** A worker that crashes after the first step leaves a tentative word. The next worker
+//! makes it final.
 
 use super::version::{MAX_VERSION, VERSION_BITS};
 
@@ -57,7 +58,8 @@ impl QueueWord {
         self.0
     }
 
-    /// The first version that is a message, if the key of this generation is a queue, tentative or final.
+    /// The first version that is a message, if the key of this generation is a queue, tentative or
+    /// final.
     #[inline]
     pub(crate) fn first(self, generation: u64) -> Option<u64> {
         let same = self.0 >> VERSION_BITS & Self::GENERATION == generation & Self::GENERATION;

@@ -7,9 +7,9 @@
 //! +------------------+---------------+------------------------------+
 //! ```
 //!
-//! State 0 is *committed* (no participant), 1 *claimed*, 2 and 3 *writing*: with the ticket of a cell that
-//! held a version, or of a free one. A word that is none of these counts as a free cell. So a damaged store
-//! is repaired by use.
+//! State 0 is *committed* (no participant), 1 *claimed*, 2 and 3 *writing*: with the ticket of a
+//! cell that held a version, or of a free one. A word that is none of these counts as a free cell.
+//! So a damaged store is repaired by use.
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
@@ -23,18 +23,20 @@
 //! | writing (ticket, p) | writing (new ticket, me), then free | a participant that reaps p, unless `head` names the cell | `Ring::reap` (`ring/removing/reap.rs`) |
 //! | any | committed (proven version, or 0) | the process that recovers the store | `Ring::recover` (`ring/recovering/recover.rs`) |
 //!
-//! All are compare-and-swaps, except where a participant changes a word that no other one may change: its
-//! own claim, or its own writing word while `head` does not name the cell.
+//! All are compare-and-swaps, except where a participant changes a word that no other one may
+//! change: its own claim, or its own writing word while `head` does not name the cell.
 //!
-//! **No ABA.** A version is in a cell once, and a ticket makes each writing word unique in its cell. So a
-//! compare-and-swap by a process that was stopped for any time fails if the cell has changed.
+//! **No ABA.** A version is in a cell once, and a ticket makes each writing word unique in its
+//! cell. So a compare-and-swap by a process that was stopped for any time fails if the cell has
+//! changed.
 //!
-//! **Crash.** Claimed: the value is whole, and readable. Writing: the cell is not readable until it is
-//! committed, if `head` names it, or reaped.
+//! **Crash.** Claimed: the value is whole, and readable. Writing: the cell is not readable until it
+//! is committed, if `head` names it, or reaped.
 
 use super::version::{MAX_VERSION, VERSION_BITS};
 
-/// The bit of tickets for free cells, so that they differ from the tickets of cells that held a version.
+/// The bit of tickets for free cells, so that they differ from the tickets of cells that held a
+/// version.
 pub(crate) const FRESH: u64 = 1 << VERSION_BITS;
 
 const PARTICIPANT_BITS: u32 = 8;
@@ -47,9 +49,9 @@ pub(crate) enum Seq {
     Committed { version: u64 },
     /// This participant is about to overwrite the cell. It is still readable as this version.
     Claimed { version: u64, participant: u32 },
-    /// This participant owns the cell and writes it. The ticket makes the word unique in its cell. It is the
-    /// version that the cell held, which it never holds again; or, for a free cell, [`FRESH`] and a number that
-    /// the slot assigns once.
+    /// This participant owns the cell and writes it. The ticket makes the word unique in its cell.
+    /// It is the version that the cell held, which it never holds again; or, for a free cell,
+    /// [`FRESH`] and a number that the slot assigns once.
     Writing { ticket: u64, participant: u32 },
 }
 
@@ -66,7 +68,8 @@ impl Seq {
         }
     }
 
-    /// A word that no participant writes counts as a free cell, so that a damaged store is repaired by use.
+    /// A word that no participant writes counts as a free cell, so that a damaged store is repaired
+    /// by use.
     #[inline(always)]
     pub(crate) fn from_bits(bits: u64) -> Self {
         let number = bits & MAX_VERSION;

@@ -1,15 +1,17 @@
 //! Cursors of lossless subscribers: registering, moving and removing them.
 //!
-//! The scheme is that of a low-water mark, as in log-structured queues: each reader publishes its position,
-//! and writers respect the smallest. The cursor is written by its owner, by a process that evicts it
-//! (`evict.rs`), or by one that reaps a crashed owner. Writers read the low-water mark (`low_water.rs`).
+//! The scheme is that of a low-water mark, as in log-structured queues: each reader publishes its
+//! position, and writers respect the smallest. The cursor is written by its owner, by a process
+//! that evicts it (`evict.rs`), or by one that reaps a crashed owner. Writers read the low-water
+//! mark (`low_water.rs`).
 //!
-//! - **Fast path.** `move_cursor`: one compare-and-swap of a word that only its owner writes, after the
-//!   subscriber has copied the value.
-//! - **Slow path.** `register`: write the cursor into a free word, lower the low-water mark, fence, then read
-//!   what there is to begin with, and move the cursor there. A writer that claimed a cell before the fence
-//!   either sees the mark in its second check, or had changed `seq` before we read it. A purge that began
-//!   before the fence may not have seen the cursor: the subscriber begins above the purge's intent.
+//! - **Fast path.** `move_cursor`: one compare-and-swap of a word that only its owner writes, after
+//!   the subscriber has copied the value.
+//! - **Slow path.** `register`: write the cursor into a free word, lower the low-water mark, fence,
+//!   then read what there is to begin with, and move the cursor there. A writer that claimed a cell
+//!   before the fence either sees the mark in its second check, or had changed `seq` before we read
+//!   it. A purge that began before the fence may not have seen the cursor: the subscriber begins
+//!   above the purge's intent.
 //!
 //! **Crash** after each step:
 //!
@@ -80,24 +82,24 @@ impl<'a> Ring<'a> {
         reached(Step::CursorPlaced);
         let low_water = &self.slot().header.low_water;
         let mut seen = LowWaterMark::from_bits(low_water.load(Ordering::Relaxed));
-        // SeqCst: the cursor is written before the mark. Pairs with `is_undelivered`, which reads the mark
-        // after it has changed a `seq`, and with `compute_low_water`.
+        // SeqCst: the cursor is written before the mark. Pairs with `is_undelivered`, which reads
+        // the mark after it has changed a `seq`, and with `compute_low_water`.
         while let Err(now) =
             low_water.compare_exchange(seen.bits(), seen.joined_by(lowest).bits(), Ordering::SeqCst, Ordering::Relaxed)
         {
             seen = LowWaterMark::from_bits(now);
         }
         reached(Step::LowWaterJoined);
-        // SeqCst: pairs with the claim of a cell and with the fence in `purge`. What is read below is read
-        // after the mark was written.
+        // SeqCst: pairs with the claim of a cell and with the fence in `purge`. What is read below
+        // is read after the mark was written.
         fence(Ordering::SeqCst);
         if !self.is_current() {
             self.unregister(registered);
             return Err(RegisterError::Removed);
         }
-        // Values that were there before may be gone by now. Those that are there now stay, except for what a
-        // purge takes that began before our fence and may not have seen our cursor. A purge that begins later
-        // sees it.
+        // Values that were there before may be gone by now. Those that are there now stay, except
+        // for what a purge takes that began before our fence and may not have seen our cursor. A
+        // purge that begins later sees it.
         let purged = self.purge_intent();
         let begin = self.resolve_begin(begin).max(lowest).max(purged + 1);
         let moved = self.move_cursor(&mut registered, begin);
@@ -109,8 +111,8 @@ impl<'a> Ring<'a> {
         if moved {
             return Ok(registered);
         }
-        // The key was removed, or the cursor was evicted. We free its word. The caller handles both in the
-        // same way: it begins again.
+        // The key was removed, or the cursor was evicted. We free its word. The caller handles both
+        // in the same way: it begins again.
         self.unregister(registered);
         Err(RegisterError::Removed)
     }
@@ -128,11 +130,11 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// The oldest version from `first` on since which no version is missing or about to be overwritten;
-    /// `None` if there is none.
+    /// The oldest version from `first` on since which no version is missing or about to be
+    /// overwritten; `None` if there is none.
     ///
-    /// Writers do not always overwrite the oldest value first, so there may be older versions before a
-    /// missing one.
+    /// Writers do not always overwrite the oldest value first, so there may be older versions
+    /// before a missing one.
     fn oldest_contiguous(self, first: u64) -> Option<u64> {
         self.help_commit(self.head());
         let mut readable: Vec<_> = self
@@ -162,14 +164,15 @@ impl<'a> Ring<'a> {
         })
     }
 
-    /// Moves the cursor on, so that older versions may be overwritten. `false` if the key was removed, or the
-    /// cursor was evicted.
+    /// Moves the cursor on, so that older versions may be overwritten. `false` if the key was
+    /// removed, or the cursor was evicted.
     #[inline]
     pub(crate) fn move_cursor(self, registered: &mut RegisteredCursor, version: u64) -> bool {
         let next = Cursor::new(self.context.me, self.handle.generation(), version).bits();
         let cursor: &AtomicU64 = &self.slot().cursors[registered.index];
-        // SeqCst: pairs with `Event::listen` of a publisher that waits for free space. As a release, it pairs
-        // with the acquire in `cursors`: it comes after our last read of what may be overwritten now.
+        // SeqCst: pairs with `Event::listen` of a publisher that waits for free space. As a
+        // release, it pairs with the acquire in `cursors`: it comes after our last read of what may
+        // be overwritten now.
         let moved = cursor.compare_exchange(registered.word, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
         registered.word = next;
         reached(Step::CursorMoved);
@@ -180,8 +183,9 @@ impl<'a> Ring<'a> {
     /// Removes the cursor.
     pub(crate) fn unregister(self, registered: RegisteredCursor) {
         let cursor: &AtomicU64 = &self.slot().cursors[registered.index];
-        // SeqCst: pairs with `Event::listen`, as in `move_cursor`. If the word is neither our cursor nor our
-        // evicted one, our key was removed, and the word may belong to another subscriber.
+        // SeqCst: pairs with `Event::listen`, as in `move_cursor`. If the word is neither our
+        // cursor nor our evicted one, our key was removed, and the word may belong to another
+        // subscriber.
         if cursor.compare_exchange(registered.word, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             let evicted = registered.evicted_word();
             let _ = cursor.compare_exchange(evicted, Cursor::FREE, Ordering::SeqCst, Ordering::Relaxed);
@@ -190,18 +194,18 @@ impl<'a> Ring<'a> {
         self.notify(self.not_full());
     }
 
-    /// Whether the cursor was evicted. Its owner learns of it here, after a compare-and-swap of the cursor has
-    /// failed, or a version was gone that the cursor should have retained.
+    /// Whether the cursor was evicted. Its owner learns of it here, after a compare-and-swap of the
+    /// cursor has failed, or a version was gone that the cursor should have retained.
     pub(crate) fn is_evicted(self, registered: &RegisteredCursor) -> bool {
-        // Acquire: pairs with the compare-and-swap in `evict`. The version was gone because its writer had
-        // seen the eviction, and we have seen the writer's mark.
+        // Acquire: pairs with the compare-and-swap in `evict`. The version was gone because its
+        // writer had seen the eviction, and we have seen the writer's mark.
         self.slot().cursors[registered.index].load(Ordering::Acquire) == registered.evicted_word()
     }
 
     /// Zeroes the cursors and the queue word of a removed key.
     ///
-    /// They have no meaning for the next key. But the words hold only a few bits of the generation, and some
-    /// later key would have the same bits.
+    /// They have no meaning for the next key. But the words hold only a few bits of the generation,
+    /// and some later key would have the same bits.
     pub(crate) fn forget_deliveries(self) {
         self.forget_queue();
         // The owners change their cursors by compare-and-swap, which fails from now on.
@@ -213,11 +217,12 @@ impl<'a> Ring<'a> {
 
     /// Zeroes the queue word.
     ///
-    /// This is done again before the slot is assigned to another key: a worker may have declared the last key
-    /// a queue too late, and crashed before it could undo that.
+    /// This is done again before the slot is assigned to another key: a worker may have declared
+    /// the last key a queue too late, and crashed before it could undo that.
     pub(crate) fn forget_queue(self) {
-        // AcqRel: pairs with the compare-and-swap in `declare_queue`. A worker that writes there after us
-        // sees that the generation was changed; we come after a worker that wrote before us.
+        // AcqRel: pairs with the compare-and-swap in `declare_queue`. A worker that writes there
+        // after us sees that the generation was changed; we come after a worker that wrote before
+        // us.
         self.slot().header.queue.swap(0, Ordering::AcqRel);
     }
 

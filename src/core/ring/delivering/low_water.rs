@@ -1,16 +1,16 @@
 //! Computing the low-water mark of a slot's cursors: no version from it on is overwritten.
 //!
-//! Reading all cursors at each publish would bring each subscriber's line to the writer. So the slot keeps
-//! the smallest cursor in one word. Cursors move on without changing that word; it may be too small, and is
-//! never too large.
+//! Reading all cursors at each publish would bring each subscriber's line to the writer. So the
+//! slot keeps the smallest cursor in one word. Cursors move on without changing that word; it may
+//! be too small, and is never too large.
 //!
 //! - **Fast path.** The mark does not guard the version that a writer wants to overwrite: one load.
-//! - **Slow path.** It does. The writer computes it again: it writes its own thread into the upper bits of
-//!   the word, reads all cursors, and replaces the word by the smallest cursor, by compare-and-swap. A
-//!   registration clears the upper bits. So a result that may lack a cursor is never written, whatever
-//!   happens in between and however long it takes.
-//! - **Crash** after `LowWaterMarked`: the word names a thread that does not exist any more. The next thread
-//!   that computes the mark replaces it. So a stopped or crashed process blocks nobody.
+//! - **Slow path.** It does. The writer computes it again: it writes its own thread into the upper
+//!   bits of the word, reads all cursors, and replaces the word by the smallest cursor, by
+//!   compare-and-swap. A registration clears the upper bits. So a result that may lack a cursor is
+//!   never written, whatever happens in between and however long it takes.
+//! - **Crash** after `LowWaterMarked`: the word names a thread that does not exist any more. The
+//!   next thread that computes the mark replaces it. So a stopped or crashed process blocks nobody.
 
 use std::cell::Cell;
 
@@ -23,13 +23,14 @@ use crate::sync::Ordering;
 /// How often the mark is computed while others change it, before the old one is used.
 const ATTEMPTS: u32 = 64;
 
-/// The mark that one scan of the cells has computed, so that it reads the cursors once and not for each cell.
+/// The mark that one scan of the cells has computed, so that it reads the cursors once and not for
+/// each cell.
 #[derive(Debug, Default)]
 pub(crate) struct ComputedLowWater(Cell<Option<u64>>);
 
 impl<'a> Ring<'a> {
-    /// Whether a cursor may still be at or below this version. `seen` is the mark as the caller has just read
-    /// it.
+    /// Whether a cursor may still be at or below this version. `seen` is the mark as the caller has
+    /// just read it.
     pub(crate) fn is_unread(self, seen: LowWaterMark, version: u64, computed: Option<&ComputedLowWater>) -> bool {
         if !seen.guards(version) {
             return false;
@@ -48,7 +49,8 @@ impl<'a> Ring<'a> {
     /// Computes the mark from the cursors, and writes it into the slot.
     pub(crate) fn compute_low_water(self) -> LowWaterMark {
         let word = &self.slot().header.low_water;
-        // SeqCst: pairs with `register`; the cursors of all subscribers that lowered the mark are visible.
+        // SeqCst: pairs with `register`; the cursors of all subscribers that lowered the mark are
+        // visible.
         let mut seen = LowWaterMark::from_bits(word.load(Ordering::SeqCst));
         if seen.version().is_none() || self.smallest_cursor() == seen.version() {
             return seen;
@@ -66,8 +68,8 @@ impl<'a> Ring<'a> {
             };
             reached(Step::LowWaterMarked);
             let computed = LowWaterMark::of(self.smallest_cursor());
-            // SeqCst: pairs with `register`. If this succeeds, no cursor was registered since our thread was
-            // written: a registration would have cleared it.
+            // SeqCst: pairs with `register`. If this succeeds, no cursor was registered since our
+            // thread was written: a registration would have cleared it.
             match word.compare_exchange(marked.bits(), computed.bits(), Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => {
                     reached(Step::LowWaterMoved);
@@ -82,8 +84,8 @@ impl<'a> Ring<'a> {
     /// Writes one of our threads into the mark; the present mark, if it is not `seen` any more.
     pub(crate) fn mark_low_water(self, seen: LowWaterMark, tag: &Tag<'_>) -> Result<LowWaterMark, LowWaterMark> {
         let marked = seen.marked_by(self.context.me, tag.number);
-        // A thread that had our index and tag before has crashed, or did not write its result. Its bits serve
-        // as ours.
+        // A thread that had our index and tag before has crashed, or did not write its result. Its
+        // bits serve as ours.
         if seen == marked {
             return Ok(marked);
         }
@@ -104,8 +106,8 @@ impl<'a> Ring<'a> {
     /// The cursors of the present key that were not evicted, in no order.
     pub(crate) fn cursors(self) -> impl Iterator<Item = Cursor> + use<'a> {
         let generation = self.generation();
-        // Acquire: pairs with the release of the cursor in `move_cursor`; a writer that sees that a value was
-        // received comes after it was read.
+        // Acquire: pairs with the release of the cursor in `move_cursor`; a writer that sees that a
+        // value was received comes after it was read.
         let words = self.slot().cursors.iter().map(|word| word.load(Ordering::Acquire));
         words.filter_map(Cursor::from_bits).filter(move |cursor| cursor.is_of(generation) && !cursor.is_evicted())
     }

@@ -1,4 +1,5 @@
-//! Delivering: who has not received which version. Cursors of lossless subscribers, and work queues.
+//! Delivering: who has not received which version. Cursors of lossless subscribers, and work
+//! queues.
 
 pub(super) mod cursor;
 pub(super) mod evict;

@@ -1,15 +1,17 @@
 //! Work queues: each message is leased to one worker.
 //!
-//! The state of a message is one word of the cell that holds it (`word::Delivery`). So no second place can
-//! disagree with it. A message that is not done is never overwritten. One message that takes long occupies one
-//! cell, not those after it.
+//! The state of a message is one word of the cell that holds it (`word::Delivery`). So no second
+//! place can disagree with it. A message that is not done is never overwritten. One message that
+//! takes long occupies one cell, not those after it.
 //!
 //! - **Fast path.** `lease_next`: the message after the last one that this worker leased, by one
 //!   compare-and-swap of its `delivery` word.
-//! - **Slow path.** `lease_oldest`: scan all cells for the oldest message that waits. It is taken once in a
-//!   round of the ring, and when the fast path finds none: older messages may have been requeued.
+//! - **Slow path.** `lease_oldest`: scan all cells for the oldest message that waits. It is taken
+//!   once in a round of the ring, and when the fast path finds none: older messages may have been
+//!   requeued.
 //!
-//! A queue is declared in two steps, because a purge may run at the same time; see `word::QueueWord`.
+//! A queue is declared in two steps, because a purge may run at the same time; see
+//! `word::QueueWord`.
 //!
 //! **Crash** after each step:
 //!
@@ -51,7 +53,8 @@ pub(crate) enum Work {
     },
 }
 
-/// A worker's position in a queue: it goes on in order of versions, and scans all cells once in a while.
+/// A worker's position in a queue: it goes on in order of versions, and scans all cells once in a
+/// while.
 #[derive(Debug)]
 pub(crate) struct QueuePosition {
     /// The version that is most likely the next.
@@ -72,9 +75,10 @@ const SKIPPED: u64 = 8;
 impl<'a> Ring<'a> {
     /// Makes the key a work queue, from this version on, unless it is one.
     ///
-    /// The first step writes a tentative word: from then on, writers and purges keep its messages, and no
-    /// worker leases one. The second step, by any worker, makes it final, above what a purge takes that may
-    /// not have seen the first step. So a second worker cannot skip over such a purge.
+    /// The first step writes a tentative word: from then on, writers and purges keep its messages,
+    /// and no worker leases one. The second step, by any worker, makes it final, above what a purge
+    /// takes that may not have seen the first step. So a second worker cannot skip over such a
+    /// purge.
     pub(crate) fn declare_queue(self, begin: Begin) -> Result<(), ReadError> {
         let queue = &self.slot().header.queue;
         let (generation, mut left_by_a_purge) = (self.handle.generation(), false);
@@ -87,8 +91,8 @@ impl<'a> Ring<'a> {
             let next = match seen.first(generation) {
                 None => QueueWord::tentative(generation, self.resolve_begin(begin)),
                 Some(first) if seen.is_tentative() => {
-                    // SeqCst: pairs with the fence in `purge`. The process whose fence comes second sees the
-                    // other's word.
+                    // SeqCst: pairs with the fence in `purge`. The process whose fence comes second
+                    // sees the other's word.
                     fence(Ordering::SeqCst);
                     let purged = self.purge_intent();
                     left_by_a_purge |= purged >= first;
@@ -96,18 +100,18 @@ impl<'a> Ring<'a> {
                 }
                 Some(_) => break,
             };
-            // SeqCst: pairs with `is_undelivered`; what is published after this is not overwritten before it
-            // is done.
+            // SeqCst: pairs with `is_undelivered`; what is published after this is not overwritten
+            // before it is done.
             if queue.compare_exchange(seen.bits(), next.bits(), Ordering::SeqCst, Ordering::SeqCst).is_err() {
                 continue;
             }
             reached(if next.is_tentative() { Step::QueueTentative } else { Step::QueueDeclared });
-            // If the key was removed before our compare-and-swap, we see the new generation here: we acquired
-            // it with the word that `forget_queue` wrote. If it is removed later, `forget_queue` zeroes our
-            // word.
+            // If the key was removed before our compare-and-swap, we see the new generation here:
+            // we acquired it with the word that `forget_queue` wrote. If it is removed later,
+            // `forget_queue` zeroes our word.
             if !self.is_current() {
-                // The word belongs to no present key, but a later key may have the same few bits of its
-                // generation.
+                // The word belongs to no present key, but a later key may have the same few bits of
+                // its generation.
                 let _ = queue.compare_exchange(next.bits(), 0, Ordering::SeqCst, Ordering::Relaxed);
                 return Err(ReadError::Removed);
             }
@@ -118,7 +122,8 @@ impl<'a> Ring<'a> {
         Ok(())
     }
 
-    /// Makes a tentative declaration final, after the machine stopped. No other process has the store open.
+    /// Makes a tentative declaration final, after the machine stopped. No other process has the
+    /// store open.
     pub(crate) fn finalise_recovered_queue(self) {
         let word = &self.slot().header.queue;
         let queue = QueueWord::from_bits(word.load(Ordering::Relaxed));
@@ -207,12 +212,13 @@ impl<'a> Ring<'a> {
             return None;
         };
         let leased = Delivery::new(version, Progress::Leased { participant: self.context.me, attempt });
-        // SeqCst: one of the workers succeeds, and `seq` is read after it. Pairs with the claim of a cell.
+        // SeqCst: one of the workers succeeds, and `seq` is read after it. Pairs with the claim of
+        // a cell.
         cell.delivery.compare_exchange(seen.bits(), leased.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;
         reached(Step::MessageLeased);
         total_order();
-        // A message from before the queue was declared may have been overwritten meanwhile. Then our word is
-        // about a version that no cell holds.
+        // A message from before the queue was declared may have been overwritten meanwhile. Then
+        // our word is about a version that no cell holds.
         let is_there = Seq::from_bits(cell.seq.load(Ordering::SeqCst)).readable() == Some(version);
         is_there.then_some(Lease { cell: index, version, attempt })
     }
@@ -232,8 +238,8 @@ impl<'a> Ring<'a> {
 
     fn finish(self, lease: Lease, next: Delivery) -> bool {
         let word = &self.slot().cells.get(lease.cell).header.delivery;
-        // SeqCst: pairs with `cell::delivery`, as read by `is_undelivered` and `try_lease`, and with
-        // `Event::listen` of processes that wait.
+        // SeqCst: pairs with `cell::delivery`, as read by `is_undelivered` and `try_lease`, and
+        // with `Event::listen` of processes that wait.
         let finished =
             word.compare_exchange(self.leased(lease).bits(), next.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
         reached(Step::MessageFinished);
@@ -245,7 +251,8 @@ impl<'a> Ring<'a> {
         Delivery::new(lease.version, Progress::Leased { participant: self.context.me, attempt: lease.attempt })
     }
 
-    /// Requeues the cell's message if a crashed participant has leased it. Returns whether that was so.
+    /// Requeues the cell's message if a crashed participant has leased it. Returns whether that was
+    /// so.
     pub(crate) fn reap_lease(self, cell: CellView<'_>, crashed: &ParticipantSet) -> bool {
         let seen = delivery(cell.header);
         match seen.progress() {
@@ -258,7 +265,8 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// The number of messages that wait, and of those that are leased; `None` if the key is not a queue.
+    /// The number of messages that wait, and of those that are leased; `None` if the key is not a
+    /// queue.
     pub(crate) fn backlog(self) -> Option<(u32, u32)> {
         let (mut waiting, mut leased) = (0, 0);
         // SeqCst: pairs with the compare-and-swap in `declare_queue`.

@@ -1,15 +1,17 @@
-//! Claiming: the first step of publishing. Find a cell that may be overwritten, and become its owner.
+//! Claiming: the first step of publishing. Find a cell that may be overwritten, and become its
+//! owner.
 //!
-//! A claim is announced, then checked, as in Dekker's algorithm: compare-and-swap `seq` from committed to
-//! claimed, then read the pins, cursors and flushes again. A reader announces itself, then reads `seq`. In the
-//! one total order of SeqCst accesses, one of the two sees the other. If the value is pinned or retained after
-//! all, the claim is withdrawn; the value was readable all the time.
+//! A claim is announced, then checked, as in Dekker's algorithm: compare-and-swap `seq` from
+//! committed to claimed, then read the pins, cursors and flushes again. A reader announces itself,
+//! then reads `seq`. In the one total order of SeqCst accesses, one of the two sees the other. If
+//! the value is pinned or retained after all, the claim is withdrawn; the value was readable all
+//! the time.
 //!
-//! - **Fast path.** The cell after the newest value's is free to claim, as it nearly always is for a single
-//!   writer.
-//! - **Slow path.** Two passes over all cells. Then, while other writers own cells, rounds of reaping, of
-//!   overwriting history, and of letting those writers run, for some tens of milliseconds. Then
-//!   [`Backpressure`].
+//! - **Fast path.** The cell after the newest value's is free to claim, as it nearly always is for
+//!   a single writer.
+//! - **Slow path.** Two passes over all cells. Then, while other writers own cells, rounds of
+//!   reaping, of overwriting history, and of letting those writers run, for some tens of
+//!   milliseconds. Then [`Backpressure`].
 //!
 //! **Crash** after each step:
 //!
@@ -51,7 +53,8 @@ pub(crate) enum Refused {
 }
 
 impl Claim {
-    /// A cell in which a crashed writer has left part of a value. It is to be abandoned, not committed.
+    /// A cell in which a crashed writer has left part of a value. It is to be abandoned, not
+    /// committed.
     pub(crate) fn inherited(cell: u32, mark: u64) -> Self {
         Self { cell, mark, sum: 0 }
     }
@@ -69,8 +72,8 @@ struct Obstacles {
     readers: bool,
 }
 
-/// How often a writer that found no cell lets the owners of cells run before it gives up. A publish takes
-/// microseconds; this many rounds take some tens of milliseconds.
+/// How often a writer that found no cell lets the owners of cells run before it gives up. A publish
+/// takes microseconds; this many rounds take some tens of milliseconds.
 const CLAIM_ROUNDS: usize = real_or_model(512, 2);
 /// From this round on it sleeps between rounds, so that a writer on the same core runs.
 const FIRST_SLEEP: usize = 64;
@@ -83,8 +86,8 @@ impl<'a> Ring<'a> {
         self.claimed(next, self.take_knowing(next, Keep::History, Some(head), None))
     }
 
-    /// Claims a cell: one that is not needed, if there is one; else one that a crashed participant has left; else
-    /// that of the oldest value.
+    /// Claims a cell: one that is not needed, if there is one; else one that a crashed participant
+    /// has left; else that of the oldest value.
     #[inline]
     pub(crate) fn claim(self) -> Result<Claim, Backpressure> {
         // The cell that is next in turn can nearly always be claimed.
@@ -95,9 +98,9 @@ impl<'a> Ring<'a> {
     #[cold]
     fn claim_another(self, refused: u32) -> Result<Claim, Backpressure> {
         let (mut index, computed) = (refused, ComputedLowWater::default());
-        // Two passes: other participants make progress meanwhile. Readers unpin in the same order. So the cell
-        // that was refused first is tried again before each later one, and versions stay where readers expect
-        // them.
+        // Two passes: other participants make progress meanwhile. Readers unpin in the same order.
+        // So the cell that was refused first is tried again before each later one, and versions
+        // stay where readers expect them.
         for _ in 0..2 * self.slot().cells.count() {
             index = self.after(index);
             for index in [refused, index] {
@@ -115,8 +118,8 @@ impl<'a> Ring<'a> {
         iter::successors(Some(self.next_in_turn()), move |&index| Some(self.after(index))).take(count)
     }
 
-    /// The cell after that of the newest value. A single writer goes round the ring and overwrites the oldest
-    /// value first.
+    /// The cell after that of the newest value. A single writer goes round the ring and overwrites
+    /// the oldest value first.
     #[inline]
     pub(crate) fn next_in_turn(self) -> u32 {
         self.head().cell().map_or(0, |newest| self.after(newest))
@@ -146,8 +149,8 @@ impl<'a> Ring<'a> {
             {
                 return Ok(claim);
             }
-            // A writer finishes in a moment, unless it is stopped, or has the cell on loan. Readers may take any
-            // time: the publisher decides whether to wait for them.
+            // A writer finishes in a moment, unless it is stopped, or has the cell on loan. Readers
+            // may take any time: the publisher decides whether to wait for them.
             match self.obstacles(&computed) {
                 Obstacles { writers: false, .. } => break,
                 Obstacles { readers: true, .. } if round >= FIRST_SLEEP => break,
@@ -178,8 +181,8 @@ impl<'a> Ring<'a> {
         FRESH | self.slot().header.next_ticket.fetch_add(1, Ordering::Relaxed) & MAX_VERSION
     }
 
-    /// The cell of the oldest value that a writer without free cells may overwrite: not the newest, not pinned,
-    /// not retained.
+    /// The cell of the oldest value that a writer without free cells may overwrite: not the newest,
+    /// not pinned, not retained.
     pub(crate) fn oldest_unprotected(self, computed: &ComputedLowWater) -> Option<u32> {
         let oldest = self.cells().filter_map(|(index, cell)| {
             let Seq::Committed { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
@@ -202,7 +205,8 @@ impl<'a> Ring<'a> {
             Ok(claim) => Some(claim),
             Err(Refused::AtFirstSight) => None,
             Err(Refused::Afterwards) => {
-                // Meanwhile the reader may have unpinned the cell, seen our claim, and left the retired value to us.
+                // Meanwhile the reader may have unpinned the cell, seen our claim, and left the
+                // retired value to us.
                 self.discard_if_retired(index);
                 None
             }
@@ -217,8 +221,8 @@ impl<'a> Ring<'a> {
 
     /// As [`take`](Self::take), but with a `head` that the caller knows, which may be an old one.
     ///
-    /// That is enough while at least one value is history: a cell that may be claimed by an old `head` is neither
-    /// the newest value's nor spared by the present `head`.
+    /// That is enough while at least one value is history: a cell that may be claimed by an old
+    /// `head` is neither the newest value's nor spared by the present `head`.
     #[inline(always)]
     fn take_knowing(
         self,
@@ -228,9 +232,9 @@ impl<'a> Ring<'a> {
         computed: Option<&ComputedLowWater>,
     ) -> Result<Claim, Refused> {
         let cell = self.slot().cells.get(index).header;
-        // Acquire: pairs with the release of `seq` in `release_committed` and `help_commit`. `head` is read after
-        // it: the value of a committed cell was published before, and a `head` that is read later is not older
-        // than that.
+        // Acquire: pairs with the release of `seq` in `release_committed` and `help_commit`. `head`
+        // is read after it: the value of a committed cell was published before, and a `head` that
+        // is read later is not older than that.
         let seen = cell.seq.load(Ordering::Acquire);
         let Seq::Committed { version } = Seq::from_bits(seen) else {
             return Err(Refused::AtFirstSight);
@@ -241,9 +245,9 @@ impl<'a> Ring<'a> {
             return Err(Refused::AtFirstSight);
         }
         let claimed = Seq::Claimed { version, participant: self.context.me };
-        // SeqCst: pairs with the pins in `pin_newest`, and with `register`, `declare_queue` and `begin_flush`. We
-        // change `seq`, then read pins, cursors and flushes; a reader sets its pin, then reads `seq`. In their
-        // one total order, the second one sees the first.
+        // SeqCst: pairs with the pins in `pin_newest`, and with `register`, `declare_queue` and
+        // `begin_flush`. We change `seq`, then read pins, cursors and flushes; a reader sets its
+        // pin, then reads `seq`. In their one total order, the second one sees the first.
         if cell.seq.compare_exchange(seen, claimed.bits(), Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return Err(Refused::AtFirstSight);
         }
@@ -259,11 +263,12 @@ impl<'a> Ring<'a> {
         // A cell holds a version only once, so the version serves as ticket.
         let ticket = if version > 0 { version } else { self.fresh_ticket() };
         let mark = Seq::Writing { ticket, participant: self.context.me }.bits();
-        // Release: pairs with the acquire in `help_commit`; a helper that sees this mark and then finds `head` at
-        // this cell sees the move of `head` that came after the mark, not one before it.
+        // Release: pairs with the acquire in `help_commit`; a helper that sees this mark and then
+        // finds `head` at this cell sees the move of `head` that came after the mark, not one
+        // before it.
         cell.seq.store(mark, Ordering::Release);
-        // Release: pairs with the acquire fence in `cell::copy`; a reader that copies a byte written after this
-        // fence finds the mark when it reads `seq` again.
+        // Release: pairs with the acquire fence in `cell::copy`; a reader that copies a byte
+        // written after this fence finds the mark when it reads `seq` again.
         fence(Ordering::Release);
         reached(Step::CellWriting);
         Ok(Claim { cell: index, mark, sum: 0 })
@@ -279,8 +284,9 @@ impl<'a> Ring<'a> {
         let cell = self.slot().cells.get(claim.cell);
         cell::empty(cell, scrub);
         reached(Step::CellEmptied);
-        // SeqCst: pairs with the claim of the next writer, which finds the cell as we left it, and with
-        // `Event::listen`. A store: nobody else changes our writing word, because `head` does not name the cell.
+        // SeqCst: pairs with the claim of the next writer, which finds the cell as we left it, and
+        // with `Event::listen`. A store: nobody else changes our writing word, because `head` does
+        // not name the cell.
         cell.header.seq.store(Seq::Committed { version: 0 }.bits(), Ordering::SeqCst);
         reached(Step::CellAbandoned);
         self.notify(self.not_full());

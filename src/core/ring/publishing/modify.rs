@@ -1,9 +1,10 @@
-//! Read-modify-write of the newest value: append, and arithmetic on integers. No update is lost in between.
+//! Read-modify-write of the newest value: append, and arithmetic on integers. No update is lost in
+//! between.
 //!
-//! It is an optimistic update by compare-and-swap: claim a cell; read `head`; make the next value from the
-//! newest one; fill the cell; move `head`. No writer claims the newest value's cell while `head` names it. So
-//! a compare-and-swap that succeeds proves that the old value was read whole, and that its successor replaces
-//! it.
+//! It is an optimistic update by compare-and-swap: claim a cell; read `head`; make the next value
+//! from the newest one; fill the cell; move `head`. No writer claims the newest value's cell while
+//! `head` names it. So a compare-and-swap that succeeds proves that the old value was read whole,
+//! and that its successor replaces it.
 //!
 //! - **Fast path.** The first compare-and-swap succeeds.
 //! - **Slow path.** Another publisher was first: again, with the same claimed cell.
@@ -44,8 +45,8 @@ pub(crate) enum RejectedInteger {
 }
 
 impl<'a> Ring<'a> {
-    /// Publishes the newest value followed by `tail`. Rejected: the result would have this many bytes, which
-    /// is more than `max`.
+    /// Publishes the newest value followed by `tail`. Rejected: the result would have this many
+    /// bytes, which is more than `max`.
     pub(crate) fn append(self, tail: &[u8], max: usize) -> Result<u64, ModifyError<usize>> {
         self.modify(|newest| {
             let len = newest.map_or(0, cell::len);
@@ -62,8 +63,8 @@ impl<'a> Ring<'a> {
         })
     }
 
-    /// Publishes the integer that `next` makes of the newest one, and returns the integer that it was. No value
-    /// counts as 0. If `next` returns `None`, the integer is declined.
+    /// Publishes the integer that `next` makes of the newest one, and returns the integer that it
+    /// was. No value counts as 0. If `next` returns `None`, the integer is declined.
     pub(crate) fn modify_integer(self, next: impl Fn(u64) -> Option<u64>) -> Result<u64, ModifyError<RejectedInteger>> {
         let mut before = 0;
         self.modify(|newest| {
@@ -76,11 +77,11 @@ impl<'a> Ring<'a> {
         Ok(before)
     }
 
-    /// Publishes the value that `next` makes of the newest one, and returns its version. Waiters are not
-    /// notified yet.
+    /// Publishes the value that `next` makes of the newest one, and returns its version. Waiters
+    /// are not notified yet.
     ///
-    /// `next` is called again each time that another publisher is first. It may have read bytes of two values
-    /// then: its result is discarded, errors too. Its result must fit into a cell.
+    /// `next` is called again each time that another publisher is first. It may have read bytes of
+    /// two values then: its result is discarded, errors too. Its result must fit into a cell.
     fn modify<B: AsRef<[u8]>, E>(
         self,
         mut next: impl FnMut(Option<CellView<'a>>) -> Result<B, E>,
@@ -88,8 +89,8 @@ impl<'a> Ring<'a> {
         let mut claim = self.claim_for_key()?;
         let mut seen = self.head();
         let error = loop {
-            // No writer claims the newest value's cell. So if the compare-and-swap in `advance` finds `head`
-            // as it was, `next` read one value, all of it, and it is still the newest.
+            // No writer claims the newest value's cell. So if the compare-and-swap in `advance`
+            // finds `head` as it was, `next` read one value, all of it, and it is still the newest.
             let newest = match seen.cell().map(|index| self.cell(index)).transpose() {
                 Ok(newest) => newest,
                 Err(error) => break ModifyError::Read(error),
@@ -107,8 +108,8 @@ impl<'a> Ring<'a> {
                     }
                 }
                 Err(error) => {
-                    // Acquire: pairs with the release fence of the claim. `head` is read after all that `next`
-                    // has read; if any of it was a later writer's, `head` has moved.
+                    // Acquire: pairs with the release fence of the claim. `head` is read after all
+                    // that `next` has read; if any of it was a later writer's, `head` has moved.
                     fence(Ordering::Acquire);
                     let now = self.head();
                     if now == seen {

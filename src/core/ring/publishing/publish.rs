@@ -1,13 +1,14 @@
-//! Publishing: filling a claimed cell and making it the newest value, by one compare-and-swap of `head`.
+//! Publishing: filling a claimed cell and making it the newest value, by one compare-and-swap of
+//! `head`.
 //!
-//! The steps: claim a cell (`claim.rs`), fill it, move `head` to it, commit it. A publish is lock-free: a
-//! compare-and-swap of `head` fails only if another publish succeeded.
+//! The steps: claim a cell (`claim.rs`), fill it, move `head` to it, commit it. A publish is
+//! lock-free: a compare-and-swap of `head` fails only if another publish succeeded.
 //!
-//! - **Fast path.** The handle published last (`cached_head.rs`): it claims the cell after its last one and
-//!   moves `head` without having read it. Two atomic instructions wait for another core: the claim and the
-//!   move of `head`.
-//! - **Slow path.** Another publisher was first: read `head`, commit its cell if necessary (`help.rs`), and
-//!   try again with the same filled cell.
+//! - **Fast path.** The handle published last (`cached_head.rs`): it claims the cell after its last
+//!   one and moves `head` without having read it. Two atomic instructions wait for another core:
+//!   the claim and the move of `head`.
+//! - **Slow path.** Another publisher was first: read `head`, commit its cell if necessary
+//!   (`help.rs`), and try again with the same filled cell.
 //!
 //! **Crash** after each step:
 //!
@@ -47,7 +48,8 @@ pub(crate) enum Advance {
 }
 
 impl Ring<'_> {
-    /// Publishes `bytes`, which fit into a cell, and returns their version. Waiters are not notified yet.
+    /// Publishes `bytes`, which fit into a cell, and returns their version. Waiters are not
+    /// notified yet.
     #[inline]
     pub(crate) fn publish(self, bytes: &[u8]) -> Result<u64, CommitError> {
         let Some(expected) = self.handle.cached_head.expected() else {
@@ -89,7 +91,8 @@ impl Ring<'_> {
         Ok(version)
     }
 
-    /// Claims a cell if the slot has the handle's key, so that no value of another key is overwritten.
+    /// Claims a cell if the slot has the handle's key, so that no value of another key is
+    /// overwritten.
     #[inline]
     pub(crate) fn claim_for_key(self) -> Result<Claim, CommitError> {
         let check_current = || if self.is_current() { Ok(()) } else { Err(CommitError::Removed) };
@@ -107,8 +110,8 @@ impl Ring<'_> {
         let len = bytes.len() as u32;
         let written_len = cell.header.written_len.load(Ordering::Relaxed);
         if written_len < len {
-            // Release: before the bytes, so that the participant that reaps the cell of a crashed writer knows how
-            // far it may have written.
+            // Release: before the bytes, so that the participant that reaps the cell of a crashed
+            // writer knows how far it may have written.
             cell.header.written_len.store(len, Ordering::Relaxed);
             fence(Ordering::Release);
             reached(Step::WrittenLenRaised);
@@ -121,8 +124,8 @@ impl Ring<'_> {
         self.complete(cell, len, written_len);
     }
 
-    /// Prepares a claimed cell for a caller that writes `len` bytes in place. From now on the cell counts as
-    /// written that far.
+    /// Prepares a claimed cell for a caller that writes `len` bytes in place. From now on the cell
+    /// counts as written that far.
     pub(crate) fn lend(self, claim: &Claim, len: usize, bytes: Lending) {
         let cell = self.slot().cells.get(claim.cell);
         if (cell.header.written_len.load(Ordering::Relaxed) as usize) < len {
@@ -130,7 +133,8 @@ impl Ring<'_> {
             cell.header.written_len.store(len as u32, Ordering::Relaxed);
             fence(Ordering::Release);
         }
-        // The last word is zeroed in any case: the caller does not write the bytes of it after the value.
+        // The last word is zeroed in any case: the caller does not write the bytes of it after the
+        // value.
         let from = if bytes == Lending::Zeroed { 0 } else { len / WORD * WORD };
         words::zero(cell.words, from, len);
         reached(Step::CellLent);
@@ -152,14 +156,14 @@ impl Ring<'_> {
         if written_len > len && self.context.host.auto_vacuum() {
             words::zero(cell.words, len as usize, written_len as usize);
             reached(Step::TailZeroed);
-            // Release: after the bytes are zeroed. A crash in between must not leave bytes that `written_len`
-            // does not cover.
+            // Release: after the bytes are zeroed. A crash in between must not leave bytes that
+            // `written_len` does not cover.
             cell.header.written_len.store(len, Ordering::Release);
         }
     }
 
-    /// Prefetches the cell that is next in turn, while nobody waits for it. Readers still have its lines from the
-    /// last round; taking them back is most of the cost of a publish between cores.
+    /// Prefetches the cell that is next in turn, while nobody waits for it. Readers still have its
+    /// lines from the last round; taking them back is most of the cost of a publish between cores.
     #[inline]
     fn prefetch_next_cell(self, last: u32, len: usize) {
         self.slot().cells.get(self.after(last)).prefetch_to_write(len);
@@ -174,7 +178,8 @@ impl Ring<'_> {
         })
     }
 
-    /// Makes a filled cell the newest value and returns its version, or gives the claim back with the error.
+    /// Makes a filled cell the newest value and returns its version, or gives the claim back with
+    /// the error.
     #[inline]
     pub(crate) fn try_commit(self, claim: Claim) -> Result<u64, (CommitError, Claim)> {
         self.try_commit_after(self.head(), claim).map(|(_, version)| version)
@@ -197,8 +202,8 @@ impl Ring<'_> {
     /// Moves `head` from `seen` to the claimed cell, if the slot still has the key.
     #[inline]
     pub(crate) fn advance(self, claim: &Claim, seen: Head) -> Advance {
-        // The generation is read after `head`. If the key was removed before we read `head`, we see that here. If
-        // it is removed later, that moves `head`, and our compare-and-swap fails.
+        // The generation is read after `head`. If the key was removed before we read `head`, we see
+        // that here. If it is removed later, that moves `head`, and our compare-and-swap fails.
         if !self.is_current() {
             return Advance::Failed(CommitError::Removed);
         }
@@ -212,14 +217,15 @@ impl Ring<'_> {
         }
     }
 
-    /// Moves `head` from `before`, whose cell is committed, to the claimed cell, and returns the version. The
-    /// present `head`, if it is not `before`.
+    /// Moves `head` from `before`, whose cell is committed, to the claimed cell, and returns the
+    /// version. The present `head`, if it is not `before`.
     #[inline]
     fn move_head(self, claim: &Claim, before: Head) -> Result<u64, Head> {
         let version = if self.context.checksums { self.seal(claim, before) } else { before.version() + 1 };
         let next = Head::of(claim.cell, version);
-        // SeqCst: pairs with `Event::listen`: we move `head`, then read the flag; the waiter sets the flag, then
-        // reads `head`. As a release, it pairs with `Ring::head`: a thread that sees `head` sees the value's bytes.
+        // SeqCst: pairs with `Event::listen`: we move `head`, then read the flag; the waiter sets
+        // the flag, then reads `head`. As a release, it pairs with `Ring::head`: a thread that sees
+        // `head` sees the value's bytes.
         let moved =
             self.slot().header.head.compare_exchange(before.bits(), next.bits(), Ordering::SeqCst, Ordering::Acquire);
         moved.map_err(Head::from_bits)?;
@@ -227,24 +233,26 @@ impl Ring<'_> {
         Ok(next.version())
     }
 
-    /// Commits our published cell, unless another participant has done so. Then the cell is not ours any more.
+    /// Commits our published cell, unless another participant has done so. Then the cell is not
+    /// ours any more.
     ///
-    /// `head` does not move on before its cell is committed (`help_commit`). So a process that removes a key or
-    /// purges finds no published cell that its writer owns, except that of `head`. And a writer need not check
-    /// afterwards whether its value was retired.
+    /// `head` does not move on before its cell is committed (`help_commit`). So a process that
+    /// removes a key or purges finds no published cell that its writer owns, except that of `head`.
+    /// And a writer need not check afterwards whether its value was retired.
     #[inline]
     pub(crate) fn release_committed(self, claim: Claim, version: u64) {
         let seq = &self.slot().cells.get(claim.cell).header.seq;
-        // A compare-and-swap, not a store or a swap: another writer may have claimed the cell since. Our word is
-        // unique by its ticket.
-        // Release: pairs with the acquire of `seq` in the readers; a thread that reads the version from `seq` sees
-        // its bytes.
+        // A compare-and-swap, not a store or a swap: another writer may have claimed the cell
+        // since. Our word is unique by its ticket.
+        // Release: pairs with the acquire of `seq` in the readers; a thread that reads the version
+        // from `seq` sees its bytes.
         let committed = Seq::Committed { version }.bits();
         let _ = seq.compare_exchange(claim.mark, committed, Ordering::Release, Ordering::Relaxed);
         reached(Step::CellCommitted);
     }
 
-    /// Extends a filled cell's checksum over the version that it is about to become, and returns that version.
+    /// Extends a filled cell's checksum over the version that it is about to become, and returns
+    /// that version.
     #[cold]
     fn seal(self, claim: &Claim, before: Head) -> u64 {
         let version = self.context.host.next_version(before.version());

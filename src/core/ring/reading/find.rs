@@ -1,8 +1,9 @@
 //! Finding the cell of a version.
 //!
-//! - **Fast path.** A single writer fills the cells in the order of the permutation. So counting back from
-//!   `head` gives the right cell.
-//! - **Slow path.** Several writers mix up the order of neighbours: the search goes outwards from there.
+//! - **Fast path.** A single writer fills the cells in the order of the permutation. So counting
+//!   back from `head` gives the right cell.
+//! - **Slow path.** Several writers mix up the order of neighbours: the search goes outwards from
+//!   there.
 //!
 //! A cell itself says which version it holds, so a wrong guess costs time and nothing else.
 

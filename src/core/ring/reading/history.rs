@@ -1,8 +1,9 @@
 //! Going through all versions that a slot still holds.
 //!
-//! A reader that asks for one version at a time (`oldest_from`, then a look-up, for each) checks every cell
-//! for every version. Here one scan finds all versions and their cells, sorted. A version never moves to
-//! another cell. So it is either still in the cell where the scan found it, or overwritten.
+//! A reader that asks for one version at a time (`oldest_from`, then a look-up, for each) checks
+//! every cell for every version. Here one scan finds all versions and their cells, sorted. A
+//! version never moves to another cell. So it is either still in the cell where the scan found it,
+//! or overwritten.
 //!
 //! The copy is a validated read, as in `read.rs`. Nothing is written, so a crash leaves nothing.
 
@@ -32,7 +33,8 @@ impl<'a> Ring<'a> {
         versions
     }
 
-    /// Copies a version into `out`, replacing its content; `false` if it was overwritten or purged meanwhile.
+    /// Copies a version into `out`, replacing its content; `false` if it was overwritten or purged
+    /// meanwhile.
     pub(crate) fn copy_stored(self, stored: StoredVersion, out: &mut Vec<u8>) -> Result<bool, ReadError> {
         let cell = self.slot().cells.get(stored.cell);
         // Acquire: pairs as in `cell::readable`.

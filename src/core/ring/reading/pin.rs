@@ -1,15 +1,16 @@
 //! Pins: reading a value in place, while no writer overwrites it.
 //!
-//! The scheme is that of hazard pointers (Michael 2004, "Hazard pointers: safe memory reclamation for
-//! lock-free objects"): announce what you read, then check that it is still valid; a writer claims, then
-//! checks the announcements. A pin is one bit per participant in the cell itself, so that a writer reads the
-//! pins of one cell only.
+//! The scheme is that of hazard pointers (Michael 2004, "Hazard pointers: safe memory reclamation
+//! for lock-free objects"): announce what you read, then check that it is still valid; a writer
+//! claims, then checks the announcements. A pin is one bit per participant in the cell itself, so
+//! that a writer reads the pins of one cell only.
 //!
-//! - **Fast path.** Set our bit by `fetch_or`, read `seq`: it still holds the version. In the one total order
-//!   of SeqCst accesses, either we see the writer's claim, or the writer sees our bit and withdraws.
-//! - **Slow path.** The cell was claimed meanwhile: clear the bit, and try again. A version that is not the
-//!   newest may be claimed by a writer that does not go on: after a few attempts the caller gets a copy
-//!   instead, which a claimed cell allows.
+//! - **Fast path.** Set our bit by `fetch_or`, read `seq`: it still holds the version. In the one
+//!   total order of SeqCst accesses, either we see the writer's claim, or the writer sees our bit
+//!   and withdraws.
+//! - **Slow path.** The cell was claimed meanwhile: clear the bit, and try again. A version that is
+//!   not the newest may be claimed by a writer that does not go on: after a few attempts the caller
+//!   gets a copy instead, which a claimed cell allows.
 //!
 //! **Crash** after each step:
 //!
@@ -47,18 +48,19 @@ pub(crate) enum PinOutcome {
     Claimed,
 }
 
-/// A writer checks the pins right after its claim, and then withdraws or goes on. If a reader finds the claim
-/// this many times in a row, the writer does not run.
+/// A writer checks the pins right after its claim, and then withdraws or goes on. If a reader finds
+/// the claim this many times in a row, the writer does not run.
 const CLAIMED_LIMIT: usize = real_or_model(16, 2);
 
-/// The cost of one attempt, in bytes that could be touched instead: clearing a pin may have to wake a process.
+/// The cost of one attempt, in bytes that could be touched instead: clearing a pin may have to wake
+/// a process.
 const ATTEMPT_BYTES: usize = 16 << 10;
 
 impl<'a> Ring<'a> {
     /// Pins the newest value; `None` when there is none.
     ///
-    /// `is_pinned` says on which cells the participant's bit is set already. Pinning such a cell once more
-    /// changes nothing.
+    /// `is_pinned` says on which cells the participant's bit is set already. Pinning such a cell
+    /// once more changes nothing.
     pub(crate) fn pin_newest(self, is_pinned: impl Fn(u32) -> bool) -> Result<Option<Pin>, ReadError> {
         for _ in 0..retry_limit(ATTEMPT_BYTES) {
             let head = self.head();
@@ -122,7 +124,8 @@ impl<'a> Ring<'a> {
                             self.unpin(index);
                         }
                         if self.is_current() && seq.readable() == Some(version) {
-                            // The writer that claimed it may have checked the pins before we set our bit.
+                            // The writer that claimed it may have checked the pins before we set
+                            // our bit.
                             yield_now();
                             continue;
                         }
@@ -138,26 +141,27 @@ impl<'a> Ring<'a> {
     /// Clears the participant's bit, and discards the value if it was retired meanwhile.
     pub(crate) fn unpin(self, index: u32) {
         let cell = self.slot().cells.get(index);
-        // SeqCst: pairs with the check of the pins in the claim of a cell, so that the next writer comes after
-        // our last read; and with the processes that retire values, see `discard_if_retired`.
+        // SeqCst: pairs with the check of the pins in the claim of a cell, so that the next writer
+        // comes after our last read; and with the processes that retire values, see
+        // `discard_if_retired`.
         self.pins(cell).fetch_and(!self.pin_bit(), Ordering::SeqCst);
         reached(Step::PinTakenOff);
         self.notify(self.not_full());
         self.discard_if_retired(index);
     }
 
-    /// Zeroes the bytes after the end of a value that this participant has pinned. They were left there while
-    /// auto-vacuum was off.
+    /// Zeroes the bytes after the end of a value that this participant has pinned. They were left
+    /// there while auto-vacuum was off.
     ///
-    /// The pin keeps writers out. Several participants may do the same: all write zeros, and the same
-    /// `written_len`.
+    /// The pin keeps writers out. Several participants may do the same: all write zeros, and the
+    /// same `written_len`.
     pub(crate) fn scrub_behind(self, pin: Pin) {
         let cell = self.slot().cells.get(pin.cell);
         let (len, written_len) = (cell::len(cell), cell.header.written_len.load(Ordering::Relaxed) as usize);
         if written_len > len {
             words::zero(cell.words, len, written_len);
-            // Release: after the bytes are zeroed, or a crash in between would leave bytes that `written_len`
-            // does not cover.
+            // Release: after the bytes are zeroed, or a crash in between would leave bytes that
+            // `written_len` does not cover.
             cell.header.written_len.store(len as u32, Ordering::Release);
         }
     }
@@ -174,7 +178,8 @@ impl<'a> Ring<'a> {
         words::load(cell.words, out);
     }
 
-    /// Copies the beginning of a pinned value into `start`. Bytes beyond the value's length have no meaning.
+    /// Copies the beginning of a pinned value into `start`. Bytes beyond the value's length have no
+    /// meaning.
     #[inline]
     pub(crate) fn copy_pinned_start(self, pin: Pin, start: &mut [u8]) {
         words::load(self.slot().cells.get(pin.cell).words, start);

@@ -1,15 +1,15 @@
 //! Reading: copying the newest value, or one version, out of its cell.
 //!
-//! It is a validated optimistic read, as in a seqlock: read `head`, check `seq`, copy, check `seq` again
-//! (`cell::copy`), check the generation. Readers store nothing into the slot, so any number of them scale
-//! with the cores. The one exception is a published cell that its writer has not committed yet: a reader
-//! commits it (`help.rs`).
+//! It is a validated optimistic read, as in a seqlock: read `head`, check `seq`, copy, check `seq`
+//! again (`cell::copy`), check the generation. Readers store nothing into the slot, so any number
+//! of them scale with the cores. The one exception is a published cell that its writer has not
+//! committed yet: a reader commits it (`help.rs`).
 //!
 //! - **Fast path** of `copy_newest`: one load of `head`, two of `seq`, one of the generation. Of
-//!   `copy_version`: the cell after the last one that this handle read (`read_hint.rs`), without a load of
-//!   `head`.
-//! - **Slow path.** The cell is not committed: help, and try again. The copy was overwritten: try again, a few
-//!   times; then the caller pins the value and copies it.
+//!   `copy_version`: the cell after the last one that this handle read (`read_hint.rs`), without a
+//!   load of `head`.
+//! - **Slow path.** The cell is not committed: help, and try again. The copy was overwritten: try
+//!   again, a few times; then the caller pins the value and copies it.
 //! - **Crash** of a reader: leaves nothing.
 
 use crate::core::memory::cell_view::CellView;
@@ -40,8 +40,8 @@ pub(crate) enum CopyOutcome {
 }
 
 impl<'a> Ring<'a> {
-    /// Copies the newest value into `out`, replacing its content, and returns its version; `None` when there is
-    /// no value.
+    /// Copies the newest value into `out`, replacing its content, and returns its version; `None`
+    /// when there is no value.
     #[inline]
     pub(crate) fn copy_newest(self, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
         // The fast path.
@@ -66,9 +66,9 @@ impl<'a> Ring<'a> {
         Ok(copied.map(|()| version))
     }
 
-    /// The newest version, and the result of `read` for its cell; `None` instead of a result when there is no
-    /// value. `read` returns `None` when the value was overwritten meanwhile. If that happens `most` times, the
-    /// read was overtaken.
+    /// The newest version, and the result of `read` for its cell; `None` instead of a result when
+    /// there is no value. `read` returns `None` when the value was overwritten meanwhile. If that
+    /// happens `most` times, the read was overtaken.
     fn read_newest<T>(
         self,
         most: usize,
@@ -99,8 +99,8 @@ impl<'a> Ring<'a> {
         Err(ReadError::Overtaken)
     }
 
-    /// Copies this one version into `out`, replacing its content. Versions up to `base_version` are gone: they
-    /// belong to other keys, or were purged.
+    /// Copies this one version into `out`, replacing its content. Versions up to `base_version` are
+    /// gone: they belong to other keys, or were purged.
     #[inline]
     pub(crate) fn copy_version(self, version: u64, out: &mut Vec<u8>) -> Result<CopyOutcome, ReadError> {
         if let Some(index) = self.handle.read_hint.cell_of(version, &self.context.permutation)
@@ -108,8 +108,8 @@ impl<'a> Ring<'a> {
         {
             self.handle.read_hint.note_read(index, version);
             if let Some(next) = self.handle.read_hint.cell_of(version + 1, &self.context.permutation) {
-                // Values of one key tend to have one length. The next one is loaded while the caller uses this
-                // one.
+                // Values of one key tend to have one length. The next one is loaded while the
+                // caller uses this one.
                 self.slot().cells.get(next).prefetch_to_read(out.len());
             }
             return Ok(CopyOutcome::Copied);
@@ -159,8 +159,8 @@ impl<'a> Ring<'a> {
             self.check_current()?;
             return Ok(outcome);
         }
-        // It was the newest version each time, and its cell never held it. A reader that is overtaken finds a
-        // newer version.
+        // It was the newest version each time, and its cell never held it. A reader that is
+        // overtaken finds a newer version.
         Err(ReadError::Corrupt)
     }
 
@@ -176,8 +176,8 @@ impl<'a> Ring<'a> {
     pub(crate) fn newest_len(self) -> Result<(u64, Option<usize>), ReadError> {
         self.read_newest(OVERTAKEN_LIMIT, |cell, version| {
             let len = cell::len(cell);
-            // Acquire: pairs with the release fence of the claim, as in `cell::copy`; `seq` is read after the
-            // length.
+            // Acquire: pairs with the release fence of the claim, as in `cell::copy`; `seq` is read
+            // after the length.
             fence(Ordering::Acquire);
             holds(cell, version).then_some(len)
         })
@@ -200,7 +200,8 @@ impl<'a> Ring<'a> {
         Ok(false)
     }
 
-    /// The last step of a read: the copy belongs to the handle's key only if the slot still has that key.
+    /// The last step of a read: the copy belongs to the handle's key only if the slot still has
+    /// that key.
     #[inline]
     fn check_current(self) -> Result<(), ReadError> {
         if self.is_current() { Ok(()) } else { Err(ReadError::Removed) }

@@ -1,8 +1,8 @@
 //! Which version a cell holds after a crash of the machine: its checksum decides.
 //!
-//! The checksum covers the value, its length, its version, the gap before it, and the hash of its key
-//! (`core::checksum`). So it proves one version of one key, even if the pages of the file are from different
-//! moments.
+//! The checksum covers the value, its length, its version, the gap before it, and the hash of its
+//! key (`core::checksum`). So it proves one version of one key, even if the pages of the file are
+//! from different moments.
 
 use crate::core::checksum;
 use crate::core::memory::cell_view::CellView;

@@ -1,13 +1,14 @@
-//! Recovery of a slot in a file after the machine stopped: any page of the file may be older than any other.
+//! Recovery of a slot in a file after the machine stopped: any page of the file may be older than
+//! any other.
 //!
 //! Nobody else has the store open meanwhile. A cell holds a version if its checksum proves that
-//! (`proof.rs`), whatever `head` and `seq` say. The newest proven value becomes the slot's value. If it is
-//! older than `head`, it is published again as a version of its own, so that a reader that has seen the lost
-//! version sees a newer one.
+//! (`proof.rs`), whatever `head` and `seq` say. The newest proven value becomes the slot's value.
+//! If it is older than `head`, it is published again as a version of its own, so that a reader that
+//! has seen the lost version sees a newer one.
 //!
-//! **Crash.** A recovery that starts again after a crash finds the same. The slot's word `recovered_version`
-//! says that the newest value was put there by a recovery that did not report it. A value is copied into a
-//! cell that is not needed before `head` names it.
+//! **Crash.** A recovery that starts again after a crash finds the same. The slot's word
+//! `recovered_version` says that the newest value was put there by a recovery that did not report
+//! it. A value is copied into a cell that is not needed before `head` names it.
 
 use super::proof::Pages;
 use super::unproven::UnprovenCount;
@@ -34,14 +35,14 @@ pub(crate) enum Recovered {
 
 /// The source of the versions that a recovery publishes.
 pub(crate) trait VersionSource {
-    /// A version that is larger than this one and that nobody can have seen. After the first call, no key of
-    /// the store goes on with a version that somebody may have seen.
+    /// A version that is larger than this one and that nobody can have seen. After the first call,
+    /// no key of the store goes on with a version that somebody may have seen.
     fn version_after(&self, version: u64) -> u64;
 }
 
 impl<'a> Ring<'a> {
-    /// Makes the newest proven value the slot's value, and frees every cell that proves none. For a work
-    /// queue, also counts the jobs that could not be proven.
+    /// Makes the newest proven value the slot's value, and frees every cell that proves none. For a
+    /// work queue, also counts the jobs that could not be proven.
     pub(crate) fn recover(self, pages: Pages, versions: &impl VersionSource) -> (Recovered, UnprovenCount) {
         let head = self.head();
         let base_version = self.base_version();
@@ -70,7 +71,8 @@ impl<'a> Ring<'a> {
                 versions.version_after(self.highest_version());
                 (Recovered::Sound, Head::of(index, version))
             }
-            // A version of its own tells it from the lost one: a reader that has seen that one sees a newer one.
+            // A version of its own tells it from the lost one: a reader that has seen that one sees
+            // a newer one.
             Some((_, index)) if head.cell().is_some() => {
                 let highest = self.highest_version();
                 let next = versions.version_after(highest);
@@ -130,11 +132,12 @@ impl<'a> Ring<'a> {
         versions.filter(|&version| version <= MAX_PLAUSIBLE_VERSION).max().unwrap_or(0)
     }
 
-    /// Copies a proven value, as another version, into a cell that is not needed, or into that of the oldest
-    /// value. Returns the cell's index. A crash in the middle loses nothing else.
+    /// Copies a proven value, as another version, into a cell that is not needed, or into that of
+    /// the oldest value. Returns the cell's index. A crash in the middle loses nothing else.
     fn copy_as(self, version: u64, from: u32, proven: &[(u64, u32)]) -> u32 {
         let holds = |index: u32| proven.iter().find(|&&(_, at)| at == index).map_or(0, |&(version, _)| version);
-        // The value that was flushed stays in its cell until the next flush: the machine may stop again.
+        // The value that was flushed stays in its cell until the next flush: the machine may stop
+        // again.
         let flushed = self.flushed_versions();
         let others = (0..self.slot().cells.count()).filter(|&index| index != from);
         // There are at least `MIN_FILE_CELLS` cells.
@@ -151,12 +154,14 @@ impl<'a> Ring<'a> {
         target.header.gap.store(gap, Ordering::Relaxed);
         let crc = checksum::seal(checksum::of(&bytes), self.key_hash(), version, gap, len);
         target.header.crc.store(crc, Ordering::Relaxed);
-        // Release: pairs with the acquire of `seq` in the readers. The cell is committed after it is complete.
+        // Release: pairs with the acquire of `seq` in the readers. The cell is committed after it
+        // is complete.
         target.header.seq.store(Seq::Committed { version }.bits(), Ordering::Release);
         to
     }
 
-    /// Removes waiters and cursors: no process has the store open. The messages of a work queue stay.
+    /// Removes waiters and cursors: no process has the store open. The messages of a work queue
+    /// stay.
     fn reset_waiters(self) {
         self.new_version().flag.store(0, Ordering::Relaxed);
         self.not_full().flag.store(0, Ordering::Relaxed);
@@ -174,7 +179,8 @@ fn reset(cell: CellView<'_>, version: u64) {
         words::zero(cell.words, 0, cell.header.written_len.load(Ordering::Relaxed) as usize);
         cell.header.len.store(0, Ordering::Relaxed);
     }
-    // It is not known how far bytes were written. So the next writer zeroes all that it does not need.
+    // It is not known how far bytes were written. So the next writer zeroes all that it does not
+    // need.
     cell.header.written_len.store((cell.words.len() * WORD) as u32, Ordering::Relaxed);
     let delivery = Delivery::from_bits(cell.header.delivery.load(Ordering::Relaxed));
     cell.header.delivery.store(delivery.requeued().bits(), Ordering::Relaxed);

@@ -2,15 +2,16 @@
 //!
 //! A job is lost if it was published, was not done, and no cell proves it. There are two kinds:
 //!
-//! - *Damaged* jobs have left a cell that says it holds them, fails its checksum, and does not say that they
-//!   are done.
-//! - *Missing* jobs have left no cell at all. Their versions are below the largest version of which there is
-//!   a trace, and above the last flush: what was flushed and is not there any more was done. Each may have
-//!   been in a cell whose page on the disk is from before, that is, in a cell that holds an older version. So
-//!   at most as many jobs are missing as can be assigned such a cell each.
+//! - *Damaged* jobs have left a cell that says it holds them, fails its checksum, and does not say
+//!   that they are done.
+//! - *Missing* jobs have left no cell at all. Their versions are below the largest version of which
+//!   there is a trace, and above the last flush: what was flushed and is not there any more was
+//!   done. Each may have been in a cell whose page on the disk is from before, that is, in a cell
+//!   that holds an older version. So at most as many jobs are missing as can be assigned such a
+//!   cell each.
 //!
-//! **Crash.** The counts are written into the slot before the recovery changes anything. A recovery that
-//! starts again after a crash reports the same, or more.
+//! **Crash.** The counts are written into the slot before the recovery changes anything. A recovery
+//! that starts again after a crash reports the same, or more.
 
 use std::cmp::Reverse;
 
@@ -27,8 +28,8 @@ pub(crate) struct UnprovenCount {
 }
 
 impl UnprovenCount {
-    /// The word `unproven_jobs` of the slot while the recovery is in progress: (1 : 1 | damaged : 31 |
-    /// missing : 32).
+    /// The word `unproven_jobs` of the slot while the recovery is in progress: (1 : 1 | damaged :
+    /// 31 | missing : 32).
     fn bits(self) -> u64 {
         1 << 63 | u64::from(self.damaged) << 32 | u64::from(self.missing)
     }
@@ -39,12 +40,12 @@ impl UnprovenCount {
 }
 
 impl Ring<'_> {
-    /// Counts the unproven jobs of the queue, which begins at `first`. `proven` are the versions that cells
-    /// prove, with their cells.
+    /// Counts the unproven jobs of the queue, which begins at `first`. `proven` are the versions
+    /// that cells prove, with their cells.
     pub(crate) fn count_unproven_jobs(self, first: u64, proven: &[(u64, u32)], pages: Pages) -> UnprovenCount {
         let word = &self.slot().header.unproven_jobs;
-        // The counts of a recovery that crashed. They may be those of an older recovery, whose end did not
-        // reach the disk: so no loss is hidden.
+        // The counts of a recovery that crashed. They may be those of an older recovery, whose end
+        // did not reach the disk: so no loss is hidden.
         let before = UnprovenCount::from_bits(word.load(Ordering::Relaxed)).unwrap_or_default();
         let (head, base_version) = (self.head(), self.base_version());
         let mut damaged = 0;

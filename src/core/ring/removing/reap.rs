@@ -1,13 +1,14 @@
-//! Reaping: releasing what a crashed participant holds in a slot: claims, cells that it was writing, pins,
-//! cursors and leases.
+//! Reaping: releasing what a crashed participant holds in a slot: claims, cells that it was
+//! writing, pins, cursors and leases.
 //!
-//! That a participant has crashed is known by its lock on a byte of the file, which the kernel releases
-//! (`Host::if_crashed`). Several participants may reap the same one at once: each change is a
-//! compare-and-swap from the word of the crashed participant, or clears its bits.
+//! That a participant has crashed is known by its lock on a byte of the file, which the kernel
+//! releases (`Host::if_crashed`). Several participants may reap the same one at once: each change
+//! is a compare-and-swap from the word of the crashed participant, or clears its bits.
 //!
-//! - **Fast path.** None: a participant reaps only when something is missing, or when it removes or purges.
-//! - **Slow path.** One scan of cells and cursors finds the participants that hold something; each is asked
-//!   for once, because that is a system call.
+//! - **Fast path.** None: a participant reaps only when something is missing, or when it removes or
+//!   purges.
+//! - **Slow path.** One scan of cells and cursors finds the participants that hold something; each
+//!   is asked for once, because that is a system call.
 //!
 //! **Crash** of the participant that reaps:
 //!
@@ -55,8 +56,8 @@ impl Ring<'_> {
 
     /// Reaps one participant, which has crashed; its index is not assigned again during the call.
     ///
-    /// It also discards every retired value: a process that released the last hold on one may have crashed before
-    /// it could discard it.
+    /// It also discards every retired value: a process that released the last hold on one may have
+    /// crashed before it could discard it.
     pub(crate) fn reap(self, crashed: u32) {
         self.reap_all(&ParticipantSet::of(crashed));
     }
@@ -89,11 +90,11 @@ impl Ring<'_> {
         }
     }
 
-    /// Releases the cell if a crashed participant has claimed it or was writing it. Returns whether a claim was
-    /// withdrawn.
+    /// Releases the cell if a crashed participant has claimed it or was writing it. Returns whether
+    /// a claim was withdrawn.
     fn reap_mark(self, index: u32, cell: CellView<'_>, crashed: &ParticipantSet) -> bool {
-        // A crashed writer publishes nothing any more. If it has published this cell, `head` is still here, or the
-        // process that moved `head` on has committed the cell.
+        // A crashed writer publishes nothing any more. If it has published this cell, `head` is
+        // still here, or the process that moved `head` on has committed the cell.
         let head = self.head();
         if head.cell() == Some(index) {
             self.help_commit(head);
@@ -104,14 +105,14 @@ impl Ring<'_> {
             // No byte of it was touched.
             Seq::Claimed { version, participant } if crashed.contains(participant) => Seq::Committed { version },
             Seq::Writing { participant, .. } if crashed.contains(participant) => {
-                // It was not published, and never will be. Several participants may reap it: the one that writes its
-                // own word empties the cell.
+                // It was not published, and never will be. Several participants may reap it: the
+                // one that writes its own word empties the cell.
                 // AcqRel: pairs with the same compare-and-swap of the others, and with the claim.
                 let mark = Seq::Writing { ticket: self.fresh_ticket(), participant: self.context.me }.bits();
                 if seq.compare_exchange(seen, mark, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                     reached(Step::CellInherited);
-                    // Release: pairs with the acquire fence in `cell::copy`, as after a claim; no reader takes the
-                    // zeroed bytes for a value.
+                    // Release: pairs with the acquire fence in `cell::copy`, as after a claim; no
+                    // reader takes the zeroed bytes for a value.
                     fence(Ordering::Release);
                     self.abandon(Claim::inherited(index, mark));
                 }
@@ -119,7 +120,8 @@ impl Ring<'_> {
             }
             _ => return false,
         };
-        // SeqCst: pairs with the claim of the next writer, and with `retired_up_to`; see `discard_if_retired`.
+        // SeqCst: pairs with the claim of the next writer, and with `retired_up_to`; see
+        // `discard_if_retired`.
         let freed = seq.compare_exchange(seen, free.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
         reached(Step::ClaimReaped);
         freed

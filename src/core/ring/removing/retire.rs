@@ -1,16 +1,16 @@
-//! Retiring values: their key was removed, or they were purged. Nobody may read them any more, and their cells
-//! are emptied.
+//! Retiring values: their key was removed, or they were purged. Nobody may read them any more, and
+//! their cells are emptied.
 //!
-//! It is like the retirement of nodes in safe memory reclamation (hazard pointers, Michael 2004): first make
-//! the values unreachable, by the generation or `base_version`; then empty every cell that nobody holds. The
-//! process that releases the last hold on a retired value (a pin, a claim) empties the others
-//! (`discard_if_retired`). A process that retires changes generation or `base_version`, then reads the holds;
-//! a process that releases a hold reads generation and `base_version` after it. In the one total order, one of
-//! the two sees the other.
+//! It is like the retirement of nodes in safe memory reclamation (hazard pointers, Michael 2004):
+//! first make the values unreachable, by the generation or `base_version`; then empty every cell
+//! that nobody holds. The process that releases the last hold on a retired value (a pin, a claim)
+//! empties the others (`discard_if_retired`). A process that retires changes generation or
+//! `base_version`, then reads the holds; a process that releases a hold reads generation and
+//! `base_version` after it. In the one total order, one of the two sees the other.
 //!
 //! - **Fast path.** Nothing is held: each cell is claimed and emptied.
-//! - **Slow path.** A cell is pinned, or owned by a writer: it is left to that participant, or to the one that
-//!   reaps it. A purge counts it as busy.
+//! - **Slow path.** A cell is pinned, or owned by a writer: it is left to that participant, or to
+//!   the one that reaps it. A purge counts it as busy.
 //!
 //! **Crash** after each step:
 //!
@@ -30,8 +30,8 @@ use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, total_order};
 
 impl Ring<'_> {
-    /// Empties the slot after its key was removed: no value stays, and no byte of an old one. A cell that a reader
-    /// has pinned, or that a writer owns, is emptied when it is released.
+    /// Empties the slot after its key was removed: no value stays, and no byte of an old one. A
+    /// cell that a reader has pinned, or that a writer owns, is emptied when it is released.
     ///
     /// The caller has the directory's lock and has changed the slot's generation.
     pub(crate) fn clear(self) {
@@ -39,11 +39,11 @@ impl Ring<'_> {
         let mut seen = self.head();
         loop {
             self.help_commit(seen);
-            // The version moves on although nothing was published. So the compare-and-swap of a writer of the old
-            // key fails, even if it has read "no value".
+            // The version moves on although nothing was published. So the compare-and-swap of a
+            // writer of the old key fails, even if it has read "no value".
             let empty = Head::empty((seen.version() + 1).min(MAX_VERSION));
-            // SeqCst: pairs with the acquire of `head` in `advance`: a writer that sees it sees the generation
-            // changed. And with `Event::listen` of processes that wait for the key.
+            // SeqCst: pairs with the acquire of `head` in `advance`: a writer that sees it sees the
+            // generation changed. And with `Event::listen` of processes that wait for the key.
             match head.compare_exchange(seen.bits(), empty.bits(), Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => seen = Head::from_bits(now),
@@ -57,7 +57,8 @@ impl Ring<'_> {
         }
     }
 
-    /// Raises the version of a slot that has no key to at least this one. Returns the version that it has now.
+    /// Raises the version of a slot that has no key to at least this one. Returns the version that
+    /// it has now.
     pub(crate) fn skip_to(self, version: u64) -> u64 {
         let head = &self.slot().header.head;
         let mut seen = self.head();
@@ -74,19 +75,20 @@ impl Ring<'_> {
         }
     }
 
-    /// Retires all values but the newest (all, if the slot has no key), and zeroes their bytes, whether auto-vacuum
-    /// is on or not. A value that is retained stays, and all newer ones. Returns the number of older cells that
-    /// still hold bytes: they are pinned, owned by a writer, or retained.
+    /// Retires all values but the newest (all, if the slot has no key), and zeroes their bytes,
+    /// whether auto-vacuum is on or not. A value that is retained stays, and all newer ones.
+    /// Returns the number of older cells that still hold bytes: they are pinned, owned by a writer,
+    /// or retained.
     ///
-    /// Several processes may do so at once. The slot may lose its key meanwhile, or get another one, whose versions
-    /// are larger than all that are purged here.
+    /// Several processes may do so at once. The slot may lose its key meanwhile, or get another
+    /// one, whose versions are larger than all that are purged here.
     pub(crate) fn purge(self) -> u32 {
         let head = self.head();
         self.help_commit(head);
         let intended = if head.cell().is_some() { head.version().saturating_sub(1) } else { head.version() };
-        // SeqCst, and a fence: pairs with `register` and `declare_queue`. They write a cursor or a queue, then read
-        // the intent; we write the intent, then read cursors and queue. One of the two sees the other. So nobody
-        // begins with a version that is retired here.
+        // SeqCst, and a fence: pairs with `register` and `declare_queue`. They write a cursor or a
+        // queue, then read the intent; we write the intent, then read cursors and queue. One of the
+        // two sees the other. So nobody begins with a version that is retired here.
         self.slot().header.purge_intent.fetch_max(intended, Ordering::SeqCst);
         reached(Step::PurgeAnnounced);
         fence(Ordering::SeqCst);
@@ -134,8 +136,8 @@ impl Ring<'_> {
 
     /// Called when values were retired, before their cells are emptied.
     fn reap_before_emptying(self) {
-        // SeqCst: pairs with `discard_if_retired`. Generation or `base_version` were changed before the holds are
-        // read.
+        // SeqCst: pairs with `discard_if_retired`. Generation or `base_version` were changed before
+        // the holds are read.
         fence(Ordering::SeqCst);
         self.reap_holders();
     }
@@ -143,20 +145,22 @@ impl Ring<'_> {
     /// The version up to which all values are retired.
     fn retired_up_to(self) -> u64 {
         let header = self.slot().header;
-        // SeqCst: pairs with `clear` and `purge`; see `discard_if_retired`. `head` is read first: if the generation
-        // that is read after it is even, no value up to that `head` belongs to a key.
+        // SeqCst: pairs with `clear` and `purge`; see `discard_if_retired`. `head` is read first:
+        // if the generation that is read after it is even, no value up to that `head` belongs to a
+        // key.
         let last = Head::from_bits(header.head.load(Ordering::SeqCst)).version();
         let has_key = header.generation.load(Ordering::SeqCst) % 2 == 1;
         let base_version = header.base_version.load(Ordering::SeqCst);
         if has_key { base_version } else { base_version.max(last) }
     }
 
-    /// Empties the cell if its value is retired. Called by a participant after it has released a pin or a claim,
-    /// which may have kept the process that retired the value from emptying the cell.
+    /// Empties the cell if its value is retired. Called by a participant after it has released a
+    /// pin or a claim, which may have kept the process that retired the value from emptying the
+    /// cell.
     ///
-    /// That process (`clear`, `purge`) changes generation or `base_version`, then reads `seq` and the pins. The
-    /// caller changes `seq` or the pins, then reads generation and `base_version`. All of these are SeqCst, so one
-    /// of the two sees the other.
+    /// That process (`clear`, `purge`) changes generation or `base_version`, then reads `seq` and
+    /// the pins. The caller changes `seq` or the pins, then reads generation and `base_version`.
+    /// All of these are SeqCst, so one of the two sees the other.
     #[cold]
     pub(crate) fn discard_if_retired(self, index: u32) {
         total_order();
@@ -171,7 +175,8 @@ impl Ring<'_> {
         }
     }
 
-    /// Empties a cell unless `keep` spares its value; `false` if it does, or the cell is pinned or owned by a writer.
+    /// Empties a cell unless `keep` spares its value; `false` if it does, or the cell is pinned or
+    /// owned by a writer.
     fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
         loop {
             match self.take(index, keep, None) {
@@ -180,8 +185,8 @@ impl Ring<'_> {
                     return true;
                 }
                 Err(Refused::AtFirstSight) => return false,
-                // It was pinned. If it still is, the reader that unpins it sees our claim withdrawn, and empties it;
-                // else we do.
+                // It was pinned. If it still is, the reader that unpins it sees our claim
+                // withdrawn, and empties it; else we do.
                 Err(Refused::Afterwards) => total_order(),
             }
         }

@@ -1,18 +1,19 @@
-//! What a flush promises: the value that was the newest when it ran is found again, whatever is published
-//! afterwards.
+//! What a flush promises: the value that was the newest when it ran is found again, whatever is
+//! published afterwards.
 //!
-//! The pages of a file reach the disk at any time and in any order. So after the machine stops, the newest
-//! value may be there in part only. A cell that is overwritten after a flush may hold neither the old value
-//! nor the new one. Therefore a flush first writes into each slot which version it is about to write to the
-//! disk (`flushing`). When all of it is on the disk, it moves that to `flushed`. Writers of a store in a file
-//! overwrite no cell that holds one of the two. It is shadow paging, as in databases that write copies of
-//! pages and keep the last durable one.
+//! The pages of a file reach the disk at any time and in any order. So after the machine stops, the
+//! newest value may be there in part only. A cell that is overwritten after a flush may hold
+//! neither the old value nor the new one. Therefore a flush first writes into each slot which
+//! version it is about to write to the disk (`flushing`). When all of it is on the disk, it moves
+//! that to `flushed`. Writers of a store in a file overwrite no cell that holds one of the two. It
+//! is shadow paging, as in databases that write copies of pages and keep the last durable one.
 //!
-//! - **Fast path** of a writer: two loads of a line that hardly ever changes, after the checks that all
-//!   stores need.
-//! - **Slow path** of a flush: a writer is about to overwrite the newest value, because a newer one was
-//!   published: try again with that one. The flush writes `flushing`, then reads `seq`; the writer changes
-//!   `seq`, then reads `flushing`. In their one total order, one of the two sees the other.
+//! - **Fast path** of a writer: two loads of a line that hardly ever changes, after the checks that
+//!   all stores need.
+//! - **Slow path** of a flush: a writer is about to overwrite the newest value, because a newer one
+//!   was published: try again with that one. The flush writes `flushing`, then reads `seq`; the
+//!   writer changes `seq`, then reads `flushing`. In their one total order, one of the two sees the
+//!   other.
 //!
 //! **Crash** after each step:
 //!
@@ -22,20 +23,21 @@
 //! | `FlushWritten` | the same; the disk has more than was promised |
 //! | `FlushEnded` | some slots promise the new version, others still the one before |
 //!
-//! Removing a key removes its values, flushed or not. A purge flushes first, so that it needs nothing older.
+//! Removing a key removes its values, flushed or not. A purge flushes first, so that it needs
+//! nothing older.
 
 use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, real_or_model, total_order, yield_now};
 
-/// How often a flush tries to mark a newest value that no writer is about to overwrite. An attempt fails only
-/// if a whole history was published meanwhile.
+/// How often a flush tries to mark a newest value that no writer is about to overwrite. An attempt
+/// fails only if a whole history was published meanwhile.
 const ATTEMPTS: usize = real_or_model(1 << 16, 4);
 
-/// The fewest cells that a slot in a file can do with, if readers pin none: one for the newest value, one for
-/// the last value that was flushed, one for the value that a flush is writing to the disk, and one that is
-/// being filled.
+/// The fewest cells that a slot in a file can do with, if readers pin none: one for the newest
+/// value, one for the last value that was flushed, one for the value that a flush is writing to the
+/// disk, and one that is being filled.
 pub(crate) const MIN_FILE_CELLS: u32 = 4;
 
 /// The values of the key were overwritten faster than a flush could mark one.
@@ -51,8 +53,8 @@ impl Ring<'_> {
     /// The versions whose cells must not be overwritten because of a flush; 0 for none.
     pub(crate) fn flushed_versions(self) -> [u64; 2] {
         let header = self.slot().header;
-        // SeqCst: pairs with `begin_flush`. We change `seq`, then read these; the flush writes `flushing`,
-        // then reads `seq`.
+        // SeqCst: pairs with `begin_flush`. We change `seq`, then read these; the flush writes
+        // `flushing`, then reads `seq`.
         [&header.flushing, &header.flushed].map(|word| word.load(Ordering::SeqCst))
     }
 
@@ -64,8 +66,8 @@ impl Ring<'_> {
         flushed.fold(last, |last, version| last.min(version - 1))
     }
 
-    /// Marks the newest value as the one that a flush writes to the disk. From now on its cell is not
-    /// overwritten.
+    /// Marks the newest value as the one that a flush writes to the disk. From now on its cell is
+    /// not overwritten.
     ///
     /// The caller holds the lock of flushes.
     pub(crate) fn begin_flush(self) -> Result<(), FlushOvertaken> {
@@ -76,8 +78,8 @@ impl Ring<'_> {
                 flushing.store(0, Ordering::SeqCst);
                 return Ok(());
             };
-            // The cell on the disk must say which version it holds. Otherwise it could be read only with a
-            // `head` from the same moment.
+            // The cell on the disk must say which version it holds. Otherwise it could be read only
+            // with a `head` from the same moment.
             self.help_commit(head);
             // SeqCst: pairs with `flushed_versions`, as does the load of `seq` below.
             flushing.store(head.version(), Ordering::SeqCst);
@@ -95,8 +97,8 @@ impl Ring<'_> {
     /// Promises the value that `begin_flush` marked. It is on the disk by now.
     pub(crate) fn end_flush(self) {
         let header = self.slot().header;
-        // SeqCst: pairs with `flushed_versions`. Both words name the version for a moment, so it is retained
-        // all the time.
+        // SeqCst: pairs with `flushed_versions`. Both words name the version for a moment, so it is
+        // retained all the time.
         header.flushed.store(header.flushing.load(Ordering::SeqCst), Ordering::SeqCst);
         reached(Step::FlushEnded);
         // The value that was flushed before may be overwritten now.

@@ -1,10 +1,12 @@
 //! Retention: which cells writers must not overwrite.
 //!
-//! A cell is spared if it holds the newest value, if its value is among the newest `history`, is pinned, is
-//! undelivered (a lossless subscriber or a worker has not finished it), or is kept for a flush.
+//! A cell is spared if it holds the newest value, if its value is among the newest `history`, is
+//! pinned, is undelivered (a lossless subscriber or a worker has not finished it), or is kept for a
+//! flush.
 //!
-//! - **Fast path.** The slot has no cursor, no queue, and no checksums: one branch after two loads of a line
-//!   that belongs to the writers. All else is out of line, because a publish needs all its registers.
+//! - **Fast path.** The slot has no cursor, no queue, and no checksums: one branch after two loads
+//!   of a line that belongs to the writers. All else is out of line, because a publish needs all
+//!   its registers.
 //! - **Slow path.** Compare the version with the low-water mark, which may have to be computed
 //!   (`low_water.rs`), with the queue's first message, and with the flushed versions.
 //!
@@ -36,8 +38,8 @@ impl Keep {
 }
 
 impl Ring<'_> {
-    /// Whether the version that the cell holds is retained: a subscriber or worker has not finished it, or a
-    /// flush needs it.
+    /// Whether the version that the cell holds is retained: a subscriber or worker has not finished
+    /// it, or a flush needs it.
     ///
     /// A scan of many cells passes the low-water mark that it has computed so far.
     #[inline(always)]
@@ -71,8 +73,8 @@ impl Ring<'_> {
         self.is_unread(low_water, version, computed) || self.is_unfinished(cell, version, queue)
     }
 
-    /// As [`is_undelivered`](Self::is_undelivered), by the smallest cursor instead of the low-water mark, which
-    /// is not changed.
+    /// As [`is_undelivered`](Self::is_undelivered), by the smallest cursor instead of the low-water
+    /// mark, which is not changed.
     pub(crate) fn is_undelivered_now(self, cell: &CellHeader, version: u64, smallest_cursor: Option<u64>) -> bool {
         smallest_cursor.is_some_and(|smallest| version >= smallest)
             || self.is_unfinished(cell, version, self.receivers().1)
@@ -82,8 +84,8 @@ impl Ring<'_> {
     #[inline(always)]
     fn receivers(self) -> (LowWaterMark, QueueWord) {
         let header = self.slot().header;
-        // SeqCst: pairs with `register` and `declare_queue`. We change `seq`, then read these words; they
-        // write these words, then read `seq`.
+        // SeqCst: pairs with `register` and `declare_queue`. We change `seq`, then read these
+        // words; they write these words, then read `seq`.
         let low_water = LowWaterMark::from_bits(header.low_water.load(Ordering::SeqCst));
         let queue = QueueWord::from_bits(header.queue.load(Ordering::SeqCst));
         (low_water, queue)

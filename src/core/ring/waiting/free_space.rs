@@ -1,11 +1,13 @@
 //! Notifying publishers of free space, in batches.
 //!
-//! If a publisher were woken for each cell, it would fill that one and sleep again, and both sides would do
-//! little else. So a subscriber notifies once in a quarter of history, and when it has received all there is.
+//! If a publisher were woken for each cell, it would fill that one and sleep again, and both sides
+//! would do little else. So a subscriber notifies once in a quarter of history, and when it has
+//! received all there is.
 //!
 //! - **Fast path.** No publisher waits: one load of the event's flag.
 //! - **Slow path.** A publisher waits: notify, if the batch is complete.
-//! - **Crash** of a subscriber in the middle of a batch: the publisher checks again after a tenth of a second.
+//! - **Crash** of a subscriber in the middle of a batch: the publisher checks again after a tenth
+//!   of a second.
 
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
@@ -13,8 +15,8 @@ use crate::core::word::Seq;
 use crate::sync::Ordering;
 
 impl Ring<'_> {
-    /// Wakes publishers that wait for free space, after a cursor moved to this version, if that completes a
-    /// batch or there is nothing more to receive.
+    /// Wakes publishers that wait for free space, after a cursor moved to this version, if that
+    /// completes a batch or there is nothing more to receive.
     #[inline]
     pub(crate) fn notify_not_full(self, cursor: u64) {
         if self.not_full().has_listeners()
