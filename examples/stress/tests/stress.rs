@@ -117,7 +117,7 @@ struct Mutation {
 const MUTATIONS: [Mutation; 6] = [
     // A reader does not check the cell again after the copy.
     Mutation {
-        file: "src/store/ring/read.rs",
+        file: "src/core/ring/cell.rs",
         before: "Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version)\n",
         after: "cell.header.seq.load(Ordering::Relaxed) == version || true\n",
         arguments: &[],
@@ -125,7 +125,7 @@ const MUTATIONS: [Mutation; 6] = [
     },
     // Writers overwrite pinned values.
     Mutation {
-        file: "src/store/ring/claim.rs",
+        file: "src/core/ring/cell.rs",
         before: "cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)",
         after: "cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) == u64::MAX)",
         arguments: &[],
@@ -133,34 +133,34 @@ const MUTATIONS: [Mutation; 6] = [
     },
     // Writers ignore lossless subscribers.
     Mutation {
-        file: "src/store/ring/lossless.rs",
-        before: "unread() || unfinished()",
-        after: "(false && unread()) || unfinished()",
+        file: "src/core/ring/retaining/retention.rs",
+        before: "self.is_unread(low_water, version, computed)\n",
+        after: "(false && self.is_unread(low_water, version, computed))\n",
         arguments: &[],
         finds: &["lost lossless messages"],
     },
     // Writers ignore work queues.
     Mutation {
-        file: "src/store/ring/lossless.rs",
-        before: "unread() || unfinished()",
-        after: "unread() || (false && unfinished())",
+        file: "src/core/ring/retaining/retention.rs",
+        before: "|| self.is_unfinished(cell, version, queue)\n            || self.is_flushed",
+        after: "|| (false && self.is_unfinished(cell, version, queue))\n            || self.is_flushed",
         arguments: &[],
         finds: &["lost jobs"],
     },
     // Two workers that lease the same job both get it.
     Mutation {
-        file: "src/store/ring/queue.rs",
-        before: "mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;",
-        after: "mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok();",
+        file: "src/core/ring/delivering/queue.rs",
+        before: "leased.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;",
+        after: "leased.bits(), Ordering::SeqCst, Ordering::Relaxed).ok();",
         // With one key, more workers compete for each job.
         arguments: &["--keys", "1"],
         finds: &["jobs done twice or never published"],
     },
     // Jobs of crashed workers are not requeued.
     Mutation {
-        file: "src/store/ring/queue.rs",
-        before: "Progress::Taken { participant, .. } if participant == dead => {",
-        after: "Progress::Taken { participant, .. } if participant == dead && dead > 200 => {",
+        file: "src/core/ring/delivering/queue.rs",
+        before: "Progress::Leased { participant, .. } if crashed.contains(participant) => {",
+        after: "Progress::Leased { participant, .. } if crashed.contains(participant) && participant > 200 => {",
         arguments: &[],
         finds: &["lost jobs", "leaks"],
     },
