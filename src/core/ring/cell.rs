@@ -18,7 +18,7 @@ use crate::sync::{AtomicU64, Ordering, fence};
 pub(crate) fn readable(cell: CellView<'_>) -> Option<u64> {
     #[cfg(test)]
     cell_checks::note();
-    // Acquire: pairs with the release of `seq` in `release_committed` and `help_commit`; a thread
+    // Acquire: pairs with the release of `seq` in `commit_cell` and `help_commit`; a thread
     // that sees the version sees its bytes.
     Seq::from_bits(cell.header.seq.load(Ordering::Acquire)).readable()
 }

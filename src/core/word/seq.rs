@@ -13,10 +13,10 @@
 //!
 //! | from | to | by whom | where |
 //! | --- | --- | --- | --- |
-//! | committed (v) | claimed (v, me) | a writer, if nothing retains v; or a process that discards v | `Ring::take` (`ring/publishing/claim.rs`) |
-//! | claimed (v, me) | committed (v) | the same, if v is pinned or retained after all | `Ring::take` |
-//! | claimed (v, me) | writing (ticket, me) | the same | `Ring::take` |
-//! | writing (ticket, me) | committed (new version) | the writer, after it has moved `head` to the cell | `Ring::release_committed` (`ring/publishing/publish.rs`) |
+//! | committed (v) | claimed (v, me) | a writer, if nothing retains v; or a process that discards v | `Ring::claim_cell` (`ring/publishing/claim.rs`) |
+//! | claimed (v, me) | committed (v) | the same, if v is pinned or retained after all | `Ring::claim_cell` |
+//! | claimed (v, me) | writing (ticket, me) | the same | `Ring::claim_cell` |
+//! | writing (ticket, me) | committed (new version) | the writer, after it has moved `head` to the cell | `Ring::commit_cell` (`ring/publishing/publish.rs`) |
 //! | writing (ticket, p) | committed (version of `head`) | any participant, while `head` names the cell | `Ring::help_commit` (`ring/publishing/help.rs`) |
 //! | writing (ticket, me) | committed (0): free | the writer that gives the cell back | `Ring::abandon` (`ring/publishing/claim.rs`) |
 //! | claimed (v, p) | committed (v) | a participant that reaps p, which has crashed | `Ring::reap` (`ring/removing/reap.rs`) |

@@ -47,9 +47,9 @@ pub(crate) struct Claim {
 /// Why a cell was not claimed.
 pub(crate) enum Refused {
     /// It is retained, pinned, or owned by a writer. Nothing was changed.
-    AtFirstSight,
+    BeforeClaim,
     /// It was found pinned or retained after the claim; the claim was withdrawn.
-    Afterwards,
+    AfterClaim,
 }
 
 impl Claim {
@@ -83,7 +83,7 @@ impl<'a> Ring<'a> {
     #[inline]
     pub(crate) fn claim_after(self, head: Head) -> Option<Claim> {
         let next = self.after(head.cell()?);
-        self.claimed(next, self.take_knowing(next, Keep::History, Some(head), None))
+        self.claimed(next, self.claim_cell_knowing_head(next, Keep::History, Some(head), None))
     }
 
     /// Claims a cell: one that is not needed, if there is one; else one that a crashed participant
@@ -104,7 +104,7 @@ impl<'a> Ring<'a> {
         for _ in 0..2 * self.slot().cells.count() {
             index = self.after(index);
             for index in [refused, index] {
-                if let Some(claim) = self.claimed(index, self.take(index, Keep::History, Some(&computed))) {
+                if let Some(claim) = self.claimed(index, self.claim_cell(index, Keep::History, Some(&computed))) {
                     return Ok(claim);
                 }
             }
@@ -140,7 +140,7 @@ impl<'a> Ring<'a> {
             // Computed once in a round: cursors move on meanwhile.
             let computed = ComputedLowWater::default();
             for index in self.in_turn() {
-                if let Some(claim) = self.claimed(index, self.take(index, Keep::History, Some(&computed))) {
+                if let Some(claim) = self.claimed(index, self.claim_cell(index, Keep::History, Some(&computed))) {
                     return Ok(claim);
                 }
             }
@@ -196,15 +196,15 @@ impl<'a> Ring<'a> {
 
     #[inline]
     pub(crate) fn try_claim(self, index: u32, keep: Keep) -> Option<Claim> {
-        self.claimed(index, self.take(index, keep, None))
+        self.claimed(index, self.claim_cell(index, keep, None))
     }
 
     #[inline]
     fn claimed(self, index: u32, outcome: Result<Claim, Refused>) -> Option<Claim> {
         match outcome {
             Ok(claim) => Some(claim),
-            Err(Refused::AtFirstSight) => None,
-            Err(Refused::Afterwards) => {
+            Err(Refused::BeforeClaim) => None,
+            Err(Refused::AfterClaim) => {
                 // Meanwhile the reader may have unpinned the cell, seen our claim, and left the
                 // retired value to us.
                 self.discard_if_retired(index);
@@ -215,16 +215,21 @@ impl<'a> Ring<'a> {
 
     /// Claims a cell, unless `keep`, a pin or retention spares it.
     #[inline(never)]
-    pub(crate) fn take(self, index: u32, keep: Keep, computed: Option<&ComputedLowWater>) -> Result<Claim, Refused> {
-        self.take_knowing(index, keep, None, computed)
+    pub(crate) fn claim_cell(
+        self,
+        index: u32,
+        keep: Keep,
+        computed: Option<&ComputedLowWater>,
+    ) -> Result<Claim, Refused> {
+        self.claim_cell_knowing_head(index, keep, None, computed)
     }
 
-    /// As [`take`](Self::take), but with a `head` that the caller knows, which may be an old one.
+    /// As [`claim_cell`](Self::claim_cell), but with a `head` that the caller knows, which may be an old one.
     ///
     /// That is enough while at least one value is history: a cell that may be claimed by an old
     /// `head` is neither the newest value's nor spared by the present `head`.
     #[inline(always)]
-    fn take_knowing(
+    fn claim_cell_knowing_head(
         self,
         index: u32,
         keep: Keep,
@@ -232,24 +237,24 @@ impl<'a> Ring<'a> {
         computed: Option<&ComputedLowWater>,
     ) -> Result<Claim, Refused> {
         let cell = self.slot().cells.get(index).header;
-        // Acquire: pairs with the release of `seq` in `release_committed` and `help_commit`. `head`
+        // Acquire: pairs with the release of `seq` in `commit_cell` and `help_commit`. `head`
         // is read after it: the value of a committed cell was published before, and a `head` that
         // is read later is not older than that.
         let seen = cell.seq.load(Ordering::Acquire);
         let Seq::Committed { version } = Seq::from_bits(seen) else {
-            return Err(Refused::AtFirstSight);
+            return Err(Refused::BeforeClaim);
         };
         if self.must_stay(index, version, known.unwrap_or_else(|| self.head()), keep)
             || self.is_protected(cell, version, keep, computed)
         {
-            return Err(Refused::AtFirstSight);
+            return Err(Refused::BeforeClaim);
         }
         let claimed = Seq::Claimed { version, participant: self.context.me };
         // SeqCst: pairs with the pins in `pin_newest`, and with `register`, `declare_queue` and
         // `begin_flush`. We change `seq`, then read pins, cursors and flushes; a reader sets its
         // pin, then reads `seq`. In their one total order, the second one sees the first.
         if cell.seq.compare_exchange(seen, claimed.bits(), Ordering::SeqCst, Ordering::Relaxed).is_err() {
-            return Err(Refused::AtFirstSight);
+            return Err(Refused::BeforeClaim);
         }
         reached(Step::CellClaimed);
         total_order();
@@ -258,7 +263,7 @@ impl<'a> Ring<'a> {
             // SeqCst: pairs with `unpin`; see `discard_if_retired`.
             cell.seq.store(seen, Ordering::SeqCst);
             reached(Step::ClaimWithdrawn);
-            return Err(Refused::Afterwards);
+            return Err(Refused::AfterClaim);
         }
         // A cell holds a version only once, so the version serves as ticket.
         let ticket = if version > 0 { version } else { self.fresh_ticket() };

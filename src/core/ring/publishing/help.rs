@@ -26,7 +26,7 @@ impl<'a> Ring<'a> {
     ///
     /// If `head` names a cell in the state "writing", its writer is the one that moved `head`
     /// there. No other participant brings that cell into this state, neither to write nor to empty
-    /// it (`must_stay`, `reap_mark`).
+    /// it (`must_stay`, `reap_claim`).
     #[inline]
     pub(crate) fn help_commit(self, head: Head) {
         let Some(index) = head.cell().filter(|&index| index < self.slot().cells.count()) else {

@@ -100,7 +100,7 @@ impl<'a> Ring<'a> {
                     self.fill(&mut claim, bytes.as_ref());
                     match self.advance(&claim, seen) {
                         Advance::Done(version) => {
-                            self.release_committed(claim, version);
+                            self.commit_cell(claim, version);
                             return Ok(version);
                         }
                         Advance::Overtaken(now) => seen = now,

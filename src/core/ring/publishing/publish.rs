@@ -53,38 +53,38 @@ impl Ring<'_> {
     #[inline]
     pub(crate) fn publish(self, bytes: &[u8]) -> Result<u64, CommitError> {
         let Some(expected) = self.handle.cached_head.expected() else {
-            return self.publish_among_others(bytes);
+            return self.publish_slow(bytes);
         };
         let Some(mut claim) = self.claim_after(expected) else {
-            return self.publish_among_others(bytes);
+            return self.publish_slow(bytes);
         };
         self.fill(&mut claim, bytes);
         let cell = claim.cell;
         // The key may have been unassigned without `head` having moved yet.
         if !self.is_current() {
-            return self.commit_among_others(claim);
+            return self.commit_slow(claim);
         }
         let Ok(version) = self.move_head(&claim, expected) else {
-            return self.commit_among_others(claim);
+            return self.commit_slow(claim);
         };
-        self.release_committed(claim, version);
+        self.commit_cell(claim, version);
         self.handle.cached_head.remember(expected, Head::of(cell, version));
         self.prefetch_next_cell(cell, bytes.len());
         Ok(version)
     }
 
     #[inline(never)]
-    fn publish_among_others(self, bytes: &[u8]) -> Result<u64, CommitError> {
+    fn publish_slow(self, bytes: &[u8]) -> Result<u64, CommitError> {
         let mut claim = self.claim_for_key()?;
         self.fill(&mut claim, bytes);
         let cell = claim.cell;
-        let version = self.commit_among_others(claim)?;
+        let version = self.commit_slow(claim)?;
         self.prefetch_next_cell(cell, bytes.len());
         Ok(version)
     }
 
     #[inline(never)]
-    fn commit_among_others(self, claim: Claim) -> Result<u64, CommitError> {
+    fn commit_slow(self, claim: Claim) -> Result<u64, CommitError> {
         let cell = claim.cell;
         let (before, version) = self.commit_after(self.head(), claim)?;
         self.handle.cached_head.remember(before, Head::of(cell, version));
@@ -190,7 +190,7 @@ impl Ring<'_> {
         loop {
             match self.advance(&claim, seen) {
                 Advance::Done(version) => {
-                    self.release_committed(claim, version);
+                    self.commit_cell(claim, version);
                     return Ok((seen, version));
                 }
                 Advance::Overtaken(now) => seen = now,
@@ -240,7 +240,7 @@ impl Ring<'_> {
     /// removes a key or purges finds no published cell that its writer owns, except that of `head`.
     /// And a writer need not check afterwards whether its value was retired.
     #[inline]
-    pub(crate) fn release_committed(self, claim: Claim, version: u64) {
+    pub(crate) fn commit_cell(self, claim: Claim, version: u64) {
         let seq = &self.slot().cells.get(claim.cell).header.seq;
         // A compare-and-swap, not a store or a swap: another writer may have claimed the cell
         // since. Our word is unique by its ticket.

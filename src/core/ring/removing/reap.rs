@@ -74,7 +74,7 @@ impl Ring<'_> {
                 // Another worker can lease it.
                 self.notify(self.new_version());
             }
-            let mut freed = self.reap_mark(index, cell, crashed);
+            let mut freed = self.reap_claim(index, cell, crashed);
             for (pins, bits) in cell.header.pins.iter().zip(crashed.words()) {
                 if pins.load(Ordering::Relaxed) & bits != 0 {
                     // SeqCst: pairs as in `unpin`.
@@ -92,7 +92,7 @@ impl Ring<'_> {
 
     /// Releases the cell if a crashed participant has claimed it or was writing it. Returns whether
     /// a claim was withdrawn.
-    fn reap_mark(self, index: u32, cell: CellView<'_>, crashed: &ParticipantSet) -> bool {
+    fn reap_claim(self, index: u32, cell: CellView<'_>, crashed: &ParticipantSet) -> bool {
         // A crashed writer publishes nothing any more. If it has published this cell, `head` is
         // still here, or the process that moved `head` on has committed the cell.
         let head = self.head();

@@ -179,15 +179,15 @@ impl Ring<'_> {
     /// owned by a writer.
     fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
         loop {
-            match self.take(index, keep, None) {
+            match self.claim_cell(index, keep, None) {
                 Ok(claim) => {
                     self.abandon_scrubbed(claim, scrub);
                     return true;
                 }
-                Err(Refused::AtFirstSight) => return false,
+                Err(Refused::BeforeClaim) => return false,
                 // It was pinned. If it still is, the reader that unpins it sees our claim
                 // withdrawn, and empties it; else we do.
-                Err(Refused::Afterwards) => total_order(),
+                Err(Refused::AfterClaim) => total_order(),
             }
         }
     }
