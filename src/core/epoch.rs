@@ -14,6 +14,11 @@
 //! - **Crash** after `EpochAnnounced`: an epoch that may or may not be on the disk, and no version
 //!   of it is published. A recovery goes on after the larger of the two numbers.
 //!
+//! | from | to | by whom |
+//! | --- | --- | --- |
+//! | (announced, durable) | (at least the version's epoch, durable) | a writer, before it writes the header to the disk |
+//! | (announced, durable) | (announced, at least what it announced) | the same, after the header is on the disk |
+//!
 //! A recovery only says where versions go on ([`DirectoryHeader::first_version`]). The first
 //! publish reaches the epoch, so opening a store that nobody writes to uses up none. There are
 //! epochs for two million recoveries, each followed by a publish. Where the boot id cannot be read,

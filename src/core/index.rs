@@ -11,6 +11,13 @@
 //! - **Slow path.** A miss while the index was rebuilt: look up again in the other table.
 //! - Changes are made under the directory's lock.
 //!
+//! | entry from | to | by whom |
+//! | --- | --- | --- |
+//! | empty, or tombstone | (tag, slot) | `insert`, when a key is created |
+//! | (tag, slot) | tombstone | `delete`, when a key is removed |
+//! | tombstone | empty | `delete`, directly before an empty entry |
+//! | any, in the table that is not in use | empty, then (tag, slot) | `rebuild` |
+//!
 //! **Crash** of the process that changes it:
 //!
 //! | step | leaves |

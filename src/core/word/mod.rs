@@ -25,5 +25,5 @@ pub(crate) use delivery::{Delivery, Progress};
 pub(crate) use head::{Head, LOST_CELL};
 pub(crate) use low_water_mark::LowWaterMark;
 pub(crate) use queue::QueueWord;
-pub(crate) use seq::{FRESH, Seq};
+pub(crate) use seq::{FRESH_TICKET, Seq};
 pub(crate) use version::{MAX_PLAUSIBLE_VERSION, MAX_VERSION};

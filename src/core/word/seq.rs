@@ -37,7 +37,7 @@ use super::version::{MAX_VERSION, VERSION_BITS};
 
 /// The bit of tickets for free cells, so that they differ from the tickets of cells that held a
 /// version.
-pub(crate) const FRESH: u64 = 1 << VERSION_BITS;
+pub(crate) const FRESH_TICKET: u64 = 1 << VERSION_BITS;
 
 const PARTICIPANT_BITS: u32 = 8;
 const TAG_SHIFT: u32 = VERSION_BITS + PARTICIPANT_BITS;
@@ -51,7 +51,7 @@ pub(crate) enum Seq {
     Claimed { version: u64, participant: u32 },
     /// This participant owns the cell and writes it. The ticket makes the word unique in its cell.
     /// It is the version that the cell held, which it never holds again; or, for a free cell,
-    /// [`FRESH`] and a number that the slot assigns once.
+    /// [`FRESH_TICKET`] and a number that the slot assigns once.
     Writing { ticket: u64, participant: u32 },
 }
 
@@ -130,7 +130,7 @@ mod tests {
             Seq::Committed { version: MAX_VERSION },
             Seq::Claimed { version: 7, participant: 127 },
             Seq::Writing { ticket: MAX_VERSION, participant: 0 },
-            Seq::Writing { ticket: FRESH | 7, participant: 127 },
+            Seq::Writing { ticket: FRESH_TICKET | 7, participant: 127 },
         ] {
             assert_eq!(Seq::from_bits(seq.bits()), seq);
         }

@@ -30,7 +30,7 @@ use crate::core::ring::delivering::low_water::ComputedLowWater;
 use crate::core::ring::error::Backpressure;
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
-use crate::core::word::{FRESH, Head, MAX_VERSION, Seq};
+use crate::core::word::{FRESH_TICKET, Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, pause, real_or_model, total_order, yield_now};
 
@@ -178,7 +178,7 @@ impl<'a> Ring<'a> {
     #[cold]
     pub(crate) fn fresh_ticket(self) -> u64 {
         // Relaxed: a ticket only has to be unique.
-        FRESH | self.slot().header.next_ticket.fetch_add(1, Ordering::Relaxed) & MAX_VERSION
+        FRESH_TICKET | self.slot().header.next_ticket.fetch_add(1, Ordering::Relaxed) & MAX_VERSION
     }
 
     /// The cell of the oldest value that a writer without free cells may overwrite: not the newest,

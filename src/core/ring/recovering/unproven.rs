@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 
 use super::proof::Pages;
 use crate::core::ring::ring::Ring;
-use crate::core::word::{Delivery, FRESH, MAX_PLAUSIBLE_VERSION, Progress, Seq};
+use crate::core::word::{Delivery, FRESH_TICKET, MAX_PLAUSIBLE_VERSION, Progress, Seq};
 use crate::sync::Ordering;
 
 /// How many jobs of a work queue may have been lost. The two numbers count different jobs.
@@ -55,7 +55,7 @@ impl Ring<'_> {
             let (holds, version) = match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {
                 Seq::Writing { .. } if head.cell() == Some(index) => (true, head.version()),
                 // It held this version, which was done, and is being overwritten.
-                Seq::Writing { ticket, .. } if ticket < FRESH => (false, ticket),
+                Seq::Writing { ticket, .. } if ticket < FRESH_TICKET => (false, ticket),
                 seq => seq.readable().map_or((false, 0), |version| (true, version)),
             };
             let version = if version <= MAX_PLAUSIBLE_VERSION { version } else { 0 };

@@ -4,7 +4,7 @@
 //! It is like the retirement of nodes in safe memory reclamation (hazard pointers, Michael 2004):
 //! first make the values unreachable, by the generation or `base_version`; then empty every cell
 //! that nobody holds. The process that releases the last hold on a retired value (a pin, a claim)
-//! empties the others (`discard_if_retired`). A process that retires changes generation or
+//! empties its cell (`discard_if_retired`). A process that retires changes generation or
 //! `base_version`, then reads the holds; a process that releases a hold reads generation and
 //! `base_version` after it. In the one total order, one of the two sees the other.
 //!
