@@ -32,7 +32,7 @@ pub struct CellCounts {
     /// Cells whose value a lossless subscriber has not received, or a worker has not finished. They
     /// are counted as readable, too.
     pub retained: u64,
-    /// Cells whose value is kept for a [flush](super::Store::flush), in a file. They are counted as
+    /// Cells whose value is kept for a [flush](crate::Store::flush), in a file. They are counted as
     /// readable, too.
     pub flushed: u64,
 }
