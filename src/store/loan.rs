@@ -16,7 +16,7 @@ use crate::core::index::KeyLocation;
 use crate::core::memory::lent::Lent;
 use crate::core::ring::Claim;
 pub(crate) use crate::core::ring::Lending;
-use crate::core::ring::OwnedHandle;
+use crate::core::ring::owned_handle::OwnedHandle;
 use crate::os::limits;
 
 /// Room for a value, in the cell from which it will be read. [`send`](Self::send) makes it the newest; dropped, it leaves no trace.

@@ -13,8 +13,9 @@ use super::wait::{Deadline, Spin};
 use crate::core::cell_counts::CellCounts;
 use crate::core::index::KeyLocation;
 use crate::core::memory::records::Event;
+use crate::core::ring::owned_handle::OwnedHandle;
 use crate::core::ring::{
-    Begin, CommitError, CopyOutcome, Lending, ModifyError, OwnedHandle, ReadError, RejectedInteger, Ring, StoredVersion,
+    Begin, CommitError, CopyOutcome, Lending, ModifyError, ReadError, RejectedInteger, Ring, StoredVersion,
 };
 
 /// A handle on one key, without looking it up again.

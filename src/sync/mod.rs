@@ -1,13 +1,7 @@
-//! Atomics and fences: the processor's, or loom's under `cfg(loom)`. No other file names either.
+//! Atomics and fences: the processor's, or those of loom, which have the same interface. No other
+//! file names either.
 
-#[cfg(loom)]
-mod model;
-#[cfg(not(loom))]
+#[cfg_attr(loom, path = "model.rs")]
 mod processor;
-#[cfg(loom)]
-pub(crate) mod watched;
 
-#[cfg(loom)]
-pub(crate) use model::*;
-#[cfg(not(loom))]
 pub(crate) use processor::*;

@@ -3,7 +3,10 @@
 pub(crate) use loom::sync::atomic::{Ordering, fence};
 pub(crate) use loom::thread::yield_now;
 
-pub(crate) use super::watched::{AtomicU32, AtomicU64};
+pub(crate) use watched::{AtomicU32, AtomicU64};
+
+#[path = "watched.rs"]
+pub(crate) mod watched;
 
 /// A fence that gives loom the total order that `SeqCst` accesses have in the language.
 ///

@@ -32,7 +32,7 @@ mod error;
 mod handle;
 mod host;
 #[cfg(not(loom))]
-mod owned_handle;
+pub(crate) mod owned_handle;
 mod permutation;
 mod publishing;
 mod read_hint;
@@ -63,8 +63,6 @@ pub(crate) use delivering::queue::{Lease, QueuePosition, Work};
 pub(crate) use error::{CommitError, ReadError};
 pub(crate) use handle::Handle;
 pub(crate) use host::Host;
-#[cfg(not(loom))]
-pub(crate) use owned_handle::OwnedHandle;
 pub(crate) use permutation::Permutation;
 pub(crate) use publishing::claim::Claim;
 pub(crate) use publishing::modify::{ModifyError, RejectedInteger};
