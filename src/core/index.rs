@@ -43,7 +43,7 @@ const ATTEMPTS: usize = real_or_model(1000, 4);
 
 /// The slot of a key, and the generation of the slot while it has the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct KeyLocation {
+pub(crate) struct SlotRef {
     pub(crate) slot: u32,
     pub(crate) generation: u64,
 }
@@ -63,7 +63,7 @@ pub(crate) trait Indexed {
 }
 
 /// Looks up a key. Takes no lock and never waits.
-pub(crate) fn find(store: &impl Indexed, key: &Key<'_>) -> Option<KeyLocation> {
+pub(crate) fn find(store: &impl Indexed, key: &Key<'_>) -> Option<SlotRef> {
     let hash = key.hash();
     for _ in 0..ATTEMPTS {
         // Acquire: pairs with the release in `rebuild`; the table in use is filled.
@@ -73,7 +73,7 @@ pub(crate) fn find(store: &impl Indexed, key: &Key<'_>) -> Option<KeyLocation> {
         let found = entries
             .take_while(|&entry| entry != EMPTY)
             .filter(|&entry| entry >> 32 == hash >> 32 && entry != TOMBSTONE)
-            .find_map(|entry| match_slot(store, slot_of(entry)?, key));
+            .find_map(|entry| slot_ref_of(store, slot_of(entry)?, key));
         if found.is_some() {
             return found;
         }
@@ -88,7 +88,7 @@ pub(crate) fn find(store: &impl Indexed, key: &Key<'_>) -> Option<KeyLocation> {
 }
 
 /// The location of the key, if the slot has this key, and had it while it was compared.
-pub(crate) fn match_slot(store: &impl Indexed, slot: u32, key: &Key<'_>) -> Option<KeyLocation> {
+pub(crate) fn slot_ref_of(store: &impl Indexed, slot: u32, key: &Key<'_>) -> Option<SlotRef> {
     if slot >= store.slots() {
         return None;
     }
@@ -99,13 +99,13 @@ pub(crate) fn match_slot(store: &impl Indexed, slot: u32, key: &Key<'_>) -> Opti
     // Acquire: pairs with the release fence in `assign`; if any word was another key's, the
     // generation has changed.
     fence(Ordering::Acquire);
-    (same && header.generation.load(Ordering::Relaxed) == generation).then_some(KeyLocation { slot, generation })
+    (same && header.generation.load(Ordering::Relaxed) == generation).then_some(SlotRef { slot, generation })
 }
 
 /// The text of the key that a slot has now.
 pub(crate) fn key_of(store: &impl Indexed, slot: u32) -> Option<String> {
     let header = store.slot_header(slot);
-    // Acquire, here and below: pairs as in `match_slot`.
+    // Acquire, here and below: pairs as in `slot_ref_of`.
     let generation = header.generation.load(Ordering::Acquire);
     let key = StoredKey::load(&header.key);
     fence(Ordering::Acquire);
@@ -121,7 +121,7 @@ pub(crate) fn has_key(generation: u64) -> bool {
 /// Assigns the key to a slot that has none. Its versions begin after `base_version`. Returns its
 /// generation from now on.
 pub(crate) fn assign(header: &SlotHeader, key: &Key<'_>, base_version: u64) -> u64 {
-    // Release: pairs with the acquire fence in `match_slot`; a thread that reads a word of the new
+    // Release: pairs with the acquire fence in `slot_ref_of`; a thread that reads a word of the new
     // key sees that the last key's generation has ended.
     fence(Ordering::Release);
     key.store(&header.key);
@@ -129,7 +129,7 @@ pub(crate) fn assign(header: &SlotHeader, key: &Key<'_>, base_version: u64) -> u
     header.base_version.store(base_version, Ordering::Relaxed);
     reached(Step::KeyWritten);
     let generation = header.generation.load(Ordering::Relaxed).wrapping_add(1);
-    // Release: pairs with the acquire in `Ring::generation` and `match_slot`; key and
+    // Release: pairs with the acquire in `Ring::generation` and `slot_ref_of`; key and
     // `base_version` are complete.
     header.generation.store(generation, Ordering::Release);
     reached(Step::KeyAssigned);

@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::core::index::{Indexed, KeyLocation, assign, delete, find, insert, match_slot, rebuild, unassign};
+use crate::core::index::{Indexed, SlotRef, assign, delete, find, insert, rebuild, slot_ref_of, unassign};
 use crate::core::key::Key;
 use crate::core::memory::records::{DirectoryHeader, SlotHeader};
 use crate::sync::watched::model;
@@ -39,7 +39,7 @@ impl Heap {
         self.table(self.directory.active.load(Ordering::Relaxed))
     }
 
-    fn find(&self, key: &str) -> Option<KeyLocation> {
+    fn find(&self, key: &str) -> Option<SlotRef> {
         find(self, &Key::new(key).unwrap())
     }
 }
@@ -84,7 +84,7 @@ fn a_slot_that_is_assigned_again_matches_its_own_keys_only() {
                 })
             };
             // Whatever slot the index names.
-            let location = match_slot(&*heap, 0, &Key::new(key).unwrap());
+            let location = slot_ref_of(&*heap, 0, &Key::new(key).unwrap());
             assert!(location.is_none_or(|location| Some(location.generation) == generation), "{key}: {location:?}");
             owner.join().unwrap();
         });
@@ -100,10 +100,10 @@ fn a_removed_key_is_not_found_by_its_entry_or_by_its_words() {
             let heap = heap.clone();
             thread::spawn(move || heap.remove("a", 0))
         };
-        assert!(heap.find("a").is_none_or(|location| location == KeyLocation { slot: 0, generation: 1 }));
+        assert!(heap.find("a").is_none_or(|location| location == SlotRef { slot: 0, generation: 1 }));
         remover.join().unwrap();
         assert_eq!(heap.find("a"), None);
-        assert_eq!(match_slot(&*heap, 0, &Key::new("a").unwrap()), None);
+        assert_eq!(slot_ref_of(&*heap, 0, &Key::new("a").unwrap()), None);
     });
 }
 
@@ -117,7 +117,7 @@ fn a_key_is_found_while_the_index_is_rebuilt() {
             // Twice, so that the table in which the look-up may still search is emptied.
             thread::spawn(move || (0..2).for_each(|_| rebuild(&*heap, 1)))
         };
-        assert_eq!(heap.find("a"), Some(KeyLocation { slot: 0, generation: 1 }));
+        assert_eq!(heap.find("a"), Some(SlotRef { slot: 0, generation: 1 }));
         owner.join().unwrap();
     });
 }
@@ -139,14 +139,14 @@ fn a_key_is_found_while_its_neighbours_are_inserted_and_removed() {
                 heap.insert(&second, 0);
             })
         };
-        assert_eq!(heap.find(third), Some(KeyLocation { slot: 2, generation: 1 }));
+        assert_eq!(heap.find(third), Some(SlotRef { slot: 2, generation: 1 }));
         let location = heap.find(second);
         owner.join().unwrap();
-        let (before, after) = (KeyLocation { slot: 1, generation: 1 }, KeyLocation { slot: 0, generation: 3 });
+        let (before, after) = (SlotRef { slot: 1, generation: 1 }, SlotRef { slot: 0, generation: 3 });
         assert!(location.is_none_or(|location| location == before || location == after), "{location:?}");
         assert_eq!(
             [heap.find(first), heap.find(second), heap.find(third)],
-            [None, Some(after), Some(KeyLocation { slot: 2, generation: 1 })]
+            [None, Some(after), Some(SlotRef { slot: 2, generation: 1 })]
         );
     });
 }

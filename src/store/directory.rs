@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::error::DirectoryError;
 use super::mapped::{LockByte, Mapped};
 use super::wait::Deadline;
-use crate::core::index::{self, Indexed, KeyLocation, find, has_key};
+use crate::core::index::{self, Indexed, SlotRef, find, has_key};
 use crate::core::key::{Key, StoredKey};
 use crate::core::memory::records::{DirectoryHeader, SlotHeader};
 use crate::core::ring::{Context, Handle, Ring};
@@ -116,7 +116,7 @@ impl Drop for Locked<'_> {
 
 impl Locked<'_> {
     /// Gives the key a slot, unless it has one.
-    pub(crate) fn insert(&self, key: &Key<'_>) -> Result<KeyLocation, Full> {
+    pub(crate) fn insert(&self, key: &Key<'_>) -> Result<SlotRef, Full> {
         if let Some(place) = find(self.author.mapped, key) {
             return Ok(place);
         }
@@ -144,12 +144,12 @@ impl Locked<'_> {
         let books = self.directory_header();
         books.key_count.store(books.key_count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.close_journal();
-        Ok(KeyLocation { slot, generation })
+        Ok(SlotRef { slot, generation })
     }
 
     /// Takes the key's slot away and empties it; the slot that it was, if there was one. Waiters are not woken yet.
     pub(crate) fn remove(&self, key: &Key<'_>) -> Option<u32> {
-        let KeyLocation { slot, .. } = find(self.author.mapped, key)?;
+        let SlotRef { slot, .. } = find(self.author.mapped, key)?;
         self.open_journal(slot);
         self.empty(slot);
         let books = self.directory_header();

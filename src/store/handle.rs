@@ -18,7 +18,7 @@ use super::schema;
 use super::slot::Slot;
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
-use crate::core::index::{self, KeyLocation};
+use crate::core::index::{self, SlotRef};
 use crate::core::key::Key;
 use crate::core::ring::Ring;
 
@@ -330,7 +330,7 @@ impl Store {
         Ok(Slot::new(Arc::clone(&self.inner), place))
     }
 
-    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<KeyLocation, DirectoryError> {
+    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<SlotRef, DirectoryError> {
         self.inner.check_fork()?;
         if let Some(place) = index::find(self.mapped(), key) {
             return Ok(place);
@@ -549,7 +549,7 @@ impl Store {
     fn on_existing<T>(
         &self,
         key: &str,
-        mut read: impl FnMut(Ring<'_>, KeyLocation) -> Result<T, GetError>,
+        mut read: impl FnMut(Ring<'_>, SlotRef) -> Result<T, GetError>,
     ) -> Result<Option<T>, GetError> {
         self.inner.check_fork()?;
         let key = Key::new(key).map_err(KeyError::from)?;

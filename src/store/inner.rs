@@ -14,7 +14,7 @@ use super::participant::{self, Participant};
 use super::pin::{LocalPins, Pinned};
 use super::recover::Recovery;
 use super::wait::{Deadline, LONGEST_SLEEP};
-use crate::core::index::KeyLocation;
+use crate::core::index::SlotRef;
 use crate::core::memory::records::Event;
 use crate::core::memory::region::Region;
 use crate::core::ring::owned_handle::OwnedHandle;
@@ -72,7 +72,7 @@ impl Inner {
     }
 
     /// A handle on the key that the slot has in this generation.
-    pub(crate) fn handle(&self, place: KeyLocation) -> OwnedHandle {
+    pub(crate) fn handle(&self, place: SlotRef) -> OwnedHandle {
         OwnedHandle::new(&self.mapped.memory.region, &self.mapped.tables.slots, place.slot, place.generation)
     }
 
@@ -88,7 +88,7 @@ impl Inner {
 
     /// Acts on the slot on behalf of the key that it has in this generation.
     #[inline]
-    pub(crate) fn on_key<R>(&self, place: KeyLocation, act: impl FnOnce(Ring<'_>) -> R) -> R {
+    pub(crate) fn on_key<R>(&self, place: SlotRef, act: impl FnOnce(Ring<'_>) -> R) -> R {
         act(Ring::new(&Handle::new(self.mapped.slot(place.slot), place.generation), &self.context))
     }
 
@@ -97,7 +97,7 @@ impl Inner {
     pub(super) fn copy_newest(
         self: &Arc<Self>,
         ring: Ring<'_>,
-        place: &KeyLocation,
+        place: &SlotRef,
         value: &mut Vec<u8>,
     ) -> Result<Option<u64>, GetError> {
         ring.copy_newest(value).or_else(|error| self.copy_newest_pinned(error, place, value))
@@ -107,7 +107,7 @@ impl Inner {
     fn copy_newest_pinned(
         self: &Arc<Self>,
         error: ReadError,
-        place: &KeyLocation,
+        place: &SlotRef,
         value: &mut Vec<u8>,
     ) -> Result<Option<u64>, GetError> {
         if error != ReadError::Overtaken {
@@ -123,7 +123,7 @@ impl Inner {
     pub(super) fn newest_len(
         self: &Arc<Self>,
         ring: Ring<'_>,
-        place: KeyLocation,
+        place: SlotRef,
     ) -> Result<(u64, Option<usize>), GetError> {
         match ring.newest_len() {
             Err(ReadError::Overtaken) => Ok(match Pinned::newest(self, place)? {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::error::{Forked, KeyError, SetError};
 use super::inner::Inner;
 use super::wait::Deadline;
-use crate::core::index::KeyLocation;
+use crate::core::index::SlotRef;
 use crate::core::memory::lent::Lent;
 use crate::core::ring::Claim;
 pub(crate) use crate::core::ring::Lending;
@@ -70,7 +70,7 @@ pub struct LoanUninit(Loan);
 impl Loan {
     pub(super) fn new(
         inner: &Arc<Inner>,
-        place: KeyLocation,
+        place: SlotRef,
         len: usize,
         lending: Lending,
         deadline: Deadline,

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::error::GetError;
 use super::inner::Inner;
-use crate::core::index::KeyLocation;
+use crate::core::index::SlotRef;
 use crate::core::ring::{Pin, PinOutcome, Ring};
 
 /// A value that no writer overwrites while this exists: read it in place.
@@ -92,7 +92,7 @@ impl LocalPins {
 }
 
 impl Pinned {
-    pub(super) fn newest(inner: &Arc<Inner>, place: KeyLocation) -> Result<Option<Self>, GetError> {
+    pub(super) fn newest(inner: &Arc<Inner>, place: SlotRef) -> Result<Option<Self>, GetError> {
         inner.check_fork()?;
         let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(place.slot, cell));
@@ -102,7 +102,7 @@ impl Pinned {
         Ok(Some(Self::counted(inner, place, pin, &mut counts)))
     }
 
-    pub(super) fn version_of(inner: &Arc<Inner>, place: KeyLocation, version: u64) -> Result<PinnedVersion, GetError> {
+    pub(super) fn version_of(inner: &Arc<Inner>, place: SlotRef, version: u64) -> Result<PinnedVersion, GetError> {
         inner.check_fork()?;
         let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(place.slot, cell));
@@ -114,7 +114,7 @@ impl Pinned {
         })
     }
 
-    fn counted(inner: &Arc<Inner>, place: KeyLocation, pin: Pin, counts: &mut Counts) -> Self {
+    fn counted(inner: &Arc<Inner>, place: SlotRef, pin: Pin, counts: &mut Counts) -> Self {
         *counts.entry((place.slot, pin.cell)).or_default() += 1;
         let len = inner.on_slot(place.slot, |ring| ring.pinned_len(pin));
         // SAFETY: `pin` keeps every writer from the cell until the result is dropped, or its process ends: who has chosen the cell before

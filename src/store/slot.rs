@@ -11,7 +11,7 @@ use super::pin::{Pinned, PinnedVersion};
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 use crate::core::cell_counts::CellCounts;
-use crate::core::index::KeyLocation;
+use crate::core::index::SlotRef;
 use crate::core::memory::records::Event;
 use crate::core::ring::owned_handle::OwnedHandle;
 use crate::core::ring::{
@@ -40,7 +40,7 @@ use crate::core::ring::{
 pub struct Slot {
     inner: Arc<Inner>,
     handle: OwnedHandle,
-    place: KeyLocation,
+    place: SlotRef,
 }
 
 /// What became of one version of a key.
@@ -73,7 +73,7 @@ pub enum Version {
 }
 
 impl Slot {
-    pub(super) fn new(inner: Arc<Inner>, place: KeyLocation) -> Self {
+    pub(super) fn new(inner: Arc<Inner>, place: SlotRef) -> Self {
         let handle = inner.handle(place);
         Self { inner, handle, place }
     }
@@ -605,7 +605,7 @@ impl Clone for Slot {
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let KeyLocation { slot, generation } = self.place;
+        let SlotRef { slot, generation } = self.place;
         f.debug_struct("Slot").field("slot", &slot).field("generation", &generation).finish_non_exhaustive()
     }
 }

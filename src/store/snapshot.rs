@@ -7,7 +7,7 @@ use super::flags::Flags;
 use super::geometry::Geometry;
 use super::inner::Inner;
 use super::participant;
-use crate::core::index::{Indexed, KeyLocation};
+use crate::core::index::{Indexed, SlotRef};
 use crate::core::ring::Ring;
 use crate::sync::Ordering;
 
@@ -161,7 +161,7 @@ pub struct QueueSnapshot {
 }
 
 impl SlotSnapshot {
-    pub(super) fn take(inner: &Arc<Inner>, ring: Ring<'_>, place: KeyLocation) -> Result<Self, GetError> {
+    pub(super) fn take(inner: &Arc<Inner>, ring: Ring<'_>, place: SlotRef) -> Result<Self, GetError> {
         // Before the version, which it never passes.
         let first_version = ring.base_version() + 1;
         let cursors: Vec<_> = ring.cursors().collect();
