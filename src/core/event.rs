@@ -55,6 +55,7 @@ impl Event {
     /// Notifies waiters, after a SeqCst change that they may wait for. Returns whether the caller
     /// must wake those that sleep on the word.
     #[inline]
+    #[must_use = "if true, the processes that sleep on the word are still to be woken"]
     pub(crate) fn notify(&self) -> bool {
         let has_listeners = self.has_listeners();
         if has_listeners {

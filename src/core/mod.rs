@@ -6,9 +6,9 @@
 //! | [`word`] | the words that the protocol turns on, with their legal changes |
 //! | [`ring`] | one slot: publishing, reading, retention, work queues, recovery |
 //! | [`index`], [`key`] | looking up a key without a lock |
-//! | [`event`] | waiting without missing a change |
+//! | [`event`], [`wait`] | waiting without missing a change |
 //! | [`epoch`] | versions that survive a crash of the machine |
-//! | [`checksum`], [`cell_counts`], [`participant_set`] | small values that several of them use |
+//! | [`lookup`], [`checksum`], [`cell_counts`], [`participant_set`] | small values that several of them use |
 //!
 //! All of it compiles under loom (`src/loom`), except for the memory that loom's atomics cannot be
 //! laid over. What the protocol needs of its surroundings comes in by the trait
@@ -21,7 +21,9 @@ pub(crate) mod epoch;
 pub(crate) mod event;
 pub(crate) mod index;
 pub(crate) mod key;
+pub(crate) mod lookup;
 pub(crate) mod memory;
 pub(crate) mod participant_set;
 pub(crate) mod ring;
+pub(crate) mod wait;
 pub(crate) mod word;

@@ -3,7 +3,7 @@
 use loom::thread;
 
 use super::support::{Slot, publish, whole};
-use crate::core::ring::CopyOutcome;
+use crate::core::lookup::Lookup;
 use crate::sync::Ordering;
 use crate::sync::watched::model;
 
@@ -27,7 +27,7 @@ fn a_flushed_value_is_not_overwritten_by_a_writer_that_was_about_to_claim_its_ce
         writer.join().unwrap();
         let flushed = ring.slot().header.flushed.load(Ordering::Relaxed);
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(flushed, &mut bytes).unwrap(), CopyOutcome::Copied);
+        assert_eq!(ring.copy_version(flushed, &mut bytes).unwrap(), Lookup::Found(()));
         assert_eq!(u64::from(whole(&bytes)), flushed);
     });
 }
@@ -49,9 +49,9 @@ fn a_flushed_value_is_retained_until_the_next_flush_is_complete() {
         ring.begin_flush().unwrap();
         writer.join().unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(1, &mut bytes).unwrap(), CopyOutcome::Copied);
+        assert_eq!(ring.copy_version(1, &mut bytes).unwrap(), Lookup::Found(()));
         let flushing = ring.slot().header.flushing.load(Ordering::Relaxed);
-        assert_eq!(ring.copy_version(flushing, &mut bytes).unwrap(), CopyOutcome::Copied);
+        assert_eq!(ring.copy_version(flushing, &mut bytes).unwrap(), Lookup::Found(()));
         assert_eq!(u64::from(whole(&bytes)), flushing);
     });
 }

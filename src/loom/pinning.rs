@@ -3,7 +3,8 @@
 use loom::thread;
 
 use super::support::{Slot, publish, whole};
-use crate::core::ring::{PinOutcome, ReadError};
+use crate::core::lookup::Lookup;
+use crate::core::ring::ReadError;
 use crate::sync::Ordering;
 use crate::sync::watched::model;
 
@@ -83,7 +84,7 @@ fn a_pinned_older_version_does_not_change() {
             })
         };
         let ring = slot.ring(0);
-        if let PinOutcome::Pinned(pin) = ring.pin_version(1, |_| false).unwrap() {
+        if let Lookup::Found(pin) = ring.pin_version(1, |_| false).unwrap() {
             for _ in 0..2 {
                 let mut bytes = Vec::new();
                 ring.copy_pinned(pin, &mut bytes);

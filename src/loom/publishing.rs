@@ -3,7 +3,8 @@
 use loom::thread;
 
 use super::support::{Slot, publish, value, whole};
-use crate::core::ring::{Backpressure, Claim, ComputedLowWater, CopyOutcome, Keep, readable};
+use crate::core::lookup::Lookup;
+use crate::core::ring::{Backpressure, Claim, ComputedLowWater, Keep, readable};
 use crate::core::word::Head;
 use crate::sync::watched::{model, model_within};
 
@@ -60,17 +61,17 @@ fn a_version_within_history_is_read_during_a_publish() {
         };
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(2, &mut bytes).unwrap(), CopyOutcome::Copied);
+        assert_eq!(ring.copy_version(2, &mut bytes).unwrap(), Lookup::Found(()));
         assert_eq!(whole(&bytes), 2);
         let exact = ring.copy_version(3, &mut bytes).unwrap();
-        if exact == CopyOutcome::Copied {
+        if exact == Lookup::Found(()) {
             assert_eq!(whole(&bytes), 3);
         } else {
-            assert_eq!(exact, CopyOutcome::NotYet);
+            assert_eq!(exact, Lookup::NotYet);
         }
         writer.join().unwrap();
-        assert_eq!(ring.copy_version(2, &mut bytes).unwrap(), CopyOutcome::Copied);
-        assert_eq!(ring.copy_version(3, &mut bytes).unwrap(), CopyOutcome::Copied);
+        assert_eq!(ring.copy_version(2, &mut bytes).unwrap(), Lookup::Found(()));
+        assert_eq!(ring.copy_version(3, &mut bytes).unwrap(), Lookup::Found(()));
     });
 }
 
@@ -89,7 +90,7 @@ fn history_is_spared_by_two_writers_that_claim_at_once() {
         writer.join().unwrap();
         let mut bytes = Vec::new();
         for version in [3, 4] {
-            assert_eq!(slot.ring(0).copy_version(version, &mut bytes).unwrap(), CopyOutcome::Copied);
+            assert_eq!(slot.ring(0).copy_version(version, &mut bytes).unwrap(), Lookup::Found(()));
             whole(&bytes);
         }
     });
@@ -112,9 +113,9 @@ fn history_is_spared_until_a_newer_value_is_published() {
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
         match ring.copy_version(1, &mut bytes).unwrap() {
-            CopyOutcome::Copied => assert_eq!(whole(&bytes), 1),
+            Lookup::Found(()) => assert_eq!(whole(&bytes), 1),
             exact => {
-                assert_eq!(exact, CopyOutcome::Gone);
+                assert_eq!(exact, Lookup::Gone);
                 assert_eq!(ring.head().version(), 3, "gone while it was one of the newest two");
             }
         }
@@ -179,7 +180,7 @@ fn a_writer_with_an_old_cached_head_spares_history() {
         let mut bytes = Vec::new();
         for version in [2, 3] {
             let ring = slot.ring(0);
-            assert_eq!(ring.copy_version(version, &mut bytes), Ok(CopyOutcome::Copied));
+            assert_eq!(ring.copy_version(version, &mut bytes), Ok(Lookup::Found(())));
             assert_eq!(whole(&bytes) == 2, version == theirs);
         }
     });
@@ -194,12 +195,12 @@ fn a_reader_with_a_read_hint_returns_whole_versions_or_none() {
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
         // From here on, the hint says where the second version is, and that it was published.
-        assert_eq!(ring.copy_version(1, &mut bytes), Ok(CopyOutcome::Copied));
+        assert_eq!(ring.copy_version(1, &mut bytes), Ok(Lookup::Found(())));
         let writer = {
             let slot = slot.clone();
             thread::spawn(move || [3, 4].map(|mark| publish(slot.ring(1), mark).unwrap()))
         };
-        if ring.copy_version(2, &mut bytes) == Ok(CopyOutcome::Copied) {
+        if ring.copy_version(2, &mut bytes) == Ok(Lookup::Found(())) {
             assert_eq!(whole(&bytes), 2);
         }
         writer.join().unwrap();

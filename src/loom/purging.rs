@@ -5,7 +5,8 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::support::{GENERATION, Slot, copied, publish, remove_key, whole};
-use crate::core::ring::{Begin, CopyOutcome, QueuePosition, Ring, Work, readable};
+use crate::core::lookup::Lookup;
+use crate::core::ring::{Begin, QueuePosition, Ring, Work, readable};
 use crate::core::word::QueueWord;
 use crate::sync::Ordering;
 use crate::sync::watched::{model, model_within};
@@ -137,7 +138,7 @@ fn a_late_purge_retires_no_value_of_the_next_key() {
         assert_eq!(ring.resolve_begin(Begin::Next), base_version + 1 + u64::from(published.is_ok()));
         if let Ok(version) = published {
             let mut bytes = Vec::new();
-            assert_eq!(slot.next_ring(0).copy_version(version, &mut bytes), Ok(CopyOutcome::Copied));
+            assert_eq!(slot.next_ring(0).copy_version(version, &mut bytes), Ok(Lookup::Found(())));
             assert_eq!(whole(&bytes), 9);
         }
     });

@@ -3,7 +3,8 @@
 use loom::thread;
 
 use super::support::{Slot, copied, publish, whole};
-use crate::core::ring::{Begin, CopyOutcome, QueuePosition, Ring, Work};
+use crate::core::lookup::Lookup;
+use crate::core::ring::{Begin, QueuePosition, Ring, Work};
 use crate::sync::watched::model;
 
 #[test]
@@ -89,7 +90,7 @@ fn a_message_stays_until_it_is_acknowledged_and_its_cell_is_free_afterwards() {
             panic!("a message is there");
         };
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(lease.version, &mut bytes), Ok(CopyOutcome::Copied));
+        assert_eq!(ring.copy_version(lease.version, &mut bytes), Ok(Lookup::Found(())));
         assert_eq!((lease.version, whole(&bytes)), (1, 1));
         assert!(ring.acknowledge(lease));
         let published = writer.join().unwrap();

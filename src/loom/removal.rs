@@ -4,8 +4,9 @@
 use loom::thread;
 
 use super::support::{GENERATION, Slot, publish, remove_key, whole};
+use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
-use crate::core::ring::{Begin, CommitError, CopyOutcome, PinOutcome, ReadError, Ring, readable};
+use crate::core::ring::{Begin, CommitError, ReadError, Ring, readable};
 use crate::core::word::Seq;
 use crate::sync::Ordering;
 use crate::sync::watched::model;
@@ -146,7 +147,7 @@ fn a_writer_of_a_removed_key_spares_the_history_of_the_next_key() {
         let versions = [3, 4].map(|mark| publish(next, mark).unwrap());
         assert_eq!(publish(slot.ring(2), 9), Err(CommitError::Removed));
         let mut bytes = Vec::new();
-        assert_eq!(next.copy_version(versions[0], &mut bytes), Ok(CopyOutcome::Copied));
+        assert_eq!(next.copy_version(versions[0], &mut bytes), Ok(Lookup::Found(())));
     });
 }
 
@@ -188,9 +189,9 @@ fn a_pinned_value_of_a_removed_key_is_not_a_version_of_the_next_key() {
         publish(slot.next_ring(0), 2).unwrap();
         let mut bytes = Vec::new();
         let next = slot.next_ring(1);
-        assert_eq!(next.copy_version(pin.version, &mut bytes), Ok(CopyOutcome::Gone));
+        assert_eq!(next.copy_version(pin.version, &mut bytes), Ok(Lookup::Gone));
         let again = next.pin_version(pin.version, |_| false);
-        assert_eq!(again, Ok(PinOutcome::Gone));
+        assert_eq!(again, Ok(Lookup::Gone));
     });
 }
 
@@ -218,16 +219,16 @@ fn a_retired_value_is_not_read_by_a_read_hint() {
                 publish(slot.ring(1), mark).unwrap();
             }
             let mut bytes = Vec::new();
-            assert_eq!(ring.copy_version(1, &mut bytes), Ok(CopyOutcome::Copied));
+            assert_eq!(ring.copy_version(1, &mut bytes), Ok(Lookup::Found(())));
             // The pin keeps the value in its cell.
-            assert!(matches!(slot.ring(2).pin_version(2, |_| false), Ok(PinOutcome::Pinned(_))));
+            assert!(matches!(slot.ring(2).pin_version(2, |_| false), Ok(Lookup::Found(_))));
             if purged {
                 slot.ring(1).purge();
             } else {
                 remove_key(slot.ring(1));
             }
             let read = ring.copy_version(2, &mut bytes);
-            assert_eq!(read, if purged { Ok(CopyOutcome::Gone) } else { Err(ReadError::Removed) });
+            assert_eq!(read, if purged { Ok(Lookup::Gone) } else { Err(ReadError::Removed) });
         }
     });
 }

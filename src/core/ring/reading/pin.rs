@@ -19,6 +19,7 @@
 //! | `PinSet` | a bit of a crashed participant; the next writer that needs the cell reaps it |
 //! | `PinTakenOff` | possibly a retired value that nobody discarded, and publishers asleep: the next reap discards it, and sleepers check again after a tenth of a second |
 
+use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
 use crate::core::ring::cell;
@@ -36,14 +37,11 @@ pub(crate) struct Pin {
     pub(crate) version: u64,
 }
 
-/// The outcome of an attempt to pin one version.
+/// Why a version was not pinned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PinOutcome {
-    Pinned(Pin),
-    /// It was not published yet.
-    NotYet,
-    /// It was overwritten.
-    Gone,
+pub(crate) enum PinError {
+    /// The key was removed from the slot.
+    Removed,
     /// A writer has claimed the cell, and does not go on. The version can be copied.
     Claimed,
 }
@@ -96,17 +94,17 @@ impl<'a> Ring<'a> {
     }
 
     /// Pins this one version. `is_pinned` is that of [`pin_newest`](Self::pin_newest).
-    pub(crate) fn pin_version(self, version: u64, is_pinned: impl Fn(u32) -> bool) -> Result<PinOutcome, ReadError> {
+    pub(crate) fn pin_version(self, version: u64, is_pinned: impl Fn(u32) -> bool) -> Result<Lookup<Pin>, PinError> {
         for _ in 0..CLAIMED_LIMIT {
             let head = self.head();
             let outcome = if head.version() < version {
-                PinOutcome::NotYet
+                Lookup::NotYet
             } else if version <= self.base_version() {
-                PinOutcome::Gone
+                Lookup::Gone
             } else {
                 self.help_commit(head);
                 match self.find_index(head, version) {
-                    None => PinOutcome::Gone,
+                    None => Lookup::Gone,
                     Some(index) => {
                         let cell = self.slot().cells.get(index);
                         let was_pinned = is_pinned(index);
@@ -118,7 +116,7 @@ impl<'a> Ring<'a> {
                         }
                         let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
                         if seq.steady() == Some(version) && self.is_current() {
-                            return Ok(PinOutcome::Pinned(Pin { cell: index, version }));
+                            return Ok(Lookup::Found(Pin { cell: index, version }));
                         }
                         if !was_pinned {
                             self.unpin(index);
@@ -129,13 +127,13 @@ impl<'a> Ring<'a> {
                             yield_now();
                             continue;
                         }
-                        PinOutcome::Gone
+                        Lookup::Gone
                     }
                 }
             };
-            return if self.is_current() { Ok(outcome) } else { Err(ReadError::Removed) };
+            return if self.is_current() { Ok(outcome) } else { Err(PinError::Removed) };
         }
-        Ok(PinOutcome::Claimed)
+        Err(PinError::Claimed)
     }
 
     /// Clears the participant's bit, and discards the value if it was retired meanwhile.

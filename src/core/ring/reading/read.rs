@@ -12,6 +12,7 @@
 //!   again, a few times; then the caller pins the value and copies it.
 //! - **Crash** of a reader: leaves nothing.
 
+use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::WORD;
 use crate::core::ring::cell::{self, copy, holds, readable};
@@ -27,17 +28,6 @@ const WASTED_BYTES_LIMIT: usize = 8 << 20;
 
 /// How often `head` is read in all. A value that is published and not committed needs two attempts.
 const HEAD_READS: usize = 64;
-
-/// The outcome of an attempt to copy one version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CopyOutcome {
-    /// It is in the caller's buffer.
-    Copied,
-    /// It was not published yet.
-    NotYet,
-    /// It was overwritten.
-    Gone,
-}
 
 impl<'a> Ring<'a> {
     /// Copies the newest value into `out`, replacing its content, and returns its version; `None`
@@ -102,7 +92,7 @@ impl<'a> Ring<'a> {
     /// Copies this one version into `out`, replacing its content. Versions up to `base_version` are
     /// gone: they belong to other keys, or were purged.
     #[inline]
-    pub(crate) fn copy_version(self, version: u64, out: &mut Vec<u8>) -> Result<CopyOutcome, ReadError> {
+    pub(crate) fn copy_version(self, version: u64, out: &mut Vec<u8>) -> Result<Lookup<()>, ReadError> {
         if let Some(index) = self.handle.read_hint.cell_of(version, &self.context.permutation)
             && self.copy_from(index, version, out)
         {
@@ -112,7 +102,7 @@ impl<'a> Ring<'a> {
                 // caller uses this one.
                 self.slot().cells.get(next).prefetch_to_read(out.len());
             }
-            return Ok(CopyOutcome::Copied);
+            return Ok(Lookup::Found(()));
         }
         self.find_and_copy(version, out)
     }
@@ -130,28 +120,28 @@ impl<'a> Ring<'a> {
     }
 
     #[inline]
-    fn find_and_copy(self, version: u64, out: &mut Vec<u8>) -> Result<CopyOutcome, ReadError> {
+    fn find_and_copy(self, version: u64, out: &mut Vec<u8>) -> Result<Lookup<()>, ReadError> {
         for _ in 0..HEAD_READS {
             let head = self.head();
             let outcome = if head.version() < version {
-                CopyOutcome::NotYet
+                Lookup::NotYet
             } else if version <= self.base_version() {
-                CopyOutcome::Gone
+                Lookup::Gone
             } else if head.version() > version {
                 self.handle.read_hint.note_published(head);
                 match self.find_index(head, version) {
                     Some(index) if copy(self.slot().cells.get(index), version, out) => {
                         self.handle.read_hint.note_read(index, version);
-                        CopyOutcome::Copied
+                        Lookup::Found(())
                     }
-                    _ => CopyOutcome::Gone,
+                    _ => Lookup::Gone,
                 }
             } else {
                 match head.cell() {
-                    None => CopyOutcome::Gone,
+                    None => Lookup::Gone,
                     Some(index) if self.copy_head(head, index, out)? => {
                         self.handle.read_hint.note_read(index, version);
-                        CopyOutcome::Copied
+                        Lookup::Found(())
                     }
                     Some(_) => continue,
                 }
