@@ -36,15 +36,15 @@ steps! {
     /// The mark was taken off again: somebody wants the value.
     ClaimWithdrawn,
     /// It is ours alone.
-    CellPrivate,
+    CellWriting,
     /// It is empty, and still ours.
     CellEmptied,
     /// It is free, and nobody who waits for room knows.
-    CellReleased,
+    CellAbandoned,
 
     // Filling it.
     /// It says how far bytes will reach.
-    DirtyRaised,
+    WrittenLenRaised,
     /// The bytes are there, and not their length.
     BytesWritten,
     /// Bytes and length are there.
@@ -60,9 +60,9 @@ steps! {
     /// It is published, and nobody was told.
     HeadMoved,
     /// It says so itself.
-    CellWhole,
+    CellCommitted,
     /// Another writer's cell says that it is published.
-    OthersCellHeld,
+    OthersCellHelped,
 
     // Writing a store in a file to the disk.
     /// The first version of an epoch is about to be published, and the disk may not say so yet.
@@ -76,13 +76,13 @@ steps! {
 
     // Waking.
     /// A sleeper is announced.
-    BellListenedTo,
+    EventListened,
     /// Nobody else will wake the sleepers.
-    BellFlagCleared,
+    EventFlagCleared,
     /// Those who are about to sleep will not; those who do, still do.
-    BellWordMoved,
+    EventWordMoved,
     /// Those who wait for the key are awake, those who wait for any key are not.
-    SlotBellRung,
+    SlotNotified,
 
     // Reading in place.
     /// The cell is pinned, whatever it holds.
@@ -94,11 +94,11 @@ steps! {
     /// The cursor is in place, and no writer heeds it.
     CursorPlaced,
     /// Writers heed it.
-    FloorJoined,
+    LowWaterJoined,
     /// The floor says who is about to compute it again.
-    FloorMarked,
+    LowWaterMarked,
     /// The floor was computed again.
-    FloorMoved,
+    LowWaterMoved,
     /// The cursor moved on, and nobody who waits for room knows.
     CursorMoved,
     /// The cursor is gone, and nobody who waits for room knows.
@@ -112,7 +112,7 @@ steps! {
     /// The key is a queue.
     QueueDeclared,
     /// The message is ours.
-    MessageTaken,
+    MessageLeased,
     /// It is done, or given back, and nobody was told.
     MessageFinished,
 
@@ -134,7 +134,7 @@ steps! {
     /// A purge has said how far it goes, and has taken nothing.
     PurgeAnnounced,
     /// The older values are nobody's, and still there.
-    BornRaised,
+    BaseVersionRaised,
 
     // The directory.
     /// It is locked.
@@ -150,17 +150,17 @@ steps! {
     /// The key's text is there.
     KeyWritten,
     /// The slot has the key.
-    KeyOwned,
+    KeyAssigned,
     /// The index leads to it.
-    IndexEntered,
+    IndexInserted,
     /// The slot has no key.
-    KeyDisowned,
+    KeyUnassigned,
     /// Nor its text.
     KeyErased,
     /// What the next key's versions begin after is written down.
     HighestRaised,
     /// The index leads there no longer.
-    IndexEntryBuried,
+    IndexEntryDeleted,
     /// The slot can be given away again.
     SlotListed,
     /// The other table is filled.
@@ -178,13 +178,13 @@ steps! {
 
     // Participants.
     /// The place is locked.
-    PlaceLocked,
+    ParticipantLocked,
     /// The place is marked as taken.
-    PlaceTaken,
+    ParticipantJoined,
     /// A dead participant holds nothing any more, and still has its place.
-    DeadReaped,
+    ParticipantReaped,
     /// The place is marked as free, and still locked.
-    PlaceLeft,
+    ParticipantLeft,
 
     // Making a store.
     /// There is a file of a draft's name.
@@ -206,11 +206,11 @@ steps! {
     /// Nobody else is opening it.
     OpeningLocked,
     /// It is marked as not sound.
-    HomeForgotten,
+    CleanEpochCleared,
     /// A slot is sound.
     SlotRecovered,
     /// It is marked as sound.
-    HomeWritten,
+    CleanEpochWritten,
 }
 
 #[cfg(kill_points)]

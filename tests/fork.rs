@@ -350,7 +350,7 @@ fn open_again(name: &str) {
     assert_eq!(**from_child.recv().unwrap(), *b"goodbye");
     child.finish();
     assert_eq!(bus.store().participants().unwrap(), [parent], "a child that ended has left its place");
-    assert_eq!(bus.store().cells().owed, 0);
+    assert_eq!(bus.store().cells().retained, 0);
 }
 
 #[test]

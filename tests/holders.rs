@@ -78,7 +78,7 @@ fn what_killed_holders_had_is_there_for_the_next_operation_that_needs_it() {
         holder.kill();
         let (cells, jobs) =
             (bus.store().slot("k").unwrap().cells(), bus.store().slot_snapshot("work").unwrap().unwrap());
-        let now = [cells.pinned, cells.in_flight, cells.owed, jobs.queue.unwrap().taken.into()];
+        let now = [cells.pinned, cells.in_flight, cells.retained, jobs.queue.unwrap().taken.into()];
         held.iter_mut().zip(now).for_each(|(sum, now)| *sum += u32::from(now > 0));
         // Cells and cursors: every publish succeeds at once, and so does whatever needs all cells but the newest.
         for _ in 0..2 * CELLS {
@@ -96,7 +96,7 @@ fn what_killed_holders_had_is_there_for_the_next_operation_that_needs_it() {
         assert_eq!(seen, (number - 2..=number).collect(), "in round {round}");
         let cells = bus.store().slot("k").unwrap().cells();
         assert_eq!(
-            (cells.total(), cells.pinned, cells.in_flight, cells.owed),
+            (cells.total(), cells.pinned, cells.in_flight, cells.retained),
             (u64::from(CELLS), 0, 0, 0),
             "{cells:?}"
         );
@@ -110,7 +110,7 @@ fn what_killed_holders_had_is_there_for_the_next_operation_that_needs_it() {
     drop((publisher, work, queue, rounds, bus));
     let cells = Store::open(&name).unwrap().cells();
     assert_eq!(
-        (cells.total(), cells.pinned, cells.in_flight, cells.owed),
+        (cells.total(), cells.pinned, cells.in_flight, cells.retained),
         (u64::from(8 * CELLS), 0, 0, 0),
         "{cells:?}"
     );

@@ -167,7 +167,7 @@ fn a_message_whose_publisher_was_killed_is_a_fault_and_what_follows_is_received(
     for _ in 0..20 {
         let mut subscriber = bus.subscribe_with("k", &options).unwrap();
         let mut author = Actor::spawn("endless author", &[&name]);
-        support::wait_until("the second has begun", || bus.store().slot("k").unwrap().cells().owed > 60);
+        support::wait_until("the second has begun", || bus.store().slot("k").unwrap().cells().retained > 60);
         author.kill();
         assert_eq!(subscriber.recv_timeout(DEADLINE).unwrap().expect("the first").text.len(), 20_000);
         let error = subscriber.recv_timeout(DEADLINE).unwrap_err();

@@ -118,7 +118,7 @@ fn a_publisher_is_refused_at_once_while_there_is_no_room() {
     assert_eq!(fill(&bus), 8);
     let error = bus.publish("k", &vec![1]).unwrap_err();
     let PublishError::Backpressure(cells) = &error else { panic!("{error}") };
-    assert_eq!((cells.total(), cells.owed), (8, 8));
+    assert_eq!((cells.total(), cells.retained), (8, 8));
     assert!(error.to_string().contains("of 8, 8 hold what a lossless subscriber"), "{error}");
     for number in 1..=3u64 {
         assert_eq!(**subscriber.recv().unwrap(), number.to_le_bytes());
@@ -160,7 +160,7 @@ fn the_slowest_of_several_counts_and_the_snapshot_says_who_it_is() {
     let seen: Vec<_> = snapshot.lossless.iter().map(|one| (one.participant, one.pid, one.next, one.behind)).collect();
     let pid = std::process::id();
     assert_eq!(seen, [(other.store().participant().id, pid, 2, 4), (bus.store().participant().id, pid, 6, 0)]);
-    assert_eq!(bus.store().slot("k").unwrap().cells().owed, 4);
+    assert_eq!(bus.store().slot("k").unwrap().cells().retained, 4);
 }
 
 #[test]

@@ -94,7 +94,7 @@ macro_rules! async_receivers {
                     let want = |inner: &$inner<T>| if inner.is_removed() { Want::Time } else { want(inner) };
                     match inner.try_recv().transpose() {
                         Some(received) => Ok(received),
-                        None => Err((inner.slot().clone(), want(&inner), inner.look_again())),
+                        None => Err((inner.slot().clone(), want(&inner), inner.recheck_at())),
                     }
                 };
                 match found {
@@ -102,9 +102,9 @@ macro_rules! async_receivers {
                         *waiting = None;
                         Poll::Ready(received)
                     }
-                    Err((slot, want, look_again)) => {
+                    Err((slot, want, recheck_at)) => {
                         // Whatever happens from here on is noticed by the reactor, which looks after we have told it.
-                        match Reactor::wait(slot, want, look_again, context.waker().clone()) {
+                        match Reactor::wait(slot, want, recheck_at, context.waker().clone()) {
                             Ok(waits) => *waiting = Some(waits),
                             // In the child of a fork, without a thread: until one can be started, the task looks by itself.
                             Err(_) => context.waker().wake_by_ref(),

@@ -326,8 +326,8 @@ impl<T: Message> Publisher<T> {
             return Err(PublishError::TooManyParts { len, parts, history });
         }
         let cells = self.slot.cells();
-        let room = cells.total().saturating_sub(cells.owed + cells.pinned + cells.in_flight);
-        if matches!(deadline, Deadline::Now) && cells.owed > 0 && (room as usize) < parts {
+        let room = cells.total().saturating_sub(cells.retained + cells.pinned + cells.in_flight);
+        if matches!(deadline, Deadline::Now) && cells.retained > 0 && (room as usize) < parts {
             return Err(PublishError::Backpressure(cells));
         }
         Ok(())

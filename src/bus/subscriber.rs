@@ -188,7 +188,7 @@ impl<T> Subscriber<T> {
                 || self.is_behind()
                 || self.lossless.as_ref().is_some_and(Lossless::is_evicted)
                 || !self.slot.exists())
-            || self.look_again().is_some_and(|at| at <= Instant::now())
+            || self.recheck_at().is_some_and(|at| at <= Instant::now())
     }
 
     /// Whether the key was removed, and that was reported.
@@ -198,7 +198,7 @@ impl<T> Subscriber<T> {
     }
 
     /// When to look again although nothing was published.
-    pub(super) fn look_again(&self) -> Option<Instant> {
+    pub(super) fn recheck_at(&self) -> Option<Instant> {
         if self.removed { Some(self.retry_at.unwrap_or_else(Instant::now)) } else { self.parts.deadline() }
     }
 

@@ -108,7 +108,7 @@ macro_rules! sources {
             }
 
             fn at_the_latest(&self) -> Option<Instant> {
-                self.look_again()
+                self.recheck_at()
             }
         }
     )*};
@@ -167,8 +167,8 @@ impl WaitSet {
             words.clear();
             words.push((&*woken, self.seen));
             words.extend(sources.iter().map(|source| {
-                let bell = source.listens_to().bell();
-                (&bell.word, bell.listen())
+                let event = source.listens_to().new_version();
+                (&event.word, event.listen())
             }));
             if let Some(waited) = self.look(sources) {
                 self.spin.slept(start.elapsed());

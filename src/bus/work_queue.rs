@@ -116,7 +116,7 @@ impl<T> WorkQueue<T> {
 
     /// Whether there is a message to take, or something to be told. Takes back what the dead had.
     pub(super) fn is_ready(&self) -> bool {
-        match self.look_again() {
+        match self.recheck_at() {
             Some(at) => at <= Instant::now(),
             None => queue::has_work(self.slot()),
         }
@@ -129,7 +129,7 @@ impl<T> WorkQueue<T> {
     }
 
     /// When to look again although nothing was published.
-    pub(super) fn look_again(&self) -> Option<Instant> {
+    pub(super) fn recheck_at(&self) -> Option<Instant> {
         self.removed.then(|| self.retry_at.unwrap_or_else(Instant::now))
     }
 

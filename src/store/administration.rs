@@ -2,20 +2,20 @@
 
 use std::io;
 
-use super::cells::CellCounts;
+use crate::core::cell_counts::CellCounts;
 use super::directory::WaitLimit;
 use super::error::DirectoryError;
 use super::flags::Flags;
 use super::handle::Store;
 use super::identity::LAYOUT;
-use super::index::Indexed;
+use crate::core::index::Indexed;
 use super::participant::{self, Participant};
 use super::recover::Recovery;
-use super::ring::Ring;
+use crate::core::ring::Ring;
 use super::snapshot::{Diagnostics, StoreSnapshot};
 use super::watch::Watch;
 use crate::os::clock;
-use crate::region::records::Switches;
+use crate::core::memory::records::Switches;
 use crate::sync::Ordering;
 
 impl Store {
@@ -43,7 +43,7 @@ impl Store {
             total_len: mapped.region.len() as u64,
             persistent: mapped.checksums,
             created: identity.created.load(Ordering::Relaxed),
-            keys: mapped.books().live.load(Ordering::Relaxed).min(mapped.geometry.slots),
+            keys: mapped.directory_header().live.load(Ordering::Relaxed).min(mapped.geometry.slots),
             flags: self.flags(),
             diagnostics: self.diagnostics(),
         }

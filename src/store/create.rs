@@ -21,12 +21,12 @@ use super::open::{ATTEMPTS, enter, map, mapping_refused, open_locks, os_error, r
 use super::options::StoreOptions;
 use super::participant;
 use super::recover;
-use super::ring::AUTO_VACUUM;
+use crate::core::ring::AUTO_VACUUM;
 use crate::kill_points::{Step, reached};
 use crate::os::fork::UninheritedFile;
 use crate::os::{clock, file, file_system, limits, lock};
-use crate::region::Region;
-use crate::region::records::StoreHeader;
+use crate::core::memory::region::Region;
+use crate::core::memory::records::StoreHeader;
 use crate::sync::Ordering;
 
 pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenError> {
@@ -54,7 +54,7 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
         if !options.sparse && file::available(&directory).is_ok_and(|available| len as u64 > available) {
             return Err(no_space(location, len, None));
         }
-        // A sweep may take the draft for a dead one's until it is locked: then it is gone, and we begin anew.
+        // A announce_retirement may take the draft for a dead one's until it is locked: then it is gone, and we begin anew.
         let Some((draft, region, file, locks)) = begin(location, &directory, len)? else {
             continue;
         };
@@ -73,9 +73,9 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
                 reached(Step::StoreNamed);
-                // It may still have the draft's name, too. Before it is unlocked, so that no sweep comes across it.
+                // It may still have the draft's name, too. Before it is unlocked, so that no announce_retirement comes across it.
                 drop(draft);
-                // Nobody sweeps what has a name of its own; if this fails, closing the file does it.
+                // Nobody retire_epoch what has a name of its own; if this fails, closing the file does it.
                 let _ = lock::unlock(store.mapped().fd(), LockByte::Draft.offset());
                 if let Location::File(_) = location {
                     // Who may not read the directory cannot do this, and has the store all the same: the kernel writes the name
@@ -127,7 +127,7 @@ fn too_large(location: &Location, len: usize) -> OpenError {
 /// A draft, its mapping, what is mapped, and what holds its locks.
 type Begun = (Draft, Region, File, UninheritedFile);
 
-/// Makes a draft of `len` zeros, mapped and locked; `None` when a sweep took it for a dead one's.
+/// Makes a draft of `len` zeros, mapped and locked; `None` when a announce_retirement took it for a dead one's.
 fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<Begun>, OpenError> {
     let draft = Draft::in_directory(directory);
     let (region, file) = match location {
@@ -175,13 +175,13 @@ fn found(
     identity.history.store(geometry.history, Ordering::Relaxed);
     identity.spare.store(geometry.spare, Ordering::Relaxed);
     identity.lossless.store(geometry.lossless, Ordering::Relaxed);
-    identity.traits.store(if shape.checksums { CHECKSUMS } else { 0 }, Ordering::Relaxed);
+    identity.features.store(if shape.checksums { CHECKSUMS } else { 0 }, Ordering::Relaxed);
     identity.max_value_size.store(geometry.max_value_size, Ordering::Relaxed);
     identity.total_len.store(mapped.region.len() as u64, Ordering::Relaxed);
     identity.id.store(Uuid::now_v7().as_u64_pair().1, Ordering::Relaxed);
     identity.created.store(clock::unix_nanos(), Ordering::Relaxed);
     switches.flags.store(if options.auto_vacuum { AUTO_VACUUM } else { 0 }, Ordering::Relaxed);
-    books.home.store(home.unwrap_or(recover::UNKNOWN), Ordering::Relaxed);
+    books.clean_epoch.store(home.unwrap_or(recover::UNKNOWN), Ordering::Relaxed);
     reached(Step::HeaderWritten);
     // Release: pairs with the acquire in `open`; whoever sees the magic sees all of the above.
     identity.magic.store(MAGIC, Ordering::Release);
@@ -201,7 +201,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Not there: it was never made, or has its own name. Anything else is left to the next sweep.
+        // Not there: it was never made, or has its own name. Anything else is left to the next announce_retirement.
         let _ = file::unlink(&self.0);
     }
 }

@@ -9,15 +9,15 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::error::DirectoryError;
-use super::index::{self, Indexed, Place, find, has_key};
-use super::key::{Key, StoredKey};
+use crate::core::index::{self, Indexed, Place, find, has_key};
+use crate::core::key::{Key, StoredKey};
 use super::mapped::{LockByte, Mapped};
-use super::ring::{Reaper, Ring, Terms};
+use crate::core::ring::{Reaper, Ring, Terms};
 use super::wait::Deadline;
-use super::word::MAX_VERSION;
+use crate::core::word::MAX_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
-use crate::region::records::{Books, SlotHeader};
+use crate::core::memory::records::{DirectoryHeader, SlotHeader};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// How often a key may be removed under the hands of whoever wants to use it: more often is no chance.
@@ -94,12 +94,12 @@ pub(crate) fn lock<'a>(
     let mapped = author.mapped;
     let byte = LockByte::Directory.offset();
     let thread = lock::lock_among_threads(mapped.fd(), byte, mutex, limit.left())?;
-    let busy = || DirectoryError::Busy { pid: mapped.books().holder.load(Ordering::Relaxed), waited: limit.limit };
+    let busy = || DirectoryError::Busy { pid: mapped.directory_header().holder.load(Ordering::Relaxed), waited: limit.limit };
     let locked = Locked { author, _thread: thread.ok_or_else(busy)? };
     if limit.limit.is_zero() && locked.a_holder_died() {
         return Err(busy());
     }
-    mapped.books().holder.store(std::process::id(), Ordering::Relaxed);
+    mapped.directory_header().holder.store(std::process::id(), Ordering::Relaxed);
     reached(Step::DirectoryLocked);
     locked.finish_what_a_dead_holder_began();
     Ok(locked)
@@ -120,7 +120,7 @@ impl Locked<'_> {
         }
         if !index::has_an_end(self.active_table(), key.hash()) {
             // There are always more places than slots, so something else has written into the index.
-            self.heal();
+            self.rebuild_all();
             if let Some(place) = find(self.author.mapped, key) {
                 return Ok(place);
             }
@@ -128,18 +128,18 @@ impl Locked<'_> {
         let slot = self.take_free_slot()?;
         let header = self.header(slot);
         // A version that a key ever had is not given to it again, whatever slots it has lived in.
-        let born = self.on_ring(slot, |ring| {
+        let base_version = self.on_ring(slot, |ring| {
             ring.forget_queue();
-            ring.skip_to(self.books().highest.load(Ordering::Relaxed))
+            ring.skip_to(self.directory_header().highest.load(Ordering::Relaxed))
         });
         reached(Step::VersionsSkipped);
-        let generation = index::give(header, key, born);
-        if index::enter(self.active_table(), key.hash(), slot) {
-            let tombstones = &self.books().tombstones;
+        let generation = index::assign(header, key, base_version);
+        if index::insert(self.active_table(), key.hash(), slot) {
+            let tombstones = &self.directory_header().tombstones;
             tombstones.store(tombstones.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
         }
-        reached(Step::IndexEntered);
-        let books = self.books();
+        reached(Step::IndexInserted);
+        let books = self.directory_header();
         books.live.store(books.live.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.close_journal();
         Ok(Place { slot, generation })
@@ -150,10 +150,10 @@ impl Locked<'_> {
         let Place { slot, .. } = find(self.author.mapped, key)?;
         self.open_journal(slot);
         self.empty(slot);
-        let books = self.books();
+        let books = self.directory_header();
         let tombstones = books.tombstones.load(Ordering::Relaxed);
-        books.tombstones.store(index::bury(self.active_table(), key.hash(), slot, tombstones), Ordering::Relaxed);
-        reached(Step::IndexEntryBuried);
+        books.tombstones.store(index::delete(self.active_table(), key.hash(), slot, tombstones), Ordering::Relaxed);
+        reached(Step::IndexEntryDeleted);
         books.live.store(books.live.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
         self.header(slot).next_free.store(books.free.load(Ordering::Relaxed), Ordering::Relaxed);
         books.free.store(slot + 1, Ordering::Relaxed);
@@ -168,7 +168,7 @@ impl Locked<'_> {
     /// Takes key and values out of a slot.
     fn empty(&self, slot: u32) {
         let header = self.header(slot);
-        index::disown(header);
+        index::unassign(header);
         // Release: not before the generation, or a kill in between would leave a slot that has a key, and one that is none.
         fence(Ordering::Release);
         if self.author.terms.vacuum() {
@@ -179,14 +179,14 @@ impl Locked<'_> {
             ring.clear(self.author.reaper);
             ring.head().version()
         });
-        let highest = &self.books().highest;
+        let highest = &self.directory_header().highest;
         highest.store(highest.load(Ordering::Relaxed).max(version).min(MAX_VERSION), Ordering::Relaxed);
         reached(Step::HighestRaised);
     }
 
     /// Takes a slot off the list of given-back ones, or a fresh one, and opens the journal for it.
     fn take_free_slot(&self) -> Result<u32, Full> {
-        let (books, slots) = (self.books(), self.author.mapped.geometry.slots);
+        let (books, slots) = (self.directory_header(), self.author.mapped.geometry.slots);
         for _ in 0..2 {
             // Once each: what is checked is what is used, whoever writes here.
             let listed = books.free.load(Ordering::Relaxed).checked_sub(1);
@@ -207,7 +207,7 @@ impl Locked<'_> {
                 }
                 return Ok(slot);
             }
-            self.heal();
+            self.rebuild_all();
         }
         Err(Full)
     }
@@ -221,20 +221,20 @@ impl Locked<'_> {
     }
 
     /// Makes the books anew from all slots: they lead astray, so they are damaged. The slots are not.
-    fn heal(&self) {
+    fn rebuild_all(&self) {
         let slots = self.author.mapped.geometry.slots;
         // No slot of this number: whoever finds the journal open makes the books anew, and no more.
         self.open_journal(slots);
-        make_anew(self.author.mapped, slots);
+        rebuild(self.author.mapped, slots);
         self.close_journal();
     }
 
     fn a_holder_died(&self) -> bool {
-        self.books().journal.load(Ordering::Acquire) != 0
+        self.directory_header().journal.load(Ordering::Acquire) != 0
     }
 
     fn finish_what_a_dead_holder_began(&self) {
-        let Some(slot) = self.books().journal.load(Ordering::Acquire).checked_sub(1) else {
+        let Some(slot) = self.directory_header().journal.load(Ordering::Acquire).checked_sub(1) else {
             return;
         };
         if slot < self.author.mapped.geometry.slots && !has_key(self.generation(slot)) {
@@ -245,11 +245,11 @@ impl Locked<'_> {
     }
 
     fn rebuild(&self) {
-        make_anew(self.author.mapped, self.author.mapped.used_slots());
+        rebuild(self.author.mapped, self.author.mapped.used_slots());
     }
 
     fn open_journal(&self, slot: u32) {
-        self.books().journal.store(slot + 1, Ordering::Relaxed);
+        self.directory_header().journal.store(slot + 1, Ordering::Relaxed);
         // Release: nothing of the change is written before its mark, so that a kill in the middle is always seen.
         fence(Ordering::Release);
         reached(Step::JournalOpened);
@@ -257,16 +257,16 @@ impl Locked<'_> {
 
     fn close_journal(&self) {
         // Release: not before all of the change is written.
-        self.books().journal.store(0, Ordering::Release);
+        self.directory_header().journal.store(0, Ordering::Release);
         reached(Step::JournalClosed);
     }
 
     fn active_table(&self) -> &[AtomicU64] {
-        self.author.mapped.table(self.books().active.load(Ordering::Relaxed))
+        self.author.mapped.table(self.directory_header().active.load(Ordering::Relaxed))
     }
 
-    fn books(&self) -> &Books {
-        self.author.mapped.books()
+    fn directory_header(&self) -> &DirectoryHeader {
+        self.author.mapped.directory_header()
     }
 
     fn header(&self, slot: u32) -> &SlotHeader {
@@ -283,7 +283,7 @@ impl Locked<'_> {
 }
 
 /// Makes index, list of free slots and counts anew from the first `used` slots. The caller has the lock.
-pub(super) fn make_anew(mapped: &Mapped, used: u32) {
+pub(super) fn rebuild(mapped: &Mapped, used: u32) {
     let (mut live, mut free) = (0, 0);
     for slot in (0..used).rev() {
         let header = mapped.slot_header(slot);
@@ -294,7 +294,7 @@ pub(super) fn make_anew(mapped: &Mapped, used: u32) {
             free = slot + 1;
         }
     }
-    let books = mapped.books();
+    let books = mapped.directory_header();
     books.free.store(free, Ordering::Relaxed);
     books.fresh.store(used, Ordering::Relaxed);
     books.live.store(live, Ordering::Relaxed);
@@ -369,7 +369,7 @@ mod tests {
     fn who_does_not_wait_leaves_what_a_dead_holder_began_to_those_who_do() {
         let (store, _) = two_handles();
         store.slot("before").unwrap();
-        let books = store.mapped().books();
+        let books = store.mapped().directory_header();
         books.journal.store(store.mapped().geometry.slots + 1, Ordering::Relaxed);
         assert!(is_busy(&store.slot_within("k", &mut WaitLimit::new(Duration::ZERO)), Duration::ZERO));
         assert_ne!(books.journal.load(Ordering::Relaxed), 0);

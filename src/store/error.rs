@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::cells::CellCounts;
+use crate::core::cell_counts::CellCounts;
 use super::geometry::{MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
-use super::key::KeyError;
+use crate::core::key::KeyError;
 use crate::os::limits;
-use crate::region::records::PARTICIPANTS;
+use crate::core::memory::records::PARTICIPANTS;
 
 /// A handle was inherited from the parent process by `fork`, and does nothing in its child.
 ///

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::error::Forked;
 use super::handle::Store;
-use super::key::KeyError;
+use crate::core::key::KeyError;
 use super::participant::{self, Participant};
 
 /// What a participant that was evicted from a key had kept from being overwritten.

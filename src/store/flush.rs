@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::index;
+use crate::core::index;
 use super::mapped::{LockByte, Mapped};
-use super::ring::{Overtaken, Ring, Terms};
+use crate::core::ring::{Overtaken, Ring, Terms};
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
 

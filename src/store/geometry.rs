@@ -1,13 +1,13 @@
 //! How large a store is, and where each thing lies in it.
 
 use super::error::GeometryError;
-use super::ring::CELLS_OF_A_FILE;
-use crate::region::Region;
-use crate::region::mapping::{IndexTable, SlotPlace, SlotTable, Table};
-use crate::region::records::{
+use crate::core::ring::CELLS_OF_A_FILE;
+use crate::core::memory::region::Region;
+use crate::core::memory::region::{IndexTable, SlotPlace, SlotTable, Table};
+use crate::core::memory::records::{
     CACHE_LINE, CellHeader, PARTICIPANTS, ParticipantEntry, SCHEMAS, SchemaEntry, SlotHeader, StoreHeader,
 };
-use crate::region::words::WORD;
+use crate::core::memory::words::WORD;
 
 /// Every part of a store begins at a multiple of this.
 const ALIGNMENT: usize = align_of::<SlotHeader>();

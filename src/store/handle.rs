@@ -7,16 +7,16 @@ use std::time::Duration;
 use super::directory::{self, Full, REMOVALS, WaitLimit};
 use super::error::{AppendError, DirectoryError, GetError, PatternError, SetError, SlotError, UnsetError};
 use super::geometry::Geometry;
-use super::index::{self, Place};
+use crate::core::index::{self, Place};
 use super::inner::Inner;
 use super::integer::Integer;
-use super::key::{Key, KeyError};
+use crate::core::key::{Key, KeyError};
 use super::location::Location;
 use super::mapped::Mapped;
 use super::participant::Participant;
 use super::pin::Pinned;
 use super::recover::Recovery;
-use super::ring::{Memo, Ring};
+use crate::core::ring::{CachedHead, Ring};
 use super::schema;
 use super::slot::Slot;
 use super::snapshot::SlotSnapshot;
@@ -145,7 +145,7 @@ impl Store {
         let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
             let place = self.find_or_insert(&key, &mut limit)?;
-            match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value, &Memo::default()))
+            match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value, &CachedHead::default()))
             {
                 // Somebody removed the key in between, as if before us: it is created anew.
                 Err(SetError::Removed) => {}

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use super::error::OpenError;
 use super::geometry::Geometry;
 use super::location::Location;
-use crate::region::records::Identity;
+use crate::core::memory::records::Identity;
 use crate::sync::{AtomicU64, Ordering};
 
 /// "SLNT".
@@ -95,7 +95,7 @@ pub(super) fn check(location: &Location, identity: Option<&Identity>, len: u64) 
             "its geometry needs {needed} bytes, its header says {total_len}, and it has {len}"
         )));
     }
-    let traits = identity.traits.load(Ordering::Relaxed);
+    let traits = identity.features.load(Ordering::Relaxed);
     if traits & !CHECKSUMS != 0 {
         return Err(damaged(format!("it has traits ({traits:#x}) that this version does not know")));
     }

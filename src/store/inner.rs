@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, OnceLock};
 use super::directory::{self, Author, WaitLimit};
 use super::error::{DirectoryError, Forked, GetError, SetError};
 use super::flush::{self, Flushes};
-use super::index::Place;
+use crate::core::index::Place;
 use super::mapped::Mapped;
 use super::opener::Opener;
-use super::participant::{self, DeadLocks, Participant};
+use super::participant::{self, CrashedLocks, Participant};
 use super::pin::{LocalPins, Pinned};
 use super::recover::Recovery;
-use super::ring::{Claim, CommitError, Memo, ReadError, Reaper, Ring, Terms};
+use crate::core::ring::{Claim, CommitError, CachedHead, ReadError, Reaper, Ring, Terms};
 use super::wait::{Deadline, LONGEST_SLEEP};
 use crate::kill_points::{Step, reached};
 use crate::os::futex;
-use crate::region::Region;
-use crate::region::mapping::SlotLease;
-use crate::region::records::{Bell, PARTICIPANTS};
+use crate::core::memory::region::Region;
+use crate::core::memory::region::SlotLease;
+use crate::core::memory::records::{Event, PARTICIPANTS};
 use crate::sync::yield_now;
 
 /// One opening of a store by one process: closed when the last handle on it is dropped.
@@ -29,7 +29,7 @@ pub(crate) struct Inner {
     /// What was found when it was opened, if there was anything to look for.
     pub(crate) recovery: Option<Recovery>,
     pub(super) terms: Terms,
-    reaping: DeadLocks,
+    reaping: CrashedLocks,
     changing_directory: Mutex<()>,
     flushing: Mutex<()>,
     pub(crate) pins: LocalPins,
@@ -45,7 +45,7 @@ impl Inner {
             me,
             opener: Opener::this_process(),
             recovery,
-            reaping: DeadLocks::new(),
+            reaping: CrashedLocks::new(),
             changing_directory: Mutex::default(),
             flushing: Mutex::default(),
             pins: LocalPins::default(),
@@ -144,13 +144,13 @@ impl Inner {
 
     /// What those sleep on who wait for any key.
     #[inline]
-    pub(super) fn bell(&self) -> &Bell {
-        &self.mapped.header().bell
+    pub(super) fn new_version(&self) -> &Event {
+        &self.mapped.header().new_version
     }
 
     /// Publishes a value that is not too long, and wakes who waits for it.
     #[inline]
-    pub(super) fn set(&self, ring: Ring<'_>, generation: u64, value: &[u8], memo: &Memo) -> Result<u64, SetError> {
+    pub(super) fn set(&self, ring: Ring<'_>, generation: u64, value: &[u8], memo: &CachedHead) -> Result<u64, SetError> {
         let version = ring.publish(value, generation, memo, self)?;
         self.wake(ring);
         Ok(version)
@@ -162,10 +162,10 @@ impl Inner {
         ring: Ring<'_>,
         generation: u64,
         value: &[u8],
-        memo: &Memo,
+        memo: &CachedHead,
         deadline: Deadline,
     ) -> Result<u64, SetError> {
-        let version = self.once_there_is_room(ring, deadline, || ring.publish(value, generation, memo, self))?;
+        let version = self.retry_until_not_full(ring, deadline, || ring.publish(value, generation, memo, self))?;
         self.wake(ring);
         Ok(version)
     }
@@ -177,11 +177,11 @@ impl Inner {
         generation: u64,
         deadline: Deadline,
     ) -> Result<Claim, CommitError> {
-        self.once_there_is_room(ring, deadline, || ring.claim_for(generation, self))
+        self.retry_until_not_full(ring, deadline, || ring.claim_for(generation, self))
     }
 
     /// Tries again whenever somebody has made room, until the deadline.
-    fn once_there_is_room<T>(
+    fn retry_until_not_full<T>(
         &self,
         ring: Ring<'_>,
         deadline: Deadline,
@@ -196,29 +196,29 @@ impl Inner {
             // Those who make room may have nothing but this core to do it on. Once: whatever looks like room and is none is waited for asleep.
             let looks_like_room = || {
                 yield_now();
-                ring.has_room_for_a_while()
+                ring.has_free_cells_ahead()
             };
             if !has_yielded && (0..YIELDS).any(|_| looks_like_room()) {
                 has_yielded = true;
                 continue;
             }
             has_yielded = false;
-            let word = ring.room().listen();
+            let word = ring.not_full().listen();
             let outcome = attempt();
             let (true, Some(left)) = (is_refused(&outcome), deadline.left()) else {
                 return outcome;
             };
             // Whoever dies, or stops, between making room and telling, costs a tenth of a second.
-            futex::wait(&ring.room().word, word, left.min(LONGEST_SLEEP));
+            futex::wait(&ring.not_full().word, word, left.min(LONGEST_SLEEP));
         }
     }
 
     /// Wakes whoever sleeps until something happens to the slot, which has happened.
     #[inline]
     pub(crate) fn wake(&self, ring: Ring<'_>) {
-        ring.bell().ring();
-        reached(Step::SlotBellRung);
-        self.bell().ring();
+        ring.new_version().notify();
+        reached(Step::SlotNotified);
+        self.new_version().notify();
     }
 }
 
@@ -230,7 +230,7 @@ fn is_refused<T>(outcome: &Result<T, CommitError>) -> bool {
 }
 
 impl Reaper for Inner {
-    fn if_dead(&self, participant: u32, clean: &mut dyn FnMut()) {
+    fn if_crashed(&self, participant: u32, clean: &mut dyn FnMut()) {
         if participant == self.me.id {
             return;
         }
@@ -239,7 +239,7 @@ impl Reaper for Inner {
             clean();
         } else {
             // Who cannot be asked about is left alone.
-            let _ = self.reaping.if_dead(&self.mapped, participant, clean);
+            let _ = self.reaping.if_crashed(&self.mapped, participant, clean);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::error::{GetError, IntegerError, SetError};
-use super::ring::{ModifyError, Unfit};
+use crate::core::ring::{ModifyError, Unfit};
 use super::slot::Slot;
 
 /// A handle on a key whose value is an integer: an `AtomicU64` that any process can reach by its name.

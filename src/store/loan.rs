@@ -9,12 +9,12 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::error::{Forked, LoanError, SetError};
-use super::index::Place;
+use crate::core::index::Place;
 use super::inner::Inner;
-pub(crate) use super::ring::Lending;
-use super::ring::{Claim, CommitError};
+pub(crate) use crate::core::ring::Lending;
+use crate::core::ring::{Claim, CommitError};
 use super::wait::Deadline;
-use crate::region::mapping::{Lent, SlotLease};
+use crate::core::memory::region::{Lent, SlotLease};
 
 /// Room for a value, in the cell from which it will be read. [`send`](Self::send) makes it the newest; dropped, it leaves no trace.
 ///
@@ -84,7 +84,7 @@ impl Loan {
         // or claims it, until it is committed or released, and by then `lent` is not used any more.
         let lent = unsafe { Lent::new(region, &inner.mapped.tables.slots, place.slot, claim.cell(), len) };
         let Some(lent) = lent else {
-            ring.release(claim);
+            ring.abandon(claim);
             return Err(SetError::TooLarge { len, max: inner.max_len() }.into());
         };
         Ok(Self { inner: Arc::clone(inner), lease, generation: place.generation, claim: Some(claim), lent })
@@ -158,7 +158,7 @@ impl Drop for Loan {
         if self.check_fork().is_ok()
             && let Some(claim) = self.claim.take()
         {
-            self.inner.ring(&self.lease).release(claim);
+            self.inner.ring(&self.lease).abandon(claim);
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::error::LosslessError;
-use super::ring::{Registered, Unregistered};
+use crate::core::ring::{Registered, Unregistered};
 use super::slot::Slot;
 
-pub(crate) use super::ring::Begin;
+pub(crate) use crate::core::ring::Begin;
 
 /// A cursor of this handle: from its version on, nothing of the key is overwritten. Ends when it is dropped, or its process dies.
 pub(crate) struct Lossless {

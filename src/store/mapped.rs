@@ -5,13 +5,13 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::geometry::{Geometry, Tables};
-use super::index::Indexed;
+use crate::core::index::Indexed;
 use super::location::Location;
-use super::ring::{Order, Tags, Terms};
+use crate::core::ring::{Permutation, Tags, Terms};
 use crate::os::fork::UninheritedFile;
-use crate::region::Region;
-use crate::region::records::{Books, ParticipantEntry, SchemaEntry, SlotHeader, StoreHeader};
-use crate::region::view::SlotView;
+use crate::core::memory::region::Region;
+use crate::core::memory::records::{DirectoryHeader, ParticipantEntry, SchemaEntry, SlotHeader, StoreHeader};
+use crate::core::memory::view::SlotView;
 use crate::sync::AtomicU64;
 
 /// Where locks begin: beyond any store's data.
@@ -84,7 +84,7 @@ impl Mapped {
     /// What the participant `me` goes by in every slot.
     pub(crate) fn terms(&self, me: u32) -> Terms {
         let Geometry { history, spare, .. } = self.geometry;
-        let order = Order::of(history + spare);
+        let order = Permutation::of(history + spare);
         let (tags, region) = (Tags::default(), Arc::clone(&self.region));
         Terms { me, history, checksums: self.checksums, order, tags, region }
     }
@@ -92,7 +92,7 @@ impl Mapped {
     /// How many slots were ever used, at most; the rest are as they were created.
     pub(crate) fn used_slots(&self) -> u32 {
         // One more than the books say, in case whoever was changing them died in between.
-        let fresh = self.books().fresh.load(crate::sync::Ordering::Acquire);
+        let fresh = self.directory_header().fresh.load(crate::sync::Ordering::Acquire);
         fresh.saturating_add(1).min(self.geometry.slots)
     }
 
@@ -103,8 +103,8 @@ impl Mapped {
 }
 
 impl Indexed for Mapped {
-    fn books(&self) -> &Books {
-        &self.region.header().books
+    fn directory_header(&self) -> &DirectoryHeader {
+        &self.region.header().directory
     }
 
     #[inline]

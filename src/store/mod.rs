@@ -84,7 +84,7 @@ pub use public::*;
 
 #[cfg(not(loom))]
 mod public {
-    pub use super::cells::CellCounts;
+    pub use crate::core::cell_counts::CellCounts;
     pub use super::error::{
         AppendError, DirectoryError, Forked, GeometryError, GetError, IntegerError, LoanError, OpenError, PatternError,
         SetError, SlotError, UnsetError,
@@ -94,7 +94,7 @@ mod public {
     pub use super::geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
     pub use super::handle::Store;
     pub use super::integer::Integer;
-    pub use super::key::{KeyError, MAX_KEY_LEN};
+    pub use crate::core::key::{KeyError, MAX_KEY_LEN};
     pub use super::loan::{Loan, LoanUninit};
     pub use super::location::Location;
     pub use super::options::StoreOptions;

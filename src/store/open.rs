@@ -20,7 +20,7 @@ use super::recover::{self, Recovery};
 use crate::os::file::{self, Links};
 use crate::os::fork::UninheritedFile;
 use crate::os::{file_system, limits};
-use crate::region::Region;
+use crate::core::memory::region::Region;
 use crate::sync::Ordering;
 
 impl Store {
@@ -198,7 +198,7 @@ pub(super) fn open(location: &Location) -> Result<Store, OpenError> {
             let mapped = map(location, shape, region, file, locks)?;
             // Acquire: pairs with the release in `found`.
             mapped.header().identity.magic.load(Ordering::Acquire);
-            let mut settled = recover::settle(&mapped, location)?;
+            let mut settled = recover::help_or_check(&mapped, location)?;
             let (joined, recovery) = (participant::join(&mapped), settled.recovery.take());
             drop(settled);
             return enter(mapped, joined, recovery);

@@ -8,10 +8,10 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::mapped::{LockByte, Mapped};
-use super::ring::{ParticipantSet, Ring};
+use crate::core::ring::{ParticipantSet, Ring};
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
-use crate::region::records::{PARTICIPANTS, ParticipantEntry};
+use crate::core::memory::records::{PARTICIPANTS, ParticipantEntry};
 use crate::sync::Ordering;
 
 /// One open handle of one process on a store.
@@ -54,7 +54,7 @@ pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
         for (id, entry) in (0..).zip(mapped.participants()) {
             if is_owned(entry) == owned && lock::try_lock(mapped.fd(), LockByte::Participant(id).offset())? {
                 let (me, inherited) = take(mapped, id, entry)?;
-                bury_the_dead(mapped, me, inherited)?;
+                reap_crashed(mapped, me, inherited)?;
                 return Ok(Joined::As(me));
             }
         }
@@ -64,14 +64,14 @@ pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
 
 /// Makes a place ours whose lock we hold; whether its last owner died, whose marks are ours now.
 fn take(mapped: &Mapped, id: u32, entry: &ParticipantEntry) -> io::Result<(Participant, bool)> {
-    reached(Step::PlaceLocked);
+    reached(Step::ParticipantLocked);
     let incarnation = entry.incarnation.load(Ordering::Acquire);
     let inherited = incarnation % 2 == 1;
     let (incarnation, pid) = (incarnation.wrapping_add(if inherited { 2 } else { 1 }), std::process::id());
     entry.pid.store(pid, Ordering::Relaxed);
     // Release: whoever sees the incarnation sees the process id.
     entry.incarnation.store(incarnation, Ordering::Release);
-    reached(Step::PlaceTaken);
+    reached(Step::ParticipantJoined);
     write_first_mark(mapped, id)?;
     Ok((Participant { id, incarnation, pid }, inherited))
 }
@@ -111,7 +111,7 @@ pub(crate) fn forget_all(mapped: &Mapped) {
 pub(crate) fn leave(mapped: &Mapped, participant: Participant) {
     let entry = &mapped.participants()[participant.id as usize];
     entry.incarnation.store(participant.incarnation.wrapping_add(1), Ordering::Release);
-    reached(Step::PlaceLeft);
+    reached(Step::ParticipantLeft);
     // If this fails, closing the file does it.
     let _ = lock::unlock(mapped.fd(), LockByte::Participant(participant.id).offset());
 }
@@ -157,11 +157,11 @@ pub(crate) fn living(mapped: &Mapped, observer: Participant) -> io::Result<Vec<P
 /// The kernel's lock belongs to the open file, which threads share: the first takes it, and the last lets go of it. Nobody waits here for
 /// longer than such a system call, and never for another process.
 #[derive(Debug)]
-pub(crate) struct DeadLocks {
+pub(crate) struct CrashedLocks {
     holders: Mutex<[u32; PARTICIPANTS]>,
 }
 
-impl DeadLocks {
+impl CrashedLocks {
     pub(crate) fn new() -> Self {
         Self { holders: Mutex::new([0; PARTICIPANTS]) }
     }
@@ -175,7 +175,7 @@ impl DeadLocks {
     /// # Panics
     ///
     /// If there is no such participant.
-    pub(crate) fn if_dead(&self, mapped: &Mapped, id: u32, clean: impl FnOnce()) -> io::Result<()> {
+    pub(crate) fn if_crashed(&self, mapped: &Mapped, id: u32, clean: impl FnOnce()) -> io::Result<()> {
         let lock = LockByte::Participant(id).offset();
         {
             let count = &mut self.holders()[id as usize];
@@ -198,7 +198,7 @@ impl DeadLocks {
 
 /// One thread's share of the lock on a dead participant.
 struct Held<'a> {
-    locks: &'a DeadLocks,
+    locks: &'a CrashedLocks,
     mapped: &'a Mapped,
     id: u32,
 }
@@ -216,13 +216,13 @@ impl Drop for Held<'_> {
 
 /// How many crashed participants are reaped at a time. All of them are locked meanwhile, so no more than half: newcomers find an index, also while
 /// a process that was doing this is stopped.
-const BURIED_AT_ONCE: usize = PARTICIPANTS / 2;
+const REAPED_AT_ONCE: usize = PARTICIPANTS / 2;
 
 /// Finds every owner that died without closing, takes its marks off all slots, and frees its place. Scans the slots once for all of them, or
-/// twice if they are more than [`BURIED_AT_ONCE`].
+/// twice if they are more than [`REAPED_AT_ONCE`].
 ///
 /// If `inherited`, our own place is a dead one's. If we die over its marks, they are the next one's.
-fn bury_the_dead(mapped: &Mapped, me: Participant, inherited: bool) -> io::Result<()> {
+fn reap_crashed(mapped: &Mapped, me: Participant, inherited: bool) -> io::Result<()> {
     let mut marked = ParticipantSet::default();
     if inherited {
         marked.insert(me.id);
@@ -232,12 +232,12 @@ fn bury_the_dead(mapped: &Mapped, me: Participant, inherited: bool) -> io::Resul
         let mut dead = Vec::new();
         for (id, entry) in owned.by_ref() {
             let incarnation = entry.incarnation.load(Ordering::Acquire);
-            // Shared, as in `DeadLocks`.
+            // Shared, as in `CrashedLocks`.
             if lock::try_lock_shared(mapped.fd(), LockByte::Participant(id).offset())? {
                 marked.insert(id);
                 dead.push((id, entry, incarnation));
             }
-            if dead.len() == BURIED_AT_ONCE {
+            if dead.len() == REAPED_AT_ONCE {
                 break;
             }
         }
@@ -246,7 +246,7 @@ fn bury_the_dead(mapped: &Mapped, me: Participant, inherited: bool) -> io::Resul
         }
         reap(mapped, me.id, &marked);
         for (id, entry, incarnation) in dead {
-            reached(Step::DeadReaped);
+            reached(Step::ParticipantReaped);
             // Unless it has closed properly between our look and our lock, or another has reaped it.
             if incarnation % 2 == 1 {
                 let next = incarnation.wrapping_add(1);
@@ -300,7 +300,7 @@ mod tests {
 
     use super::*;
     use crate::store::StoreOptions;
-    use crate::store::delivery::Cursor;
+    use crate::core::delivery::Cursor;
 
     thread_local! {
         pub(super) static SCANS: Cell<u32> = const { Cell::new(0) };
@@ -308,7 +308,7 @@ mod tests {
 
     /// Has `count` indexes be those of crashed participants, with pins on each cell of a key and, as far as there are free places, cursors; how many
     /// scans it takes to reap them.
-    fn scans_to_bury(count: u32) -> u32 {
+    fn scans_to_reap(count: u32) -> u32 {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.store");
         let store = StoreOptions::new().slots(4).history(2).spare(2).create(&path).unwrap();
@@ -328,7 +328,7 @@ mod tests {
             cursor.store(Cursor::new(id, generation, 1).bits(), Ordering::Relaxed);
         }
         let before = SCANS.get();
-        bury_the_dead(mapped, store.participant(), false).unwrap();
+        reap_crashed(mapped, store.participant(), false).unwrap();
         let scans = SCANS.get() - before;
         for entry in &mapped.participants()[1..=count as usize] {
             assert_eq!(entry.incarnation.load(Ordering::Relaxed), 8);
@@ -350,10 +350,10 @@ mod tests {
 
     #[test]
     fn all_of_the_dead_are_buried_in_one_scan_of_the_slots() {
-        assert_eq!(scans_to_bury(0), 0);
-        assert_eq!(scans_to_bury(1), 1);
-        assert_eq!(scans_to_bury(40), 1);
-        assert_eq!(scans_to_bury(127), 2, "half of the places stay open to newcomers");
+        assert_eq!(scans_to_reap(0), 0);
+        assert_eq!(scans_to_reap(1), 1);
+        assert_eq!(scans_to_reap(40), 1);
+        assert_eq!(scans_to_reap(127), 2, "half of the places stay open to newcomers");
     }
 
     #[test]
@@ -362,7 +362,7 @@ mod tests {
         let path = directory.path().join("a.store");
         let store = StoreOptions::new().slots(1).create(&path).unwrap();
         let other = crate::Store::open(&path).unwrap();
-        let (mapped, locks) = (store.mapped(), DeadLocks::new());
+        let (mapped, locks) = (store.mapped(), CrashedLocks::new());
         let is_free = || {
             let byte = LockByte::Participant(9).offset();
             let free = lock::try_lock(other.mapped().fd(), byte).unwrap();
@@ -372,13 +372,13 @@ mod tests {
         let mut ran = 0;
         // As two threads do it that overlap.
         locks
-            .if_dead(mapped, 9, || {
-                locks.if_dead(mapped, 9, || ran += 1).unwrap();
+            .if_crashed(mapped, 9, || {
+                locks.if_crashed(mapped, 9, || ran += 1).unwrap();
                 assert!(!is_free(), "a newcomer may take the place while it is being cleaned");
             })
             .unwrap();
         assert_eq!(ran, 1);
         assert!(is_free());
-        locks.if_dead(mapped, other.participant().id, || panic!("it lives")).unwrap();
+        locks.if_crashed(mapped, other.participant().id, || panic!("it lives")).unwrap();
     }
 }

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustc_hash::FxHashMap;
 
 use super::error::GetError;
-use super::index::Place;
+use crate::core::index::Place;
 use super::inner::Inner;
-use super::ring::{Exactly, Pin, Ring};
+use crate::core::ring::{Exactly, Pin, Ring};
 
 /// A value that no writer overwrites while this exists: read it in place.
 ///

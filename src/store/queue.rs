@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::error::GetError;
 use super::lossless::Begin;
-use super::ring::{Exact, Position, Taken, Trail, Work};
+use crate::core::ring::{Exact, Position, Taken, ReadHint, Work};
 use super::slot::Slot;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
 use crate::os::futex;
@@ -43,20 +43,20 @@ impl Queue {
     pub(crate) fn try_take(&mut self, value: &mut Vec<u8>) -> Result<Option<Assignment>, GetError> {
         self.slot.check_fork()?;
         let (ring, generation) = (self.slot.ring(), self.slot.generation());
-        let mut buried = false;
+        let mut reaped = false;
         // Each cell may hold one that is no message, and be filled again while we look.
         for _ in 0..ATTEMPTS {
             match ring.take_message(&mut self.position, generation)? {
-                Work::Taken(taken) => {
+                Work::Leased(taken) => {
                     let assignment = Assignment { slot: self.slot.clone(), taken: Some(taken) };
-                    match ring.copy_version(taken.version, generation, &Trail::default(), value)? {
+                    match ring.copy_version(taken.version, generation, &ReadHint::default(), value)? {
                         Exact::Copied => return Ok(Some(assignment)),
                         // From before the queue was declared, and overwritten since.
                         Exact::Gone | Exact::NotYet => assignment.acknowledge().unwrap_or_default(),
                     }
                 }
-                Work::Nothing { others_at_work: true } if !buried => {
-                    buried = true;
+                Work::Nothing { others_leased: true } if !reaped => {
+                    reaped = true;
                     ring.reap_holders(self.slot.inner());
                 }
                 Work::Nothing { .. } => return Ok(None),
@@ -78,8 +78,8 @@ impl Queue {
         self.spin.until(|| slot.version() != seen);
         let start = Instant::now();
         loop {
-            let bell = slot.ring().bell();
-            let word = bell.listen();
+            let event = slot.ring().new_version();
+            let word = event.listen();
             if let Some(assignment) = self.try_take(value)? {
                 self.spin.slept(start.elapsed());
                 return Ok(Some(assignment));
@@ -87,7 +87,7 @@ impl Queue {
             let Some(left) = deadline.left() else {
                 return Ok(None);
             };
-            futex::wait(&bell.word, word, left.min(LONGEST_SLEEP));
+            futex::wait(&event.word, word, left.min(LONGEST_SLEEP));
         }
     }
 }
@@ -137,7 +137,7 @@ impl Drop for Assignment {
         if self.slot.check_fork().is_ok()
             && let Some(taken) = self.taken.take()
         {
-            self.slot.ring().give_back(taken);
+            self.slot.ring().requeue(taken);
         }
     }
 }

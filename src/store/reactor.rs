@@ -25,7 +25,7 @@ use super::wait::LONGEST_SLEEP;
 use crate::os::fork;
 use crate::os::futex::{self, MAX_WORDS};
 use crate::os::per_process::PerProcess;
-use crate::region::records::Bell;
+use crate::core::memory::records::Event;
 
 /// How long a thread sleeps when nobody waits for anything. It is woken when a task comes.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -77,7 +77,7 @@ struct State {
 #[derive(Debug)]
 struct Shard {
     /// Notified when groups have changed.
-    control: Arc<Bell>,
+    control: Arc<Event>,
     groups: usize,
     /// Groups that are new, have another task, or are gone.
     changed: Vec<GroupKey>,
@@ -97,7 +97,7 @@ struct Group {
 struct Task {
     want: Want,
     /// When it is to look although nothing has happened.
-    look_again: Option<Instant>,
+    recheck_at: Option<Instant>,
     waker: Waker,
 }
 
@@ -160,20 +160,20 @@ impl Reactor {
     /// # Errors
     ///
     /// The operating system starts no thread, and there is none yet.
-    pub(crate) fn wait(slot: Slot, want: Want, look_again: Option<Instant>, waker: Waker) -> io::Result<Waiting> {
-        Self::of_this_process()?.wait_for(slot, want, look_again, waker)
+    pub(crate) fn wait(slot: Slot, want: Want, recheck_at: Option<Instant>, waker: Waker) -> io::Result<Waiting> {
+        Self::of_this_process()?.wait_for(slot, want, recheck_at, waker)
     }
 
     fn wait_for(
         &'static self,
         slot: Slot,
         want: Want,
-        look_again: Option<Instant>,
+        recheck_at: Option<Instant>,
         waker: Waker,
     ) -> io::Result<Waiting> {
         let key = (slot.address(), slot.generation());
         // Before the guard, so that it is dropped after it.
-        let task = Task { want, look_again, waker };
+        let task = Task { want, recheck_at, waker };
         let mut state = self.state();
         let ticket = state.ticket();
         let shard = if let Some(group) = state.groups.get_mut(&key) {
@@ -188,7 +188,7 @@ impl Reactor {
         };
         let control = state.shards[shard].tell_of(key);
         drop(state);
-        control.ring();
+        control.notify();
         Ok(Waiting { reactor: self, group: key, ticket })
     }
 
@@ -208,7 +208,7 @@ impl Reactor {
     }
 
     fn start_shard(&'static self, state: &mut State) -> io::Result<usize> {
-        let (index, control) = (state.shards.len(), Arc::new(Bell::new()));
+        let (index, control) = (state.shards.len(), Arc::new(Event::new()));
         let shard = Shard { control: Arc::clone(&control), groups: 0, changed: Vec::new() };
         // It waits until the state, in which its shard will be, is unlocked.
         thread::Builder::new().name("splinter-bus".to_owned()).spawn(move || self.run(index, &control))?;
@@ -216,7 +216,7 @@ impl Reactor {
         Ok(index)
     }
 
-    fn run(&self, shard: usize, control: &Bell) -> ! {
+    fn run(&self, shard: usize, control: &Event) -> ! {
         loop {
             // Code of others is shielded one by one. Should anything of ours panic, the tasks are not left alone either.
             shield(|| self.serve(shard, control));
@@ -224,7 +224,7 @@ impl Reactor {
         }
     }
 
-    fn serve(&self, shard: usize, control: &Bell) {
+    fn serve(&self, shard: usize, control: &Event) {
         let mut entries = Vec::new();
         self.state().tell_of_all(shard);
         let mut all_looked_at = Instant::now();
@@ -249,7 +249,7 @@ impl Reactor {
             let until = soonest.into_iter().chain([all_looked_at + LONGEST_SLEEP]).min().unwrap_or(now);
             let mut words = Vec::with_capacity(MAX_WORDS);
             words.push((&control.word, control_word));
-            words.extend(entries.iter().take(MAX_GROUPS).map(|entry| (&entry.slot.bell().word, entry.word)));
+            words.extend(entries.iter().take(MAX_GROUPS).map(|entry| (&entry.slot.new_version().word, entry.word)));
             futex::wait_any(&words, until.saturating_duration_since(Instant::now()));
         }
     }
@@ -286,7 +286,7 @@ impl Reactor {
             #[cfg(test)]
             self.looks.note(entry.is_due(now));
             entry.is_changed = false;
-            entry.word = entry.slot.bell().listen();
+            entry.word = entry.slot.new_version().listen();
         }
         for entry in due {
             entry.found = Some(Found {
@@ -307,7 +307,7 @@ impl Reactor {
             let group = state.groups.get_mut(&entry.group).filter(|group| group.ticket == entry.ticket);
             let Some(group) = group else { return true };
             woken.extend(group.tasks.extract_if(|_, task| task.is_to_be_woken(found, now)).map(|(_, task)| task));
-            entry.soonest = group.tasks.values().filter_map(|task| task.look_again).min();
+            entry.soonest = group.tasks.values().filter_map(|task| task.recheck_at).min();
             let is_empty = group.tasks.is_empty();
             if is_empty {
                 gone.extend(state.groups.remove(&entry.group));
@@ -347,7 +347,7 @@ impl State {
 
 impl Shard {
     /// Has the thread look at a group; gives what it is to be woken by.
-    fn tell_of(&mut self, group: GroupKey) -> Arc<Bell> {
+    fn tell_of(&mut self, group: GroupKey) -> Arc<Event> {
         self.changed.push(group);
         Arc::clone(&self.control)
     }
@@ -376,7 +376,7 @@ impl Entry {
 
     /// Whether something has happened to it, or its time has come.
     fn is_due(&self, now: Instant) -> bool {
-        self.is_changed || !self.slot.bell().is_quiet(self.word) || self.soonest.is_some_and(|at| at <= now)
+        self.is_changed || !self.slot.new_version().is_quiet(self.word) || self.soonest.is_some_and(|at| at <= now)
     }
 }
 
@@ -387,7 +387,7 @@ impl Task {
             Want::Work => found.has_work || !found.exists,
             Want::Time => false,
         };
-        has_happened || self.look_again.is_some_and(|at| at <= now)
+        has_happened || self.recheck_at.is_some_and(|at| at <= now)
     }
 }
 
@@ -410,7 +410,7 @@ impl Drop for Waiting {
             });
             drop(state);
             if let Some(control) = control {
-                control.ring();
+                control.notify();
             }
             drop(gone);
         } else {
@@ -449,7 +449,7 @@ mod tests {
     fn a_task_that_was_told_that_its_key_is_gone_is_woken_when_its_time_comes_and_not_before() {
         let now = Instant::now();
         let gone = Found { newest: 9, exists: false, has_work: true };
-        let task = |want, look_again| Task { want, look_again, waker: Waker::noop().clone() };
+        let task = |want, recheck_at| Task { want, recheck_at, waker: Waker::noop().clone() };
         assert!(task(Want::Newer(9), None).is_to_be_woken(gone, now));
         assert!(task(Want::Work, None).is_to_be_woken(gone, now));
         let later = now + Duration::from_secs(1);
@@ -490,18 +490,18 @@ mod tests {
         let mut waiting: Vec<_> =
             slots.iter().map(|slot| reactor.wait_for(slot.clone(), Want::Newer(0), None, idle()).unwrap()).collect();
         wait_until("all are listened to", || {
-            reactor.looks.by_event() >= 1000 && slots.iter().all(|slot| slot.bell().is_listened_to())
+            reactor.looks.by_event() >= 1000 && slots.iter().all(|slot| slot.new_version().has_listeners())
         });
         assert_eq!(reactor.state().shards.len(), 1000_usize.div_ceil(MAX_GROUPS));
 
         // Nobody sleeps on the store's bell, so that publishes of other keys notify nobody.
-        let store_word = slots[0].inner().bell().word.load(Ordering::SeqCst);
+        let store_word = slots[0].inner().new_version().word.load(Ordering::SeqCst);
         let before = reactor.looks.by_event();
         for _ in 0..1000 {
             unrelated.set(b"v").unwrap();
-            assert!(!slots[0].inner().bell().is_listened_to());
+            assert!(!slots[0].inner().new_version().has_listeners());
         }
-        assert_eq!(slots[0].inner().bell().word.load(Ordering::SeqCst), store_word);
+        assert_eq!(slots[0].inner().new_version().word.load(Ordering::SeqCst), store_word);
         assert_eq!(reactor.looks.by_event(), before);
 
         // In each shard there is one.

@@ -12,19 +12,19 @@ use std::io;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::directory::{self, LONGEST_WAIT};
-use super::epoch;
+use crate::core::epoch;
 use super::error::OpenError;
-use super::index::{self, Indexed};
-use super::key::StoredKey;
+use crate::core::index::{self, Indexed};
+use crate::core::key::StoredKey;
 use super::location::Location;
 use super::mapped::{LockByte, Mapped};
 use super::open::refused;
 use super::participant;
-use super::ring::{Found, Moments, Ring, Successor, Unproven};
-use super::word::LARGEST_PLAUSIBLE;
+use crate::core::ring::{Found, Moments, Ring, Successor, Unproven};
+use crate::core::word::LARGEST_PLAUSIBLE;
 use crate::kill_points::{Step, reached};
 use crate::os::{file, lock};
-use crate::region::records::PARTICIPANTS;
+use crate::core::memory::records::PARTICIPANTS;
 use crate::sync::Ordering;
 
 /// What opening a store in a file found, when the machine had stopped since it was last used, the last who had it open were
@@ -141,13 +141,13 @@ impl Drop for Settled<'_> {
 /// Makes the store sound if need be: it has not been found so in this place and this run of the machine, or the last who had it
 /// open did not close it. (They may have been killed, which does no harm; or else this is a copy that was made while they had
 /// it open, and was written over the original.)
-pub(super) fn settle<'a>(mapped: &'a Mapped, location: &Location) -> Result<Settled<'a>, OpenError> {
+pub(super) fn help_or_check<'a>(mapped: &'a Mapped, location: &Location) -> Result<Settled<'a>, OpenError> {
     let home = home(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
-    let books = mapped.books();
+    let books = mapped.directory_header();
     let nobody_is_there = || participant::nobody_is_there(mapped).map_err(refused("examine the locks of", location));
     if !mapped.checksums {
         // Where somebody has the store open, it is no copy: what differs is how we see the file, in another container perhaps.
-        let copied = Some(books.home.load(Ordering::Relaxed)) != home && nobody_is_there()?;
+        let copied = Some(books.clean_epoch.load(Ordering::Relaxed)) != home && nobody_is_there()?;
         return if copied {
             Err(OpenError::Copied { name: location.to_string() })
         } else {
@@ -161,21 +161,21 @@ pub(super) fn settle<'a>(mapped: &'a Mapped, location: &Location) -> Result<Sett
     books.holder.store(std::process::id(), Ordering::Relaxed);
     reached(Step::OpeningLocked);
     let mut settled = Settled { mapped, recovery: None };
-    let at_home = home.is_some_and(|home| books.home.load(Ordering::Acquire) == home);
+    let at_home = home.is_some_and(|home| books.clean_epoch.load(Ordering::Acquire) == home);
     if (!at_home || participant::anybody_is_marked(mapped)) && nobody_is_there()? {
         let moments = if at_home { Moments::One } else { Moments::Many };
         if moments == Moments::Many {
             // Should we not come to the end, the next one begins again. (At home, it does so because of those who are marked.)
-            books.home.store(UNKNOWN, Ordering::SeqCst);
-            reached(Step::HomeForgotten);
+            books.clean_epoch.store(UNKNOWN, Ordering::SeqCst);
+            reached(Step::CleanEpochCleared);
         }
         settled.recovery = Some(recover(mapped, moments));
         // Release: pairs with the acquire above; who sees that the store is sound finds it so.
-        books.home.store(home.unwrap_or(UNKNOWN), Ordering::Release);
-        reached(Step::HomeWritten);
+        books.clean_epoch.store(home.unwrap_or(UNKNOWN), Ordering::Release);
+        reached(Step::CleanEpochWritten);
         for slot in 0..mapped.used_slots() {
             let header = mapped.slot(slot).header;
-            header.stand_in.store(0, Ordering::Relaxed);
+            header.recovered_version.store(0, Ordering::Relaxed);
             header.unproven_jobs.store(0, Ordering::Relaxed);
         }
         // Last: a process that finds marks and nobody there recovers the store.
@@ -194,7 +194,7 @@ struct NextEpoch<'a> {
 impl NextEpoch<'_> {
     fn begin(&self) {
         // Relaxed: nobody else has the store open.
-        self.mapped.books().first.fetch_max(self.first, Ordering::Relaxed);
+        self.mapped.directory_header().first.fetch_max(self.first, Ordering::Relaxed);
     }
 }
 
@@ -213,10 +213,10 @@ fn recover(mapped: &Mapped, moments: Moments) -> Recovery {
         entry.len.store(0, Ordering::Relaxed);
         entry.fingerprint.store(0, Ordering::Relaxed);
     }
-    let next_epoch = NextEpoch { mapped, first: epoch::first_of_next(mapped.books()) };
+    let next_epoch = NextEpoch { mapped, first: epoch::first_of_next(mapped.directory_header()) };
     if moments == Moments::Many {
         // What is written there may be damaged.
-        mapped.books().first.store(0, Ordering::Relaxed);
+        mapped.directory_header().first.store(0, Ordering::Relaxed);
         next_epoch.begin();
     }
     // Nobody's: recovering claims nothing.
@@ -246,14 +246,14 @@ fn recover(mapped: &Mapped, moments: Moments) -> Recovery {
                 recovery.jobs.extend(key.text().map(|key| UnprovenJobs { key, damaged, missing }));
             }
         } else {
-            index::disown(view.header);
+            index::unassign(view.header);
             StoredKey::erase(&view.header.key);
             ring.wipe();
         }
         reached(Step::SlotRecovered);
         highest = highest.max(ring.highest_version());
     }
-    let first = mapped.books().first.load(Ordering::Relaxed);
+    let first = mapped.directory_header().first.load(Ordering::Relaxed);
     if first == next_epoch.first {
         for slot in 0..used {
             Ring::new(&mapped.slot(slot), &terms).note_gap(first);
@@ -262,24 +262,24 @@ fn recover(mapped: &Mapped, moments: Moments) -> Recovery {
     recovery.older.sort_unstable();
     recovery.lost.sort_unstable();
     recovery.jobs.sort_unstable();
-    let books = mapped.books();
+    let books = mapped.directory_header();
     let told = Some(books.highest.load(Ordering::Relaxed)).filter(|&version| version <= LARGEST_PLAUSIBLE);
     books.highest.store(highest.max(told.unwrap_or(0)), Ordering::Relaxed);
     books.journal.store(0, Ordering::Relaxed);
-    directory::make_anew(mapped, used);
+    directory::rebuild(mapped, used);
     recovery
 }
 
 /// Which slot has which key. A key that moved from slot to slot between two moments may be in both: the later one has it.
 fn find_keys(mapped: &Mapped) -> HashMap<StoredKey, u32> {
     let mut homes: HashMap<StoredKey, u32> = HashMap::new();
-    let born = |slot: u32| mapped.slot(slot).header.born.load(Ordering::Relaxed);
+    let base_version = |slot: u32| mapped.slot(slot).header.base_version.load(Ordering::Relaxed);
     for slot in 0..mapped.geometry.slots {
         let header = mapped.slot(slot).header;
         let key = StoredKey::load(&header.key);
         let sound = index::has_key(header.generation.load(Ordering::Relaxed))
             && key.hash() == Some(header.key_hash.load(Ordering::Relaxed));
-        if sound && homes.get(&key).is_none_or(|&other| born(other) < born(slot)) {
+        if sound && homes.get(&key).is_none_or(|&other| base_version(other) < base_version(slot)) {
             homes.insert(key, slot);
         }
     }

@@ -2,8 +2,8 @@
 
 use super::mapped::Mapped;
 use crate::kill_points::{Step, reached};
-use crate::region::records::{SCHEMA_WORDS, SchemaEntry};
-use crate::region::words::{self, WORD};
+use crate::core::memory::records::{SCHEMA_WORDS, SchemaEntry};
+use crate::core::memory::words::{self, WORD};
 use crate::sync::Ordering;
 
 /// The longest text that is remembered, in bytes.

@@ -4,17 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cells::CellCounts;
+use crate::core::cell_counts::CellCounts;
 use super::error::{AppendError, Forked, GetError, LoanError, SetError};
-use super::index::Place;
+use crate::core::index::Place;
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};
-use super::ring::{Begin, CommitError, Exact, KeptVersion, Lending, Memo, ModifyError, ReadError, Ring, Trail, Unfit};
+use crate::core::ring::{Begin, CommitError, Exact, KeptVersion, Lending, CachedHead, ModifyError, ReadError, Ring, ReadHint, Unfit};
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
-use crate::region::mapping::SlotLease;
-use crate::region::records::Bell;
+use crate::core::memory::region::SlotLease;
+use crate::core::memory::records::Event;
 
 /// A handle on one key, without looking it up again.
 ///
@@ -39,8 +39,8 @@ pub struct Slot {
     inner: Arc<Inner>,
     lease: SlotLease,
     place: Place,
-    memo: Memo,
-    trail: Trail,
+    memo: CachedHead,
+    trail: ReadHint,
 }
 
 /// What became of one version of a key.
@@ -75,7 +75,7 @@ pub enum Version {
 impl Slot {
     pub(super) fn new(inner: Arc<Inner>, place: Place) -> Self {
         let lease = inner.lease(place.slot);
-        Self { inner, lease, place, memo: Memo::default(), trail: Trail::default() }
+        Self { inner, lease, place, memo: CachedHead::default(), trail: ReadHint::default() }
     }
 
     /// Refuses to go on in a child of the process that opened the store.
@@ -364,7 +364,7 @@ impl Slot {
     /// ```
     #[must_use]
     pub fn first_version(&self) -> u64 {
-        self.ring().born() + 1
+        self.ring().base_version() + 1
     }
 
     /// The oldest version from `from` on that is kept; `None` if there is none.
@@ -549,8 +549,8 @@ impl Slot {
     }
 
     /// What those sleep on who wait for the next version.
-    pub(crate) fn bell(&self) -> &Bell {
-        self.ring().bell()
+    pub(crate) fn new_version(&self) -> &Event {
+        self.ring().new_version()
     }
 
     /// Where the slot lies: the same for all handles on it of one open store.

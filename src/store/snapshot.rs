@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::error::GetError;
 use super::flags::Flags;
 use super::geometry::Geometry;
-use super::index::{Indexed, Place};
+use crate::core::index::{Indexed, Place};
 use super::inner::Inner;
 use super::participant;
-use super::ring::Ring;
+use crate::core::ring::Ring;
 use crate::sync::Ordering;
 
 /// What a store says of itself. Each field is true at some moment of the call; those that change do so independently.
@@ -163,12 +163,12 @@ pub struct QueueSnapshot {
 impl SlotSnapshot {
     pub(super) fn take(inner: &Arc<Inner>, ring: Ring<'_>, place: Place) -> Result<Self, GetError> {
         // Before the version, which it never passes.
-        let first_version = ring.born() + 1;
+        let first_version = ring.base_version() + 1;
         let cursors: Vec<_> = ring.cursors().collect();
         let queue = ring.backlog().map(|(waiting, taken)| QueueSnapshot { waiting, taken });
         let (version, len) = inner.newest_len(ring, place)?;
         // Where a recovery has passed versions by, those before them are counted in their cells: a lossless subscriber's are all there.
-        let first = inner.mapped.books().first.load(Ordering::Relaxed);
+        let first = inner.mapped.directory_header().first.load(Ordering::Relaxed);
         let behind = |next| match ring.kept_between(next, first) {
             0 => ring.published_between(next, version + 1),
             kept if version < first => kept,

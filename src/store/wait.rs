@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::ring::Ring;
+use crate::core::ring::Ring;
 use crate::os::futex;
 
 /// The longest sleep without another look. Whoever publishes wakes those who sleep, unless it dies or is stopped in the
@@ -93,7 +93,7 @@ pub(crate) fn for_newer(
     spin: &mut Spin,
 ) -> Option<u64> {
     // Versions up to this one are no values of the key.
-    let seen = seen.max(ring.born());
+    let seen = seen.max(ring.base_version());
     let newer = || Some(ring.head().version()).filter(|&version| version > seen);
     if matches!(deadline, Deadline::Now) {
         return newer();
@@ -124,7 +124,7 @@ fn sleep_until_newer(ring: Ring<'_>, seen: u64, generation: u64, deadline: Deadl
         }
         let left = deadline.left()?;
         if let Some(word) = word {
-            futex::wait(&ring.bell().word, word, left.min(LONGEST_SLEEP));
+            futex::wait(&ring.new_version().word, word, left.min(LONGEST_SLEEP));
         }
     }
 }

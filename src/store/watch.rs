@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::error::Forked;
 use super::handle::Store;
-use super::index;
-use super::ring::Ring;
+use crate::core::index;
+use crate::core::ring::Ring;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
 use crate::os::futex;
-use crate::region::records::PARTICIPANTS;
+use crate::core::memory::records::PARTICIPANTS;
 
 /// Waits for any key of a store to be set, and says which were.
 ///
@@ -82,9 +82,9 @@ impl Watch {
         self.store.inner.check_fork()?;
         let deadline = Deadline::after(timeout);
         let inner = Arc::clone(&self.store.inner);
-        let bell = inner.bell();
+        let event = inner.new_version();
         loop {
-            let word = bell.listen();
+            let word = event.listen();
             let changes = self.look();
             if !changes.is_empty() {
                 return Ok(changes);
@@ -92,9 +92,9 @@ impl Watch {
             let Some(left) = deadline.left() else {
                 return Ok(changes);
             };
-            if !self.spin.until(|| !bell.is_quiet(word)) {
+            if !self.spin.until(|| !event.is_quiet(word)) {
                 let start = Instant::now();
-                futex::wait(&bell.word, word, left.min(LONGEST_SLEEP));
+                futex::wait(&event.word, word, left.min(LONGEST_SLEEP));
                 self.spin.slept(start.elapsed());
             }
         }

@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
         assert_eq!(store.purge().unwrap(), 0);
         let cells = store.cells();
         assert_eq!(
-            (cells.total(), cells.pinned, cells.in_flight, cells.owed),
+            (cells.total(), cells.pinned, cells.in_flight, cells.retained),
             (u64::from(SLOTS * CELLS), 0, 0, 0),
             "{cells:?}"
         );
@@ -344,7 +344,7 @@ fn beside_a_purge_that_stands_at(step: Step, act: impl FnOnce(&Store)) {
 
 #[test]
 fn keys_come_and_go_while_a_purge_stands_still() {
-    for step in [Step::PurgeAnnounced, Step::BornRaised] {
+    for step in [Step::PurgeAnnounced, Step::BaseVersionRaised] {
         beside_a_purge_that_stands_at(step, |store| {
             let start = Instant::now();
             store.set("second", &OURS).unwrap();
@@ -357,7 +357,7 @@ fn keys_come_and_go_while_a_purge_stands_still() {
 
 #[test]
 fn a_subscriber_and_a_queue_begin_above_a_purge_that_stands_still() {
-    for step in [Step::PurgeAnnounced, Step::BornRaised] {
+    for step in [Step::PurgeAnnounced, Step::BaseVersionRaised] {
         beside_a_purge_that_stands_at(step, |store| {
             let bus = Bus::<Vec<u8>>::on(store.clone());
             let options = SubscribeOptions::new().lossless().start(Start::Oldest);

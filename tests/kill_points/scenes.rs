@@ -363,7 +363,7 @@ fn remove_key_over_the_dead(act: &Act) {
 
 pub fn remove_key_and_die(location: &str) {
     let store = Store::open(location).unwrap();
-    kill_points::arm(Step::KeyDisowned, 0, Ending::Killed);
+    kill_points::arm(Step::KeyUnassigned, 0, Ending::Killed);
     store.unset("k").unwrap();
 }
 

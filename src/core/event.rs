@@ -1,0 +1,75 @@
+//! Being woken when something happens, without missing it and without costing anything while nobody sleeps.
+//!
+//! A sleeper listens, looks whether it has happened already, then sleeps on the word while it is what listening gave. Whoever
+//! makes something happen strikes afterwards. Either the sleeper sees what happened, or the striker sees the flag and changes
+//! the word.
+
+use crate::kill_points::{Step, reached};
+use crate::core::memory::records::Event;
+use crate::sync::{Ordering, fence, total_order};
+
+impl Event {
+    /// One that nobody listens to.
+    #[cfg(all(feature = "async", not(loom)))]
+    pub(crate) fn new() -> Self {
+        Self { word: 0.into(), flag: 0.into() }
+    }
+
+    /// Announces a sleeper, and gives what the word holds before anything that the next signal tells of.
+    ///
+    /// What the caller waits for must be read after this. Any load will do: a fence is between.
+    #[inline]
+    pub(crate) fn listen(&self) -> u32 {
+        // SeqCst throughout: pairs with `signal`. We read the word, set the flag, then look; the other side makes it happen,
+        // reads the flag, clears it, changes the word.
+        let word = self.word.load(Ordering::SeqCst);
+        self.flag.store(1, Ordering::SeqCst);
+        reached(Step::EventListened);
+        // The callers look at cursors, cells and `head` by weaker loads, which a SeqCst store does not keep behind it.
+        fence(Ordering::SeqCst);
+        word
+    }
+
+    /// Whether anybody may sleep. Called as [`signal`](Self::signal) is.
+    #[inline]
+    pub(crate) fn has_listeners(&self) -> bool {
+        // The change was a SeqCst access, and so is the load.
+        total_order();
+        // SeqCst: see `listen`.
+        self.flag.load(Ordering::SeqCst) != 0
+    }
+
+    /// Called after a `SeqCst` change that somebody may wait for: whether sleepers must be woken through the word.
+    #[inline]
+    pub(crate) fn signal(&self) -> bool {
+        let listened_to = self.has_listeners();
+        if listened_to {
+            self.signal_sleepers();
+        }
+        listened_to
+    }
+
+    /// Strikes, and wakes whoever sleeps.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        if self.signal() {
+            #[cfg(not(loom))]
+            crate::os::futex::wake_all(&self.word);
+        }
+    }
+
+    #[cold]
+    fn signal_sleepers(&self) {
+        self.flag.store(0, Ordering::SeqCst);
+        reached(Step::EventFlagCleared);
+        self.word.fetch_add(1, Ordering::SeqCst);
+        reached(Step::EventWordMoved);
+    }
+
+    /// Whether nobody has struck since `listen` gave this word.
+    #[inline]
+    pub(crate) fn is_quiet(&self, word: u32) -> bool {
+        // SeqCst: what was made to happen before a signal that we see is seen by whoever looks for it next.
+        self.word.load(Ordering::SeqCst) == word
+    }
+}

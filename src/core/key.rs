@@ -1,0 +1,187 @@
+//! Keys: what is allowed as one, and how one is compared with shared memory.
+
+use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::core::memory::records::KEY_WORDS;
+use crate::core::memory::words::WORD;
+use crate::sync::{AtomicU64, Ordering};
+
+/// The longest key in bytes.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{MAX_KEY_LEN, Store};
+/// # let name = format!("splinter-doc-max-key-len-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// store.set(&"k".repeat(MAX_KEY_LEN), b"")?;
+/// assert!(store.set(&"k".repeat(MAX_KEY_LEN + 1), b"").is_err());
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub const MAX_KEY_LEN: usize = KEY_WORDS * WORD - 1;
+
+/// Why a text cannot be a key.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-key-error-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// assert_eq!(store.get("").unwrap_err().to_string(), "a key must not be empty");
+/// assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "the key has 64 bytes: 63 is the most");
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The empty key.
+    #[error("a key must not be empty")]
+    Empty,
+    /// More than 63 bytes.
+    #[error("the key has {len} bytes: {MAX_KEY_LEN} is the most")]
+    TooLong {
+        /// The key's length in bytes.
+        len: usize,
+    },
+    /// A NUL byte in the key.
+    #[error("the key has a NUL byte at position {position}, which no key may have")]
+    Nul {
+        /// Where, in bytes.
+        position: usize,
+    },
+}
+
+/// A text that was found to be a key, with its hash.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key<'a> {
+    text: &'a [u8],
+    hash: u64,
+}
+
+impl<'a> Key<'a> {
+    #[inline]
+    pub(crate) fn new(text: &'a str) -> Result<Self, KeyError> {
+        let text = text.as_bytes();
+        if text.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if text.len() > MAX_KEY_LEN {
+            return Err(KeyError::TooLong { len: text.len() });
+        }
+        if text.contains(&0) {
+            return Err(KeyError::Nul { position: text.iter().take_while(|&&byte| byte != 0).count() });
+        }
+        // Of the text as it is: from the form in which slots hold it, it takes half as long again.
+        Ok(Self { text, hash: xxh3_64(text) })
+    }
+
+    /// Decides where the index looks first; the same in every process and every build.
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Whether the words of a slot hold this key.
+    #[inline]
+    pub(crate) fn is_in(&self, words: &KeyWords) -> bool {
+        // All of them, so that nothing waits for the outcome of one.
+        let differences = words.iter().zip(StoredKey::of(self.text).words);
+        differences.fold(0, |all, (word, value)| all | (word.load(Ordering::Relaxed) ^ value)) == 0
+    }
+
+    pub(crate) fn store(&self, words: &KeyWords) {
+        for (word, value) in words.iter().zip(StoredKey::of(self.text).words) {
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A key in the form in which slots hold it: one byte of length, then the text. Read from shared memory, it may be none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct StoredKey {
+    words: [u64; KEY_WORDS],
+}
+
+/// The words of a slot that hold its key.
+type KeyWords = [AtomicU64; KEY_WORDS];
+
+impl StoredKey {
+    /// Word by word: what is written byte by byte and read word by word has the processor wait.
+    #[inline]
+    fn of(text: &[u8]) -> Self {
+        let (first, rest) = text.split_at(text.len().min(WORD - 1));
+        let (whole, last) = rest.as_chunks();
+        let mut words = [0; KEY_WORDS];
+        words[0] = (word_of(first) << 8 | text.len() as u64).to_le();
+        for (word, bytes) in words[1..].iter_mut().zip(whole) {
+            *word = u64::from_ne_bytes(*bytes);
+        }
+        if !last.is_empty() {
+            words[1 + whole.len()] = word_of(last).to_le();
+        }
+        Self { words }
+    }
+
+    #[inline]
+    pub(crate) fn load(words: &KeyWords) -> Self {
+        Self { words: words.each_ref().map(|word| word.load(Ordering::Relaxed)) }
+    }
+
+    /// Leaves no key in the words.
+    pub(crate) fn erase(words: &KeyWords) {
+        for word in words {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The key's text; `None` when it is no key.
+    pub(crate) fn text(&self) -> Option<String> {
+        let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let text = std::str::from_utf8(bytes.get(1..=bytes[0].into())?).ok()?;
+        (Key::new(text).is_ok() && Self::of(text.as_bytes()) == *self).then(|| text.to_owned())
+    }
+
+    /// The key's hash; `None` when it is no key.
+    pub(crate) fn hash(&self) -> Option<u64> {
+        Some(Key::new(&self.text()?).ok()?.hash())
+    }
+}
+
+/// Up to a word of bytes, the first of them lowest.
+#[inline]
+fn word_of(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_1_to_63_bytes_without_nul() {
+        assert_eq!(Key::new("").err(), Some(KeyError::Empty));
+        assert_eq!(Key::new(&"k".repeat(64)).err(), Some(KeyError::TooLong { len: 64 }));
+        assert_eq!(Key::new("a\0b").err(), Some(KeyError::Nul { position: 1 }));
+        for text in ["k", "llm:prompt", "ключ", &"k".repeat(63)] {
+            let (key, stored) = (Key::new(text).unwrap(), StoredKey::of(text.as_bytes()));
+            assert_eq!((stored.text().as_deref(), stored.hash()), (Some(text), Some(key.hash())));
+            let words = KeyWords::default();
+            assert!(!key.is_in(&words));
+            key.store(&words);
+            assert!(key.is_in(&words) && StoredKey::load(&words) == stored);
+        }
+    }
+
+    #[test]
+    fn words_that_are_no_key_have_no_text() {
+        for first in [[64, 0], [1, 0], [2, 0xff], [0, b'a']] {
+            let mut words = [0; KEY_WORDS];
+            words[0] = u64::from_ne_bytes([first[0], first[1], 0, 0, 0, 0, 0, 0]);
+            assert_eq!(StoredKey { words }.text(), None);
+        }
+    }
+}

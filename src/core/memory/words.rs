@@ -1,0 +1,153 @@
+//! Values, copied in and out by relaxed atomic words.
+//!
+//! Writers and readers may touch the same words at once; the protocol finds out afterwards and throws such a copy away.
+//! Atomic words make the copy itself defined behaviour, and cost no more than plain ones. Longer values are copied by wider
+//! accesses to the same effect, where there are any.
+
+use self::copy::{load_whole, store_whole};
+use crate::sync::{AtomicU64, Ordering};
+
+/// Bytes in a word.
+pub(crate) const WORD: usize = 8;
+
+/// Writes `bytes` to the front of `words`, zeroing the rest of the last word touched. What does not fit is left out.
+#[inline]
+pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
+    let (whole, rest) = bytes.as_chunks::<WORD>();
+    store_whole(words, whole);
+    if !rest.is_empty()
+        && let Some(word) = words.get(whole.len())
+    {
+        let mut last = [0; WORD];
+        last[..rest.len()].copy_from_slice(rest);
+        word.store(u64::from_ne_bytes(last), Ordering::Relaxed);
+    }
+}
+
+/// Fills `bytes` from the front of `words`. Bytes beyond the words stay as they are.
+#[inline]
+pub(crate) fn load(words: &[AtomicU64], bytes: &mut [u8]) {
+    let (whole, rest) = bytes.as_chunks_mut::<WORD>();
+    let after = whole.len();
+    load_whole(words, whole);
+    if !rest.is_empty()
+        && let Some(word) = words.get(after)
+    {
+        let last = word.load(Ordering::Relaxed).to_ne_bytes();
+        let len = rest.len();
+        rest.copy_from_slice(&last[..len]);
+    }
+}
+
+/// Zeroes every word that starts at or after byte `from` and before byte `to`.
+#[inline]
+pub(crate) fn zero(words: &[AtomicU64], from: usize, to: usize) {
+    let (from, to) = (from.div_ceil(WORD), to.div_ceil(WORD).min(words.len()));
+    for word in words.get(from..to).unwrap_or_default() {
+        word.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(loom), not(portable_copies)))]
+mod copy {
+    #![allow(unsafe_code)]
+
+    use super::{AtomicU64, WORD};
+    use crate::core::memory::block_copy::{self, BLOCK};
+
+    #[inline]
+    pub(super) fn store_whole(words: &[AtomicU64], bytes: &[[u8; WORD]]) {
+        let count = words.len().min(bytes.len());
+        if count * WORD < BLOCK {
+            return super::store_each(words, bytes);
+        }
+        let to = words.as_ptr().cast::<u8>().cast_mut();
+        // SAFETY: both have room for `count` words. Atomics may be written through a shared reference, and these are touched by others
+        // only as atomics.
+        unsafe { block_copy::copy(to, bytes.as_ptr().cast(), count * WORD) }
+    }
+
+    #[inline]
+    pub(super) fn load_whole(words: &[AtomicU64], bytes: &mut [[u8; WORD]]) {
+        let count = words.len().min(bytes.len());
+        if count * WORD < BLOCK {
+            return super::load_each(words, bytes);
+        }
+        // SAFETY: both have room for `count` words; these are touched by others only as atomics.
+        unsafe { block_copy::copy(bytes.as_mut_ptr().cast(), words.as_ptr().cast(), count * WORD) }
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(loom), not(portable_copies))))]
+mod copy {
+    pub(super) use super::{load_each as load_whole, store_each as store_whole};
+}
+
+#[inline]
+fn store_each(words: &[AtomicU64], bytes: &[[u8; WORD]]) {
+    for (word, bytes) in words.iter().zip(bytes) {
+        word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+    }
+}
+
+#[inline]
+fn load_each(words: &[AtomicU64], bytes: &mut [[u8; WORD]]) {
+    for (word, bytes) in words.iter().zip(bytes) {
+        *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn words(count: usize) -> Vec<AtomicU64> {
+        (0..count).map(|_| AtomicU64::new(u64::MAX)).collect()
+    }
+
+    #[test]
+    fn every_length_comes_back_as_it_went_in() {
+        for len in (0_usize..700).chain([4095, 4096, 4097]) {
+            let words = words(len.div_ceil(WORD) + 1);
+            let bytes: Vec<u8> = (0..len).map(|at| (at * 7 + at / 256) as u8).collect();
+            // From and to places that are aligned to nothing.
+            for shift in [0, 1, 13] {
+                let mut shifted = vec![0xaa; shift];
+                shifted.extend_from_slice(&bytes);
+                store(&words, &shifted[shift..]);
+                let mut back = vec![0xbb; shift + len + 1];
+                load(&words, &mut back[shift..shift + len]);
+                assert_eq!(back[shift..shift + len], bytes);
+                assert!(back[..shift].iter().chain(&back[shift + len..]).all(|&byte| byte == 0xbb), "{len}");
+                assert_eq!(words.last().unwrap().load(Ordering::Relaxed), u64::MAX, "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_word_is_padded_and_the_tail_is_zeroed() {
+        let words = words(5);
+        store(&words, &[1; 9]);
+        zero(&words, 9, 40);
+        let mut back = [0xff; 40];
+        load(&words, &mut back);
+        assert_eq!(back[..9], [1; 9]);
+        assert_eq!(back[9..], [0; 31]);
+    }
+
+    #[test]
+    fn nothing_beyond_the_words_is_touched() {
+        for count in [1, 8, 40] {
+            let words = words(count + 1);
+            let room = &words[..count];
+            let len = count * WORD;
+            store(room, &vec![1; len + 12]);
+            let mut back = vec![7; len + 12];
+            load(room, &mut back);
+            assert_eq!(back[..len], vec![1; len]);
+            assert_eq!(back[len..], [7; 12]);
+            zero(room, 0, len + 100);
+            assert_eq!(words[count].load(Ordering::Relaxed), u64::MAX);
+        }
+    }
+}

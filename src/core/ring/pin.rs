@@ -1,0 +1,172 @@
+//! Keeping a value from being overwritten for as long as somebody reads it.
+
+use super::read::{self, ReadError};
+use super::{Ring, Seq, attempts};
+use crate::kill_points::{Step, reached};
+use crate::core::memory::view::CellView;
+use crate::core::memory::words;
+use crate::sync::{AtomicU64, Ordering, total_order, yield_now};
+
+/// A cell that nobody overwrites while the participant's bit is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pin {
+    pub(crate) cell: u32,
+    pub(crate) version: u64,
+}
+
+/// What became of the wish to pin one version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exactly {
+    Pinned(Pin),
+    /// It was not published yet.
+    NotYet,
+    /// It was overwritten.
+    Gone,
+    /// A writer has chosen it to be overwritten, and does not go on. It can be copied.
+    Claimed,
+}
+
+/// A writer that has chosen a cell looks at its pins at once, and lets go of it. As often as this in a row, it stands still.
+const CLAIM: u32 = if cfg!(loom) { 2 } else { 16 };
+
+/// What an attempt may take, in bytes that could be touched instead: taking a pin off may have to wake somebody.
+const ATTEMPT: usize = 16 << 10;
+
+impl<'a> Ring<'a> {
+    /// Pins the newest value; `None` when there is none.
+    ///
+    /// The participant's bit must not be set on the cell that is pinned: `held` says on which cells it is, and one of
+    /// those is pinned once more by doing nothing.
+    pub(crate) fn pin_newest(self, generation: u64, held: impl Fn(u32) -> bool) -> Result<Option<Pin>, ReadError> {
+        for _ in 0..attempts(ATTEMPT) {
+            let head = self.head();
+            let Some(index) = head.cell() else {
+                return if self.generation() == generation { Ok(None) } else { Err(ReadError::Removed) };
+            };
+            let cell = self.cell(index)?;
+            let held = held(index);
+            if !held {
+                // SeqCst, then a SeqCst read of `seq`: pairs with `take`.
+                self.bits(cell).fetch_or(self.bit(), Ordering::SeqCst);
+                reached(Step::PinSet);
+                total_order();
+            }
+            let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
+            if seq.steady() == Some(head.version()) {
+                if self.generation() == generation {
+                    return Ok(Some(Pin { cell: index, version: head.version() }));
+                }
+                if !held {
+                    self.unpin(index);
+                }
+                return Err(ReadError::Removed);
+            }
+            if !held {
+                self.unpin(index);
+            }
+            if seq.readable() != Some(head.version()) {
+                self.help_or_check(head, cell)?;
+            }
+        }
+        if self.generation() == generation { Err(ReadError::Overtaken) } else { Err(ReadError::Removed) }
+    }
+
+    /// Pins this one version, on the same terms as [`pin_newest`](Self::pin_newest).
+    pub(crate) fn pin_version(
+        self,
+        version: u64,
+        generation: u64,
+        held: impl Fn(u32) -> bool,
+    ) -> Result<Exactly, ReadError> {
+        for _ in 0..CLAIM {
+            let head = self.head();
+            let outcome = if head.version() < version {
+                Exactly::NotYet
+            } else if version <= self.base_version() {
+                Exactly::Gone
+            } else {
+                self.help_commit(head);
+                match self.find_index(head, version) {
+                    None => Exactly::Gone,
+                    Some(index) => {
+                        let cell = self.slot.cells.get(index);
+                        let held = held(index);
+                        if !held {
+                            // As in `pin_newest`.
+                            self.bits(cell).fetch_or(self.bit(), Ordering::SeqCst);
+                            reached(Step::PinSet);
+                            total_order();
+                        }
+                        let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
+                        if seq.steady() == Some(version) && self.generation() == generation {
+                            return Ok(Exactly::Pinned(Pin { cell: index, version }));
+                        }
+                        if !held {
+                            self.unpin(index);
+                        }
+                        if self.generation() == generation && seq.readable() == Some(version) {
+                            // Somebody is about to take it, and will see our bit or not.
+                            yield_now();
+                            continue;
+                        }
+                        Exactly::Gone
+                    }
+                }
+            };
+            return if self.generation() == generation { Ok(outcome) } else { Err(ReadError::Removed) };
+        }
+        Ok(Exactly::Claimed)
+    }
+
+    /// Clears the participant's bit, and empties the cell if its value became nobody's meanwhile.
+    pub(crate) fn unpin(self, index: u32) {
+        let cell = self.slot.cells.get(index);
+        // SeqCst: pairs with the look at the pins in `take`, the next writer comes after our last read; and with those
+        // who make values obsolete, see `discard_if_retired`.
+        self.bits(cell).fetch_and(!self.bit(), Ordering::SeqCst);
+        reached(Step::PinTakenOff);
+        self.not_full().notify();
+        self.discard_if_retired(index);
+    }
+
+    /// Zeroes what lies behind a value that this participant has pinned, left there while auto-vacuum was off.
+    ///
+    /// The pin keeps writers out. Others may do the same: all of them write zeros, and the same `dirty`.
+    pub(crate) fn scrub_behind(self, pin: Pin) {
+        let cell = self.slot.cells.get(pin.cell);
+        let (len, dirty) = (read::len(cell), cell.header.written_len.load(Ordering::Relaxed) as usize);
+        if dirty > len {
+            words::zero(cell.words, len, dirty);
+            // Release: not before the bytes are zeroed.
+            cell.header.written_len.store(len as u32, Ordering::Release);
+        }
+    }
+
+    /// The length of a pinned value in bytes.
+    #[cfg(not(loom))]
+    pub(crate) fn pinned_len(self, pin: Pin) -> usize {
+        read::len(self.slot.cells.get(pin.cell))
+    }
+
+    /// Copies a pinned value into `out`, replacing what it held.
+    pub(crate) fn copy_pinned(self, pin: Pin, out: &mut Vec<u8>) {
+        let cell = self.slot.cells.get(pin.cell);
+        read::set_len(out, read::len(cell));
+        words::load(cell.words, out);
+    }
+
+    /// Fills `start` from the beginning of a pinned value; what lies beyond it is no part of the value.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn copy_pinned_start(self, pin: Pin, start: &mut [u8]) {
+        words::load(self.slot.cells.get(pin.cell).words, start);
+    }
+
+    fn bits(self, cell: CellView<'a>) -> &'a AtomicU64 {
+        &cell.header.pins[self.terms.me as usize / 64]
+    }
+
+    fn bit(self) -> u64 {
+        1 << (self.terms.me % 64)
+    }
+}
