@@ -69,16 +69,19 @@
 
 #[cfg(not(loom))]
 pub mod bus;
+mod core;
 pub mod frame;
 #[cfg(not(kill_points))]
 mod kill_points;
 #[cfg(kill_points)]
 #[doc(hidden)]
 pub mod kill_points;
+#[cfg(all(loom, test))]
+mod loom;
 pub mod message;
 #[cfg(not(loom))]
 mod os;
-mod region;
+#[cfg(not(loom))]
 pub mod store;
 mod sync;
 

@@ -63,7 +63,7 @@ impl Add for CellCounts {
             free: self.free + other.free,
             in_flight: self.in_flight + other.in_flight,
             pinned: self.pinned + other.pinned,
-            owed: self.retained + other.retained,
+            retained: self.retained + other.retained,
             flushed: self.flushed + other.flushed,
         }
     }

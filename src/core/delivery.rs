@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::word::{MAX_VERSION, NUMBER_BITS};
+use crate::core::word::{MAX_VERSION, NUMBER_BITS};
 
 /// A lossless subscriber's place in its slot: (participant + 1 : 8 | generation : 8 | version : 48). A zeroed word is a free place.
 ///
@@ -152,7 +152,7 @@ pub(crate) enum Progress {
     Waiting {
         attempt: u8,
     },
-    Taken {
+    Leased {
         participant: u32,
         attempt: u8,
     },
@@ -228,7 +228,7 @@ impl fmt::Debug for Delivery {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

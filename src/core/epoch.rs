@@ -9,10 +9,9 @@
 //! nobody writes to uses up nothing. There are epochs for two million recoveries, each followed by a publish. Where the boot id cannot be read,
 //! each opening of a store that nobody has open is a recovery.
 
-use super::word::LARGEST_PLAUSIBLE;
-use crate::kill_points::{Step, reached};
-use crate::core::memory::region::Region;
 use crate::core::memory::records::DirectoryHeader;
+use crate::core::word::LARGEST_PLAUSIBLE;
+use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;
 
 /// The bits of a version that count within an epoch: at ten million publishes a second, one write to the disk in seven seconds.
@@ -48,11 +47,10 @@ fn of(version: u64) -> u32 {
 
 /// The next version of a slot in a file whose newest one is `before`.
 #[inline]
-pub(super) fn next_version(region: &Region, before: u64) -> u64 {
-    let books = &region.header().directory;
+pub(crate) fn next_version(directory: &DirectoryHeader, before: u64, write_header: &dyn Fn() -> bool) -> u64 {
     // Relaxed: it changes only while nobody has the store open.
-    let version = (before + 1).max(books.first.load(Ordering::Relaxed).min(LARGEST_PLAUSIBLE));
-    reach(region, version);
+    let version = (before + 1).max(directory.first.load(Ordering::Relaxed).min(LARGEST_PLAUSIBLE));
+    reach(directory, version, write_header);
     version
 }
 
@@ -61,17 +59,17 @@ pub(super) fn next_version(region: &Region, before: u64) -> u64 {
 /// If the disk fails, the version is published all the same, and the next publish tries again: what is on a disk that fails is lost
 /// in other ways, which `flush` reports.
 #[inline]
-pub(super) fn reach(region: &Region, version: u64) {
+pub(crate) fn reach(directory: &DirectoryHeader, version: u64, write_header: &dyn Fn() -> bool) {
     // Acquire: pairs with the release in `write`; whoever sees that the number is durable comes after the write.
-    let seen = Epoch::from_bits(region.header().directory.epoch.load(Ordering::Acquire));
+    let seen = Epoch::from_bits(directory.epoch.load(Ordering::Acquire));
     if seen.durable < of(version) {
-        write(region, of(version));
+        write(directory, of(version), write_header);
     }
 }
 
 #[cold]
-fn write(region: &Region, number: u32) {
-    let word = &region.header().directory.epoch;
+fn write(directory: &DirectoryHeader, number: u32, write_header: &dyn Fn() -> bool) {
+    let word = &directory.epoch;
     let change = |change: &dyn Fn(Epoch) -> Epoch| {
         let changed = |bits| Some(change(Epoch::from_bits(bits)).bits());
         let (Ok(before) | Err(before)) = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, changed);
@@ -80,14 +78,14 @@ fn write(region: &Region, number: u32) {
     // Others may have announced a later one: what is written has at least that.
     let announced = change(&|epoch| Epoch { announced: epoch.announced.max(number), ..epoch }).announced;
     reached(Step::EpochAnnounced);
-    if region.flush_first(size_of_val(region.header())).is_ok() {
+    if write_header() {
         change(&|epoch| Epoch { durable: epoch.durable.max(announced), ..epoch });
     }
 }
 
 /// A version larger than all that were ever published, as far as the disk says; 0 once there are no more epochs.
-pub(super) fn first_of_next(books: &DirectoryHeader) -> u64 {
-    let Epoch { announced, durable } = Epoch::from_bits(books.epoch.load(Ordering::Relaxed));
+pub(crate) fn first_of_next(directory: &DirectoryHeader) -> u64 {
+    let Epoch { announced, durable } = Epoch::from_bits(directory.epoch.load(Ordering::Relaxed));
     // A number that no store reaches is damage: believed, it would use up the versions of all keys.
     let plausible = |number: &u32| u64::from(*number) <= LARGEST_PLAUSIBLE >> BITS;
     let highest = [announced, durable].into_iter().filter(plausible).max().map_or(0, u64::from);
@@ -96,13 +94,13 @@ pub(super) fn first_of_next(books: &DirectoryHeader) -> u64 {
 }
 
 /// The first version of the epoch in which this one is.
-pub(super) fn first_of(version: u64) -> u64 {
+pub(crate) fn first_of(version: u64) -> u64 {
     version >> BITS << BITS
 }
 
 /// What a cell says of the version that was published before its own: 0 if that is the one below, else (epochs back : 6 | version within its
 /// epoch : 26).
-pub(super) fn gap(before: u64, version: u64) -> u32 {
+pub(crate) fn gap(before: u64, version: u64) -> u32 {
     if version <= before + 1 {
         return 0;
     }
@@ -111,7 +109,7 @@ pub(super) fn gap(before: u64, version: u64) -> u32 {
 }
 
 /// The version that was published before this one, going by what its cell says; `None` if that is too many epochs back.
-pub(super) fn version_before(version: u64, gap: u32) -> Option<u64> {
+pub(crate) fn version_before(version: u64, gap: u32) -> Option<u64> {
     match gap >> BITS {
         0 => version.checked_sub(1),
         FARTHEST => None,

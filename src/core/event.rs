@@ -4,13 +4,12 @@
 //! makes something happen strikes afterwards. Either the sleeper sees what happened, or the striker sees the flag and changes
 //! the word.
 
-use crate::kill_points::{Step, reached};
 use crate::core::memory::records::Event;
+use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, total_order};
 
 impl Event {
     /// One that nobody listens to.
-    #[cfg(all(feature = "async", not(loom)))]
     pub(crate) fn new() -> Self {
         Self { word: 0.into(), flag: 0.into() }
     }
@@ -41,25 +40,16 @@ impl Event {
 
     /// Called after a `SeqCst` change that somebody may wait for: whether sleepers must be woken through the word.
     #[inline]
-    pub(crate) fn signal(&self) -> bool {
+    pub(crate) fn notify(&self) -> bool {
         let listened_to = self.has_listeners();
         if listened_to {
-            self.signal_sleepers();
+            self.move_word();
         }
         listened_to
     }
 
-    /// Strikes, and wakes whoever sleeps.
-    #[inline]
-    pub(crate) fn notify(&self) {
-        if self.signal() {
-            #[cfg(not(loom))]
-            crate::os::futex::wake_all(&self.word);
-        }
-    }
-
     #[cold]
-    fn signal_sleepers(&self) {
+    fn move_word(&self) {
         self.flag.store(0, Ordering::SeqCst);
         reached(Step::EventFlagCleared);
         self.word.fetch_add(1, Ordering::SeqCst);

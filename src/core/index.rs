@@ -4,13 +4,10 @@
 //! a few entries, whatever the size of the store. There are two tables, of which one is in use: to clear tombstones, or after a holder of
 //! the directory died, the other is filled and then switched to, so that those who look up at that moment never see it half done.
 
-#[cfg(all(loom, test))]
-mod loom;
-
 use super::key::{Key, StoredKey};
-use crate::kill_points::{Step, reached};
 use crate::core::memory::records::{DirectoryHeader, SlotHeader};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::kill_points::{Step, reached};
+use crate::sync::{AtomicU64, Ordering, fence, real_or_model};
 
 /// An entry that was never used: the end of every search.
 const EMPTY: u64 = 0;
@@ -18,7 +15,7 @@ const EMPTY: u64 = 0;
 const TOMBSTONE: u64 = u64::MAX;
 /// Searches start over when the index is rebuilt under them. A rebuild follows on many removals; as often as this in one
 /// search, it is no rebuild but damage.
-const ATTEMPTS: usize = if cfg!(loom) { 4 } else { 1000 };
+const ATTEMPTS: usize = real_or_model(1000, 4);
 
 /// Where a key lives, and the generation of the slot while it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +63,7 @@ pub(crate) fn find(store: &impl Indexed, key: &Key<'_>) -> Option<Place> {
 }
 
 /// The slot, if it has this key and kept it while we compared.
-fn place_of(store: &impl Indexed, slot: u32, key: &Key<'_>) -> Option<Place> {
+pub(crate) fn place_of(store: &impl Indexed, slot: u32, key: &Key<'_>) -> Option<Place> {
     if slot >= store.slots() {
         return None;
     }
@@ -90,12 +87,12 @@ pub(crate) fn key_of(store: &impl Indexed, slot: u32) -> Option<String> {
     (still && has_key(generation)).then(|| key.text()).flatten()
 }
 
-pub(super) fn has_key(generation: u64) -> bool {
+pub(crate) fn has_key(generation: u64) -> bool {
     generation % 2 == 1
 }
 
 /// Gives the key to a slot that has none, whose versions then begin after `base_version`; its generation from now on.
-pub(super) fn assign(header: &SlotHeader, key: &Key<'_>, base_version: u64) -> u64 {
+pub(crate) fn assign(header: &SlotHeader, key: &Key<'_>, base_version: u64) -> u64 {
     // Release: the generation that made this slot nobody's is seen by whoever reads a word of the new key.
     fence(Ordering::Release);
     key.store(&header.key);
@@ -110,7 +107,7 @@ pub(super) fn assign(header: &SlotHeader, key: &Key<'_>, base_version: u64) -> u
 }
 
 /// Takes the key away from a slot that has one. Its words stay, and mean nothing.
-pub(super) fn unassign(header: &SlotHeader) {
+pub(crate) fn unassign(header: &SlotHeader) {
     let generation = header.generation.load(Ordering::Relaxed);
     // SeqCst: pairs with the acquire in `Ring::generation`, and with `Ring::retired_up_to`. Before the move of `head` in `clear`.
     header.generation.store(generation.wrapping_add(generation % 2), Ordering::SeqCst);
@@ -118,7 +115,7 @@ pub(super) fn unassign(header: &SlotHeader) {
 }
 
 /// Has look-ups of this hash find the slot. The entry that gave way was a tombstone if this is true.
-pub(super) fn insert(table: &[AtomicU64], hash: u64, slot: u32) -> bool {
+pub(crate) fn insert(table: &[AtomicU64], hash: u64, slot: u32) -> bool {
     // The table has twice as many places as there are slots, so one is free.
     for position in probe(table, hash) {
         let before = table[position].load(Ordering::Relaxed);
@@ -132,13 +129,13 @@ pub(super) fn insert(table: &[AtomicU64], hash: u64, slot: u32) -> bool {
 }
 
 /// Whether there is a place left in which no search of this hash goes on.
-pub(super) fn has_an_end(table: &[AtomicU64], hash: u64) -> bool {
+pub(crate) fn has_an_end(table: &[AtomicU64], hash: u64) -> bool {
     probe(table, hash).any(|position| table[position].load(Ordering::Relaxed) == EMPTY)
 }
 
 /// Buries the slot's entry. Tombstones right before a free entry end no search that it would not end: they go too. What becomes of the
 /// number of tombstones.
-pub(super) fn delete(table: &[AtomicU64], hash: u64, slot: u32, tombstones: u32) -> u32 {
+pub(crate) fn delete(table: &[AtomicU64], hash: u64, slot: u32, tombstones: u32) -> u32 {
     let entry = |position: usize| table[position].load(Ordering::Relaxed);
     let Some(position) = probe(table, hash)
         .take_while(|&position| entry(position) != EMPTY)
@@ -162,7 +159,7 @@ pub(super) fn delete(table: &[AtomicU64], hash: u64, slot: u32, tombstones: u32)
 }
 
 /// Fills the other table with the keys of the first `used` slots, and has look-ups go there. The caller has the directory's lock.
-pub(super) fn rebuild(store: &impl Indexed, used: u32) {
+pub(crate) fn rebuild(store: &impl Indexed, used: u32) {
     let active = &store.directory_header().active;
     let next = active.load(Ordering::Relaxed).wrapping_add(1);
     // Release: pairs with the acquire fence in `find`; who reads an entry written below sees that the table it

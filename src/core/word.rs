@@ -9,7 +9,6 @@ pub(crate) const MAX_VERSION: u64 = (1 << NUMBER_BITS) - 1;
 
 /// No slot gets beyond this version in less than five months of nothing but publishing. A larger one, found where it might be damage,
 /// is taken for that: believed, it would use up the versions of all keys to come.
-#[cfg(not(loom))]
 pub(crate) const LARGEST_PLAUSIBLE: u64 = MAX_VERSION / 2;
 
 /// Stands for the cell in the `head` of a key whose value was lost. No ring has as many cells.
@@ -37,7 +36,6 @@ impl Head {
     }
 
     /// A value that was published and is gone, and no older one is left: what is found so after the machine stopped.
-    #[cfg(not(loom))]
     pub(crate) fn lost(version: u64) -> Self {
         Self::of(LOST, version)
     }
@@ -123,7 +121,9 @@ impl Seq {
     #[inline]
     pub(crate) fn readable(self) -> Option<u64> {
         match self {
-            Self::Committed { version } | Self::Claimed { version, .. } | Self::Published { version, .. } if version > 0 => {
+            Self::Committed { version } | Self::Claimed { version, .. } | Self::Published { version, .. }
+                if version > 0 =>
+            {
                 Some(version)
             }
             _ => None,
@@ -141,14 +141,14 @@ impl Seq {
     pub(crate) fn owner(self) -> Option<u32> {
         match self {
             Self::Committed { .. } => None,
-            Self::Claimed { participant, .. } | Self::Writing { participant, .. } | Self::Published { participant, .. } => {
-                Some(participant)
-            }
+            Self::Claimed { participant, .. }
+            | Self::Writing { participant, .. }
+            | Self::Published { participant, .. } => Some(participant),
         }
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

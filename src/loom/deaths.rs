@@ -164,11 +164,9 @@ fn what_the_dead_hold_is_taken_back_once_and_nothing_published_is_lost() {
         };
         assert_eq!(publish_for(slot.ring(2), 8, GENERATION, &Dead(1)), Ok(2));
         reader.join().unwrap();
-        assert!(
-            slot.ring(2).cells().all(|(_, cell)| {
-                matches!(Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)), Seq::Committed { .. })
-            })
-        );
+        assert!(slot.ring(2).cells().all(|(_, cell)| {
+            matches!(Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)), Seq::Committed { .. })
+        }));
     });
 }
 

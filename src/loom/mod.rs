@@ -15,7 +15,8 @@ use loom::thread;
 use super::claim::{Backpressure, Claim, Keep};
 use super::low_water::ComputedLowWater;
 use super::{
-    AUTO_VACUUM, CommitError, Exact, CachedHead, ModifyError, Permutation, ReadError, Reaper, Ring, Tags, Terms, ReadHint, Unfit,
+    AUTO_VACUUM, CachedHead, CommitError, Exact, ModifyError, Permutation, ReadError, ReadHint, Reaper, Ring, Tags,
+    Terms, Unfit,
 };
 use crate::core::memory::view::HeapSlot;
 use crate::core::word::Head;

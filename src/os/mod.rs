@@ -10,5 +10,6 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod limits;
 pub(crate) mod lock;
+pub(crate) mod mapping;
 #[cfg(feature = "async")]
 pub(crate) mod per_process;

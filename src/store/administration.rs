@@ -2,20 +2,20 @@
 
 use std::io;
 
-use crate::core::cell_counts::CellCounts;
 use super::directory::WaitLimit;
 use super::error::DirectoryError;
 use super::flags::Flags;
 use super::handle::Store;
 use super::identity::LAYOUT;
-use crate::core::index::Indexed;
 use super::participant::{self, Participant};
 use super::recover::Recovery;
-use crate::core::ring::Ring;
 use super::snapshot::{Diagnostics, StoreSnapshot};
 use super::watch::Watch;
-use crate::os::clock;
+use crate::core::cell_counts::CellCounts;
+use crate::core::index::Indexed;
 use crate::core::memory::records::Switches;
+use crate::core::ring::Handle;
+use crate::os::clock;
 use crate::sync::Ordering;
 
 impl Store {
@@ -40,7 +40,7 @@ impl Store {
             id: identity.id.load(Ordering::Relaxed),
             layout: LAYOUT,
             geometry: mapped.geometry,
-            total_len: mapped.region.len() as u64,
+            total_len: mapped.memory.region.len() as u64,
             persistent: mapped.checksums,
             created: identity.created.load(Ordering::Relaxed),
             keys: mapped.directory_header().live.load(Ordering::Relaxed).min(mapped.geometry.slots),
@@ -175,11 +175,11 @@ impl Store {
         drop(self.inner.directory(&mut WaitLimit::longest())?);
         let mut busy = 0;
         for slot in 0..self.mapped().used_slots() {
-            let lease = self.inner.lease(slot);
-            let ring = self.inner.ring(&lease);
+            let handle = Handle::of_present_key(self.mapped().slot(slot));
+            let ring = self.inner.ring(&handle);
             // One that never had a key may be about to be made ready for its first, and holds nothing.
             if ring.generation() > 0 {
-                busy += ring.purge(&*self.inner);
+                busy += ring.purge();
                 self.inner.pins.scrub_behind_newest(slot, ring);
             }
         }
@@ -246,7 +246,7 @@ impl Store {
     /// ```
     pub fn prefault(&self) -> io::Result<()> {
         self.inner.check_fork()?;
-        self.mapped().region.prefault()
+        self.mapped().memory.prefault()
     }
 
     /// What was found when this handle opened the store, if the machine had stopped since it was last used, the last who had it
@@ -297,9 +297,9 @@ impl Store {
     /// ```
     #[must_use]
     pub fn cells(&self) -> CellCounts {
-        let (mapped, terms) = (self.mapped(), &self.inner.terms);
+        let mapped = self.mapped();
         let used = mapped.used_slots();
-        let mut cells: CellCounts = (0..used).map(|slot| Ring::new(&mapped.slot(slot), terms).count_cells()).sum();
+        let mut cells: CellCounts = (0..used).map(|slot| self.inner.on_slot(slot, |ring| ring.count_cells())).sum();
         cells.free += u64::from(mapped.geometry.slots - used) * u64::from(mapped.geometry.cells());
         cells
     }

@@ -12,21 +12,22 @@ use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::error::OpenError;
+use super::flags::Flags;
 use super::geometry::Geometry;
 use super::handle::Store;
 use super::identity::{CHECKSUMS, LAYOUT, MAGIC, Shape};
 use super::location::{DRAFT_PREFIX, Location};
 use super::mapped::LockByte;
+use super::memory::Memory;
 use super::open::{ATTEMPTS, enter, map, mapping_refused, open_locks, os_error, refused};
 use super::options::StoreOptions;
 use super::participant;
 use super::recover;
-use crate::core::ring::AUTO_VACUUM;
+use crate::core::memory::records::StoreHeader;
 use crate::kill_points::{Step, reached};
 use crate::os::fork::UninheritedFile;
+use crate::os::mapping::Mapping;
 use crate::os::{clock, file, file_system, limits, lock};
-use crate::core::memory::region::Region;
-use crate::core::memory::records::StoreHeader;
 use crate::sync::Ordering;
 
 pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenError> {
@@ -54,8 +55,8 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
         if !options.sparse && file::available(&directory).is_ok_and(|available| len as u64 > available) {
             return Err(no_space(location, len, None));
         }
-        // A announce_retirement may take the draft for a dead one's until it is locked: then it is gone, and we begin anew.
-        let Some((draft, region, file, locks)) = begin(location, &directory, len)? else {
+        // A sweep may take the draft for a dead one's until it is locked: then it is gone, and we begin anew.
+        let Some((draft, memory, file, locks)) = begin(location, &directory, len)? else {
             continue;
         };
         if !options.sparse {
@@ -66,16 +67,16 @@ pub(super) fn create(location: &Location, options: &StoreOptions) -> Result<Stor
             })?;
         }
         reached(Step::DraftReserved);
-        let store = found(location, geometry, options, region, file, locks)?;
+        let store = found(location, geometry, options, memory, file, locks)?;
         // First the store, then its name: or the machine may stop in between, and leave a file of that name that is none.
-        store.mapped().region.flush().map_err(refused("write", location))?;
+        store.mapped().memory.mapping.flush().map_err(refused("write", location))?;
         reached(Step::DraftFlushed);
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
                 reached(Step::StoreNamed);
-                // It may still have the draft's name, too. Before it is unlocked, so that no announce_retirement comes across it.
+                // It may still have the draft's name, too. Before it is unlocked, so that no sweep comes across it.
                 drop(draft);
-                // Nobody retire_epoch what has a name of its own; if this fails, closing the file does it.
+                // Nobody sweeps what has a name of its own; if this fails, closing the file does it.
                 let _ = lock::unlock(store.mapped().fd(), LockByte::Draft.offset());
                 if let Location::File(_) = location {
                     // Who may not read the directory cannot do this, and has the store all the same: the kernel writes the name
@@ -125,26 +126,27 @@ fn too_large(location: &Location, len: usize) -> OpenError {
     OpenError::FileTooLarge { name: location.to_string(), needed, limit }
 }
 /// A draft, its mapping, what is mapped, and what holds its locks.
-type Begun = (Draft, Region, File, UninheritedFile);
+type Begun = (Draft, Memory, File, UninheritedFile);
 
-/// Makes a draft of `len` zeros, mapped and locked; `None` when a announce_retirement took it for a dead one's.
+/// Makes a draft of `len` zeros, mapped and locked; `None` when a sweep took it for a dead one's.
 fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<Begun>, OpenError> {
     let draft = Draft::in_directory(directory);
-    let (region, file) = match location {
+    let (mapping, file) = match location {
         Location::Memory(_) => {
             let name = draft.0.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let region =
-                Region::create(name, len).map_err(os_error).map_err(creating_refused("create", location, len))?;
+            let mapping = Mapping::create_segment(name, len)
+                .map_err(os_error)
+                .map_err(creating_refused("create", location, len))?;
             // The crate that makes segments does not lend its file.
             match file::open(&draft.0, file::Links::Refuse) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                file => (region, file.map_err(refused("create", location))?),
+                file => (mapping, file.map_err(refused("create", location))?),
             }
         }
         Location::File(_) => {
             let file = file::create(&draft.0, len as u64).map_err(creating_refused("create", location, len))?;
-            let region = Region::map(&file, len).map_err(mapping_refused("map", location, len as u64))?;
-            (region, file)
+            let mapping = Mapping::of_file(&file, len).map_err(mapping_refused("map", location, len as u64))?;
+            (mapping, file)
         }
     };
     reached(Step::DraftMade);
@@ -153,7 +155,8 @@ fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<Beg
     };
     let locked = lock::try_lock(locks.fd(), LockByte::Draft.offset()).map_err(refused("lock", location))?;
     reached(Step::DraftLocked);
-    Ok(locked.then_some((draft, region, file, locks)))
+    let memory = Memory::new(mapping).map_err(mapping_refused("map", location, len as u64))?;
+    Ok(locked.then_some((draft, memory, file, locks)))
 }
 
 /// Writes the header of a new store, and joins it as its first participant.
@@ -161,15 +164,15 @@ fn found(
     location: &Location,
     geometry: Geometry,
     options: &StoreOptions,
-    region: Region,
+    memory: Memory,
     file: File,
     locks: UninheritedFile,
 ) -> Result<Store, OpenError> {
     file::set_mode(&file, options.mode).map_err(refused("set the mode of", location))?;
     let shape = Shape { geometry, checksums: matches!(location, Location::File(_)) };
     let home = recover::home(&file, shape.checksums).map_err(refused("examine", location))?;
-    let mapped = map(location, shape, region, file, locks)?;
-    let StoreHeader { identity, switches, books, .. } = mapped.header();
+    let mapped = map(location, shape, memory, file, locks)?;
+    let StoreHeader { identity, switches, directory, .. } = mapped.header();
     identity.layout.store(LAYOUT, Ordering::Relaxed);
     identity.slots.store(geometry.slots, Ordering::Relaxed);
     identity.history.store(geometry.history, Ordering::Relaxed);
@@ -177,11 +180,11 @@ fn found(
     identity.lossless.store(geometry.lossless, Ordering::Relaxed);
     identity.features.store(if shape.checksums { CHECKSUMS } else { 0 }, Ordering::Relaxed);
     identity.max_value_size.store(geometry.max_value_size, Ordering::Relaxed);
-    identity.total_len.store(mapped.region.len() as u64, Ordering::Relaxed);
+    identity.total_len.store(mapped.memory.region.len() as u64, Ordering::Relaxed);
     identity.id.store(Uuid::now_v7().as_u64_pair().1, Ordering::Relaxed);
     identity.created.store(clock::unix_nanos(), Ordering::Relaxed);
-    switches.flags.store(if options.auto_vacuum { AUTO_VACUUM } else { 0 }, Ordering::Relaxed);
-    books.clean_epoch.store(home.unwrap_or(recover::UNKNOWN), Ordering::Relaxed);
+    switches.flags.store(if options.auto_vacuum { Flags::AUTO_VACUUM.bits() } else { 0 }, Ordering::Relaxed);
+    directory.clean_epoch.store(home.unwrap_or(recover::UNKNOWN), Ordering::Relaxed);
     reached(Step::HeaderWritten);
     // Release: pairs with the acquire in `open`; whoever sees the magic sees all of the above.
     identity.magic.store(MAGIC, Ordering::Release);
@@ -201,7 +204,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Not there: it was never made, or has its own name. Anything else is left to the next announce_retirement.
+        // Not there: it was never made, or has its own name. Anything else is left to the next sweep.
         let _ = file::unlink(&self.0);
     }
 }

@@ -9,15 +9,15 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::error::DirectoryError;
+use super::mapped::{LockByte, Mapped};
+use super::wait::Deadline;
 use crate::core::index::{self, Indexed, Place, find, has_key};
 use crate::core::key::{Key, StoredKey};
-use super::mapped::{LockByte, Mapped};
-use crate::core::ring::{Reaper, Ring, Terms};
-use super::wait::Deadline;
+use crate::core::memory::records::{DirectoryHeader, SlotHeader};
+use crate::core::ring::{Context, Handle, Ring};
 use crate::core::word::MAX_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
-use crate::core::memory::records::{DirectoryHeader, SlotHeader};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// How often a key may be removed under the hands of whoever wants to use it: more often is no chance.
@@ -71,8 +71,7 @@ pub(crate) fn keys(mapped: &Mapped) -> impl Iterator<Item = String> {
 pub(crate) struct Author<'a> {
     pub(crate) mapped: &'a Mapped,
     /// On whose behalf cells are claimed.
-    pub(crate) terms: &'a Terms,
-    pub(crate) reaper: &'a dyn Reaper,
+    pub(crate) context: &'a Context,
 }
 
 /// The directory, locked against every other process and thread that would change it.
@@ -94,7 +93,8 @@ pub(crate) fn lock<'a>(
     let mapped = author.mapped;
     let byte = LockByte::Directory.offset();
     let thread = lock::lock_among_threads(mapped.fd(), byte, mutex, limit.left())?;
-    let busy = || DirectoryError::Busy { pid: mapped.directory_header().holder.load(Ordering::Relaxed), waited: limit.limit };
+    let busy =
+        || DirectoryError::Busy { pid: mapped.directory_header().holder.load(Ordering::Relaxed), waited: limit.limit };
     let locked = Locked { author, _thread: thread.ok_or_else(busy)? };
     if limit.limit.is_zero() && locked.a_holder_died() {
         return Err(busy());
@@ -171,12 +171,12 @@ impl Locked<'_> {
         index::unassign(header);
         // Release: not before the generation, or a kill in between would leave a slot that has a key, and one that is none.
         fence(Ordering::Release);
-        if self.author.terms.vacuum() {
+        if self.author.context.host.auto_vacuum() {
             StoredKey::erase(&header.key);
         }
         reached(Step::KeyErased);
         let version = self.on_ring(slot, |ring| {
-            ring.clear(self.author.reaper);
+            ring.clear();
             ring.head().version()
         });
         let highest = &self.directory_header().highest;
@@ -278,7 +278,7 @@ impl Locked<'_> {
     }
 
     fn on_ring<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
-        act(Ring::new(&self.author.mapped.slot(slot), self.author.terms))
+        act(Ring::new(&Handle::of_present_key(self.author.mapped.slot(slot)), self.author.context))
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::core::cell_counts::CellCounts;
 use super::geometry::{MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
+use crate::core::cell_counts::CellCounts;
 use crate::core::key::KeyError;
-use crate::os::limits;
 use crate::core::memory::records::PARTICIPANTS;
+use crate::os::limits;
 
 /// A handle was inherited from the parent process by `fork`, and does nothing in its child.
 ///
@@ -429,10 +429,10 @@ pub enum DirectoryError {
 
 /// Tells what keeps a publisher from all cells of a key, and what to do.
 pub(crate) fn no_cell(cells: &CellCounts) -> String {
-    let CellCounts { owed, pinned, in_flight, flushed, .. } = cells;
-    let evict = if *owed > 0 { "evict a lossless subscriber that is stopped (Store::evict), " } else { "" };
+    let CellCounts { retained, pinned, in_flight, flushed, .. } = cells;
+    let evict = if *retained > 0 { "evict a lossless subscriber that is stopped (Store::evict), " } else { "" };
     format!(
-        "no cell of this key may be overwritten: of {}, {owed} hold what a lossless subscriber or a work queue is still to receive, \
+        "no cell of this key may be overwritten: of {}, {retained} hold what a lossless subscriber or a work queue is still to receive, \
          {pinned} are pinned, {flushed} are kept for the last flush, {in_flight} are in use by writers or on loan, and one has the newest value; \
          receive, or drop pins and loans, {evict}wait with a timeout, or create the store with more history or spare",
         cells.total()

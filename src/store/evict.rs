@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use super::error::Forked;
 use super::handle::Store;
-use crate::core::key::KeyError;
 use super::participant::{self, Participant};
+use crate::core::key::KeyError;
 
 /// What a participant that was evicted from a key had kept from being overwritten.
 ///
@@ -110,7 +110,7 @@ impl Store {
             return Err(EvictError::NoSuchKey { key: key.to_owned() });
         };
         let is_there = || participant::is_current(self.mapped(), participant);
-        match slot.ring().evict(participant.id, slot.generation(), is_there) {
+        match slot.ring().evict(participant.id, is_there) {
             Some(evicted) => Ok(Evicted {
                 subscribers: evicted.count,
                 next: evicted.oldest,

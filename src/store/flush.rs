@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use crate::core::index;
 use super::mapped::{LockByte, Mapped};
-use crate::core::ring::{Overtaken, Ring, Terms};
+use crate::core::index;
+use crate::core::ring::{Context, Handle, Overtaken, Ring};
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
 
@@ -16,15 +16,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The right to flush a store: nobody else does meanwhile.
 pub(super) struct Flushes<'a> {
     mapped: &'a Mapped,
-    terms: &'a Terms,
+    context: &'a Context,
     /// Of a store in a file.
     _thread: Option<MutexGuard<'a, ()>>,
 }
 
 /// Waits until nobody else flushes the store: no thread of this process, and no other process. One in shared memory is not flushed, and not locked.
-pub(super) fn lock<'a>(mapped: &'a Mapped, terms: &'a Terms, mutex: &'a Mutex<()>) -> io::Result<Flushes<'a>> {
+pub(super) fn lock<'a>(mapped: &'a Mapped, context: &'a Context, mutex: &'a Mutex<()>) -> io::Result<Flushes<'a>> {
     if !mapped.checksums {
-        return Ok(Flushes { mapped, terms, _thread: None });
+        return Ok(Flushes { mapped, context, _thread: None });
     }
     let byte = LockByte::Flush.offset();
     let Some(thread) = lock::lock_among_threads(mapped.fd(), byte, mutex, LONGEST_WAIT)? else {
@@ -34,7 +34,7 @@ pub(super) fn lock<'a>(mapped: &'a Mapped, terms: &'a Terms, mutex: &'a Mutex<()
         );
         return Err(io::Error::new(ErrorKind::TimedOut, reason));
     };
-    Ok(Flushes { mapped, terms, _thread: Some(thread) })
+    Ok(Flushes { mapped, context, _thread: Some(thread) })
 }
 
 impl Flushes<'_> {
@@ -54,7 +54,7 @@ impl Flushes<'_> {
                 io::Error::new(ErrorKind::TimedOut, reason)
             })?;
         }
-        self.mapped.region.flush()?;
+        self.mapped.memory.mapping.flush()?;
         reached(Step::FlushWritten);
         for slot in slots {
             self.on_ring(slot, |ring| ring.end_flush());
@@ -63,7 +63,7 @@ impl Flushes<'_> {
     }
 
     fn on_ring<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
-        act(Ring::new(&self.mapped.slot(slot), self.terms))
+        act(Ring::new(&Handle::of_present_key(self.mapped.slot(slot)), self.context))
     }
 }
 

@@ -1,13 +1,13 @@
 //! How large a store is, and where each thing lies in it.
 
 use super::error::GeometryError;
-use crate::core::ring::CELLS_OF_A_FILE;
-use crate::core::memory::region::Region;
-use crate::core::memory::region::{IndexTable, SlotPlace, SlotTable, Table};
 use crate::core::memory::records::{
     CACHE_LINE, CellHeader, PARTICIPANTS, ParticipantEntry, SCHEMAS, SchemaEntry, SlotHeader, StoreHeader,
 };
+use crate::core::memory::region::Region;
+use crate::core::memory::table::{IndexTable, SlotLayout, SlotTable, Table};
 use crate::core::memory::words::WORD;
+use crate::core::ring::CELLS_OF_A_FILE;
 
 /// Every part of a store begins at a multiple of this.
 const ALIGNMENT: usize = align_of::<SlotHeader>();
@@ -177,7 +177,7 @@ impl Layout {
             participants: region.check(self.participants, PARTICIPANTS)?,
             schemas: region.check(self.schemas, SCHEMAS)?,
             indexes: [region.check(self.indexes[0], self.index_len)?, region.check(self.indexes[1], self.index_len)?],
-            slots: region.check_slots(SlotPlace {
+            slots: region.check_slots(SlotLayout {
                 headers: self.slots,
                 slots: geometry.slots as usize,
                 cursors: self.cursors,

@@ -7,20 +7,20 @@ use std::time::Duration;
 use super::directory::{self, Full, REMOVALS, WaitLimit};
 use super::error::{AppendError, DirectoryError, GetError, PatternError, SetError, SlotError, UnsetError};
 use super::geometry::Geometry;
-use crate::core::index::{self, Place};
 use super::inner::Inner;
 use super::integer::Integer;
-use crate::core::key::{Key, KeyError};
 use super::location::Location;
 use super::mapped::Mapped;
 use super::participant::Participant;
 use super::pin::Pinned;
 use super::recover::Recovery;
-use crate::core::ring::{CachedHead, Ring};
 use super::schema;
 use super::slot::Slot;
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
+use crate::core::index::{self, Place};
+use crate::core::key::{Key, KeyError};
+use crate::core::ring::Ring;
 
 /// A key-value store in shared memory or in a file: bytes in, bytes out, among processes that have at most 128 handles open on it.
 ///
@@ -75,7 +75,7 @@ pub struct Store {
 }
 
 impl Store {
-    pub(super) fn new(mapped: Mapped, me: Participant, recovery: Option<Recovery>) -> Self {
+    pub(super) fn new(mapped: Arc<Mapped>, me: Participant, recovery: Option<Recovery>) -> Self {
         Self { inner: Arc::new(Inner::new(mapped, me, recovery)) }
     }
 
@@ -145,8 +145,7 @@ impl Store {
         let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
             let place = self.find_or_insert(&key, &mut limit)?;
-            match self.inner.on_slot(place.slot, |ring| self.inner.set(ring, place.generation, value, &CachedHead::default()))
-            {
+            match self.inner.on_key(place, |ring| self.inner.set(ring, value)) {
                 // Somebody removed the key in between, as if before us: it is created anew.
                 Err(SetError::Removed) => {}
                 done => return done,
@@ -307,7 +306,7 @@ impl Store {
         self.inner.check_fork()?;
         let key = Key::new(key)?;
         for _ in 0..REMOVALS {
-            let Some(place) = index::find(&self.inner.mapped, &key) else {
+            let Some(place) = index::find(self.mapped(), &key) else {
                 return Ok(None);
             };
             match Pinned::newest(&self.inner, place) {
@@ -321,7 +320,7 @@ impl Store {
 
     /// As [`slot`](Self::slot), and creates nothing.
     pub(crate) fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
-        let place = index::find(&self.inner.mapped, &Key::new(key)?);
+        let place = index::find(self.mapped(), &Key::new(key)?);
         Ok(place.map(|place| Slot::new(Arc::clone(&self.inner), place)))
     }
 
@@ -333,7 +332,7 @@ impl Store {
 
     fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<Place, SlotError> {
         self.inner.check_fork()?;
-        if let Some(place) = index::find(&self.inner.mapped, key) {
+        if let Some(place) = index::find(self.mapped(), key) {
             return Ok(place);
         }
         let inserted = self.inner.directory(limit)?.insert(key);
@@ -410,7 +409,7 @@ impl Store {
     /// ```
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<_> = directory::keys(&self.inner.mapped).collect();
+        let mut keys: Vec<_> = directory::keys(self.mapped()).collect();
         keys.sort_unstable();
         keys.dedup();
         keys
@@ -550,10 +549,10 @@ impl Store {
         self.inner.check_fork()?;
         let key = Key::new(key)?;
         for _ in 0..REMOVALS {
-            let Some(place) = index::find(&self.inner.mapped, &key) else {
+            let Some(place) = index::find(self.mapped(), &key) else {
                 return Ok(None);
             };
-            match self.inner.on_slot(place.slot, |ring| read(ring, place)) {
+            match self.inner.on_key(place, |ring| read(ring, place)) {
                 // Somebody removed the key in between: look for it again.
                 Err(GetError::Removed) => {}
                 done => return done.map(Some),

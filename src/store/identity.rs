@@ -37,7 +37,7 @@ pub(super) fn read(file: &File, len: u64) -> io::Result<Option<Identity>> {
         slots: half(8).into(),
         history: half(12).into(),
         spare: half(16).into(),
-        traits: half(20).into(),
+        features: half(20).into(),
         max_value_size: AtomicU64::new(word(24)),
         total_len: AtomicU64::new(word(32)),
         id: AtomicU64::new(word(40)),

@@ -3,33 +3,34 @@
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::context::context;
 use super::directory::{self, Author, WaitLimit};
 use super::error::{DirectoryError, Forked, GetError, SetError};
 use super::flush::{self, Flushes};
-use crate::core::index::Place;
 use super::mapped::Mapped;
+use super::memory::Memory;
 use super::opener::Opener;
-use super::participant::{self, CrashedLocks, Participant};
+use super::participant::{self, Participant};
 use super::pin::{LocalPins, Pinned};
 use super::recover::Recovery;
-use crate::core::ring::{Claim, CommitError, CachedHead, ReadError, Reaper, Ring, Terms};
 use super::wait::{Deadline, LONGEST_SLEEP};
+use crate::core::index::Place;
+use crate::core::memory::records::Event;
+use crate::core::memory::region::Region;
+use crate::core::ring::{Claim, CommitError, Context, Handle, OwnedHandle, ReadError, Ring};
 use crate::kill_points::{Step, reached};
 use crate::os::futex;
-use crate::core::memory::region::Region;
-use crate::core::memory::region::SlotLease;
-use crate::core::memory::records::{Event, PARTICIPANTS};
+use crate::os::mapping::Mapping;
 use crate::sync::yield_now;
 
 /// One opening of a store by one process: closed when the last handle on it is dropped.
 pub(crate) struct Inner {
-    pub(crate) mapped: Mapped,
+    pub(crate) mapped: Arc<Mapped>,
     pub(crate) me: Participant,
     pub(super) opener: Opener,
     /// What was found when it was opened, if there was anything to look for.
     pub(crate) recovery: Option<Recovery>,
-    pub(super) terms: Terms,
-    reaping: CrashedLocks,
+    pub(super) context: Context,
     changing_directory: Mutex<()>,
     flushing: Mutex<()>,
     pub(crate) pins: LocalPins,
@@ -38,14 +39,13 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn new(mapped: Mapped, me: Participant, recovery: Option<Recovery>) -> Self {
+    pub(super) fn new(mapped: Arc<Mapped>, me: Participant, recovery: Option<Recovery>) -> Self {
         Self {
-            terms: mapped.terms(me.id),
+            context: context(&mapped, me.id),
             mapped,
             me,
             opener: Opener::this_process(),
             recovery,
-            reaping: CrashedLocks::new(),
             changing_directory: Mutex::default(),
             flushing: Mutex::default(),
             pins: LocalPins::default(),
@@ -70,18 +70,25 @@ impl Inner {
         self.mapped.geometry.max_value_size as usize
     }
 
-    pub(crate) fn lease(&self, slot: u32) -> SlotLease {
-        SlotLease::new(&self.mapped.region, &self.mapped.tables.slots, slot)
+    /// A handle on the key that the slot has in this generation.
+    pub(crate) fn handle(&self, place: Place) -> OwnedHandle {
+        OwnedHandle::new(&self.mapped.memory.region, &self.mapped.tables.slots, place.slot, place.generation)
     }
 
     #[inline]
-    pub(crate) fn ring<'a>(&'a self, lease: &'a SlotLease) -> Ring<'a> {
-        Ring::new(lease.view(), &self.terms)
+    pub(crate) fn ring<'a>(&'a self, handle: &'a Handle<'a>) -> Ring<'a> {
+        Ring::new(handle, &self.context)
     }
 
     #[inline]
     pub(crate) fn on_slot<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
-        act(Ring::new(&self.mapped.slot(slot), &self.terms))
+        act(Ring::new(&Handle::of_present_key(self.mapped.slot(slot)), &self.context))
+    }
+
+    /// Acts on the slot on behalf of the key that it has in this generation.
+    #[inline]
+    pub(crate) fn on_key<R>(&self, place: Place, act: impl FnOnce(Ring<'_>) -> R) -> R {
+        act(Ring::new(&Handle::new(self.mapped.slot(place.slot), place.generation), &self.context))
     }
 
     /// Copies the newest value of a slot into `value`, replacing what it held, and gives the version; `None` if there is none.
@@ -92,7 +99,7 @@ impl Inner {
         place: &Place,
         value: &mut Vec<u8>,
     ) -> Result<Option<u64>, GetError> {
-        ring.copy_newest(place.generation, value).or_else(|error| self.copy_newest_pinned(error, place, value))
+        ring.copy_newest(value).or_else(|error| self.copy_newest_pinned(error, place, value))
     }
 
     #[cold]
@@ -113,7 +120,7 @@ impl Inner {
 
     /// The newest version of a slot and the length of its value in bytes; no length if there is no value.
     pub(super) fn newest_len(self: &Arc<Self>, ring: Ring<'_>, place: Place) -> Result<(u64, Option<usize>), GetError> {
-        match ring.newest_len(place.generation) {
+        match ring.newest_len() {
             Err(ReadError::Overtaken) => Ok(match Pinned::newest(self, place)? {
                 Some(pinned) => (pinned.version(), Some(pinned.len())),
                 None => (ring.head().version(), None),
@@ -127,19 +134,20 @@ impl Inner {
         if let Some(region) = self.lending.get() {
             return Ok(region);
         }
-        let region = Region::map(&self.mapped.file, self.mapped.region.len())?;
-        Ok(self.lending.get_or_init(|| Arc::new(region)))
+        let mapping = Mapping::of_file(&self.mapped.file, self.mapped.memory.region.len())?;
+        let region = Memory::new(mapping)?.region;
+        Ok(self.lending.get_or_init(|| region))
     }
 
     /// Locks the directory, waiting for whoever has it, at most for `limit`.
     pub(super) fn directory(&self, limit: &mut WaitLimit) -> Result<directory::Locked<'_>, DirectoryError> {
-        let author = Author { mapped: &self.mapped, terms: &self.terms, reaper: self };
+        let author = Author { mapped: &self.mapped, context: &self.context };
         directory::lock(author, &self.changing_directory, limit)
     }
 
     /// Keeps other flushes from beginning, waiting for those that have.
     pub(super) fn flushes(&self) -> io::Result<Flushes<'_>> {
-        flush::lock(&self.mapped, &self.terms, &self.flushing)
+        flush::lock(&self.mapped, &self.context, &self.flushing)
     }
 
     /// What those sleep on who wait for any key.
@@ -150,34 +158,22 @@ impl Inner {
 
     /// Publishes a value that is not too long, and wakes who waits for it.
     #[inline]
-    pub(super) fn set(&self, ring: Ring<'_>, generation: u64, value: &[u8], memo: &CachedHead) -> Result<u64, SetError> {
-        let version = ring.publish(value, generation, memo, self)?;
+    pub(super) fn set(&self, ring: Ring<'_>, value: &[u8]) -> Result<u64, SetError> {
+        let version = ring.publish(value)?;
         self.wake(ring);
         Ok(version)
     }
 
     /// As [`set`](Self::set), and waits for a cell.
-    pub(super) fn set_within(
-        &self,
-        ring: Ring<'_>,
-        generation: u64,
-        value: &[u8],
-        memo: &CachedHead,
-        deadline: Deadline,
-    ) -> Result<u64, SetError> {
-        let version = self.retry_until_not_full(ring, deadline, || ring.publish(value, generation, memo, self))?;
+    pub(super) fn set_within(&self, ring: Ring<'_>, value: &[u8], deadline: Deadline) -> Result<u64, SetError> {
+        let version = self.retry_until_not_full(ring, deadline, || ring.publish(value))?;
         self.wake(ring);
         Ok(version)
     }
 
     /// Takes a cell, and waits for one.
-    pub(super) fn claim_within(
-        &self,
-        ring: Ring<'_>,
-        generation: u64,
-        deadline: Deadline,
-    ) -> Result<Claim, CommitError> {
-        self.retry_until_not_full(ring, deadline, || ring.claim_for(generation, self))
+    pub(super) fn claim_within(&self, ring: Ring<'_>, deadline: Deadline) -> Result<Claim, CommitError> {
+        self.retry_until_not_full(ring, deadline, || ring.claim_for_key())
     }
 
     /// Tries again whenever somebody has made room, until the deadline.
@@ -216,9 +212,11 @@ impl Inner {
     /// Wakes whoever sleeps until something happens to the slot, which has happened.
     #[inline]
     pub(crate) fn wake(&self, ring: Ring<'_>) {
-        ring.new_version().notify();
+        ring.notify(ring.new_version());
         reached(Step::SlotNotified);
-        self.new_version().notify();
+        if self.new_version().notify() {
+            futex::wake_all(&self.new_version().word);
+        }
     }
 }
 
@@ -227,21 +225,6 @@ const YIELDS: u32 = 16;
 
 fn is_refused<T>(outcome: &Result<T, CommitError>) -> bool {
     matches!(outcome, Err(CommitError::Backpressure(_)))
-}
-
-impl Reaper for Inner {
-    fn if_crashed(&self, participant: u32, clean: &mut dyn FnMut()) {
-        if participant == self.me.id {
-            return;
-        }
-        if participant >= PARTICIPANTS as u32 {
-            // Nobody can be this one: the mark is damage.
-            clean();
-        } else {
-            // Who cannot be asked about is left alone.
-            let _ = self.reaping.if_crashed(&self.mapped, participant, clean);
-        }
-    }
 }
 
 impl Drop for Inner {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::error::{GetError, IntegerError, SetError};
-use crate::core::ring::{ModifyError, Unfit};
 use super::slot::Slot;
+use crate::core::ring::{ModifyError, Unfit};
 
 /// A handle on a key whose value is an integer: an `AtomicU64` that any process can reach by its name.
 ///

@@ -9,12 +9,13 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::error::{Forked, LoanError, SetError};
-use crate::core::index::Place;
 use super::inner::Inner;
-pub(crate) use crate::core::ring::Lending;
-use crate::core::ring::{Claim, CommitError};
 use super::wait::Deadline;
-use crate::core::memory::region::{Lent, SlotLease};
+use crate::core::index::Place;
+use crate::core::memory::lent::Lent;
+pub(crate) use crate::core::ring::Lending;
+use crate::core::ring::OwnedHandle;
+use crate::core::ring::{Claim, CommitError};
 
 /// Room for a value, in the cell from which it will be read. [`send`](Self::send) makes it the newest; dropped, it leaves no trace.
 ///
@@ -42,8 +43,7 @@ use crate::core::memory::region::{Lent, SlotLease};
 #[must_use = "a loan that is dropped is not sent"]
 pub struct Loan {
     inner: Arc<Inner>,
-    lease: SlotLease,
-    generation: u64,
+    handle: OwnedHandle,
     /// There until it is sent.
     claim: Option<Claim>,
     lent: Lent,
@@ -76,9 +76,9 @@ impl Loan {
         inner.check_fork().map_err(SetError::from)?;
         inner.check_len(len)?;
         let region = inner.lending_region().map_err(LoanError::Mapping)?;
-        let lease = inner.lease(place.slot);
-        let claim = inner.claim_within(inner.ring(&lease), place.generation, deadline)?;
-        let ring = inner.ring(&lease);
+        let handle = inner.handle(place);
+        let claim = inner.claim_within(inner.ring(handle.get()), deadline)?;
+        let ring = inner.ring(handle.get());
         ring.lend(&claim, len, lending);
         // SAFETY: `lending_region` is used for nothing else. `claim` is ours alone: the cell's `seq` is private, so nobody writes it,
         // or claims it, until it is committed or released, and by then `lent` is not used any more.
@@ -87,7 +87,7 @@ impl Loan {
             ring.abandon(claim);
             return Err(SetError::TooLarge { len, max: inner.max_len() }.into());
         };
-        Ok(Self { inner: Arc::clone(inner), lease, generation: place.generation, claim: Some(claim), lent })
+        Ok(Self { inner: Arc::clone(inner), handle, claim: Some(claim), lent })
     }
 
     /// Makes the value the newest, and gives its version. Copies nothing.
@@ -121,9 +121,9 @@ impl Loan {
         let Some(mut claim) = self.claim.take() else {
             return Err(SetError::Removed);
         };
-        let ring = self.inner.ring(&self.lease);
+        let ring = self.inner.ring(self.handle.get());
         ring.fill_lent(&mut claim, self.lent.bytes());
-        match ring.try_commit(claim, self.generation) {
+        match ring.try_commit(claim) {
             Ok(version) => {
                 self.inner.wake(ring);
                 Ok(version)
@@ -158,7 +158,7 @@ impl Drop for Loan {
         if self.check_fork().is_ok()
             && let Some(claim) = self.claim.take()
         {
-            self.inner.ring(&self.lease).abandon(claim);
+            self.inner.ring(self.handle.get()).abandon(claim);
         }
     }
 }

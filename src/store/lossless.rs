@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::error::LosslessError;
-use crate::core::ring::{Registered, Unregistered};
 use super::slot::Slot;
+use crate::core::ring::{Registered, Unregistered};
 
 pub(crate) use crate::core::ring::Begin;
 
@@ -18,7 +18,7 @@ pub(crate) struct Lossless {
 impl Lossless {
     pub(crate) fn new(slot: &Slot, begin: Begin) -> Result<Self, LosslessError> {
         slot.check_fork().map_err(LosslessError::Forked)?;
-        let registered = slot.ring().register(begin, slot.generation(), slot.inner());
+        let registered = slot.ring().register(begin);
         match registered {
             Ok(registered) => Ok(Self { slot: slot.clone(), registered: Some(registered) }),
             Err(Unregistered::Full) => Err(LosslessError::TooMany { max: slot.inner().mapped.geometry.lossless }),
@@ -35,7 +35,7 @@ impl Lossless {
     #[inline]
     pub(crate) fn move_to(&mut self, version: u64) -> bool {
         let Some(registered) = &mut self.registered else { return false };
-        self.slot.ring().move_cursor(registered, version, self.slot.generation())
+        self.slot.ring().move_cursor(registered, version)
     }
 
     /// Whether somebody has evicted the subscriber: what it has not received is kept no longer.

@@ -2,16 +2,14 @@
 
 use std::fs::File;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 
 use super::geometry::{Geometry, Tables};
-use crate::core::index::Indexed;
 use super::location::Location;
-use crate::core::ring::{Permutation, Tags, Terms};
-use crate::os::fork::UninheritedFile;
-use crate::core::memory::region::Region;
+use super::memory::Memory;
+use crate::core::index::Indexed;
 use crate::core::memory::records::{DirectoryHeader, ParticipantEntry, SchemaEntry, SlotHeader, StoreHeader};
-use crate::core::memory::view::SlotView;
+use crate::core::memory::slot_view::SlotView;
+use crate::os::fork::UninheritedFile;
 use crate::sync::AtomicU64;
 
 /// Where locks begin: beyond any store's data.
@@ -51,7 +49,7 @@ pub(crate) struct Mapped {
     pub(crate) geometry: Geometry,
     /// Whether cells carry checksums.
     pub(crate) checksums: bool,
-    pub(crate) region: Arc<Region>,
+    pub(crate) memory: Memory,
     pub(crate) tables: Tables,
     /// What is mapped.
     pub(crate) file: File,
@@ -64,29 +62,21 @@ pub(crate) struct Mapped {
 impl Mapped {
     #[inline]
     pub(crate) fn header(&self) -> &StoreHeader {
-        self.region.header()
+        self.memory.region.header()
     }
 
     pub(crate) fn participants(&self) -> &[ParticipantEntry] {
-        self.region.table(&self.tables.participants)
+        self.memory.region.table(&self.tables.participants)
     }
 
     pub(crate) fn schemas(&self) -> &[SchemaEntry] {
-        self.region.table(&self.tables.schemas)
+        self.memory.region.table(&self.tables.schemas)
     }
 
     /// The slot at `index`, which is below the number of slots.
     #[inline]
     pub(crate) fn slot(&self, index: u32) -> SlotView<'_> {
-        self.region.slot(&self.tables.slots, index)
-    }
-
-    /// What the participant `me` goes by in every slot.
-    pub(crate) fn terms(&self, me: u32) -> Terms {
-        let Geometry { history, spare, .. } = self.geometry;
-        let order = Permutation::of(history + spare);
-        let (tags, region) = (Tags::default(), Arc::clone(&self.region));
-        Terms { me, history, checksums: self.checksums, order, tags, region }
+        self.memory.region.slot(&self.tables.slots, index)
     }
 
     /// How many slots were ever used, at most; the rest are as they were created.
@@ -104,12 +94,12 @@ impl Mapped {
 
 impl Indexed for Mapped {
     fn directory_header(&self) -> &DirectoryHeader {
-        &self.region.header().directory
+        &self.memory.region.header().directory
     }
 
     #[inline]
     fn table(&self, which: u64) -> &[AtomicU64] {
-        self.region.table(&self.tables.indexes[(which & 1) as usize])
+        self.memory.region.table(&self.tables.indexes[(which & 1) as usize])
     }
 
     #[inline]

@@ -14,13 +14,14 @@ use super::handle::Store;
 use super::identity::{self, MAGIC, Shape};
 use super::location::Location;
 use super::mapped::Mapped;
+use super::memory::Memory;
 use super::options::StoreOptions;
 use super::participant::{self, Joined};
 use super::recover::{self, Recovery};
 use crate::os::file::{self, Links};
 use crate::os::fork::UninheritedFile;
+use crate::os::mapping::Mapping;
 use crate::os::{file_system, limits};
-use crate::core::memory::region::Region;
 use crate::sync::Ordering;
 
 impl Store {
@@ -177,28 +178,31 @@ pub(super) fn open(location: &Location) -> Result<Store, OpenError> {
         let len = file::status(&file).map_err(refused("examine", location))?.len;
         let seen = identity::read(&file, len).map_err(refused("read", location))?;
         let shape = identity::check(location, seen.as_ref(), len)?;
-        let region = match location {
-            Location::Memory(name) => match Region::open(name) {
+        let mapping = match location {
+            Location::Memory(name) => match Mapping::open_segment(name) {
                 Err(ShmemError::MapOpenFailed(code)) if code == libc::ENOENT as u32 => {
                     return Err(OpenError::NotFound { name: location.to_string() });
                 }
-                region => region.map_err(os_error).map_err(mapping_refused("map", location, len))?,
+                mapping => mapping.map_err(os_error).map_err(mapping_refused("map", location, len))?,
             },
-            Location::File(_) => Region::map(&file, len as usize).map_err(mapping_refused("map", location, len))?,
+            Location::File(_) => {
+                Mapping::of_file(&file, len as usize).map_err(mapping_refused("map", location, len))?
+            }
         };
+        let memory = Memory::new(mapping).map_err(mapping_refused("map", location, len))?;
         let Some(locks) = open_locks(location, &location.path(), &file, location.links())? else {
             continue;
         };
         // A mapping by name may be of another store than `file`.
         let same = seen.as_ref().is_some_and(|seen| {
-            let id = region.header().identity.id.load(Ordering::Relaxed);
-            id == seen.id.load(Ordering::Relaxed) && region.len() as u64 == len
+            let id = memory.region.header().identity.id.load(Ordering::Relaxed);
+            id == seen.id.load(Ordering::Relaxed) && memory.region.len() as u64 == len
         });
         if same {
-            let mapped = map(location, shape, region, file, locks)?;
+            let mapped = map(location, shape, memory, file, locks)?;
             // Acquire: pairs with the release in `found`.
             mapped.header().identity.magic.load(Ordering::Acquire);
-            let mut settled = recover::help_or_check(&mapped, location)?;
+            let mut settled = recover::check_or_recover(&mapped, location)?;
             let (joined, recovery) = (participant::join(&mapped), settled.recovery.take());
             drop(settled);
             return enter(mapped, joined, recovery);
@@ -225,22 +229,22 @@ pub(super) fn remove(location: &Location) -> Result<(), OpenError> {
 pub(super) fn map(
     location: &Location,
     shape: Shape,
-    region: Region,
+    memory: Memory,
     file: File,
     locks: UninheritedFile,
-) -> Result<Mapped, OpenError> {
+) -> Result<Arc<Mapped>, OpenError> {
     let Shape { geometry, checksums } = shape;
     let layout = geometry.layout()?;
-    let tables = layout.tables(geometry, &region).ok_or_else(|| OpenError::Damaged {
+    let tables = layout.tables(geometry, &memory.region).ok_or_else(|| OpenError::Damaged {
         name: location.to_string(),
-        reason: format!("its mapping of {} bytes is too short for its {} bytes", region.len(), layout.total_len),
+        reason: format!("its mapping of {} bytes is too short for its {} bytes", memory.region.len(), layout.total_len),
     })?;
-    Ok(Mapped { location: location.clone(), geometry, checksums, region: Arc::new(region), tables, file, locks })
+    Ok(Arc::new(Mapped { location: location.clone(), geometry, checksums, memory, tables, file, locks }))
 }
 
 /// Makes a handle of a mapping whose participant we are, if we are.
 pub(super) fn enter(
-    mapped: Mapped,
+    mapped: Arc<Mapped>,
     joined: io::Result<Joined>,
     recovery: Option<Recovery>,
 ) -> Result<Store, OpenError> {

@@ -5,13 +5,15 @@
 //! the process id; and while it is shared, nobody can take the dead one's place.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use super::context::context;
 use super::mapped::{LockByte, Mapped};
-use crate::core::ring::{ParticipantSet, Ring};
+use crate::core::memory::records::{PARTICIPANTS, ParticipantEntry};
+use crate::core::participant_set::ParticipantSet;
+use crate::core::ring::{Handle, Ring};
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
-use crate::core::memory::records::{PARTICIPANTS, ParticipantEntry};
 use crate::sync::Ordering;
 
 /// One open handle of one process on a store.
@@ -48,7 +50,7 @@ pub(crate) enum Joined {
 }
 
 /// Takes a place in the table, a dead participant's if need be, and gives back what all the dead hold.
-pub(crate) fn join(mapped: &Mapped) -> io::Result<Joined> {
+pub(crate) fn join(mapped: &Arc<Mapped>) -> io::Result<Joined> {
     // Places that nobody left in a hurry first.
     for owned in [false, true] {
         for (id, entry) in (0..).zip(mapped.participants()) {
@@ -93,7 +95,7 @@ fn write_first_mark(mapped: &Mapped, id: u32) -> io::Result<()> {
         return Ok(());
     }
     // With what is before the table: in which home the store was found sound, and which epoch it has reached.
-    let written = mapped.region.flush_first(mapped.tables.participants.offset_of(PARTICIPANTS));
+    let written = mapped.memory.mapping.flush_first(mapped.tables.participants.offset_of(PARTICIPANTS));
     written.map_err(|error| {
         io::Error::new(error.kind(), format!("its participants could not be written to the disk: {error}"))
     })
@@ -152,68 +154,6 @@ pub(crate) fn living(mapped: &Mapped, observer: Participant) -> io::Result<Vec<P
     Ok(living)
 }
 
-/// The shared locks on dead participants that the threads of one handle hold: how many threads hold each.
-///
-/// The kernel's lock belongs to the open file, which threads share: the first takes it, and the last lets go of it. Nobody waits here for
-/// longer than such a system call, and never for another process.
-#[derive(Debug)]
-pub(crate) struct CrashedLocks {
-    holders: Mutex<[u32; PARTICIPANTS]>,
-}
-
-impl CrashedLocks {
-    pub(crate) fn new() -> Self {
-        Self { holders: Mutex::new([0; PARTICIPANTS]) }
-    }
-
-    /// Runs `clean` if the participant is dead. Nobody takes its place meanwhile, but others may do the same.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refused to answer; `clean` was not run.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such participant.
-    pub(crate) fn if_crashed(&self, mapped: &Mapped, id: u32, clean: impl FnOnce()) -> io::Result<()> {
-        let lock = LockByte::Participant(id).offset();
-        {
-            let count = &mut self.holders()[id as usize];
-            // Shared: a process that gets it knows that the owner is gone; and one that is stopped while it has it is in nobody's way but
-            // newcomers', who take another index.
-            if *count == 0 && !lock::try_lock_shared(mapped.fd(), lock)? {
-                return Ok(());
-            }
-            *count += 1;
-        }
-        let _held = Held { locks: self, mapped, id };
-        clean();
-        Ok(())
-    }
-
-    fn holders(&self) -> MutexGuard<'_, [u32; PARTICIPANTS]> {
-        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One thread's share of the lock on a dead participant.
-struct Held<'a> {
-    locks: &'a CrashedLocks,
-    mapped: &'a Mapped,
-    id: u32,
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        let count = &mut self.locks.holders()[self.id as usize];
-        *count -= 1;
-        if *count == 0 {
-            // If this fails, closing the file does it.
-            let _ = lock::unlock(self.mapped.fd(), LockByte::Participant(self.id).offset());
-        }
-    }
-}
-
 /// How many crashed participants are reaped at a time. All of them are locked meanwhile, so no more than half: newcomers find an index, also while
 /// a process that was doing this is stopped.
 const REAPED_AT_ONCE: usize = PARTICIPANTS / 2;
@@ -222,7 +162,7 @@ const REAPED_AT_ONCE: usize = PARTICIPANTS / 2;
 /// twice if they are more than [`REAPED_AT_ONCE`].
 ///
 /// If `inherited`, our own place is a dead one's. If we die over its marks, they are the next one's.
-fn reap_crashed(mapped: &Mapped, me: Participant, inherited: bool) -> io::Result<()> {
+fn reap_crashed(mapped: &Arc<Mapped>, me: Participant, inherited: bool) -> io::Result<()> {
     let mut marked = ParticipantSet::default();
     if inherited {
         marked.insert(me.id);
@@ -279,13 +219,13 @@ pub(crate) fn nobody_is_there(mapped: &Mapped) -> io::Result<bool> {
 }
 
 /// Takes the marks of dead participants off all slots, in one scan.
-fn reap(mapped: &Mapped, me: u32, dead: &ParticipantSet) {
+fn reap(mapped: &Arc<Mapped>, me: u32, dead: &ParticipantSet) {
     #[cfg(test)]
     tests::SCANS.with(|scans| scans.set(scans.get() + 1));
-    let terms = mapped.terms(me);
+    let context = context(mapped, me);
     for slot in 0..mapped.used_slots() {
-        let view = mapped.slot(slot);
-        let ring = Ring::new(&view, &terms);
+        let handle = Handle::of_present_key(mapped.slot(slot));
+        let ring = Ring::new(&handle, &context);
         // In one that never had a key, nobody has left a mark since the store was found sound; and a process that prepares it for its first key does
         // not claim its cells.
         if ring.generation() > 0 {
@@ -299,8 +239,8 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::store::StoreOptions;
     use crate::core::delivery::Cursor;
+    use crate::store::StoreOptions;
 
     thread_local! {
         pub(super) static SCANS: Cell<u32> = const { Cell::new(0) };

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustc_hash::FxHashMap;
 
 use super::error::GetError;
-use crate::core::index::Place;
 use super::inner::Inner;
+use crate::core::index::Place;
 use crate::core::ring::{Exactly, Pin, Ring};
 
 /// A value that no writer overwrites while this exists: read it in place.
@@ -82,7 +82,7 @@ impl LocalPins {
     pub(super) fn scrub_behind_newest(&self, slot: u32, ring: Ring<'_>) {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(slot, cell));
-        if let Ok(Some(pin)) = ring.pin_newest(ring.generation(), held) {
+        if let Ok(Some(pin)) = ring.pin_newest(held) {
             ring.scrub_behind(pin);
             if !held(pin.cell) {
                 ring.unpin(pin.cell);
@@ -96,7 +96,7 @@ impl Pinned {
         inner.check_fork()?;
         let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(place.slot, cell));
-        let Some(pin) = inner.on_slot(place.slot, |ring| ring.pin_newest(place.generation, held))? else {
+        let Some(pin) = inner.on_key(place, |ring| ring.pin_newest(held))? else {
             return Ok(None);
         };
         Ok(Some(Self::counted(inner, place, pin, &mut counts)))
@@ -106,7 +106,7 @@ impl Pinned {
         inner.check_fork()?;
         let mut counts = inner.pins.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let held = |cell| counts.contains_key(&(place.slot, cell));
-        Ok(match inner.on_slot(place.slot, |ring| ring.pin_version(version, place.generation, held))? {
+        Ok(match inner.on_key(place, |ring| ring.pin_version(version, held))? {
             Exactly::Pinned(pin) => PinnedVersion::Pinned(Self::counted(inner, place, pin, &mut counts)),
             Exactly::NotYet => PinnedVersion::NotYet,
             Exactly::Gone => PinnedVersion::Gone,

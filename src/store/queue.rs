@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::error::GetError;
 use super::lossless::Begin;
-use crate::core::ring::{Exact, Position, Taken, ReadHint, Work};
 use super::slot::Slot;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
+use crate::core::ring::{Exact, Position, Taken, Work};
 use crate::os::futex;
 
 /// One worker of a queue.
@@ -31,7 +31,7 @@ impl Queue {
     /// Makes the key a queue, from there on, unless it is one.
     pub(crate) fn new(slot: Slot, begin: Begin) -> Result<Self, GetError> {
         slot.check_fork()?;
-        slot.ring().declare_queue(begin, slot.generation())?;
+        slot.ring().declare_queue(begin)?;
         Ok(Self { slot, position: Position::new(), spin: Spin::default() })
     }
 
@@ -42,14 +42,14 @@ impl Queue {
     /// Takes the oldest message that nobody has, and copies it into `value`; `None` if there is none. Takes back what the dead had.
     pub(crate) fn try_take(&mut self, value: &mut Vec<u8>) -> Result<Option<Assignment>, GetError> {
         self.slot.check_fork()?;
-        let (ring, generation) = (self.slot.ring(), self.slot.generation());
+        let ring = self.slot.ring();
         let mut reaped = false;
         // Each cell may hold one that is no message, and be filled again while we look.
         for _ in 0..ATTEMPTS {
-            match ring.take_message(&mut self.position, generation)? {
+            match ring.take_message(&mut self.position)? {
                 Work::Leased(taken) => {
                     let assignment = Assignment { slot: self.slot.clone(), taken: Some(taken) };
-                    match ring.copy_version(taken.version, generation, &ReadHint::default(), value)? {
+                    match ring.copy_version(taken.version, value)? {
                         Exact::Copied => return Ok(Some(assignment)),
                         // From before the queue was declared, and overwritten since.
                         Exact::Gone | Exact::NotYet => assignment.acknowledge().unwrap_or_default(),
@@ -57,7 +57,7 @@ impl Queue {
                 }
                 Work::Nothing { others_leased: true } if !reaped => {
                     reaped = true;
-                    ring.reap_holders(self.slot.inner());
+                    ring.reap_holders();
                 }
                 Work::Nothing { .. } => return Ok(None),
             }
@@ -101,7 +101,7 @@ pub(crate) fn has_work(slot: &Slot) -> bool {
     match ring.backlog() {
         Some((0, 0)) => !slot.exists(),
         Some((0, _)) => {
-            ring.reap_holders(slot.inner());
+            ring.reap_holders();
             ring.backlog().is_none_or(|(waiting, _)| waiting > 0)
         }
         _ => true,
@@ -121,7 +121,7 @@ impl Assignment {
     pub(crate) fn acknowledge(mut self) -> Result<(), GetError> {
         self.slot.check_fork()?;
         let done = self.taken.take().is_some_and(|taken| self.slot.ring().acknowledge(taken));
-        if self.slot.ring().generation() != self.slot.generation() {
+        if !self.slot.ring().is_current() {
             Err(GetError::Removed)
         } else if done {
             Ok(())

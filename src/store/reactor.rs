@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 use super::queue;
 use super::slot::Slot;
 use super::wait::LONGEST_SLEEP;
+use crate::core::memory::records::Event;
 use crate::os::fork;
 use crate::os::futex::{self, MAX_WORDS};
 use crate::os::per_process::PerProcess;
-use crate::core::memory::records::Event;
 
 /// How long a thread sleeps when nobody waits for anything. It is woken when a task comes.
 const IDLE: Duration = Duration::from_secs(3600);

@@ -8,23 +8,25 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::context::context;
 use super::directory::{self, LONGEST_WAIT};
-use crate::core::epoch;
 use super::error::OpenError;
-use crate::core::index::{self, Indexed};
-use crate::core::key::StoredKey;
 use super::location::Location;
 use super::mapped::{LockByte, Mapped};
 use super::open::refused;
 use super::participant;
-use crate::core::ring::{Found, Moments, Ring, Successor, Unproven};
+use crate::core::epoch;
+use crate::core::index::{self, Indexed};
+use crate::core::key::StoredKey;
+use crate::core::memory::records::PARTICIPANTS;
+use crate::core::ring::{Found, Handle, Moments, Ring, Successor, Unproven};
 use crate::core::word::LARGEST_PLAUSIBLE;
 use crate::kill_points::{Step, reached};
 use crate::os::{file, lock};
-use crate::core::memory::records::PARTICIPANTS;
 use crate::sync::Ordering;
 
 /// What opening a store in a file found, when the machine had stopped since it was last used, the last who had it open were
@@ -141,7 +143,7 @@ impl Drop for Settled<'_> {
 /// Makes the store sound if need be: it has not been found so in this place and this run of the machine, or the last who had it
 /// open did not close it. (They may have been killed, which does no harm; or else this is a copy that was made while they had
 /// it open, and was written over the original.)
-pub(super) fn help_or_check<'a>(mapped: &'a Mapped, location: &Location) -> Result<Settled<'a>, OpenError> {
+pub(super) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location) -> Result<Settled<'a>, OpenError> {
     let home = home(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
     let books = mapped.directory_header();
     let nobody_is_there = || participant::nobody_is_there(mapped).map_err(refused("examine the locks of", location));
@@ -202,12 +204,12 @@ impl Successor for NextEpoch<'_> {
     fn version_after(&self, version: u64) -> u64 {
         self.begin();
         let next = self.first.max(version + 1);
-        epoch::reach(&self.mapped.region, next);
+        epoch::reach(self.mapped.directory_header(), next, &|| self.mapped.memory.flush_header().is_ok());
         next
     }
 }
 
-fn recover(mapped: &Mapped, moments: Moments) -> Recovery {
+fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
     for entry in mapped.schemas() {
         // Whoever opens a bus remembers its own again.
         entry.len.store(0, Ordering::Relaxed);
@@ -220,13 +222,14 @@ fn recover(mapped: &Mapped, moments: Moments) -> Recovery {
         next_epoch.begin();
     }
     // Nobody's: recovering claims nothing.
-    let terms = mapped.terms(PARTICIPANTS as u32);
+    let context = context(mapped, PARTICIPANTS as u32);
     let mut recovery = Recovery::default();
     let homes = find_keys(mapped);
     let (mut used, mut highest) = (0, 0);
     for slot in 0..mapped.geometry.slots {
         let view = mapped.slot(slot);
-        let ring = Ring::new(&view, &terms);
+        let handle = Handle::of_present_key(view);
+        let ring = Ring::new(&handle, &context);
         if ring.is_untouched() {
             continue;
         }
@@ -256,7 +259,7 @@ fn recover(mapped: &Mapped, moments: Moments) -> Recovery {
     let first = mapped.directory_header().first.load(Ordering::Relaxed);
     if first == next_epoch.first {
         for slot in 0..used {
-            Ring::new(&mapped.slot(slot), &terms).note_gap(first);
+            Ring::new(&Handle::of_present_key(mapped.slot(slot)), &context).note_gap(first);
         }
     }
     recovery.older.sort_unstable();

@@ -1,9 +1,9 @@
 //! What fingerprints stand for: the names of the types that were published, for those who meet a message of another one.
 
 use super::mapped::Mapped;
-use crate::kill_points::{Step, reached};
 use crate::core::memory::records::{SCHEMA_WORDS, SchemaEntry};
 use crate::core::memory::words::{self, WORD};
+use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;
 
 /// The longest text that is remembered, in bytes.

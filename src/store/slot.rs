@@ -4,17 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::cell_counts::CellCounts;
 use super::error::{AppendError, Forked, GetError, LoanError, SetError};
-use crate::core::index::Place;
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};
-use crate::core::ring::{Begin, CommitError, Exact, KeptVersion, Lending, CachedHead, ModifyError, ReadError, Ring, ReadHint, Unfit};
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
-use crate::core::memory::region::SlotLease;
+use crate::core::cell_counts::CellCounts;
+use crate::core::index::Place;
 use crate::core::memory::records::Event;
+use crate::core::ring::{
+    Begin, CommitError, Exact, KeptVersion, Lending, ModifyError, OwnedHandle, ReadError, Ring, Unfit,
+};
 
 /// A handle on one key, without looking it up again.
 ///
@@ -37,10 +38,8 @@ use crate::core::memory::records::Event;
 /// ```
 pub struct Slot {
     inner: Arc<Inner>,
-    lease: SlotLease,
+    handle: OwnedHandle,
     place: Place,
-    memo: CachedHead,
-    trail: ReadHint,
 }
 
 /// What became of one version of a key.
@@ -74,8 +73,8 @@ pub enum Version {
 
 impl Slot {
     pub(super) fn new(inner: Arc<Inner>, place: Place) -> Self {
-        let lease = inner.lease(place.slot);
-        Self { inner, lease, place, memo: CachedHead::default(), trail: ReadHint::default() }
+        let handle = inner.handle(place);
+        Self { inner, handle, place }
     }
 
     /// Refuses to go on in a child of the process that opened the store.
@@ -88,13 +87,14 @@ impl Slot {
         &self.inner
     }
 
+    #[cfg(feature = "async")]
     pub(super) fn generation(&self) -> u64 {
         self.place.generation
     }
 
     #[inline]
     pub(super) fn ring(&self) -> Ring<'_> {
-        self.inner.ring(&self.lease)
+        self.inner.ring(self.handle.get())
     }
 
     /// Sets the value and gives its version. Copies the bytes.
@@ -122,7 +122,7 @@ impl Slot {
     pub fn set(&self, value: &[u8]) -> Result<u64, SetError> {
         self.check_fork()?;
         self.inner.check_len(value.len())?;
-        self.inner.set(self.ring(), self.place.generation, value, &self.memo)
+        self.inner.set(self.ring(), value)
     }
 
     /// As [`set`](Self::set), and waits for a cell, at most for `timeout`, while none may be overwritten: until readers let go of
@@ -153,7 +153,7 @@ impl Slot {
     pub fn set_timeout(&self, value: &[u8], timeout: Duration) -> Result<u64, SetError> {
         self.check_fork()?;
         self.inner.check_len(value.len())?;
-        self.inner.set_within(self.ring(), self.place.generation, value, &self.memo, Deadline::after(Some(timeout)))
+        self.inner.set_within(self.ring(), value, Deadline::after(Some(timeout)))
     }
 
     /// Lends a cell for a value of `len` bytes, all zero, to be written in place.
@@ -211,7 +211,7 @@ impl Slot {
         self.check_fork().map_err(SetError::from)?;
         self.inner.check_len(bytes.len())?;
         let (ring, max) = (self.ring(), self.inner.max_len());
-        let version = ring.append(self.place.generation, &*self.inner, bytes, max).map_err(|error| match error {
+        let version = ring.append(bytes, max).map_err(|error| match error {
             ModifyError::Commit(error) => AppendError::Set(error.into()),
             ModifyError::Read(error) => AppendError::Get(error.into()),
             ModifyError::Unfit(len) => AppendError::Set(SetError::TooLarge { len, max }),
@@ -225,7 +225,7 @@ impl Slot {
         let too_large = |_| ModifyError::Unfit(Unfit::Len(self.inner.max_len()));
         self.inner.check_len(size_of::<u64>()).map_err(too_large)?;
         let ring = self.ring();
-        let before = ring.modify_integer(self.place.generation, &*self.inner, next)?;
+        let before = ring.modify_integer(next)?;
         self.inner.wake(ring);
         Ok(before)
     }
@@ -285,7 +285,7 @@ impl Slot {
     #[inline]
     pub fn get_version_into(&self, version: u64, value: &mut Vec<u8>) -> Result<Version, GetError> {
         self.check_fork()?;
-        Ok(match self.ring().copy_version(version, self.place.generation, &self.trail, value)? {
+        Ok(match self.ring().copy_version(version, value)? {
             Exact::Copied => Version::Copied,
             Exact::NotYet => Version::NotYet,
             Exact::Gone => Version::Gone,
@@ -389,7 +389,7 @@ impl Slot {
     pub fn oldest_from(&self, from: u64) -> Result<Option<u64>, GetError> {
         self.check_fork()?;
         let oldest = self.ring().oldest_from(from);
-        if self.ring().generation() == self.place.generation { Ok(oldest) } else { Err(GetError::Removed) }
+        if self.ring().is_current() { Ok(oldest) } else { Err(GetError::Removed) }
     }
 
     /// Waits until the key is set from now on, and gives the version; `None` if that did not happen in time. Without a
@@ -445,8 +445,8 @@ impl Slot {
     pub(crate) fn wait(&self, seen: u64, deadline: Deadline, spin: &mut Spin) -> Result<Option<u64>, GetError> {
         self.check_fork()?;
         let ring = self.ring();
-        let newer = super::wait::for_newer(ring, seen, self.place.generation, deadline, spin);
-        if ring.generation() == self.place.generation { Ok(newer) } else { Err(GetError::Removed) }
+        let newer = super::wait::for_newer(ring, seen, deadline, spin);
+        if ring.is_current() { Ok(newer) } else { Err(GetError::Removed) }
     }
 
     /// Pins the newest value: it is not overwritten until the pin is dropped. `None` if nothing was set yet.
@@ -525,7 +525,7 @@ impl Slot {
             Deadline::Now => self.set(value),
             _ => {
                 self.check_fork()?;
-                self.inner.set_within(self.ring(), self.place.generation, value, &self.memo, deadline)
+                self.inner.set_within(self.ring(), value, deadline)
             }
         }
     }
@@ -534,18 +534,18 @@ impl Slot {
     pub(crate) fn begin(&self, begin: Begin) -> Result<u64, GetError> {
         self.check_fork()?;
         let version = self.ring().begin_of(begin);
-        if self.ring().generation() == self.place.generation { Ok(version) } else { Err(GetError::Removed) }
+        if self.ring().is_current() { Ok(version) } else { Err(GetError::Removed) }
     }
 
     /// The versions from `from` on that are kept now, oldest first. Looks once at each cell.
     pub(crate) fn kept_from(&self, from: u64) -> Result<Vec<KeptVersion>, GetError> {
         let kept = self.ring().kept_from(from);
-        if self.ring().generation() == self.place.generation { Ok(kept) } else { Err(GetError::Removed) }
+        if self.ring().is_current() { Ok(kept) } else { Err(GetError::Removed) }
     }
 
     /// Copies a version that was kept into `value`, replacing what it held; `false` if it is kept no longer.
     pub(crate) fn copy_kept(&self, kept: KeptVersion, value: &mut Vec<u8>) -> Result<bool, GetError> {
-        Ok(self.ring().copy_kept(kept, self.place.generation, value)?)
+        Ok(self.ring().copy_kept(kept, value)?)
     }
 
     /// What those sleep on who wait for the next version.
@@ -556,12 +556,12 @@ impl Slot {
     /// Where the slot lies: the same for all handles on it of one open store.
     #[cfg(feature = "async")]
     pub(crate) fn address(&self) -> usize {
-        std::ptr::from_ref(self.lease.view().header).addr()
+        std::ptr::from_ref(self.handle.get().slot().header).addr()
     }
 
     /// Whether the key is still there.
     pub(crate) fn exists(&self) -> bool {
-        self.ring().generation() == self.place.generation
+        self.ring().is_current()
     }
 
     /// Whether the key has lossless subscribers.

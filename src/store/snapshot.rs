@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::error::GetError;
 use super::flags::Flags;
 use super::geometry::Geometry;
-use crate::core::index::{Indexed, Place};
 use super::inner::Inner;
 use super::participant;
+use crate::core::index::{Indexed, Place};
 use crate::core::ring::Ring;
 use crate::sync::Ordering;
 

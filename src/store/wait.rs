@@ -85,13 +85,7 @@ impl Default for Spin {
 }
 
 /// Waits until the newest version of the slot is larger than `seen`. `None`: not in time, or the key was removed.
-pub(crate) fn for_newer(
-    ring: Ring<'_>,
-    seen: u64,
-    generation: u64,
-    deadline: Deadline,
-    spin: &mut Spin,
-) -> Option<u64> {
+pub(crate) fn for_newer(ring: Ring<'_>, seen: u64, deadline: Deadline, spin: &mut Spin) -> Option<u64> {
     // Versions up to this one are no values of the key.
     let seen = seen.max(ring.base_version());
     let newer = || Some(ring.head().version()).filter(|&version| version > seen);
@@ -104,7 +98,7 @@ pub(crate) fn for_newer(
         return Some(version);
     }
     let start = Instant::now();
-    let outcome = sleep_until_newer(ring, seen, generation, deadline);
+    let outcome = sleep_until_newer(ring, seen, deadline);
     if outcome.is_some() {
         spin.slept(start.elapsed());
     }
@@ -112,14 +106,14 @@ pub(crate) fn for_newer(
 }
 
 #[cold]
-fn sleep_until_newer(ring: Ring<'_>, seen: u64, generation: u64, deadline: Deadline) -> Option<u64> {
+fn sleep_until_newer(ring: Ring<'_>, seen: u64, deadline: Deadline) -> Option<u64> {
     loop {
-        let word = ring.prepare_to_sleep(seen, generation);
+        let word = ring.prepare_to_sleep(seen);
         let version = ring.head().version();
         if version > seen {
             return Some(version);
         }
-        if ring.generation() != generation {
+        if !ring.is_current() {
             return None;
         }
         let left = deadline.left()?;

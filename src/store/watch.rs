@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::error::Forked;
 use super::handle::Store;
-use crate::core::index;
-use crate::core::ring::Ring;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
+use crate::core::index;
+use crate::core::ring::Handle;
 use crate::os::futex;
-use crate::core::memory::records::PARTICIPANTS;
 
 /// Waits for any key of a store to be set, and says which were.
 ///
@@ -104,12 +103,11 @@ impl Watch {
     fn look(&mut self) -> Vec<Change> {
         let mapped = self.store.mapped();
         // Looks, and changes nothing.
-        let terms = mapped.terms(PARTICIPANTS as u32);
         self.seen.resize(self.seen.len().max(mapped.used_slots() as usize), (0, 0));
         let mut changes = Vec::new();
         for (slot, seen) in (0..).zip(&mut self.seen) {
-            let view = mapped.slot(slot);
-            let ring = Ring::new(&view, &terms);
+            let handle = Handle::of_present_key(mapped.slot(slot));
+            let ring = self.store.inner.ring(&handle);
             let (generation, head) = (ring.generation(), ring.head());
             if *seen == (generation, head.version()) || head.cell().is_none() {
                 continue;

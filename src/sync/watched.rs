@@ -93,6 +93,15 @@ macro_rules! watched {
                 self.accessed().fetch_or(value, order)
             }
 
+            pub(crate) fn fetch_update(
+                &self,
+                set_order: Ordering,
+                fetch_order: Ordering,
+                change: impl FnMut($integer) -> Option<$integer>,
+            ) -> Result<$integer, $integer> {
+                self.accessed().fetch_update(set_order, fetch_order, change)
+            }
+
             pub(crate) fn fetch_max(&self, value: $integer, order: Ordering) -> $integer {
                 self.accessed().fetch_max(value, order)
             }

@@ -13,11 +13,36 @@
 use std::arch::asm;
 use std::arch::is_x86_feature_detected;
 
+use super::word_copy::{self, WORD};
+use crate::sync::AtomicU64;
+
 /// The shortest copy, in bytes.
-pub(super) const BLOCK: usize = 64;
+const BLOCK: usize = 64;
 
 /// From here on, in bytes, twice as wide accesses are worth a look at what the processor has.
 const LONG: usize = 256;
+
+#[inline]
+pub(super) fn store_whole(words: &[AtomicU64], bytes: &[[u8; WORD]]) {
+    let count = words.len().min(bytes.len());
+    if count * WORD < BLOCK {
+        return word_copy::store_whole(words, bytes);
+    }
+    let to = words.as_ptr().cast::<u8>().cast_mut();
+    // SAFETY: both have room for `count` words. Atomics may be written through a shared reference, and these are touched by others
+    // only as atomics.
+    unsafe { copy(to, bytes.as_ptr().cast(), count * WORD) }
+}
+
+#[inline]
+pub(super) fn load_whole(words: &[AtomicU64], bytes: &mut [[u8; WORD]]) {
+    let count = words.len().min(bytes.len());
+    if count * WORD < BLOCK {
+        return word_copy::load_whole(words, bytes);
+    }
+    // SAFETY: both have room for `count` words; these are touched by others only as atomics.
+    unsafe { copy(bytes.as_mut_ptr().cast(), words.as_ptr().cast(), count * WORD) }
+}
 
 /// Copies `len` bytes, at least [`BLOCK`] and a multiple of eight.
 ///
@@ -26,7 +51,7 @@ const LONG: usize = 256;
 /// Both are `len` bytes that are mapped for the call, `from` readable, `to` writable, and do not overlap. The one that is shared is aligned to
 /// eight and touched by others only by atomic accesses of words; nobody else touches the one that is not.
 #[inline]
-pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
     debug_assert!(len >= BLOCK && len.is_multiple_of(8));
     if len >= LONG && is_x86_feature_detected!("avx") {
         // SAFETY: as the caller promises; the processor has it.

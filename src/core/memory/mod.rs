@@ -1,22 +1,32 @@
-//! Bytes that other processes write while we look at them, lent out as records and words that are safe to touch.
+//! Bytes that other processes write while we read them, lent as records and words that are safe to access.
 //!
-//! All unsafe code that touches shared bytes is in this folder. It rests on three things. A record is made of atomics
-//! alone, so a reference to it asserts nothing about who else writes there, and every bit pattern is valid. Whatever is
-//! lent out was checked to lie inside the mapping, aligned. The mapping lives as long as the borrow of its [`Region`].
+//! All unsafe code that touches shared bytes is in this folder. It rests on three facts. A record consists of atomics
+//! alone, so a reference to it claims nothing about who else writes there, and every bit pattern is valid. Whatever is
+//! lent was checked to lie inside the mapping, aligned. The mapping lives as long as the borrow of its `Region`.
 //!
-//! - [`records`]: the shapes of what lies in shared memory;
-//! - [`view`]: a slot with its cells, the form in which the protocol sees memory (shared, or loom's);
-//! - [`words`]: values, copied in and out by relaxed atomic words;
-//! - `block_copy`: the same for longer values, by wider accesses;
-//! - [`mapping`]: the mapping itself.
+//! loom's atomics cannot be laid over bytes. Under loom, `cells` lends cells of a `Vec`, and there is no `Region`; all
+//! else is the same code.
+//!
+//! - [`records`]: the layout of what lies in shared memory;
+//! - [`slot_view`], [`cell_view`], [`cells`]: a slot with its cells, in the form in which the protocol sees memory;
+//! - [`words`]: values, copied in and out by relaxed atomic words (`word_copy`), longer ones by wider accesses (`block_copy`);
+//! - `region`: a mapping that lends records; `table`: where they lie in it; `lent`: a cell's bytes, to be written in place.
 
-#[cfg(all(target_arch = "x86_64", not(loom), not(portable_copies)))]
-mod block_copy;
+pub(crate) mod cell_view;
+#[cfg_attr(loom, path = "heap_cells.rs")]
+pub(crate) mod cells;
+#[cfg_attr(any(loom, portable_copies, not(target_arch = "x86_64")), path = "word_copy.rs")]
+#[cfg_attr(not(any(loom, portable_copies, not(target_arch = "x86_64"))), path = "block_copy.rs")]
+mod copy;
 #[cfg(not(loom))]
-pub(crate) mod mapping;
+pub(crate) mod lent;
 pub(crate) mod records;
-pub(crate) mod view;
-pub(crate) mod words;
-
 #[cfg(not(loom))]
-pub(crate) use mapping::Region;
+pub(crate) mod region;
+#[cfg_attr(loom, path = "unshared.rs")]
+mod shared;
+pub(crate) mod slot_view;
+#[cfg(not(loom))]
+pub(crate) mod table;
+mod word_copy;
+pub(crate) mod words;

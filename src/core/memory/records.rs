@@ -5,7 +5,8 @@
 
 #![allow(unsafe_code)]
 
-use crate::sync::{AtomicU32, AtomicU64};
+use super::shared::layout;
+use crate::sync::{AtomicU32, AtomicU64, real_or_model};
 
 /// The size and alignment of what one core takes from another at a time.
 pub(crate) const CACHE_LINE: usize = 64;
@@ -17,52 +18,24 @@ pub(crate) const PARTICIPANTS: usize = 128;
 pub(crate) const SCHEMAS: usize = 64;
 
 /// Words of a key: one byte of length, 63 bytes of text. Under loom fewer, so that its scenarios stay small.
-pub(crate) const KEY_WORDS: usize = if cfg!(loom) { 2 } else { 8 };
+pub(crate) const KEY_WORDS: usize = real_or_model(8, 2);
 
 /// Words of a schema's description.
 pub(crate) const SCHEMA_WORDS: usize = 14;
 
-/// Types that may be laid over bytes that other processes write at any moment.
-///
-/// # Safety
-///
-/// Every byte of the type, but for padding, belongs to an atomic, and every bit pattern is valid for it.
-#[cfg(not(loom))]
-pub(crate) unsafe trait Shared {}
-
-// SAFETY: an atomic, for which every bit pattern is valid.
-#[cfg(not(loom))]
-unsafe impl Shared for AtomicU32 {}
-// SAFETY: an atomic, for which every bit pattern is valid.
-#[cfg(not(loom))]
-unsafe impl Shared for AtomicU64 {}
-// SAFETY: an array has the bytes of its elements and no others.
-#[cfg(not(loom))]
-unsafe impl<T: Shared, const N: usize> Shared for [T; N] {}
-
-/// Declares records: their layout is C's, their size is checked, and so is that every field may be shared.
+/// Declares records: atomics alone, in C's layout, on lines of their own.
 macro_rules! records {
     ($($(#[$meta:meta])* $name:ident, align $align:literal, size $size:literal {
         $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
     })*) => {$(
         $(#[$meta])*
-        #[cfg_attr(not(loom), repr(C, align($align)))]
-        #[cfg_attr(any(loom, test), derive(Default))]
-        #[derive(Debug)]
+        #[repr(C, align($align))]
+        #[derive(Debug, Default)]
         pub(crate) struct $name {
             $($(#[$field_meta])* pub(crate) $field: $type,)*
         }
 
-        // SAFETY: every field is `Shared`, which the constant below has the compiler check; what is left is padding.
-        #[cfg(not(loom))]
-        unsafe impl Shared for $name {}
-
-        #[cfg(not(loom))]
-        const _: () = {
-            const fn shared<T: Shared>() {}
-            $(shared::<$type>();)*
-            assert!(size_of::<$name>() == $size);
-        };
+        layout!($name, $size, $($type,)*);
     )*};
 }
 

@@ -4,11 +4,10 @@
 //! Atomic words make the copy itself defined behaviour, and cost no more than plain ones. Longer values are copied by wider
 //! accesses to the same effect, where there are any.
 
-use self::copy::{load_whole, store_whole};
+use super::copy::{load_whole, store_whole};
 use crate::sync::{AtomicU64, Ordering};
 
-/// Bytes in a word.
-pub(crate) const WORD: usize = 8;
+pub(crate) use super::word_copy::WORD;
 
 /// Writes `bytes` to the front of `words`, zeroing the rest of the last word touched. What does not fit is left out.
 #[inline]
@@ -48,56 +47,7 @@ pub(crate) fn zero(words: &[AtomicU64], from: usize, to: usize) {
     }
 }
 
-#[cfg(all(target_arch = "x86_64", not(loom), not(portable_copies)))]
-mod copy {
-    #![allow(unsafe_code)]
-
-    use super::{AtomicU64, WORD};
-    use crate::core::memory::block_copy::{self, BLOCK};
-
-    #[inline]
-    pub(super) fn store_whole(words: &[AtomicU64], bytes: &[[u8; WORD]]) {
-        let count = words.len().min(bytes.len());
-        if count * WORD < BLOCK {
-            return super::store_each(words, bytes);
-        }
-        let to = words.as_ptr().cast::<u8>().cast_mut();
-        // SAFETY: both have room for `count` words. Atomics may be written through a shared reference, and these are touched by others
-        // only as atomics.
-        unsafe { block_copy::copy(to, bytes.as_ptr().cast(), count * WORD) }
-    }
-
-    #[inline]
-    pub(super) fn load_whole(words: &[AtomicU64], bytes: &mut [[u8; WORD]]) {
-        let count = words.len().min(bytes.len());
-        if count * WORD < BLOCK {
-            return super::load_each(words, bytes);
-        }
-        // SAFETY: both have room for `count` words; these are touched by others only as atomics.
-        unsafe { block_copy::copy(bytes.as_mut_ptr().cast(), words.as_ptr().cast(), count * WORD) }
-    }
-}
-
-#[cfg(not(all(target_arch = "x86_64", not(loom), not(portable_copies))))]
-mod copy {
-    pub(super) use super::{load_each as load_whole, store_each as store_whole};
-}
-
-#[inline]
-fn store_each(words: &[AtomicU64], bytes: &[[u8; WORD]]) {
-    for (word, bytes) in words.iter().zip(bytes) {
-        word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
-    }
-}
-
-#[inline]
-fn load_each(words: &[AtomicU64], bytes: &mut [[u8; WORD]]) {
-    for (word, bytes) in words.iter().zip(bytes) {
-        *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
-    }
-}
-
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,7 +1,6 @@
 //! What a handle remembers of its last publish, so that it need not look before the next.
 
-use super::Head;
-use crate::core::word::MAX_VERSION;
+use crate::core::word::{Head, MAX_VERSION};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The `head` that a handle's last publish has made, and whether nobody else published before it.

@@ -7,10 +7,10 @@
 //!
 //! A crash between the two steps (evict, notify) leaves publishers asleep that could go on; they look again by themselves after a tenth of a second.
 
-use super::Ring;
-use super::lossless::Registered;
-use crate::kill_points::{Step, reached};
+use super::cursor::Registered;
+use super::ring::Ring;
 use crate::core::delivery::Cursor;
+use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;
 
 /// The cursors that were taken away.
@@ -27,19 +27,14 @@ impl Ring<'_> {
     /// `is_there` says whether the participant's index still belongs to the one that is meant. It is asked after the cursor was read and before it
     /// is changed. If the index changes hands in between, and the new owner writes the same word to the same place, its cursor is evicted:
     /// its subscriber reports it like any other.
-    pub(crate) fn evict(
-        self,
-        participant: u32,
-        generation: u64,
-        is_there: impl Fn() -> bool,
-    ) -> Option<EvictedCursors> {
+    pub(crate) fn evict(self, participant: u32, is_there: impl Fn() -> bool) -> Option<EvictedCursors> {
         let mut evicted: Option<EvictedCursors> = None;
-        for place in self.slot.cursors {
+        for place in self.slot().cursors {
             let mut seen = place.load(Ordering::Acquire);
             // A compare-and-swap that fails was overtaken by the owner, which moves its cursor or ends it.
             while let Some(cursor) = Cursor::from_bits(seen)
                 && cursor.participant == participant
-                && cursor.is_of(generation)
+                && cursor.is_of(self.handle.generation())
                 && !cursor.is_evicted()
                 && is_there()
             {
@@ -56,7 +51,7 @@ impl Ring<'_> {
             }
         }
         if evicted.is_some() {
-            self.not_full().notify();
+            self.notify(self.not_full());
         }
         evicted
     }
@@ -65,6 +60,6 @@ impl Ring<'_> {
     /// that the cursor should have kept.
     pub(crate) fn is_evicted(self, registered: &Registered) -> bool {
         // Acquire: the version was gone because its writer had seen the eviction, and we have seen the writer's mark.
-        self.slot.cursors[registered.place].load(Ordering::Acquire) == registered.evicted()
+        self.slot().cursors[registered.place].load(Ordering::Acquire) == registered.evicted()
     }
 }

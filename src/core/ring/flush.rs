@@ -14,16 +14,16 @@
 //!
 //! Removing a key removes its values, flushed or not. A purge flushes first, so that it needs nothing older.
 
-use super::{Ring, Seq};
+use super::ring::Ring;
+use crate::core::word::Seq;
 use crate::kill_points::{Step, reached};
-use crate::sync::{Ordering, total_order, yield_now};
+use crate::sync::{Ordering, real_or_model, total_order, yield_now};
 
 /// How often a flush looks for a newest value that nobody is about to overwrite. A look fails only if a whole history was published during it.
-const ATTEMPTS: u32 = if cfg!(loom) { 4 } else { 1 << 16 };
+const ATTEMPTS: usize = real_or_model(1 << 16, 4);
 
 /// How many cells of a slot in a file are in use at most, beside those that readers hold: the newest value, the last one that was flushed, the one that
 /// a flush is writing to the disk, and one that is being filled.
-#[cfg(not(loom))]
 pub(crate) const CELLS_OF_A_FILE: u32 = 4;
 
 /// A key whose values were overwritten faster than a flush could mark one.
@@ -33,12 +33,12 @@ pub(crate) struct Overtaken;
 impl Ring<'_> {
     /// Whether the cell that holds this version is not to be overwritten, because of a flush.
     pub(super) fn is_flushed(self, version: u64) -> bool {
-        self.terms.checksums && version > 0 && self.flushed_versions().contains(&version)
+        self.context.checksums && version > 0 && self.flushed_versions().contains(&version)
     }
 
     /// The versions whose cells are not to be overwritten; 0 for none.
     pub(super) fn flushed_versions(self) -> [u64; 2] {
-        let header = self.slot.header;
+        let header = self.slot().header;
         // SeqCst: pairs with `begin_flush`. We change `seq`, then look here; the flush writes here, then looks at `seq`.
         [&header.flushing, &header.flushed].map(|word| word.load(Ordering::SeqCst))
     }
@@ -46,7 +46,8 @@ impl Ring<'_> {
     /// The largest version of which a purge may take all that are older, going by what was flushed.
     pub(super) fn purgeable_up_to(self, last: u64) -> u64 {
         let base_version = self.base_version();
-        let flushed = self.flushed_versions().into_iter().filter(|&version| self.terms.checksums && version > base_version);
+        let flushed =
+            self.flushed_versions().into_iter().filter(|&version| self.context.checksums && version > base_version);
         flushed.fold(last, |last, version| last.min(version - 1))
     }
 
@@ -54,10 +55,10 @@ impl Ring<'_> {
     ///
     /// The caller holds the lock of flushes.
     pub(crate) fn begin_flush(self) -> Result<(), Overtaken> {
-        let flushing = &self.slot.header.flushing;
+        let flushing = &self.slot().header.flushing;
         for _ in 0..ATTEMPTS {
             let head = self.head();
-            let Some(index) = head.cell().filter(|&index| index < self.slot.cells.count()) else {
+            let Some(index) = head.cell().filter(|&index| index < self.slot().cells.count()) else {
                 flushing.store(0, Ordering::SeqCst);
                 return Ok(());
             };
@@ -67,7 +68,7 @@ impl Ring<'_> {
             flushing.store(head.version(), Ordering::SeqCst);
             reached(Step::FlushBegun);
             total_order();
-            let seq = self.slot.cells.get(index).header.seq.load(Ordering::SeqCst);
+            let seq = self.slot().cells.get(index).header.seq.load(Ordering::SeqCst);
             if Seq::from_bits(seq).steady() == Some(head.version()) {
                 return Ok(());
             }
@@ -78,11 +79,11 @@ impl Ring<'_> {
 
     /// Promises what `begin_flush` marked, which is on the disk by now.
     pub(crate) fn end_flush(self) {
-        let header = self.slot.header;
+        let header = self.slot().header;
         // SeqCst: as in `begin_flush`. Both words name the version for a moment, so it is kept all the time.
         header.flushed.store(header.flushing.load(Ordering::SeqCst), Ordering::SeqCst);
         reached(Step::FlushEnded);
         // What was flushed before may be overwritten.
-        self.not_full().notify();
+        self.notify(self.not_full());
     }
 }

@@ -7,31 +7,18 @@
 //! - The slot says where the newest gap begins (`before_recovery`), which ends at the first version of the store's epoch (`DirectoryHeader::first`). While a store
 //!   is open, no other gap comes about. Older ones are known only as long as a cell behind them is kept.
 
-use super::Ring;
-use crate::core::memory::view::CellView;
-#[cfg(not(loom))]
+use super::cell::version_before;
+use super::ring::Ring;
 use crate::core::epoch;
-#[cfg(not(loom))]
 use crate::core::word::{Head, MAX_VERSION};
-#[cfg(not(loom))]
 use crate::sync::Ordering;
 
-/// The version that was published before this one, which the cell holds; `None` if nobody knows.
-pub(super) fn version_before(cell: CellView<'_>, version: u64) -> Option<u64> {
-    // Relaxed: of another version, it is thrown away with what else was read of the cell.
-    #[cfg(not(loom))]
-    return epoch::version_before(version, cell.header.gap.load(Ordering::Relaxed));
-    #[cfg(loom)]
-    return (|_: CellView<'_>| version.checked_sub(1))(cell);
-}
-
-#[cfg(not(loom))]
 impl Ring<'_> {
     /// The newest gap: the last version before it, and the first one behind it, which may not have been published yet. `None` if there is none.
     fn newest_gap(self) -> Option<(u64, u64)> {
-        let first = self.terms.region.header().directory.first.load(Ordering::Relaxed).min(MAX_VERSION);
-        let last = self.slot.header.before_recovery.load(Ordering::Relaxed).min(MAX_VERSION);
-        (self.terms.checksums && first > 0 && last < first).then_some((last, first))
+        let first = self.context.host.first_version().min(MAX_VERSION);
+        let last = self.slot().header.before_recovery.load(Ordering::Relaxed).min(MAX_VERSION);
+        (self.context.checksums && first > 0 && last < first).then_some((last, first))
     }
 
     /// Whether a version from before the newest gap is among the newest `history`.
@@ -40,7 +27,7 @@ impl Ring<'_> {
     pub(super) fn is_history_before_a_gap(self, version: u64, head: Head) -> bool {
         self.newest_gap().is_some_and(|(last, first)| {
             let since = (head.version() + 1).saturating_sub(first) + last.saturating_sub(version);
-            version <= last && head.version() >= first && since < u64::from(self.terms.history)
+            version <= last && head.version() >= first && since < u64::from(self.context.history)
         })
     }
 
@@ -49,7 +36,7 @@ impl Ring<'_> {
     pub(crate) fn published_between(self, from: u64, to: u64) -> u64 {
         let head = self.head();
         let kept = if to <= head.version() { self.find_index(head, to) } else { None };
-        let before = kept.and_then(|index| version_before(self.slot.cells.get(index), to));
+        let before = kept.and_then(|index| version_before(self.slot().cells.get(index), to));
         let to = before.map_or(to, |before| before + 1);
         let Some((last, first)) = self.newest_gap().filter(|&(_, first)| from < first) else {
             return to.saturating_sub(from);
@@ -63,7 +50,7 @@ impl Ring<'_> {
     pub(crate) fn note_gap(self, first: u64) {
         let head = self.head();
         if head.version() < first {
-            self.slot.header.before_recovery.store(head.version(), Ordering::Relaxed);
+            self.slot().header.before_recovery.store(head.version(), Ordering::Relaxed);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Making the next value from the newest, as one step: no update of anybody is lost in between.
 
+use super::cell;
+use super::error::{CommitError, ReadError};
 use super::publish::Advance;
-use super::read::{self, ReadError};
-use super::reap::Reaper;
-use super::{CommitError, Ring};
-use crate::core::memory::view::CellView;
+use super::ring::Ring;
+use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::{self, WORD};
 use crate::sync::{Ordering, fence};
 
@@ -36,15 +36,9 @@ pub(crate) enum Unfit {
 
 impl<'a> Ring<'a> {
     /// Publishes the newest value with `tail` behind it. Unfit: it would be this long, which is more than `max`.
-    pub(crate) fn append(
-        self,
-        generation: u64,
-        reaper: &impl Reaper,
-        tail: &[u8],
-        max: usize,
-    ) -> Result<u64, ModifyError<usize>> {
-        self.modify(generation, reaper, |newest| {
-            let len = newest.map_or(0, read::len);
+    pub(crate) fn append(self, tail: &[u8], max: usize) -> Result<u64, ModifyError<usize>> {
+        self.modify(|newest| {
+            let len = newest.map_or(0, cell::len);
             if len + tail.len() > max {
                 return Err(len + tail.len());
             }
@@ -60,14 +54,9 @@ impl<'a> Ring<'a> {
 
     /// Publishes what `next` makes of the newest value, taken as an integer, and gives the integer that it was; no value counts
     /// as 0. `next` gives nothing when it wants nothing changed.
-    pub(crate) fn modify_integer(
-        self,
-        generation: u64,
-        reaper: &impl Reaper,
-        next: impl Fn(u64) -> Option<u64>,
-    ) -> Result<u64, ModifyError<Unfit>> {
+    pub(crate) fn modify_integer(self, next: impl Fn(u64) -> Option<u64>) -> Result<u64, ModifyError<Unfit>> {
         let mut before = 0;
-        self.modify(generation, reaper, |newest| {
+        self.modify(|newest| {
             before = match newest {
                 None => 0,
                 Some(cell) => integer(cell).map_err(Unfit::Len)?,
@@ -83,11 +72,9 @@ impl<'a> Ring<'a> {
     /// made of them is thrown away, errors too. What it gives fits into a cell.
     fn modify<B: AsRef<[u8]>, E>(
         self,
-        generation: u64,
-        reaper: &impl Reaper,
         mut next: impl FnMut(Option<CellView<'a>>) -> Result<B, E>,
     ) -> Result<u64, ModifyError<E>> {
-        let mut claim = self.claim_for(generation, reaper)?;
+        let mut claim = self.claim_for_key()?;
         let mut seen = self.head();
         let error = loop {
             // While `head` stays, so does its cell: nobody claims the newest. So if the compare-and-swap in `advance` finds
@@ -99,7 +86,7 @@ impl<'a> Ring<'a> {
             match next(newest) {
                 Ok(bytes) => {
                     self.fill(&mut claim, bytes.as_ref());
-                    match self.advance(&claim, seen, generation) {
+                    match self.advance(&claim, seen) {
                         Advance::Done(version) => {
                             self.release_committed(claim, version);
                             return Ok(version);
@@ -113,11 +100,7 @@ impl<'a> Ring<'a> {
                     fence(Ordering::Acquire);
                     let now = self.head();
                     if now == seen {
-                        break if self.generation() == generation {
-                            ModifyError::Unfit(error)
-                        } else {
-                            CommitError::Removed.into()
-                        };
+                        break if self.is_current() { ModifyError::Unfit(error) } else { CommitError::Removed.into() };
                     }
                     seen = now;
                 }
@@ -131,7 +114,7 @@ impl<'a> Ring<'a> {
 /// What an integer's bytes say, in the order of bytes that is the same everywhere; the length of what is none.
 fn integer(cell: CellView<'_>) -> Result<u64, usize> {
     let mut bytes = [0; WORD];
-    match read::len(cell) {
+    match cell::len(cell) {
         WORD => {
             words::load(cell.words, &mut bytes);
             Ok(u64::from_le_bytes(bytes))

@@ -44,9 +44,8 @@ impl Permutation {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
-    use super::*;
 
     #[test]
     fn every_cell_has_its_turn_and_the_way_back_is_the_way_there() {

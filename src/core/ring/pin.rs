@@ -1,11 +1,14 @@
 //! Keeping a value from being overwritten for as long as somebody reads it.
 
-use super::read::{self, ReadError};
-use super::{Ring, Seq, attempts};
-use crate::kill_points::{Step, reached};
-use crate::core::memory::view::CellView;
+use super::attempts::attempts;
+use super::cell;
+use super::error::ReadError;
+use super::ring::Ring;
+use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
-use crate::sync::{AtomicU64, Ordering, total_order, yield_now};
+use crate::core::word::Seq;
+use crate::kill_points::{Step, reached};
+use crate::sync::{AtomicU64, Ordering, real_or_model, total_order, yield_now};
 
 /// A cell that nobody overwrites while the participant's bit is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +30,7 @@ pub(crate) enum Exactly {
 }
 
 /// A writer that has chosen a cell looks at its pins at once, and lets go of it. As often as this in a row, it stands still.
-const CLAIM: u32 = if cfg!(loom) { 2 } else { 16 };
+const CLAIM: usize = real_or_model(16, 2);
 
 /// What an attempt may take, in bytes that could be touched instead: taking a pin off may have to wake somebody.
 const ATTEMPT: usize = 16 << 10;
@@ -37,11 +40,11 @@ impl<'a> Ring<'a> {
     ///
     /// The participant's bit must not be set on the cell that is pinned: `held` says on which cells it is, and one of
     /// those is pinned once more by doing nothing.
-    pub(crate) fn pin_newest(self, generation: u64, held: impl Fn(u32) -> bool) -> Result<Option<Pin>, ReadError> {
+    pub(crate) fn pin_newest(self, held: impl Fn(u32) -> bool) -> Result<Option<Pin>, ReadError> {
         for _ in 0..attempts(ATTEMPT) {
             let head = self.head();
             let Some(index) = head.cell() else {
-                return if self.generation() == generation { Ok(None) } else { Err(ReadError::Removed) };
+                return if self.is_current() { Ok(None) } else { Err(ReadError::Removed) };
             };
             let cell = self.cell(index)?;
             let held = held(index);
@@ -53,7 +56,7 @@ impl<'a> Ring<'a> {
             }
             let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
             if seq.steady() == Some(head.version()) {
-                if self.generation() == generation {
+                if self.is_current() {
                     return Ok(Some(Pin { cell: index, version: head.version() }));
                 }
                 if !held {
@@ -68,16 +71,11 @@ impl<'a> Ring<'a> {
                 self.help_or_check(head, cell)?;
             }
         }
-        if self.generation() == generation { Err(ReadError::Overtaken) } else { Err(ReadError::Removed) }
+        if self.is_current() { Err(ReadError::Overtaken) } else { Err(ReadError::Removed) }
     }
 
     /// Pins this one version, on the same terms as [`pin_newest`](Self::pin_newest).
-    pub(crate) fn pin_version(
-        self,
-        version: u64,
-        generation: u64,
-        held: impl Fn(u32) -> bool,
-    ) -> Result<Exactly, ReadError> {
+    pub(crate) fn pin_version(self, version: u64, held: impl Fn(u32) -> bool) -> Result<Exactly, ReadError> {
         for _ in 0..CLAIM {
             let head = self.head();
             let outcome = if head.version() < version {
@@ -89,7 +87,7 @@ impl<'a> Ring<'a> {
                 match self.find_index(head, version) {
                     None => Exactly::Gone,
                     Some(index) => {
-                        let cell = self.slot.cells.get(index);
+                        let cell = self.slot().cells.get(index);
                         let held = held(index);
                         if !held {
                             // As in `pin_newest`.
@@ -98,13 +96,13 @@ impl<'a> Ring<'a> {
                             total_order();
                         }
                         let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
-                        if seq.steady() == Some(version) && self.generation() == generation {
+                        if seq.steady() == Some(version) && self.is_current() {
                             return Ok(Exactly::Pinned(Pin { cell: index, version }));
                         }
                         if !held {
                             self.unpin(index);
                         }
-                        if self.generation() == generation && seq.readable() == Some(version) {
+                        if self.is_current() && seq.readable() == Some(version) {
                             // Somebody is about to take it, and will see our bit or not.
                             yield_now();
                             continue;
@@ -113,19 +111,19 @@ impl<'a> Ring<'a> {
                     }
                 }
             };
-            return if self.generation() == generation { Ok(outcome) } else { Err(ReadError::Removed) };
+            return if self.is_current() { Ok(outcome) } else { Err(ReadError::Removed) };
         }
         Ok(Exactly::Claimed)
     }
 
     /// Clears the participant's bit, and empties the cell if its value became nobody's meanwhile.
     pub(crate) fn unpin(self, index: u32) {
-        let cell = self.slot.cells.get(index);
+        let cell = self.slot().cells.get(index);
         // SeqCst: pairs with the look at the pins in `take`, the next writer comes after our last read; and with those
         // who make values obsolete, see `discard_if_retired`.
         self.bits(cell).fetch_and(!self.bit(), Ordering::SeqCst);
         reached(Step::PinTakenOff);
-        self.not_full().notify();
+        self.notify(self.not_full());
         self.discard_if_retired(index);
     }
 
@@ -133,8 +131,8 @@ impl<'a> Ring<'a> {
     ///
     /// The pin keeps writers out. Others may do the same: all of them write zeros, and the same `dirty`.
     pub(crate) fn scrub_behind(self, pin: Pin) {
-        let cell = self.slot.cells.get(pin.cell);
-        let (len, dirty) = (read::len(cell), cell.header.written_len.load(Ordering::Relaxed) as usize);
+        let cell = self.slot().cells.get(pin.cell);
+        let (len, dirty) = (cell::len(cell), cell.header.written_len.load(Ordering::Relaxed) as usize);
         if dirty > len {
             words::zero(cell.words, len, dirty);
             // Release: not before the bytes are zeroed.
@@ -143,30 +141,28 @@ impl<'a> Ring<'a> {
     }
 
     /// The length of a pinned value in bytes.
-    #[cfg(not(loom))]
     pub(crate) fn pinned_len(self, pin: Pin) -> usize {
-        read::len(self.slot.cells.get(pin.cell))
+        cell::len(self.slot().cells.get(pin.cell))
     }
 
     /// Copies a pinned value into `out`, replacing what it held.
     pub(crate) fn copy_pinned(self, pin: Pin, out: &mut Vec<u8>) {
-        let cell = self.slot.cells.get(pin.cell);
-        read::set_len(out, read::len(cell));
+        let cell = self.slot().cells.get(pin.cell);
+        cell::set_len(out, cell::len(cell));
         words::load(cell.words, out);
     }
 
     /// Fills `start` from the beginning of a pinned value; what lies beyond it is no part of the value.
-    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn copy_pinned_start(self, pin: Pin, start: &mut [u8]) {
-        words::load(self.slot.cells.get(pin.cell).words, start);
+        words::load(self.slot().cells.get(pin.cell).words, start);
     }
 
     fn bits(self, cell: CellView<'a>) -> &'a AtomicU64 {
-        &cell.header.pins[self.terms.me as usize / 64]
+        &cell.header.pins[self.context.me as usize / 64]
     }
 
     fn bit(self) -> u64 {
-        1 << (self.terms.me % 64)
+        1 << (self.context.me % 64)
     }
 }

@@ -1,36 +1,20 @@
 //! Filling a claimed cell and making it the newest: one compare-and-swap.
 
-use super::claim::{Backpressure, Claim};
-use super::reap::Reaper;
-use super::{Head, CachedHead, Ring, Seq};
-use crate::kill_points::{Step, reached};
-use crate::core::memory::view::CellView;
-use crate::core::memory::words;
-#[cfg(not(loom))]
-use crate::core::memory::words::WORD;
-use crate::core::cell_counts::CellCounts;
+use super::claim::Claim;
+use super::error::{Backpressure, CommitError};
+use super::ring::Ring;
 use crate::core::checksum;
-#[cfg(not(loom))]
 use crate::core::epoch;
-use crate::core::word::MAX_VERSION;
+use crate::core::memory::cell_view::CellView;
+use crate::core::memory::words::{self, WORD};
+use crate::core::word::{Head, MAX_VERSION, Seq};
+use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, light_fence, store_last};
 
 /// How much of the next value is expected to be about as long as the last: more than this is streamed anyway.
 pub(super) const EXPECTED: usize = 512;
 
-/// Why a filled cell could not become the newest. The claim was released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CommitError {
-    /// No cell could be claimed: this is how they are used.
-    Backpressure(CellCounts),
-    /// The key was removed from the slot.
-    Removed,
-    /// The slot has used up its versions.
-    Exhausted,
-}
-
 /// What is in a cell that is lent.
-#[cfg(not(loom))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lending {
     Zeroed,
@@ -50,64 +34,52 @@ pub(super) enum Advance {
 impl Ring<'_> {
     /// Publishes `bytes`, which fit into a cell, and gives their version. Waiters are not woken yet.
     #[inline]
-    pub(crate) fn publish(
-        self,
-        bytes: &[u8],
-        generation: u64,
-        memo: &CachedHead,
-        reaper: &impl Reaper,
-    ) -> Result<u64, CommitError> {
-        let Some(expected) = memo.expected() else {
-            return self.publish_among_others(bytes, generation, memo, reaper);
+    pub(crate) fn publish(self, bytes: &[u8]) -> Result<u64, CommitError> {
+        let Some(expected) = self.handle.cached_head.expected() else {
+            return self.publish_among_others(bytes);
         };
         let Some(mut claim) = self.claim_after(expected) else {
-            return self.publish_among_others(bytes, generation, memo, reaper);
+            return self.publish_among_others(bytes);
         };
         self.fill(&mut claim, bytes);
         let cell = claim.cell;
         // The key may be on its way out, and `head` not have moved yet.
-        if self.generation() != generation {
-            return self.commit_among_others(claim, generation, memo);
+        if !self.is_current() {
+            return self.commit_among_others(claim);
         }
         let Ok(version) = self.move_head(&claim, expected) else {
-            return self.commit_among_others(claim, generation, memo);
+            return self.commit_among_others(claim);
         };
         self.release_committed(claim, version);
-        memo.remember(expected, Head::of(cell, version));
+        self.handle.cached_head.remember(expected, Head::of(cell, version));
         self.expect_to_publish(cell, bytes.len());
         Ok(version)
     }
 
     #[inline(never)]
-    fn publish_among_others(
-        self,
-        bytes: &[u8],
-        generation: u64,
-        memo: &CachedHead,
-        reaper: &impl Reaper,
-    ) -> Result<u64, CommitError> {
-        let mut claim = self.claim_for(generation, reaper)?;
+    fn publish_among_others(self, bytes: &[u8]) -> Result<u64, CommitError> {
+        let mut claim = self.claim_for_key()?;
         self.fill(&mut claim, bytes);
         let cell = claim.cell;
-        let version = self.commit_among_others(claim, generation, memo)?;
+        let version = self.commit_among_others(claim)?;
         self.expect_to_publish(cell, bytes.len());
         Ok(version)
     }
 
     #[inline(never)]
-    fn commit_among_others(self, claim: Claim, generation: u64, memo: &CachedHead) -> Result<u64, CommitError> {
+    fn commit_among_others(self, claim: Claim) -> Result<u64, CommitError> {
         let cell = claim.cell;
-        let (before, version) = self.commit_after(self.head(), claim, generation)?;
-        memo.remember(before, Head::of(cell, version));
+        let (before, version) = self.commit_after(self.head(), claim)?;
+        self.handle.cached_head.remember(before, Head::of(cell, version));
         Ok(version)
     }
 
     /// Takes a cell on behalf of a key, as long as the slot has it: nothing of another key's is touched.
     #[inline]
-    pub(crate) fn claim_for(self, generation: u64, reaper: &impl Reaper) -> Result<Claim, CommitError> {
-        let is_still_there = || if self.generation() == generation { Ok(()) } else { Err(CommitError::Removed) };
+    pub(crate) fn claim_for_key(self) -> Result<Claim, CommitError> {
+        let is_still_there = || if self.is_current() { Ok(()) } else { Err(CommitError::Removed) };
         is_still_there()?;
-        self.claim(reaper).map_err(|Backpressure(cells)| match is_still_there() {
+        self.claim().map_err(|Backpressure(cells)| match is_still_there() {
             Ok(()) => CommitError::Backpressure(cells),
             Err(removed) => removed,
         })
@@ -116,7 +88,7 @@ impl Ring<'_> {
     /// Writes the value into a claimed cell. With auto-vacuum, nothing of what was in the cell before is left behind it.
     #[inline]
     pub(crate) fn fill(self, claim: &mut Claim, bytes: &[u8]) {
-        let cell = self.slot.cells.get(claim.cell);
+        let cell = self.slot().cells.get(claim.cell);
         let len = bytes.len() as u32;
         let dirty = cell.header.written_len.load(Ordering::Relaxed);
         if dirty < len {
@@ -125,7 +97,7 @@ impl Ring<'_> {
             fence(Ordering::Release);
             reached(Step::WrittenLenRaised);
         }
-        if self.terms.checksums {
+        if self.context.checksums {
             claim.sum = checksum::of(bytes);
         }
         words::store(cell.words, bytes);
@@ -134,9 +106,8 @@ impl Ring<'_> {
     }
 
     /// Makes a claimed cell ready for `len` bytes that are written by others' means: from now on it counts as written that far.
-    #[cfg(not(loom))]
     pub(crate) fn lend(self, claim: &Claim, len: usize, bytes: Lending) {
-        let cell = self.slot.cells.get(claim.cell);
+        let cell = self.slot().cells.get(claim.cell);
         if (cell.header.written_len.load(Ordering::Relaxed) as usize) < len {
             // As in `fill`.
             cell.header.written_len.store(len as u32, Ordering::Relaxed);
@@ -149,10 +120,9 @@ impl Ring<'_> {
     }
 
     /// Completes a claimed cell whose `bytes` were written by others' means.
-    #[cfg(not(loom))]
     pub(crate) fn fill_lent(self, claim: &mut Claim, bytes: &[u8]) {
-        let cell = self.slot.cells.get(claim.cell);
-        if self.terms.checksums {
+        let cell = self.slot().cells.get(claim.cell);
+        if self.context.checksums {
             claim.sum = checksum::of(bytes);
         }
         self.complete(cell, bytes.len() as u32, cell.header.written_len.load(Ordering::Relaxed));
@@ -162,7 +132,7 @@ impl Ring<'_> {
     fn complete(self, cell: CellView<'_>, len: u32, dirty: u32) {
         cell.header.len.store(len, Ordering::Relaxed);
         reached(Step::LengthWritten);
-        if dirty > len && self.terms.vacuum() {
+        if dirty > len && self.context.host.auto_vacuum() {
             words::zero(cell.words, len as usize, dirty as usize);
             reached(Step::TailZeroed);
             // Release: not before the bytes are zeroed, or a kill in between would leave some that nobody knows of.
@@ -174,34 +144,28 @@ impl Ring<'_> {
     /// last time around, and taking them back is most of what a publish costs between cores.
     #[inline]
     fn expect_to_publish(self, last: u32, len: usize) {
-        self.slot.cells.get(self.after(last)).expect_to_write(len.min(EXPECTED));
+        self.slot().cells.get(self.after(last)).expect_to_write(len.min(EXPECTED));
     }
 
     /// Makes a filled cell the newest value, and gives what `head` was before, and the version.
     #[inline]
-    pub(super) fn commit_after(self, seen: Head, claim: Claim, generation: u64) -> Result<(Head, u64), CommitError> {
-        self.try_commit_after(seen, claim, generation).map_err(|(error, claim)| {
+    pub(super) fn commit_after(self, seen: Head, claim: Claim) -> Result<(Head, u64), CommitError> {
+        self.try_commit_after(seen, claim).map_err(|(error, claim)| {
             self.abandon(claim);
             error
         })
     }
 
     /// Makes a filled cell the newest value and gives its version, or the claim back if that cannot be done.
-    #[cfg(not(loom))]
     #[inline]
-    pub(crate) fn try_commit(self, claim: Claim, generation: u64) -> Result<u64, (CommitError, Claim)> {
-        self.try_commit_after(self.head(), claim, generation).map(|(_, version)| version)
+    pub(crate) fn try_commit(self, claim: Claim) -> Result<u64, (CommitError, Claim)> {
+        self.try_commit_after(self.head(), claim).map(|(_, version)| version)
     }
 
     #[inline]
-    fn try_commit_after(
-        self,
-        mut seen: Head,
-        claim: Claim,
-        generation: u64,
-    ) -> Result<(Head, u64), (CommitError, Claim)> {
+    fn try_commit_after(self, mut seen: Head, claim: Claim) -> Result<(Head, u64), (CommitError, Claim)> {
         loop {
-            match self.advance(&claim, seen, generation) {
+            match self.advance(&claim, seen) {
                 Advance::Done(version) => {
                     self.release_committed(claim, version);
                     return Ok((seen, version));
@@ -214,10 +178,10 @@ impl Ring<'_> {
 
     /// Moves `head` from what it was to the claimed cell, if the slot still has the key.
     #[inline]
-    pub(super) fn advance(self, claim: &Claim, seen: Head, generation: u64) -> Advance {
+    pub(super) fn advance(self, claim: &Claim, seen: Head) -> Advance {
         // Read after `head`: if the key was removed before we read `head`, we see that here; if it is removed later,
         // that moves `head` and fails our compare-and-swap.
-        if self.generation() != generation {
+        if !self.is_current() {
             return Advance::Failed(CommitError::Removed);
         }
         if seen.version() >= MAX_VERSION {
@@ -234,12 +198,12 @@ impl Ring<'_> {
     /// something else.
     #[inline]
     fn move_head(self, claim: &Claim, before: Head) -> Result<u64, Head> {
-        let version = if self.terms.checksums { self.seal(claim, before) } else { before.version() + 1 };
+        let version = if self.context.checksums { self.seal(claim, before) } else { before.version() + 1 };
         let next = Head::of(claim.cell, version);
         // SeqCst: pairs with `Event::listen` (we move `head`, then read the flag; the waiter sets the flag, then reads
         // `head`). As a release it carries the value's bytes to whoever acquires `head`.
         let moved =
-            self.slot.header.head.compare_exchange(before.bits(), next.bits(), Ordering::SeqCst, Ordering::Acquire);
+            self.slot().header.head.compare_exchange(before.bits(), next.bits(), Ordering::SeqCst, Ordering::Acquire);
         moved.map_err(Head::from_bits)?;
         reached(Step::HeadMoved);
         Ok(next.version())
@@ -251,12 +215,12 @@ impl Ring<'_> {
         // A store, not a compare-and-swap: somebody may have stamped the cell for us, but nobody takes it before we let go.
         // Release: pairs with the acquire of `seq` in the readers; a version read from `seq` is all there.
         let whole = Seq::Committed { version };
-        store_last(&self.slot.cells.get(claim.cell).header.seq, whole.bits());
+        store_last(&self.slot().cells.get(claim.cell).header.seq, whole.bits());
         reached(Step::CellCommitted);
         // We let go, then look whether the value became obsolete; who makes it so has everybody's stores carried out, then looks whether we
         // have let go (`wait_for_releases`). One of the two sees the other, and empties the cell.
         light_fence();
-        if self.slot.header.retire_epoch.load(Ordering::Acquire) != claim.retire_epoch {
+        if self.slot().header.retire_epoch.load(Ordering::Acquire) != claim.retire_epoch {
             self.discard_released(claim.cell);
         }
     }
@@ -272,16 +236,12 @@ impl Ring<'_> {
     /// Binds a filled cell's checksum to the version that it is about to become, and gives that version.
     #[cold]
     fn seal(self, claim: &Claim, before: Head) -> u64 {
-        #[cfg(not(loom))]
-        let version = epoch::next_version(&self.terms.region, before.version());
-        #[cfg(not(loom))]
+        let version = self.context.host.next_version(before.version());
         let gap = epoch::gap(before.version(), version);
-        #[cfg(loom)]
-        let (version, gap) = (before.version() + 1, 0);
-        let cell = self.slot.cells.get(claim.cell).header;
+        let cell = self.slot().cells.get(claim.cell).header;
         cell.gap.store(gap, Ordering::Relaxed);
         let len = cell.len.load(Ordering::Relaxed);
-        let key_hash = self.slot.header.key_hash.load(Ordering::Relaxed);
+        let key_hash = self.slot().header.key_hash.load(Ordering::Relaxed);
         cell.crc.store(checksum::seal(claim.sum, key_hash, version, gap, len), Ordering::Relaxed);
         reached(Step::CellSealed);
         version

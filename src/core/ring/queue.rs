@@ -3,13 +3,17 @@
 //! Who has a message is said in the cell that holds it, by one word, so there is no second place that could disagree. A message
 //! that is not done is never overwritten.
 
-use super::lossless::{Begin, delivery};
-use super::reap::ParticipantSet;
-use super::{ReadError, Ring, Seq, attempts, read};
-use crate::kill_points::{Step, reached};
+use super::attempts::attempts;
+use super::cell::{self, delivery};
+use super::cursor::Begin;
+use super::error::ReadError;
+use super::ring::Ring;
+use crate::core::delivery::{Delivery, Progress, Queue};
+use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CACHE_LINE;
-use crate::core::memory::view::CellView;
-use crate::core::delivery::{Progress, Queue, Delivery};
+use crate::core::participant_set::ParticipantSet;
+use crate::core::word::Seq;
+use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, total_order};
 
 /// A message that this participant has to handle.
@@ -23,7 +27,7 @@ pub(crate) struct Taken {
 /// What there is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    Taken(Taken),
+    Leased(Taken),
     /// Nothing that is not in somebody's hands.
     Nothing {
         /// Somebody else has messages in hand.
@@ -54,13 +58,13 @@ impl<'a> Ring<'a> {
     ///
     /// In two steps. Once it is tentative, writers and purges keep its messages, and nobody takes one. It is made final, by anybody, above
     /// what a purge takes that may not have seen the first step; so nobody who finds the key declared hurries past that.
-    pub(crate) fn declare_queue(self, begin: Begin, generation: u64) -> Result<(), ReadError> {
-        let queue = &self.slot.header.queue;
-        let mut left_by_a_purge = false;
+    pub(crate) fn declare_queue(self, begin: Begin) -> Result<(), ReadError> {
+        let queue = &self.slot().header.queue;
+        let (generation, mut left_by_a_purge) = (self.handle.generation(), false);
         loop {
             // SeqCst: as the compare-and-swap below.
             let seen = Queue::from_bits(queue.load(Ordering::SeqCst));
-            if self.generation() != generation {
+            if !self.is_current() {
                 return Err(ReadError::Removed);
             }
             let next = match seen.first(generation) {
@@ -81,7 +85,7 @@ impl<'a> Ring<'a> {
             reached(if next.is_tentative() { Step::QueueTentative } else { Step::QueueDeclared });
             // If the key was removed before our compare-and-swap, that has acquired the change of the generation, by way of what
             // `forget_deliveries` wrote; if later, our word is zeroed there.
-            if self.generation() != generation {
+            if !self.is_current() {
                 // The word speaks of no key that there is, but only as long as none has the same few bits of a generation.
                 let _ = queue.compare_exchange(next.bits(), 0, Ordering::SeqCst, Ordering::Relaxed);
                 return Err(ReadError::Removed);
@@ -94,9 +98,8 @@ impl<'a> Ring<'a> {
     }
 
     /// Makes a tentative declaration final, of a slot that nobody else has: after the machine stopped.
-    #[cfg(not(loom))]
     pub(super) fn finalise_recovered_queue(self) {
-        let word = &self.slot.header.queue;
+        let word = &self.slot().header.queue;
         let queue = Queue::from_bits(word.load(Ordering::Relaxed));
         if queue.is_tentative() {
             word.store(queue.finalised(self.purge_intent()).bits(), Ordering::Relaxed);
@@ -104,14 +107,14 @@ impl<'a> Ring<'a> {
     }
 
     /// Takes the oldest message that nobody has.
-    pub(crate) fn take_message(self, position: &mut Position, generation: u64) -> Result<Work, ReadError> {
-        let mut queue = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst));
+    pub(crate) fn take_message(self, position: &mut Position) -> Result<Work, ReadError> {
+        let mut queue = Queue::from_bits(self.slot().header.queue.load(Ordering::SeqCst));
         if queue.is_tentative() {
-            self.declare_queue(Begin::Next, generation)?;
-            queue = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst));
+            self.declare_queue(Begin::Next)?;
+            queue = Queue::from_bits(self.slot().header.queue.load(Ordering::SeqCst));
         }
-        let first = queue.first(generation).filter(|_| !queue.is_tentative());
-        let Some(first) = first.filter(|_| self.generation() == generation) else {
+        let first = queue.first(self.handle.generation()).filter(|_| !queue.is_tentative());
+        let Some(first) = first.filter(|_| self.is_current()) else {
             return Err(ReadError::Removed);
         };
         if position.credit > 0
@@ -119,7 +122,7 @@ impl<'a> Ring<'a> {
         {
             return Ok(Work::Leased(taken));
         }
-        self.take_oldest(position, first, generation)
+        self.take_oldest(position, first)
     }
 
     /// The next one in order, passing by what others have.
@@ -128,7 +131,7 @@ impl<'a> Ring<'a> {
         self.help_commit(head);
         for version in position.next..(position.next + STRIDES).min(head.version() + 1) {
             let index = self.find_index(head, version)?;
-            match delivery(self.slot.cells.get(index).header).progress_of(version) {
+            match delivery(self.slot().cells.get(index).header).progress_of(version) {
                 Progress::Waiting { .. } => {
                     if let Some(taken) = self.take_this(index, version) {
                         position.next = version + 1;
@@ -142,14 +145,14 @@ impl<'a> Ring<'a> {
         None
     }
 
-    fn take_oldest(self, position: &mut Position, first: u64, generation: u64) -> Result<Work, ReadError> {
-        for _ in 0..attempts(self.slot.cells.count() as usize * CACHE_LINE) {
+    fn take_oldest(self, position: &mut Position, first: u64) -> Result<Work, ReadError> {
+        for _ in 0..attempts(self.slot().cells.count() as usize * CACHE_LINE) {
             let mut others_leased = false;
             self.help_commit(self.head());
             let oldest = self
                 .cells()
                 .filter_map(|(index, cell)| {
-                    let version = read::readable(cell).filter(|&version| version >= first)?;
+                    let version = cell::readable(cell).filter(|&version| version >= first)?;
                     match delivery(cell.header).progress_of(version) {
                         Progress::Waiting { .. } => return Some((version, index)),
                         Progress::Leased { .. } => others_leased = true,
@@ -158,7 +161,7 @@ impl<'a> Ring<'a> {
                     None
                 })
                 .min();
-            if self.generation() != generation {
+            if !self.is_current() {
                 return Err(ReadError::Removed);
             }
             let Some((version, index)) = oldest else {
@@ -166,7 +169,7 @@ impl<'a> Ring<'a> {
             };
             if let Some(taken) = self.take_this(index, version) {
                 position.next = position.next.max(version + 1);
-                position.credit = self.slot.cells.count();
+                position.credit = self.slot().cells.count();
                 return Ok(Work::Leased(taken));
             }
         }
@@ -176,12 +179,12 @@ impl<'a> Ring<'a> {
 
     /// Takes this message, if nobody has it.
     fn take_this(self, index: u32, version: u64) -> Option<Taken> {
-        let cell = self.slot.cells.get(index).header;
+        let cell = self.slot().cells.get(index).header;
         let seen = delivery(cell);
         let Progress::Waiting { attempt } = seen.progress_of(version) else {
             return None;
         };
-        let mine = Delivery::new(version, Progress::Leased { participant: self.terms.me, attempt });
+        let mine = Delivery::new(version, Progress::Leased { participant: self.context.me, attempt });
         // SeqCst: one of those who want it gets it; and `seq` is read after it.
         cell.delivery.compare_exchange(seen.bits(), mine.bits(), Ordering::SeqCst, Ordering::Relaxed).ok()?;
         reached(Step::MessageLeased);
@@ -194,18 +197,18 @@ impl<'a> Ring<'a> {
     /// Says that the message was handled; `false` when it is not ours, because its key was removed.
     pub(crate) fn acknowledge(self, taken: Taken) -> bool {
         let done = self.finish(taken, Delivery::new(taken.version, Progress::Done));
-        self.not_full().notify();
+        self.notify(self.not_full());
         done
     }
 
     /// Lets another worker have the message, unless its key was removed.
     pub(crate) fn requeue(self, taken: Taken) {
         self.finish(taken, self.mine(taken).requeued());
-        self.new_version().notify();
+        self.notify(self.new_version());
     }
 
     fn finish(self, taken: Taken, next: Delivery) -> bool {
-        let word = &self.slot.cells.get(taken.cell).header.delivery;
+        let word = &self.slot().cells.get(taken.cell).header.delivery;
         // SeqCst: pairs with `is_undelivered` and `take_this`, and with the bells of those who wait.
         let finished =
             word.compare_exchange(self.mine(taken).bits(), next.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok();
@@ -214,7 +217,7 @@ impl<'a> Ring<'a> {
     }
 
     fn mine(self, taken: Taken) -> Delivery {
-        Delivery::new(taken.version, Progress::Leased { participant: self.terms.me, attempt: taken.attempt })
+        Delivery::new(taken.version, Progress::Leased { participant: self.context.me, attempt: taken.attempt })
     }
 
     /// Gives back what a participant that is dead had taken; whether that was anything.
@@ -231,13 +234,12 @@ impl<'a> Ring<'a> {
     }
 
     /// How many messages nobody has, and how many somebody has in hand; `None` if the key is no queue.
-    #[cfg(not(loom))]
     pub(crate) fn backlog(self) -> Option<(u32, u32)> {
         let (mut waiting, mut taken) = (0, 0);
-        let first = Queue::from_bits(self.slot.header.queue.load(Ordering::SeqCst)).first(self.generation())?;
+        let first = Queue::from_bits(self.slot().header.queue.load(Ordering::SeqCst)).first(self.generation())?;
         self.help_commit(self.head());
         for (_, cell) in self.cells() {
-            if let Some(version) = read::readable(cell).filter(|&version| version >= first) {
+            if let Some(version) = cell::readable(cell).filter(|&version| version >= first) {
                 match delivery(cell.header).progress_of(version) {
                     Progress::Waiting { .. } => waiting += 1,
                     Progress::Leased { .. } => taken += 1,

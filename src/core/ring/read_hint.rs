@@ -1,6 +1,7 @@
 //! What a handle remembers of the versions that it read one after the other, so that it need not look for the next.
 
-use super::{Head, Permutation};
+use super::permutation::Permutation;
+use crate::core::word::Head;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Where the last version was, and up to which one all are published.

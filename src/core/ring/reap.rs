@@ -1,51 +1,19 @@
 //! Taking a dead participant's marks off the cells of a slot.
 
+use super::cell::delivery;
 use super::claim::Claim;
-use super::lossless::delivery;
-use super::{Ring, Seq};
-use crate::kill_points::{Step, reached};
-use crate::core::memory::records::PARTICIPANTS;
-use crate::core::memory::view::CellView;
+use super::ring::Ring;
 use crate::core::delivery::{Cursor, Progress};
+use crate::core::memory::cell_view::CellView;
+use crate::core::memory::records::PARTICIPANTS;
+use crate::core::participant_set::ParticipantSet;
+use crate::core::word::Seq;
+use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence};
-
-/// Knows who is dead.
-pub(crate) trait Reaper {
-    /// Runs `clean` if `participant` is dead, keeping anyone from taking its place meanwhile. Others may do the same at the
-    /// same time.
-    fn if_crashed(&self, participant: u32, clean: &mut dyn FnMut());
-}
-
-/// A set of participants by their numbers. Marks are read from shared memory, so a number may be any that fits into one byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct ParticipantSet([u64; 4]);
-
-impl ParticipantSet {
-    pub(crate) fn of(participant: u32) -> Self {
-        let mut set = Self::default();
-        set.insert(participant);
-        set
-    }
-
-    pub(crate) fn insert(&mut self, participant: u32) {
-        if let Some(word) = self.0.get_mut(participant as usize / 64) {
-            *word |= 1 << (participant % 64);
-        }
-    }
-
-    pub(crate) fn contains(&self, participant: u32) -> bool {
-        self.0.get(participant as usize / 64).is_some_and(|word| word >> (participant % 64) & 1 == 1)
-    }
-
-    #[cfg(not(loom))]
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 impl Ring<'_> {
     /// Frees the slot from all participants that are dead; leaves alone what the living hold.
-    pub(crate) fn reap_holders(self, reaper: &(impl Reaper + ?Sized)) {
+    pub(crate) fn reap_holders(self) {
         // Every participant once, however many cells it holds: asking is a system call.
         let mut holders = ParticipantSet::default();
         let mut note = |id: u32| holders.insert(id);
@@ -56,14 +24,14 @@ impl Ring<'_> {
                 note(participant);
             }
         }
-        self.slot.cursors.iter().filter_map(|word| Cursor::from_bits(word.load(Ordering::Acquire))).for_each(
+        self.slot().cursors.iter().filter_map(|word| Cursor::from_bits(word.load(Ordering::Acquire))).for_each(
             |cursor| {
                 note(cursor.participant);
             },
         );
         for participant in (0..256).filter(|&id| holders.contains(id)) {
-            if participant != self.terms.me {
-                reaper.if_crashed(participant, &mut || self.reap(participant));
+            if participant != self.context.me {
+                self.context.host.if_crashed(participant, &mut || self.reap(participant));
             }
         }
     }
@@ -78,16 +46,16 @@ impl Ring<'_> {
     pub(crate) fn reap_all(self, dead: &ParticipantSet) {
         if self.reap_cursors(dead) {
             reached(Step::CursorReaped);
-            self.not_full().notify();
+            self.notify(self.not_full());
         }
         for (index, cell) in self.cells() {
             if self.reap_taken(cell, dead) {
                 reached(Step::MessageReaped);
                 // There is something to do for whoever is left.
-                self.new_version().notify();
+                self.notify(self.new_version());
             }
             let mut freed = self.reap_mark(index, cell, dead);
-            for (pins, bits) in cell.header.pins.iter().zip(dead.0) {
+            for (pins, bits) in cell.header.pins.iter().zip(dead.words()) {
                 if pins.load(Ordering::Relaxed) & bits != 0 {
                     // SeqCst: as in `unpin`.
                     pins.fetch_and(!bits, Ordering::SeqCst);
@@ -96,7 +64,7 @@ impl Ring<'_> {
                 }
             }
             if freed {
-                self.not_full().notify();
+                self.notify(self.not_full());
             }
             self.discard_if_retired(index);
         }
@@ -121,7 +89,7 @@ impl Ring<'_> {
             Seq::Writing { participant, .. } if dead.contains(participant) => {
                 // Never published, and now it never will be. Others may be reaping it, too: the one that puts its own mark there
                 // empties the cell.
-                let mark = Seq::Writing { ticket: self.fresh_ticket(), participant: self.terms.me };
+                let mark = Seq::Writing { ticket: self.fresh_ticket(), participant: self.context.me };
                 if seq.compare_exchange(seen, mark.bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                     reached(Step::CellInherited);
                     // Release: as after a claim; nobody takes what is zeroed for a value.

@@ -5,14 +5,15 @@
 
 use std::cmp::Reverse;
 
-use super::{Ring, Seq, read};
-use crate::core::memory::records::{CellHeader, SlotHeader};
-use crate::core::memory::view::CellView;
-use crate::core::memory::words::{self, WORD};
+use super::cell;
+use super::ring::Ring;
 use crate::core::checksum;
-use crate::core::delivery::{Cursor, Progress, Queue, Delivery};
+use crate::core::delivery::{Cursor, Delivery, Progress, Queue};
 use crate::core::epoch;
-use crate::core::word::{FRESH, Head, LARGEST_PLAUSIBLE};
+use crate::core::memory::cell_view::CellView;
+use crate::core::memory::records::{CellHeader, SlotHeader};
+use crate::core::memory::words::{self, WORD};
+use crate::core::word::{FRESH, Head, LARGEST_PLAUSIBLE, Seq};
 use crate::sync::Ordering;
 
 /// What was found in a slot.
@@ -73,14 +74,15 @@ impl<'a> Ring<'a> {
             .filter_map(|(index, cell)| Some((self.proven_version(index, cell, head)?, index)))
             .filter(|&(version, _)| version > base_version)
             .collect();
-        let first_job = Queue::from_bits(self.slot.header.queue.load(Ordering::Relaxed)).first(self.generation());
+        let first_job = Queue::from_bits(self.slot().header.queue.load(Ordering::Relaxed)).first(self.generation());
         let jobs = first_job.map_or_else(Unproven::default, |first| self.unproven_jobs(first, &whole, moments));
         let newest = whole.iter().copied().max();
-        let recovered_version = &self.slot.header.recovered_version;
+        let recovered_version = &self.slot().header.recovered_version;
         let (found, head) = match newest {
             Some((version, index)) if version >= head.version() => {
                 // Of one that somebody put there who did not live to tell of it, we do.
-                let found = if version == recovered_version.load(Ordering::Relaxed) { Found::Older } else { Found::Sound };
+                let found =
+                    if version == recovered_version.load(Ordering::Relaxed) { Found::Older } else { Found::Sound };
                 (found, Head::of(index, version))
             }
             // As a version of its own it would be a job once more, done or not.
@@ -92,7 +94,7 @@ impl<'a> Ring<'a> {
             Some((_, index)) if head.cell().is_some() => {
                 let highest = self.highest_version();
                 let next = successor.version_after(highest);
-                self.slot.header.before_recovery.store(highest, Ordering::Relaxed);
+                self.slot().header.before_recovery.store(highest, Ordering::Relaxed);
                 recovered_version.store(next, Ordering::Relaxed);
                 let copy = self.copy_as(next, index, &whole);
                 whole.retain(|&(_, at)| at != copy);
@@ -109,10 +111,10 @@ impl<'a> Ring<'a> {
             reset(cell, version);
         }
         let before_newest = head.version() - u64::from(head.cell().is_some());
-        self.slot.header.base_version.store(base_version.min(before_newest), Ordering::Relaxed);
-        let intent = &self.slot.header.purge_intent;
+        self.slot().header.base_version.store(base_version.min(before_newest), Ordering::Relaxed);
+        let intent = &self.slot().header.purge_intent;
         intent.store(intent.load(Ordering::Relaxed).min(before_newest), Ordering::Relaxed);
-        self.slot.header.head.store(head.bits(), Ordering::Release);
+        self.slot().header.head.store(head.bits(), Ordering::Release);
         self.reset_waiters();
         (found, jobs)
     }
@@ -124,7 +126,7 @@ impl<'a> Ring<'a> {
     /// what was flushed and is not there any more was done. Of those, each may have been in a cell whose page on the disk is from before, that is, in
     /// one that holds an older version. So at most as many are missing as can be given such a cell each.
     fn unproven_jobs(self, first: u64, whole: &[(u64, u32)], moments: Moments) -> Unproven {
-        let noted = &self.slot.header.unproven_jobs;
+        let noted = &self.slot().header.unproven_jobs;
         // What a recovery that was killed has counted. Of an older one, whose end did not reach the disk, too: so it hides nothing.
         let before = Unproven::from_bits(noted.load(Ordering::Relaxed)).unwrap_or_default();
         let (head, base_version) = (self.head(), self.base_version());
@@ -148,7 +150,7 @@ impl<'a> Ring<'a> {
         let jobs = if damaged == 0 && moments == Moments::One {
             Unproven::default()
         } else {
-            let flushed = self.slot.header.flushed.load(Ordering::Relaxed);
+            let flushed = self.slot().header.flushed.load(Ordering::Relaxed);
             let known = base_version.max(first.saturating_sub(1)).max(flushed.min(LARGEST_PLAUSIBLE));
             let highest = self.highest_version();
             had.sort_unstable_by_key(|&version| Reverse(version));
@@ -161,7 +163,7 @@ impl<'a> Ring<'a> {
             Unproven { damaged, missing }
         };
         // A cell has left one job at most.
-        let most = |noted: u32, counted: u32| noted.max(counted).min(self.slot.cells.count());
+        let most = |noted: u32, counted: u32| noted.max(counted).min(self.slot().cells.count());
         let jobs =
             Unproven { damaged: most(before.damaged, jobs.damaged), missing: most(before.missing, jobs.missing) };
         // Before anything is changed.
@@ -171,7 +173,7 @@ impl<'a> Ring<'a> {
 
     /// Whether nothing was ever done to the slot.
     pub(crate) fn is_untouched(self) -> bool {
-        let SlotHeader { head, generation, base_version, key_hash, tickets, .. } = self.slot.header;
+        let SlotHeader { head, generation, base_version, key_hash, tickets, .. } = self.slot().header;
         [head, generation, base_version, key_hash, tickets].iter().all(|field| field.load(Ordering::Relaxed) == 0)
     }
 
@@ -179,21 +181,21 @@ impl<'a> Ring<'a> {
     pub(crate) fn wipe(self) {
         let next = self.highest_version();
         for (_, cell) in self.cells() {
-            let CellHeader { seq, len, dirty, crc, .. } = cell.header;
+            let CellHeader { seq, len, written_len, crc, .. } = cell.header;
             let untouched = seq.load(Ordering::Relaxed) == 0
-                && [len, dirty, crc].iter().all(|field| field.load(Ordering::Relaxed) == 0);
+                && [len, written_len, crc].iter().all(|field| field.load(Ordering::Relaxed) == 0);
             if !untouched {
                 reset(cell, 0);
             }
         }
-        self.slot.header.head.store(Head::empty(next).bits(), Ordering::Release);
-        self.slot.header.queue.store(0, Ordering::Relaxed);
+        self.slot().header.head.store(Head::empty(next).bits(), Ordering::Release);
+        self.slot().header.queue.store(0, Ordering::Relaxed);
         self.reset_waiters();
     }
 
     /// The largest version of which there is any trace in the slot.
     pub(crate) fn highest_version(self) -> u64 {
-        let versions = self.cells().filter_map(|(_, cell)| read::readable(cell));
+        let versions = self.cells().filter_map(|(_, cell)| cell::readable(cell));
         let versions = versions.chain([self.head().version(), self.base_version()]);
         versions.filter(|&version| version <= LARGEST_PLAUSIBLE).max().unwrap_or(0)
     }
@@ -222,12 +224,12 @@ impl<'a> Ring<'a> {
         let holds = |index: u32| whole.iter().find(|&&(_, at)| at == index).map_or(0, |&(version, _)| version);
         // What was flushed stays where it is until the next flush: the machine may stop again.
         let flushed = self.flushed_versions();
-        let others = (0..self.slot.cells.count()).filter(|&index| index != from);
+        let others = (0..self.slot().cells.count()).filter(|&index| index != from);
         // There are four cells at least.
         let to = others.min_by_key(|&index| (holds(index) > 0 && flushed.contains(&holds(index)), holds(index)));
         let to = to.unwrap_or(from);
-        let (source, target) = (self.slot.cells.get(from), self.slot.cells.get(to));
-        let mut bytes = vec![0; read::len(source)];
+        let (source, target) = (self.slot().cells.get(from), self.slot().cells.get(to));
+        let mut bytes = vec![0; cell::len(source)];
         words::load(source.words, &mut bytes);
         reset(target, 0);
         words::store(target.words, &bytes);
@@ -243,16 +245,16 @@ impl<'a> Ring<'a> {
     }
 
     fn key_hash(self) -> u64 {
-        self.slot.header.key_hash.load(Ordering::Relaxed)
+        self.slot().header.key_hash.load(Ordering::Relaxed)
     }
 
     /// Forgets who waited, and who was to receive what: there is nobody. What is left to do in a work queue stays.
     fn reset_waiters(self) {
         self.new_version().flag.store(0, Ordering::Relaxed);
         self.not_full().flag.store(0, Ordering::Relaxed);
-        self.slot.header.low_water.store(0, Ordering::Relaxed);
+        self.slot().header.low_water.store(0, Ordering::Relaxed);
         self.finalise_recovered_queue();
-        for cursor in self.slot.cursors {
+        for cursor in self.slot().cursors {
             cursor.store(Cursor::FREE, Ordering::Relaxed);
         }
     }
