@@ -50,7 +50,7 @@ fn audit_key(store: &Store, name: &str) -> Result<(), Defect> {
     let leak = |what: String| Defect::new(Fault::Leak, name, 0, what);
     let slot = store.slot(name).map_err(|error| Defect::failed(name, "slot", &error))?;
     let cells = slot.cells();
-    let CellCounts { in_flight: 0, pinned: 0, owed: 0, .. } = cells else {
+    let CellCounts { in_flight: 0, pinned: 0, retained: 0, .. } = cells else {
         return Err(leak(format!("nobody holds anything, and yet {cells:?}")));
     };
     let snapshot = slot.snapshot().map_err(|error| Defect::failed(name, "snapshot", &error))?;

@@ -558,8 +558,8 @@ mod tests {
 
     use super::*;
     use crate::Bus;
+    use crate::core::ring::looks as ring_looks;
     use crate::store::StoreOptions;
-    use crate::store::ring_looks;
 
     /// More would be more than a few looks at each cell.
     const LOOKS_AT_A_CELL: u64 = 4;

@@ -6,12 +6,12 @@
 
 use crate::core::memory::records::Event;
 use crate::kill_points::{Step, reached};
-use crate::sync::{Ordering, fence, total_order};
+use crate::sync::{AtomicU32, Ordering, fence, total_order};
 
 impl Event {
     /// One that nobody listens to.
     pub(crate) fn new() -> Self {
-        Self { word: 0.into(), flag: 0.into() }
+        Self { word: AtomicU32::new(0), flag: AtomicU32::new(0) }
     }
 
     /// Announces a sleeper, and gives what the word holds before anything that the next signal tells of.

@@ -2,35 +2,11 @@
 
 use loom::thread;
 
-use super::{Alive, Exact, GENERATION, Ordering, Reaper, Ring, Slot, model, publish, publish_for, value, whole};
-use crate::core::ring::publish::Advance;
-use crate::core::ring::read::readable;
+use super::support::{Slot, publish, publish_and_die, value, whole};
+use crate::core::ring::{Advance, Exact, readable};
 use crate::core::word::Seq;
-
-/// This one is dead.
-struct Dead(u32);
-
-impl Reaper for Dead {
-    fn if_crashed(&self, participant: u32, clean: &mut dyn FnMut()) {
-        if participant == self.0 {
-            clean();
-        }
-    }
-}
-
-/// Steps one to four, and the compare-and-swap of step five: killed before it can mark its cell whole.
-pub(super) fn publish_and_die(ring: Ring<'_>, mark: u8) {
-    let mut claim = ring.claim(&Alive).unwrap();
-    ring.fill(&mut claim, &value(mark));
-    let mut seen = ring.head();
-    loop {
-        match ring.advance(&claim, seen, GENERATION) {
-            Advance::Done(_) => return,
-            Advance::Overtaken(now) => seen = now,
-            Advance::Failed(error) => panic!("{error:?}"),
-        }
-    }
-}
+use crate::sync::Ordering;
+use crate::sync::watched::model;
 
 #[test]
 fn a_value_whose_writer_died_before_marking_it_whole_is_read_and_survives_the_next_publish() {
@@ -42,15 +18,15 @@ fn a_value_whose_writer_died_before_marking_it_whole_is_read_and_survives_the_ne
         };
         let other = publish(slot.ring(2), 2).unwrap();
         let mut bytes = Vec::new();
-        let newest = slot.ring(0).copy_newest(GENERATION, &mut bytes).unwrap().unwrap();
+        let newest = slot.ring(0).copy_newest(&mut bytes).unwrap().unwrap();
         assert!(newest >= other);
         whole(&bytes);
         writer.join().unwrap();
         // Both are there, although one was never marked by the one who wrote it.
         let ring = slot.ring(0);
-        assert_eq!(ring.copy_newest(GENERATION, &mut bytes).unwrap(), Some(2));
+        assert_eq!(ring.copy_newest(&mut bytes).unwrap(), Some(2));
         for version in [1, 2] {
-            assert_eq!(ring.copy_version(version, GENERATION, &ring.terms.trail, &mut bytes).unwrap(), Exact::Copied);
+            assert_eq!(ring.copy_version(version, &mut bytes).unwrap(), Exact::Copied);
             assert_eq!(whole(&bytes) == 2, version == other);
         }
     });
@@ -65,17 +41,14 @@ fn a_reader_and_the_next_writer_may_both_finish_a_dead_writers_work() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let mut bytes = Vec::new();
-                let version = slot.ring(3).copy_newest(GENERATION, &mut bytes).unwrap().unwrap();
+                let version = slot.ring(3).copy_newest(&mut bytes).unwrap().unwrap();
                 assert_eq!(u64::from(whole(&bytes)), version);
             })
         };
         assert_eq!(publish(slot.ring(2), 2), Ok(2));
         reader.join().unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(
-            slot.ring(0).copy_version(1, GENERATION, &slot.ring(0).terms.trail, &mut bytes).unwrap(),
-            Exact::Copied
-        );
+        assert_eq!(slot.ring(0).copy_version(1, &mut bytes).unwrap(), Exact::Copied);
         assert_eq!(whole(&bytes), 1);
     });
 }
@@ -90,14 +63,14 @@ fn a_writer_in_need_never_takes_the_newest_value_that_was_marked_whole_for_a_dea
             let slot = slot.clone();
             thread::spawn(move || {
                 let mut published = 1;
-                if let Ok(mut claim) = slot.ring(1).claim(&Alive) {
+                if let Ok(mut claim) = slot.ring(1).claim() {
                     slot.ring(1).fill(&mut claim, &value(2));
-                    while let Advance::Overtaken(_) = slot.ring(1).advance(&claim, slot.ring(1).head(), GENERATION) {}
+                    while let Advance::Overtaken(_) = slot.ring(1).advance(&claim, slot.ring(1).head()) {}
                     published += 1;
                 }
                 // Marks it.
                 let mut bytes = Vec::new();
-                let version = slot.ring(3).copy_newest(GENERATION, &mut bytes).unwrap();
+                let version = slot.ring(3).copy_newest(&mut bytes).unwrap();
                 assert!(version.is_some_and(|version| version >= published));
                 published
             })
@@ -105,7 +78,7 @@ fn a_writer_in_need_never_takes_the_newest_value_that_was_marked_whole_for_a_dea
         let ours = publish(slot.ring(2), 3);
         let published = other.join().unwrap() + u64::from(ours.is_ok());
         let mut bytes = Vec::new();
-        assert_eq!(slot.ring(0).copy_newest(GENERATION, &mut bytes), Ok(Some(published)));
+        assert_eq!(slot.ring(0).copy_newest(&mut bytes), Ok(Some(published)));
         whole(&bytes);
     });
 }
@@ -117,30 +90,28 @@ fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
         publish_and_die(slot.ring(1), 1);
         // Has read `head` while the cell of the first value was its own.
         let ring = slot.ring(3);
-        let mut claim = ring.claim(&Alive).unwrap();
+        let mut claim = ring.claim().unwrap();
         ring.fill(&mut claim, &value(4));
         let mut seen = ring.head();
+        slot.crash(1, 2);
         let other = {
             let slot = slot.clone();
-            thread::spawn(move || [2, 3].map(|mark| publish_for(slot.ring(2), mark, GENERATION, &Dead(1)).unwrap()))
+            thread::spawn(move || [2, 3].map(|mark| publish(slot.ring(2), mark).unwrap()))
         };
         // Marks that cell, when it may be the other's by now.
-        while let Advance::Overtaken(now) = ring.advance(&claim, seen, GENERATION) {
+        while let Advance::Overtaken(now) = ring.advance(&claim, seen) {
             seen = now;
         }
         // It is read as the first value, all of it, or no more.
         let mut bytes = Vec::new();
-        if ring.copy_version(1, GENERATION, &ring.terms.trail, &mut bytes) == Ok(Exact::Copied) {
+        if ring.copy_version(1, &mut bytes) == Ok(Exact::Copied) {
             assert_eq!(whole(&bytes), 1);
         }
         other.join().unwrap();
         // Each of these two was the newest for as long as anybody looked for a cell.
         for version in 3..=4 {
             let mut bytes = Vec::new();
-            assert_eq!(
-                slot.ring(0).copy_version(version, GENERATION, &slot.ring(0).terms.trail, &mut bytes),
-                Ok(Exact::Copied)
-            );
+            assert_eq!(slot.ring(0).copy_version(version, &mut bytes), Ok(Exact::Copied));
             whole(&bytes);
         }
     });
@@ -152,17 +123,18 @@ fn what_the_dead_hold_is_taken_back_once_and_nothing_published_is_lost() {
         let slot = Slot::new(1, 2);
         publish(slot.ring(2), 7).unwrap();
         // Killed with a filled cell in hand, the only one that was free.
-        let mut claim = slot.ring(1).claim(&Alive).unwrap();
+        let mut claim = slot.ring(1).claim().unwrap();
         slot.ring(1).fill(&mut claim, &value(9));
         let reader = {
             let slot = slot.clone();
             thread::spawn(move || {
                 let mut bytes = Vec::new();
-                let version = slot.ring(3).copy_newest(GENERATION, &mut bytes).unwrap().unwrap();
+                let version = slot.ring(3).copy_newest(&mut bytes).unwrap().unwrap();
                 assert_eq!(whole(&bytes), if version == 1 { 7 } else { 8 });
             })
         };
-        assert_eq!(publish_for(slot.ring(2), 8, GENERATION, &Dead(1)), Ok(2));
+        slot.crash(1, 2);
+        assert_eq!(publish(slot.ring(2), 8), Ok(2));
         reader.join().unwrap();
         assert!(slot.ring(2).cells().all(|(_, cell)| {
             matches!(Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)), Seq::Committed { .. })
@@ -179,14 +151,14 @@ fn reaping_a_writer_that_died_after_its_publish_keeps_the_value() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let mut bytes = Vec::new();
-                assert_eq!(slot.ring(3).copy_newest(GENERATION, &mut bytes), Ok(Some(1)));
+                assert_eq!(slot.ring(3).copy_newest(&mut bytes), Ok(Some(1)));
                 assert_eq!(whole(&bytes), 1);
             })
         };
         slot.ring(2).reap(1);
         reader.join().unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(slot.ring(2).copy_newest(GENERATION, &mut bytes), Ok(Some(1)));
+        assert_eq!(slot.ring(2).copy_newest(&mut bytes), Ok(Some(1)));
         assert_eq!(whole(&bytes), 1);
     });
 }
@@ -201,9 +173,9 @@ fn a_killed_claimer_has_destroyed_nothing() {
         let (index, cell) = ring.cells().find(|(_, cell)| readable(*cell) == Some(1)).unwrap();
         cell.header.seq.store(Seq::Claimed { version: 1, participant: 1 }.bits(), Ordering::Relaxed);
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(1, GENERATION, &ring.terms.trail, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(1, &mut bytes).unwrap(), Exact::Copied);
         ring.reap(1);
-        let seq = ring.slot.cells.get(index).header.seq.load(Ordering::Relaxed);
+        let seq = ring.slot().cells.get(index).header.seq.load(Ordering::Relaxed);
         assert_eq!(Seq::from_bits(seq), Seq::Committed { version: 1 });
     });
 }
@@ -213,7 +185,7 @@ fn two_who_reap_the_same_dead_writer_spare_what_is_written_after_it() {
     model(|| {
         let slot = Slot::new(1, 2);
         publish(slot.ring(1), 1).unwrap();
-        let mut claim = slot.ring(1).claim(&Alive).unwrap();
+        let mut claim = slot.ring(1).claim().unwrap();
         slot.ring(1).fill(&mut claim, &value(9));
         let other = {
             let slot = slot.clone();
@@ -223,12 +195,12 @@ fn two_who_reap_the_same_dead_writer_spare_what_is_written_after_it() {
         ring.reap(1);
         if let Ok(version) = publish(ring, 2) {
             let mut bytes = Vec::new();
-            assert_eq!(slot.ring(0).copy_newest(GENERATION, &mut bytes), Ok(Some(version)));
+            assert_eq!(slot.ring(0).copy_newest(&mut bytes), Ok(Some(version)));
             assert_eq!(whole(&bytes), 2);
         }
         other.join().unwrap();
         let mut bytes = Vec::new();
-        if slot.ring(0).copy_newest(GENERATION, &mut bytes) == Ok(Some(2)) {
+        if slot.ring(0).copy_newest(&mut bytes) == Ok(Some(2)) {
             assert_eq!(whole(&bytes), 2);
         }
     });

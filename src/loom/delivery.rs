@@ -2,14 +2,16 @@
 
 use loom::thread;
 
-use super::{Alive, CommitError, Exact, GENERATION, Ordering, Ring, Slot, model, model_within, publish, whole};
+use super::support::{GENERATION, Slot, publish, whole};
 use crate::core::delivery::LowWaterMark;
-use crate::core::ring::{Begin, Exactly, Position, Work};
+use crate::core::ring::{Begin, CommitError, Exact, Exactly, Position, Ring, Work};
+use crate::sync::Ordering;
+use crate::sync::watched::{model, model_within};
 
 /// The version of a value that was read as one of these marks.
 pub(super) fn copied(ring: Ring<'_>, version: u64) -> Option<u8> {
     let mut bytes = Vec::new();
-    (ring.copy_version(version, GENERATION, &ring.terms.trail, &mut bytes) == Ok(Exact::Copied)).then(|| whole(&bytes))
+    (ring.copy_version(version, &mut bytes) == Ok(Exact::Copied)).then(|| whole(&bytes))
 }
 
 #[test]
@@ -27,7 +29,7 @@ fn a_version_that_is_pinned_does_not_change() {
             })
         };
         let ring = slot.ring(0);
-        if let Exactly::Pinned(pin) = ring.pin_version(1, GENERATION, |_| false).unwrap() {
+        if let Exactly::Pinned(pin) = ring.pin_version(1, |_| false).unwrap() {
             for _ in 0..2 {
                 let mut bytes = Vec::new();
                 ring.copy_pinned(pin, &mut bytes);
@@ -54,10 +56,10 @@ fn what_a_lossless_subscriber_begins_with_is_still_there_when_it_reads() {
             })
         };
         let ring = slot.ring(0);
-        let mut cursor = ring.register(Begin::Oldest, GENERATION, &Alive).unwrap();
+        let mut cursor = ring.register(Begin::Oldest).unwrap();
         let first = cursor.version();
         assert_eq!(copied(ring, first), Some(first as u8));
-        assert!(ring.move_cursor(&mut cursor, first + 1, GENERATION));
+        assert!(ring.move_cursor(&mut cursor, first + 1));
         writer.join().unwrap().into_iter().for_each(|result| {
             assert!(matches!(result, Ok(_) | Err(CommitError::Backpressure(_))));
         });
@@ -80,7 +82,7 @@ fn what_is_published_after_a_lossless_subscriber_has_come_is_kept_for_it() {
             })
         };
         let ring = slot.ring(0);
-        let cursor = ring.register(Begin::Next, GENERATION, &Alive).unwrap();
+        let cursor = ring.register(Begin::Next).unwrap();
         for version in cursor.version()..=ring.head().version() {
             assert!(copied(ring, version).is_some(), "version {version} of {:?} is gone", ring.head());
         }
@@ -98,7 +100,7 @@ fn a_floor_computed_afresh_never_leaves_a_new_subscriber_out() {
         publish(slot.ring(1), 1).unwrap();
         publish(slot.ring(1), 2).unwrap();
         // As far back as the one that comes: the floor's version does not change by it.
-        let other = slot.ring(1).register(Begin::Oldest, GENERATION, &Alive).unwrap();
+        let other = slot.ring(1).register(Begin::Oldest).unwrap();
         let writer = {
             let slot = slot.clone();
             thread::spawn(move || {
@@ -107,10 +109,10 @@ fn a_floor_computed_afresh_never_leaves_a_new_subscriber_out() {
             })
         };
         let ring = slot.ring(0);
-        let cursor = ring.register(Begin::Oldest, GENERATION, &Alive).unwrap();
+        let cursor = ring.register(Begin::Oldest).unwrap();
         writer.join().unwrap();
         assert_eq!(cursor.version(), 1);
-        let floor = LowWaterMark::from_bits(slot.slot.view().header.low_water.load(Ordering::Relaxed));
+        let floor = LowWaterMark::from_bits(slot.view().header.low_water.load(Ordering::Relaxed));
         assert!(floor.guards(1), "{floor:?}");
         assert!(ring.fresh_low_water().guards(1));
     });
@@ -122,18 +124,18 @@ fn recompute_twice_beside_a_registration(second: u32) {
     model(move || {
         let slot = Slot::new(2, 4);
         publish(slot.ring(1), 1).unwrap();
-        let gone = slot.ring(1).register(Begin::Oldest, GENERATION, &Alive).unwrap();
+        let gone = slot.ring(1).register(Begin::Oldest).unwrap();
         slot.ring(1).unregister(gone);
         let subscriber = {
             let slot = slot.clone();
-            thread::spawn(move || slot.ring(0).register(Begin::Oldest, GENERATION, &Alive).unwrap().version())
+            thread::spawn(move || slot.ring(0).register(Begin::Oldest).unwrap().version())
         };
         let other = {
             let slot = slot.clone();
             thread::spawn(move || {
                 let ring = slot.ring(second);
-                let tag = ring.terms.tags.take().unwrap();
-                let seen = LowWaterMark::from_bits(slot.slot.view().header.low_water.load(Ordering::SeqCst));
+                let tag = ring.context.tags.take().unwrap();
+                let seen = LowWaterMark::from_bits(slot.view().header.low_water.load(Ordering::SeqCst));
                 let _ = ring.mark_low_water(seen, &tag);
                 std::mem::forget(tag);
             })
@@ -141,7 +143,7 @@ fn recompute_twice_beside_a_registration(second: u32) {
         slot.ring(1).fresh_low_water();
         assert_eq!(subscriber.join().unwrap(), 1);
         other.join().unwrap();
-        let floor = LowWaterMark::from_bits(slot.slot.view().header.low_water.load(Ordering::Relaxed));
+        let floor = LowWaterMark::from_bits(slot.view().header.low_water.load(Ordering::Relaxed));
         assert!(floor.guards(1), "{floor:?}");
     });
 }
@@ -160,13 +162,13 @@ fn a_floor_that_two_threads_of_one_participant_recompute_never_leaves_a_new_subs
 fn a_publisher_that_waits_for_room_is_woken_by_whoever_makes_it() {
     model(|| {
         let slot = Slot::new(1, 2);
-        let mut cursor = slot.ring(0).register(Begin::Next, GENERATION, &Alive).unwrap();
+        let mut cursor = slot.ring(0).register(Begin::Next).unwrap();
         publish(slot.ring(1), 1).unwrap();
         publish(slot.ring(1), 2).unwrap();
         let reader = {
             let slot = slot.clone();
             thread::spawn(move || {
-                slot.ring(0).move_cursor(&mut cursor, 2, GENERATION);
+                slot.ring(0).move_cursor(&mut cursor, 2);
             })
         };
         let room = slot.ring(1).not_full();
@@ -181,12 +183,12 @@ fn a_publisher_that_waits_for_room_is_woken_by_whoever_makes_it() {
 fn of_two_workers_each_message_goes_to_one() {
     model(|| {
         let slot = Slot::new(2, 4);
-        slot.ring(0).declare_queue(Begin::Next, GENERATION).unwrap();
+        slot.ring(0).declare_queue(Begin::Next).unwrap();
         publish(slot.ring(1), 1).unwrap();
         publish(slot.ring(1), 2).unwrap();
         let work = |ring: Ring<'_>| {
             let (mut position, mut seen) = (Position::new(), Vec::new());
-            while let Work::Leased(taken) = ring.take_message(&mut position, GENERATION).unwrap() {
+            while let Work::Leased(taken) = ring.take_message(&mut position).unwrap() {
                 assert_eq!(taken.attempt, 1);
                 seen.push(taken.version);
                 assert!(ring.acknowledge(taken));
@@ -209,10 +211,10 @@ fn of_two_workers_each_message_goes_to_one() {
 fn a_worker_that_comes_late_undoes_nothing_that_others_have_done() {
     model(|| {
         let slot = Slot::new(1, 2);
-        slot.ring(0).declare_queue(Begin::Next, GENERATION).unwrap();
+        slot.ring(0).declare_queue(Begin::Next).unwrap();
         publish(slot.ring(1), 1).unwrap();
         let work = |ring: Ring<'_>, position: &mut Position| {
-            let Work::Leased(taken) = ring.take_message(position, GENERATION).unwrap() else {
+            let Work::Leased(taken) = ring.take_message(position).unwrap() else {
                 return None;
             };
             assert!(ring.acknowledge(taken));
@@ -249,18 +251,18 @@ fn a_worker_that_comes_late_undoes_nothing_that_others_have_done() {
 fn a_message_is_there_until_it_is_acknowledged_and_its_cell_free_afterwards() {
     model(|| {
         let slot = Slot::new(1, 2);
-        slot.ring(0).declare_queue(Begin::Next, GENERATION).unwrap();
+        slot.ring(0).declare_queue(Begin::Next).unwrap();
         publish(slot.ring(1), 1).unwrap();
         let writer = {
             let slot = slot.clone();
             thread::spawn(move || [2, 3].map(|mark| publish(slot.ring(1), mark).is_ok()))
         };
         let ring = slot.ring(0);
-        let Work::Leased(taken) = ring.take_message(&mut Position::new(), GENERATION).unwrap() else {
+        let Work::Leased(taken) = ring.take_message(&mut Position::new()).unwrap() else {
             panic!("a message is there");
         };
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(taken.version, GENERATION, &ring.terms.trail, &mut bytes), Ok(Exact::Copied));
+        assert_eq!(ring.copy_version(taken.version, &mut bytes), Ok(Exact::Copied));
         assert_eq!((taken.version, whole(&bytes)), (1, 1));
         assert!(ring.acknowledge(taken));
         let published = writer.join().unwrap();
@@ -276,13 +278,13 @@ fn a_message_is_there_until_it_is_acknowledged_and_its_cell_free_afterwards() {
 fn what_a_dead_worker_had_goes_to_another_once_and_counts_the_attempt() {
     model(|| {
         let slot = Slot::new(1, 3);
-        slot.ring(0).declare_queue(Begin::Next, GENERATION).unwrap();
+        slot.ring(0).declare_queue(Begin::Next).unwrap();
         publish(slot.ring(1), 1).unwrap();
-        let first = slot.ring(1).take_message(&mut Position::new(), GENERATION).unwrap();
+        let first = slot.ring(1).take_message(&mut Position::new()).unwrap();
         assert!(matches!(first, Work::Leased(taken) if taken.attempt == 1));
         let work = |ring: Ring<'_>| {
             ring.reap(1);
-            ring.take_message(&mut Position::new(), GENERATION).unwrap()
+            ring.take_message(&mut Position::new()).unwrap()
         };
         let other = {
             let slot = slot.clone();
@@ -301,17 +303,17 @@ fn what_a_dead_worker_had_goes_to_another_once_and_counts_the_attempt() {
 fn a_subscriber_that_is_evicted_learns_of_it_and_publishers_go_on() {
     model(|| {
         let slot = Slot::new(1, 2);
-        let mut cursor = slot.ring(0).register(Begin::Next, GENERATION, &Alive).unwrap();
+        let mut cursor = slot.ring(0).register(Begin::Next).unwrap();
         publish(slot.ring(1), 1).unwrap();
         publish(slot.ring(1), 2).unwrap();
         let evictor = {
             let slot = slot.clone();
-            thread::spawn(move || slot.ring(2).evict(0, GENERATION, || true))
+            thread::spawn(move || slot.ring(2).evict(0, || true))
         };
         let owner = {
             let slot = slot.clone();
             thread::spawn(move || {
-                let moved = slot.ring(0).move_cursor(&mut cursor, 2, GENERATION);
+                let moved = slot.ring(0).move_cursor(&mut cursor, 2);
                 (moved, cursor)
             })
         };
@@ -325,7 +327,7 @@ fn a_subscriber_that_is_evicted_learns_of_it_and_publishers_go_on() {
         }
         // The owner frees the place.
         slot.ring(0).unregister(cursor);
-        assert!(slot.slot.view().cursors.iter().all(|cursor| cursor.load(Ordering::Relaxed) == 0));
+        assert!(slot.view().cursors.iter().all(|cursor| cursor.load(Ordering::Relaxed) == 0));
     });
 }
 
@@ -333,12 +335,12 @@ fn a_subscriber_that_is_evicted_learns_of_it_and_publishers_go_on() {
 fn a_publisher_that_waits_for_room_is_woken_by_an_eviction() {
     model(|| {
         let slot = Slot::new(1, 2);
-        let _cursor = slot.ring(0).register(Begin::Next, GENERATION, &Alive).unwrap();
+        let _cursor = slot.ring(0).register(Begin::Next).unwrap();
         publish(slot.ring(1), 1).unwrap();
         publish(slot.ring(1), 2).unwrap();
         let evictor = {
             let slot = slot.clone();
-            thread::spawn(move || slot.ring(2).evict(0, GENERATION, || true).unwrap())
+            thread::spawn(move || slot.ring(2).evict(0, || true).unwrap())
         };
         let room = slot.ring(1).not_full();
         let word = room.listen();
@@ -353,16 +355,16 @@ fn who_was_evicted_and_does_not_know_it_yet_never_moves_another_cursor_of_its_pr
     model(|| {
         let slot = Slot::new(1, 3);
         publish(slot.ring(1), 1).unwrap();
-        let mut first = slot.ring(0).register(Begin::At(1), GENERATION, &Alive).unwrap();
+        let mut first = slot.ring(0).register(Begin::At(1)).unwrap();
         let other = {
             let slot = slot.clone();
             thread::spawn(move || {
-                slot.ring(2).evict(0, GENERATION, || true).unwrap();
+                slot.ring(2).evict(0, || true).unwrap();
                 // The same participant, generation and version.
-                slot.ring(0).register(Begin::At(1), GENERATION, &Alive).unwrap()
+                slot.ring(0).register(Begin::At(1)).unwrap()
             })
         };
-        let moved = slot.ring(0).move_cursor(&mut first, 2, GENERATION);
+        let moved = slot.ring(0).move_cursor(&mut first, 2);
         if !moved {
             slot.ring(0).unregister(first);
         }
@@ -371,7 +373,7 @@ fn who_was_evicted_and_does_not_know_it_yet_never_moves_another_cursor_of_its_pr
         assert!(!slot.ring(0).is_evicted(&second));
         let kept: Vec<_> = slot.ring(1).cursors().map(|cursor| cursor.version).collect();
         assert_eq!(kept, [1], "the second cursor is where its owner has put it");
-        assert!(slot.ring(0).move_cursor(&mut second, 2, GENERATION), "moved or ended by another");
+        assert!(slot.ring(0).move_cursor(&mut second, 2), "moved or ended by another");
     });
 }
 
@@ -379,16 +381,16 @@ fn who_was_evicted_and_does_not_know_it_yet_never_moves_another_cursor_of_its_pr
 fn two_who_reap_the_same_dead_subscriber_spare_the_one_that_takes_its_place() {
     model(|| {
         let slot = Slot::new(1, 2);
-        slot.ring(1).register(Begin::Next, GENERATION, &Alive).unwrap();
+        slot.ring(1).register(Begin::Next).unwrap();
         let other = {
             let slot = slot.clone();
             thread::spawn(move || slot.ring(2).reap(1))
         };
         let ring = slot.ring(0);
         ring.reap(1);
-        let mut cursor = ring.register(Begin::Next, GENERATION, &Alive).unwrap();
+        let mut cursor = ring.register(Begin::Next).unwrap();
         other.join().unwrap();
         let version = cursor.version();
-        assert!(ring.move_cursor(&mut cursor, version + 1, GENERATION), "taken away from the living");
+        assert!(ring.move_cursor(&mut cursor, version + 1), "taken away from the living");
     });
 }

@@ -3,9 +3,9 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Indexed, Place, delete, unassign, insert, find, assign, place_of, rebuild};
-use crate::core::memory::records::{DirectoryHeader, SlotHeader};
+use crate::core::index::{Indexed, Place, assign, delete, find, insert, place_of, rebuild, unassign};
 use crate::core::key::Key;
+use crate::core::memory::records::{DirectoryHeader, SlotHeader};
 use crate::sync::watched::model;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -20,7 +20,7 @@ impl Heap {
     fn new(slots: usize) -> Self {
         let table = || (0..2 * slots).map(|_| AtomicU64::new(0)).collect();
         let headers = (0..slots).map(|_| SlotHeader::default()).collect();
-        Self { books: DirectoryHeader::default(), tables: [table(), table()], headers }
+        Self { directory: DirectoryHeader::default(), tables: [table(), table()], headers }
     }
 
     /// Has a key created, by the one who may.

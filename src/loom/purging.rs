@@ -1,13 +1,15 @@
 //! Purges, and those who come while one is under way: what somebody begins with stays, and what nobody begins with goes.
 
+use loom::sync::Arc;
 use loom::thread;
 
 use super::delivery::copied;
 use super::removal::remove_key;
-use super::{Alive, Arc, Exact, GENERATION, Ordering, Ring, Slot, model, model_within, publish, publish_for, whole};
+use super::support::{GENERATION, Slot, publish, whole};
 use crate::core::delivery::Queue;
-use crate::core::ring::read::readable;
-use crate::core::ring::{Begin, Position, Work};
+use crate::core::ring::{Begin, Exact, Position, Ring, Work, readable};
+use crate::sync::Ordering;
+use crate::sync::watched::{model, model_within};
 
 /// Two values, of which a purge takes the first.
 fn two_values() -> Arc<Slot> {
@@ -20,7 +22,7 @@ fn two_values() -> Arc<Slot> {
 
 fn purge(slot: &Arc<Slot>) -> thread::JoinHandle<u32> {
     let slot = slot.clone();
-    thread::spawn(move || slot.ring(2).purge(&Alive))
+    thread::spawn(move || slot.ring(2).purge())
 }
 
 /// All there are from `first` on, and nothing older.
@@ -32,7 +34,7 @@ fn assert_begins_at(ring: Ring<'_>, first: u64) {
 
 /// Where the queue begins.
 fn declared(ring: Ring<'_>) -> u64 {
-    let word = Queue::from_bits(ring.slot.header.queue.load(Ordering::SeqCst));
+    let word = Queue::from_bits(ring.slot().header.queue.load(Ordering::SeqCst));
     assert!(!word.is_tentative());
     word.first(GENERATION).unwrap()
 }
@@ -40,7 +42,7 @@ fn declared(ring: Ring<'_>) -> u64 {
 /// Takes and acknowledges what there is to do.
 fn work(ring: Ring<'_>) -> Vec<u64> {
     let (mut position, mut done) = (Position::new(), Vec::new());
-    while let Work::Leased(taken) = ring.take_message(&mut position, GENERATION).unwrap() {
+    while let Work::Leased(taken) = ring.take_message(&mut position).unwrap() {
         done.push(taken.version);
         assert!(ring.acknowledge(taken));
     }
@@ -53,7 +55,7 @@ fn a_lossless_subscriber_has_all_that_it_begins_with_whoever_purges_meanwhile() 
         let slot = two_values();
         let purger = purge(&slot);
         let ring = slot.ring(0);
-        let cursor = ring.register(Begin::Oldest, GENERATION, &Alive).unwrap();
+        let cursor = ring.register(Begin::Oldest).unwrap();
         let first = cursor.version();
         for version in first..=2 {
             assert_eq!(copied(ring, version), Some(version as u8), "begins at {first}");
@@ -69,7 +71,7 @@ fn a_queue_has_all_that_it_begins_with_whoever_purges_meanwhile() {
         let slot = two_values();
         let purger = purge(&slot);
         let ring = slot.ring(0);
-        ring.declare_queue(Begin::Oldest, GENERATION).unwrap();
+        ring.declare_queue(Begin::Oldest).unwrap();
         let first = declared(ring);
         for version in first..=2 {
             assert_eq!(copied(ring, version), Some(version as u8), "begins at {first}");
@@ -86,9 +88,9 @@ fn a_queue_whose_declarer_died_halfway_is_made_final_above_what_is_purged() {
         let purger = purge(&slot);
         // The first step of one who died.
         let tentative = Queue::tentative(GENERATION, 1);
-        let _ = slot.slot.view().header.queue.compare_exchange(0, tentative.bits(), Ordering::SeqCst, Ordering::SeqCst);
+        let _ = slot.view().header.queue.compare_exchange(0, tentative.bits(), Ordering::SeqCst, Ordering::SeqCst);
         let ring = slot.ring(0);
-        ring.declare_queue(Begin::Oldest, GENERATION).unwrap();
+        ring.declare_queue(Begin::Oldest).unwrap();
         let first = declared(ring);
         purger.join().unwrap();
         // What had to be kept for the one who died, and is nobody's message now, is gone.
@@ -102,13 +104,13 @@ fn a_purge_whose_process_died_is_carried_out_by_those_who_come_after_it() {
     model(|| {
         let slot = two_values();
         // Killed when it had announced itself.
-        slot.slot.view().header.purge_intent.fetch_max(1, Ordering::SeqCst);
+        slot.view().header.purge_intent.fetch_max(1, Ordering::SeqCst);
         let worker = {
             let slot = slot.clone();
-            thread::spawn(move || slot.ring(1).declare_queue(Begin::Oldest, GENERATION).unwrap())
+            thread::spawn(move || slot.ring(1).declare_queue(Begin::Oldest).unwrap())
         };
         let ring = slot.ring(0);
-        let cursor = ring.register(Begin::Oldest, GENERATION, &Alive).unwrap();
+        let cursor = ring.register(Begin::Oldest).unwrap();
         worker.join().unwrap();
         assert_eq!((cursor.version(), declared(ring)), (2, 2));
         assert_begins_at(ring, 2);
@@ -125,17 +127,17 @@ fn a_purge_that_comes_late_takes_nothing_of_the_next_key() {
         let purger = purge(&slot);
         let ring = slot.ring(0);
         remove_key(ring);
-        let (header, next) = (slot.slot.view().header, GENERATION + 2);
+        let (header, next) = (slot.view().header, GENERATION + 2);
         let base_version = ring.head().version();
         header.base_version.store(base_version, Ordering::Relaxed);
         header.generation.store(next, Ordering::Release);
         // Refused, if the purge has both cells in hand.
-        let published = publish_for(ring, 9, next, &Alive);
+        let published = publish(slot.next_ring(0), 9);
         purger.join().unwrap();
         assert_eq!(ring.begin_of(Begin::Next), base_version + 1 + u64::from(published.is_ok()));
         if let Ok(version) = published {
             let mut bytes = Vec::new();
-            assert_eq!(ring.copy_version(version, next, &ring.terms.trail, &mut bytes), Ok(Exact::Copied));
+            assert_eq!(slot.next_ring(0).copy_version(version, &mut bytes), Ok(Exact::Copied));
             assert_eq!(whole(&bytes), 9);
         }
     });

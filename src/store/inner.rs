@@ -236,3 +236,28 @@ impl Drop for Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::core::ring::scans;
+    use crate::store::{SetError, StoreOptions};
+    use crate::{Bus, SubscribeOptions};
+
+    #[test]
+    fn a_refused_publish_reads_the_cursors_as_often_however_many_cells_there_are() {
+        let scans = [(2, 2), (16, 8), (512, 512)].map(|(history, spare)| {
+            let name = format!("splinter-unit-refused-{}-{history}", std::process::id());
+            let options = StoreOptions::new().slots(1).max_value_size(128).history(history).spare(spare);
+            let store = options.create(&name).unwrap();
+            crate::Store::remove(&name).unwrap();
+            let bus = Bus::<Vec<u8>>::on(store.clone());
+            let _stalled = bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap();
+            let slot = store.slot("k").unwrap();
+            while slot.set(b"v").is_ok() {}
+            scans::take();
+            assert!(matches!(slot.set(b"v"), Err(SetError::Backpressure(_))));
+            scans::take()
+        });
+        assert!(scans.iter().all(|&count| count == scans[0] && count <= 8), "{scans:?}");
+    }
+}

@@ -241,6 +241,7 @@ mod tests {
     use super::*;
     use crate::core::delivery::Cursor;
     use crate::store::StoreOptions;
+    use crate::store::crashed_locks::CrashedLocks;
 
     thread_local! {
         pub(super) static SCANS: Cell<u32> = const { Cell::new(0) };
@@ -268,7 +269,7 @@ mod tests {
             cursor.store(Cursor::new(id, generation, 1).bits(), Ordering::Relaxed);
         }
         let before = SCANS.get();
-        reap_crashed(mapped, store.participant(), false).unwrap();
+        reap_crashed(&store.inner.mapped, store.participant(), false).unwrap();
         let scans = SCANS.get() - before;
         for entry in &mapped.participants()[1..=count as usize] {
             assert_eq!(entry.incarnation.load(Ordering::Relaxed), 8);

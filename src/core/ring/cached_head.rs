@@ -18,7 +18,7 @@ impl CachedHead {
     ///
     /// While it is, the slot has not been given to another key, since removing one moves `head`; and its cell is whole.
     #[inline]
-    pub(super) fn expected(&self) -> Option<Head> {
+    pub(crate) fn expected(&self) -> Option<Head> {
         // Acquire: pairs with `remember`, if threads share the handle.
         let word = self.0.load(Ordering::Acquire);
         Some(Head::from_bits(word & !ALONE)).filter(|head| word & ALONE != 0 && head.version() < MAX_VERSION)
@@ -26,7 +26,7 @@ impl CachedHead {
 
     /// Notes a publish that has moved `head` from `before` to `now`, and whose cell the caller has let go of.
     #[inline]
-    pub(super) fn remember(&self, before: Head, now: Head) {
+    pub(crate) fn remember(&self, before: Head, now: Head) {
         // Relaxed: whatever it is, it is only compared.
         let alone = self.0.load(Ordering::Relaxed) & !ALONE == before.bits();
         // Release: whoever expects this finds the cell whole.

@@ -11,7 +11,7 @@ use crate::sync::{AtomicU64, Ordering, fence};
 
 /// The version that can be read from the cell now.
 #[inline]
-pub(super) fn readable(cell: CellView<'_>) -> Option<u64> {
+pub(crate) fn readable(cell: CellView<'_>) -> Option<u64> {
     #[cfg(test)]
     looks::note();
     // Acquire: pairs with the release of `seq` in `release_committed` and `stamp`; whoever sees the version sees its bytes.
@@ -20,7 +20,7 @@ pub(super) fn readable(cell: CellView<'_>) -> Option<u64> {
 
 /// Whether this version can be read from the cell now.
 #[inline]
-pub(super) fn holds(cell: CellView<'_>, version: u64) -> bool {
+pub(crate) fn holds(cell: CellView<'_>, version: u64) -> bool {
     #[cfg(test)]
     looks::note();
     // Acquire: see `readable`.
@@ -29,13 +29,13 @@ pub(super) fn holds(cell: CellView<'_>, version: u64) -> bool {
 
 /// The length of what the cell holds, never more than it has room for.
 #[inline]
-pub(super) fn len(cell: CellView<'_>) -> usize {
+pub(crate) fn len(cell: CellView<'_>) -> usize {
     (cell.header.len.load(Ordering::Relaxed) as usize).min(cell.words.len() * WORD)
 }
 
 /// Copies a cell that held `version` when the caller looked; `false` when it no longer did afterwards.
 #[inline(always)]
-pub(super) fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
+pub(crate) fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
     set_len(out, len(cell));
     words::load(cell.words, out);
     // Acquire: pairs with the release fence in `take`; if any word above was a later writer's, `seq` below is too.
@@ -45,7 +45,7 @@ pub(super) fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool 
 
 /// Makes room for exactly `len` bytes, which the caller overwrites.
 #[inline]
-pub(super) fn set_len(out: &mut Vec<u8>, len: usize) {
+pub(crate) fn set_len(out: &mut Vec<u8>, len: usize) {
     // Values of one key tend to have one length.
     if out.len() != len {
         resize(out, len);
@@ -58,20 +58,20 @@ fn resize(out: &mut Vec<u8>, len: usize) {
 }
 
 /// Who has taken the message in this cell.
-pub(super) fn delivery(cell: &CellHeader) -> Delivery {
+pub(crate) fn delivery(cell: &CellHeader) -> Delivery {
     // SeqCst: done is final, and whoever sees it may overwrite the value that was handled before.
     Delivery::from_bits(cell.delivery.load(Ordering::SeqCst))
 }
 
 /// Whether any participant reads the cell in place.
 #[inline]
-pub(super) fn pinned(cell: &CellHeader) -> bool {
+pub(crate) fn pinned(cell: &CellHeader) -> bool {
     // SeqCst: see `take`.
     cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)
 }
 
 /// Takes what was written out of a cell that nobody else can touch.
-pub(super) fn empty(cell: CellView<'_>, scrub: Scrub) {
+pub(crate) fn empty(cell: CellView<'_>, scrub: Scrub) {
     cell.header.len.store(0, Ordering::Relaxed);
     if scrub == Scrub::Always {
         words::zero(cell.words, 0, cell.header.written_len.load(Ordering::Relaxed) as usize);
@@ -82,7 +82,7 @@ pub(super) fn empty(cell: CellView<'_>, scrub: Scrub) {
 }
 
 /// The version that was published before this one, which the cell holds; `None` if nobody knows.
-pub(super) fn version_before(cell: CellView<'_>, version: u64) -> Option<u64> {
+pub(crate) fn version_before(cell: CellView<'_>, version: u64) -> Option<u64> {
     // Relaxed: of another version, it is thrown away with what else was read of the cell.
     epoch::version_before(version, cell.header.gap.load(Ordering::Relaxed))
 }

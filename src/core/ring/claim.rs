@@ -15,15 +15,15 @@ use crate::sync::{Ordering, fence, pause, real_or_model, total_order, yield_now}
 /// A cell that nobody else reads or writes until it is committed or released.
 #[must_use = "a claimed cell is lost to the slot until it is committed or released"]
 pub(crate) struct Claim {
-    pub(super) cell: u32,
+    pub(crate) cell: u32,
     /// How often values had been made obsolete before.
-    pub(super) retire_epoch: u64,
+    pub(crate) retire_epoch: u64,
     /// The checksum of the bytes that were filled in, where cells carry one.
-    pub(super) sum: u32,
+    pub(crate) sum: u32,
 }
 
 /// Why a cell was not taken.
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// It is kept, pinned, or in somebody's hands: nothing was changed.
     AtFirstSight,
     /// Somebody wanted it after it was marked; the mark was taken off again.
@@ -32,7 +32,7 @@ pub(super) enum Refused {
 
 impl Claim {
     /// A cell in which a dead one has left half a value: to be released, and not committed.
-    pub(super) fn inherited(cell: u32) -> Self {
+    pub(crate) fn inherited(cell: u32) -> Self {
         Self { cell, retire_epoch: 0, sum: 0 }
     }
 
@@ -59,7 +59,7 @@ const FIRST_SLEEP: usize = 64;
 impl<'a> Ring<'a> {
     /// Takes the cell that is next in turn after that of a `head` which may be an older one by now.
     #[inline]
-    pub(super) fn claim_after(self, head: Head) -> Option<Claim> {
+    pub(crate) fn claim_after(self, head: Head) -> Option<Claim> {
         let next = self.after(head.cell()?);
         self.claimed(next, self.take_knowing(next, Keep::History, Some(head), None))
     }
@@ -96,12 +96,12 @@ impl<'a> Ring<'a> {
 
     /// The cell behind that of the newest value: a writer that is alone goes round the ring, and overwrites the oldest value first.
     #[inline]
-    pub(super) fn next_in_turn(self) -> u32 {
+    pub(crate) fn next_in_turn(self) -> u32 {
         self.head().cell().map_or(0, |newest| self.after(newest))
     }
 
     #[inline]
-    pub(super) fn after(self, index: u32) -> u32 {
+    pub(crate) fn after(self, index: u32) -> u32 {
         self.context.permutation.after(index)
     }
 
@@ -151,13 +151,13 @@ impl<'a> Ring<'a> {
 
     /// A number of this slot that no mark on a cell ever had.
     #[cold]
-    pub(super) fn fresh_ticket(self) -> u64 {
+    pub(crate) fn fresh_ticket(self) -> u64 {
         // Relaxed: a ticket only has to be taken once.
         FRESH | self.slot().header.tickets.fetch_add(1, Ordering::Relaxed) & MAX_VERSION
     }
 
     /// The oldest value that a writer in need may overwrite: not the newest, not pinned, and nobody is still to receive it.
-    pub(super) fn oldest_unprotected(self, computed: &ComputedLowWater) -> Option<u32> {
+    pub(crate) fn oldest_unprotected(self, computed: &ComputedLowWater) -> Option<u32> {
         let oldest = self.cells().filter_map(|(index, cell)| {
             let Seq::Committed { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
                 return None;
@@ -169,7 +169,7 @@ impl<'a> Ring<'a> {
     }
 
     #[inline]
-    pub(super) fn try_claim(self, index: u32, keep: Keep) -> Option<Claim> {
+    pub(crate) fn try_claim(self, index: u32, keep: Keep) -> Option<Claim> {
         self.claimed(index, self.take(index, keep, None))
     }
 
@@ -188,7 +188,7 @@ impl<'a> Ring<'a> {
 
     /// Marks a cell as ours, unless it is to be kept.
     #[inline(never)]
-    pub(super) fn take(self, index: u32, keep: Keep, computed: Option<&ComputedLowWater>) -> Result<Claim, Refused> {
+    pub(crate) fn take(self, index: u32, keep: Keep, computed: Option<&ComputedLowWater>) -> Result<Claim, Refused> {
         self.take_knowing(index, keep, None, computed)
     }
 
@@ -252,7 +252,7 @@ impl<'a> Ring<'a> {
         self.abandon_scrubbed(claim, self.context.scrub());
     }
 
-    pub(super) fn abandon_scrubbed(self, claim: Claim, scrub: Scrub) {
+    pub(crate) fn abandon_scrubbed(self, claim: Claim, scrub: Scrub) {
         let cell = self.slot().cells.get(claim.cell);
         cell::empty(cell, scrub);
         reached(Step::CellEmptied);

@@ -26,7 +26,7 @@ pub(crate) enum Begin {
 /// A registered cursor: its place, and the word that its owner last wrote there.
 #[derive(Debug)]
 pub(crate) struct Registered {
-    pub(super) place: usize,
+    pub(crate) place: usize,
     word: u64,
 }
 
@@ -37,7 +37,7 @@ impl Registered {
     }
 
     /// The word in its place once it was evicted.
-    pub(super) fn evicted(&self) -> u64 {
+    pub(crate) fn evicted(&self) -> u64 {
         self.word & !MAX_VERSION
     }
 }
@@ -165,7 +165,7 @@ impl<'a> Ring<'a> {
 
     /// Zeroes what was said of the deliveries of a key that is gone. It would mean nothing for the next one, but words have room for a few
     /// bits of the generation only, and sooner or later some key would have the same ones.
-    pub(super) fn forget_deliveries(self) {
+    pub(crate) fn forget_deliveries(self) {
         self.forget_queue();
         // Their owners change them from what they know them to be, and find them changed.
         for cursor in self.slot().cursors {
@@ -181,7 +181,7 @@ impl<'a> Ring<'a> {
     }
 
     /// Takes the cursors of participants that are dead away; whether there were any.
-    pub(super) fn reap_cursors(self, dead: &ParticipantSet) -> bool {
+    pub(crate) fn reap_cursors(self, dead: &ParticipantSet) -> bool {
         let mut freed = false;
         for place in self.slot().cursors {
             let seen = place.load(Ordering::Acquire);

@@ -9,7 +9,7 @@ use crate::core::word::{Head, LOST};
 impl<'a> Ring<'a> {
     /// The cell that `head` names; of those beyond the ring, one is ours.
     #[inline]
-    pub(super) fn cell(self, index: u32) -> Result<CellView<'a>, ReadError> {
+    pub(crate) fn cell(self, index: u32) -> Result<CellView<'a>, ReadError> {
         let cells = &self.slot().cells;
         if index < cells.count() {
             Ok(cells.get(index))
@@ -21,7 +21,7 @@ impl<'a> Ring<'a> {
     /// The index of the cell in which an older version is. One writer alone fills the ring in order, which makes the first guess right;
     /// several mix up the order of neighbours, so the search goes outwards from there.
     #[inline]
-    pub(super) fn find_index(self, head: Head, version: u64) -> Option<u32> {
+    pub(crate) fn find_index(self, head: Head, version: u64) -> Option<u32> {
         let cells = &self.slot().cells;
         let count = cells.count();
         let newest = head.cell().filter(|&index| index < count).unwrap_or(0);

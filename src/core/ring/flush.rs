@@ -32,19 +32,19 @@ pub(crate) struct Overtaken;
 
 impl Ring<'_> {
     /// Whether the cell that holds this version is not to be overwritten, because of a flush.
-    pub(super) fn is_flushed(self, version: u64) -> bool {
+    pub(crate) fn is_flushed(self, version: u64) -> bool {
         self.context.checksums && version > 0 && self.flushed_versions().contains(&version)
     }
 
     /// The versions whose cells are not to be overwritten; 0 for none.
-    pub(super) fn flushed_versions(self) -> [u64; 2] {
+    pub(crate) fn flushed_versions(self) -> [u64; 2] {
         let header = self.slot().header;
         // SeqCst: pairs with `begin_flush`. We change `seq`, then look here; the flush writes here, then looks at `seq`.
         [&header.flushing, &header.flushed].map(|word| word.load(Ordering::SeqCst))
     }
 
     /// The largest version of which a purge may take all that are older, going by what was flushed.
-    pub(super) fn purgeable_up_to(self, last: u64) -> u64 {
+    pub(crate) fn purgeable_up_to(self, last: u64) -> u64 {
         let base_version = self.base_version();
         let flushed =
             self.flushed_versions().into_iter().filter(|&version| self.context.checksums && version > base_version);

@@ -11,7 +11,7 @@ impl Ring<'_> {
     /// Woken for each, a publisher would fill the one cell and sleep again, and both would do little else than that. One who stops in the
     /// middle makes them wait until they look by themselves.
     #[inline]
-    pub(super) fn notify_not_full(self, cursor: u64) {
+    pub(crate) fn notify_not_full(self, cursor: u64) {
         if self.not_full().has_listeners()
             && (cursor.is_multiple_of(self.notify_batch()) || self.head().version() < cursor)
         {
@@ -20,7 +20,7 @@ impl Ring<'_> {
     }
 
     /// How much room is worth waking for, and waiting for a little longer: a quarter of history, in values.
-    pub(super) fn notify_batch(self) -> u64 {
+    pub(crate) fn notify_batch(self) -> u64 {
         u64::from(self.context.history / 4).max(1)
     }
 

@@ -9,8 +9,8 @@ use crate::sync::Ordering;
 pub(crate) struct Handle<'a> {
     slot: SlotView<'a>,
     generation: u64,
-    pub(super) cached_head: CachedHead,
-    pub(super) read_hint: ReadHint,
+    pub(crate) cached_head: CachedHead,
+    pub(crate) read_hint: ReadHint,
 }
 
 impl<'a> Handle<'a> {

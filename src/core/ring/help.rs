@@ -12,7 +12,7 @@ impl<'a> Ring<'a> {
     ///
     /// Must happen before `head` moves on, so that every published cell says so, or was overwritten.
     #[inline]
-    pub(super) fn help_commit(self, head: Head) {
+    pub(crate) fn help_commit(self, head: Head) {
         let Some(index) = head.cell().filter(|&index| index < self.slot().cells.count()) else {
             return;
         };
@@ -37,7 +37,7 @@ impl<'a> Ring<'a> {
     /// A contradiction is only what no writer leaves, however slow the reader: `head` is the same before and after, so it was all the time,
     /// and meanwhile its cell was private, or held its version.
     #[cold]
-    pub(super) fn help_or_check(self, head: Head, cell: CellView<'a>) -> Result<bool, ReadError> {
+    pub(crate) fn help_or_check(self, head: Head, cell: CellView<'a>) -> Result<bool, ReadError> {
         // Acquire: `head` is read after it.
         let seq = Seq::from_bits(cell.header.seq.load(Ordering::Acquire));
         if self.head() != head {

@@ -19,11 +19,11 @@ const ATTEMPTS: u32 = 64;
 
 /// What one call that looks at many cells has computed, so that it reads the cursors once and not for each cell.
 #[derive(Debug, Default)]
-pub(super) struct ComputedLowWater(Cell<Option<u64>>);
+pub(crate) struct ComputedLowWater(Cell<Option<u64>>);
 
 impl<'a> Ring<'a> {
     /// Whether a cursor may still be at or below this version. `seen` is the floor as the caller has just read it.
-    pub(super) fn is_unread(self, seen: LowWaterMark, version: u64, computed: Option<&ComputedLowWater>) -> bool {
+    pub(crate) fn is_unread(self, seen: LowWaterMark, version: u64, computed: Option<&ComputedLowWater>) -> bool {
         if !seen.guards(version) {
             return false;
         }
@@ -39,7 +39,7 @@ impl<'a> Ring<'a> {
     }
 
     /// The floor as it is now, computed from the cursors and written down.
-    pub(super) fn fresh_low_water(self) -> LowWaterMark {
+    pub(crate) fn fresh_low_water(self) -> LowWaterMark {
         let floor = &self.slot().header.low_water;
         // SeqCst: the cursor of whoever registered before is there, see `register`.
         let mut seen = LowWaterMark::from_bits(floor.load(Ordering::SeqCst));
@@ -72,7 +72,7 @@ impl<'a> Ring<'a> {
     }
 
     /// Puts the mark of one of our threads into the floor; what that is, if it is not `seen` any more.
-    pub(super) fn mark_low_water(self, seen: LowWaterMark, tag: &Tag<'_>) -> Result<LowWaterMark, LowWaterMark> {
+    pub(crate) fn mark_low_water(self, seen: LowWaterMark, tag: &Tag<'_>) -> Result<LowWaterMark, LowWaterMark> {
         let mark = seen.marked_by(self.context.me, tag.number);
         // The mark of one who had our place and tag before, and is dead, or has written down nothing, is as good as ours.
         if seen == mark {
@@ -83,7 +83,7 @@ impl<'a> Ring<'a> {
         marked.map(|_| mark).map_err(LowWaterMark::from_bits)
     }
 
-    pub(super) fn smallest_cursor(self) -> Option<u64> {
+    pub(crate) fn smallest_cursor(self) -> Option<u64> {
         #[cfg(test)]
         scans::note();
         let first = self.base_version() + 1;
@@ -108,7 +108,7 @@ pub(crate) mod scans {
         static SCANS: Cell<u32> = const { Cell::new(0) };
     }
 
-    pub(super) fn note() {
+    pub(crate) fn note() {
         SCANS.set(SCANS.get() + 1);
     }
 

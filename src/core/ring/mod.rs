@@ -43,6 +43,9 @@ mod wait;
 
 #[cfg(test)]
 pub(crate) use cell::looks;
+// For scenarios.
+#[cfg(all(loom, test))]
+pub(crate) use {cell::readable, error::Backpressure, low_water::ComputedLowWater, publish::Advance, retention::Keep};
 
 pub(crate) use claim::Claim;
 pub(crate) use context::Context;

@@ -32,13 +32,13 @@ impl Permutation {
 
     /// The cell after this one; of one that there is not, any.
     #[inline]
-    pub(super) fn after(&self, cell: u32) -> u32 {
+    pub(crate) fn after(&self, cell: u32) -> u32 {
         self.next.get(cell as usize).copied().unwrap_or(0)
     }
 
     /// The cell that is `back` places before this one, both below their number.
     #[inline]
-    pub(super) fn before(&self, cell: u32, back: u32) -> u32 {
+    pub(crate) fn before(&self, cell: u32, back: u32) -> u32 {
         let (place, count) = (self.places[cell as usize], self.cells.len() as u32);
         self.cells[(if place >= back { place - back } else { place + count - back }) as usize]
     }
@@ -46,6 +46,7 @@ impl Permutation {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
 
     #[test]
     fn every_cell_has_its_turn_and_the_way_back_is_the_way_there() {

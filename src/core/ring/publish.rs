@@ -12,7 +12,7 @@ use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence, light_fence, store_last};
 
 /// How much of the next value is expected to be about as long as the last: more than this is streamed anyway.
-pub(super) const EXPECTED: usize = 512;
+pub(crate) const EXPECTED: usize = 512;
 
 /// What is in a cell that is lent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) enum Lending {
 }
 
 /// What became of one attempt to move `head`.
-pub(super) enum Advance {
+pub(crate) enum Advance {
     /// It names our cell, as this version.
     Done(u64),
     /// Somebody else moved it, to this.
@@ -149,7 +149,7 @@ impl Ring<'_> {
 
     /// Makes a filled cell the newest value, and gives what `head` was before, and the version.
     #[inline]
-    pub(super) fn commit_after(self, seen: Head, claim: Claim) -> Result<(Head, u64), CommitError> {
+    pub(crate) fn commit_after(self, seen: Head, claim: Claim) -> Result<(Head, u64), CommitError> {
         self.try_commit_after(seen, claim).map_err(|(error, claim)| {
             self.abandon(claim);
             error
@@ -178,7 +178,7 @@ impl Ring<'_> {
 
     /// Moves `head` from what it was to the claimed cell, if the slot still has the key.
     #[inline]
-    pub(super) fn advance(self, claim: &Claim, seen: Head) -> Advance {
+    pub(crate) fn advance(self, claim: &Claim, seen: Head) -> Advance {
         // Read after `head`: if the key was removed before we read `head`, we see that here; if it is removed later,
         // that moves `head` and fails our compare-and-swap.
         if !self.is_current() {
@@ -211,7 +211,7 @@ impl Ring<'_> {
 
     /// Says of a cell that was published that it is, and lets go of it.
     #[inline]
-    pub(super) fn release_committed(self, claim: Claim, version: u64) {
+    pub(crate) fn release_committed(self, claim: Claim, version: u64) {
         // A store, not a compare-and-swap: somebody may have stamped the cell for us, but nobody takes it before we let go.
         // Release: pairs with the acquire of `seq` in the readers; a version read from `seq` is all there.
         let whole = Seq::Committed { version };

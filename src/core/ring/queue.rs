@@ -98,7 +98,7 @@ impl<'a> Ring<'a> {
     }
 
     /// Makes a tentative declaration final, of a slot that nobody else has: after the machine stopped.
-    pub(super) fn finalise_recovered_queue(self) {
+    pub(crate) fn finalise_recovered_queue(self) {
         let word = &self.slot().header.queue;
         let queue = Queue::from_bits(word.load(Ordering::Relaxed));
         if queue.is_tentative() {
@@ -221,7 +221,7 @@ impl<'a> Ring<'a> {
     }
 
     /// Gives back what a participant that is dead had taken; whether that was anything.
-    pub(super) fn reap_taken(self, cell: CellView<'_>, dead: &ParticipantSet) -> bool {
+    pub(crate) fn reap_taken(self, cell: CellView<'_>, dead: &ParticipantSet) -> bool {
         let seen = delivery(cell.header);
         match seen.progress() {
             Progress::Leased { participant, .. } if dead.contains(participant) => {

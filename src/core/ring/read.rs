@@ -52,7 +52,7 @@ impl<'a> Ring<'a> {
     }
 
     #[cold]
-    pub(super) fn copy_newest_again(self, most: usize, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
+    pub(crate) fn copy_newest_again(self, most: usize, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
         let (version, copied) = self.read_newest(most, |cell, version| copy(cell, version, out).then_some(()))?;
         Ok(copied.map(|()| version))
     }

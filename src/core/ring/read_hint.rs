@@ -19,7 +19,7 @@ pub(crate) struct ReadHint {
 impl ReadHint {
     /// Where this version most likely is, if it was published.
     #[inline]
-    pub(super) fn place_of(&self, version: u64, order: &Permutation) -> Option<u32> {
+    pub(crate) fn place_of(&self, version: u64, order: &Permutation) -> Option<u32> {
         // Relaxed: a version that was published once stays so, and the place is only a guess.
         if version > self.published.load(Ordering::Relaxed) {
             return None;
@@ -30,13 +30,13 @@ impl ReadHint {
 
     /// Notes that a version was read from this cell.
     #[inline]
-    pub(super) fn read(&self, cell: u32, version: u64) {
+    pub(crate) fn read(&self, cell: u32, version: u64) {
         self.last.store(Head::of(cell, version).bits(), Ordering::Relaxed);
     }
 
     /// Notes that all versions up to this one were published.
     #[inline]
-    pub(super) fn seen(&self, head: Head) {
+    pub(crate) fn seen(&self, head: Head) {
         self.published.store(head.version(), Ordering::Relaxed);
     }
 }

@@ -10,7 +10,7 @@ use crate::sync::Ordering;
 
 /// What is left standing when somebody looks for a cell.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
+pub(crate) enum Keep {
     /// The newest `history` values, and what somebody is still to receive.
     History,
     /// The newest value, and what somebody is still to receive.
@@ -31,7 +31,7 @@ impl Ring<'_> {
     ///
     /// A call that looks at many cells passes what it has computed so far.
     #[inline(always)]
-    pub(super) fn is_retained(self, cell: &CellHeader, version: u64, computed: Option<&ComputedLowWater>) -> bool {
+    pub(crate) fn is_retained(self, cell: &CellHeader, version: u64, computed: Option<&ComputedLowWater>) -> bool {
         let (floor, queue) = self.receivers();
         // One branch, and all else out of line: the registers of a publish are scarce.
         if floor.version().is_none() && queue.bits() == 0 && !self.context.checksums {
@@ -54,13 +54,13 @@ impl Ring<'_> {
     }
 
     /// Whether somebody is still to receive this version, which the cell holds.
-    pub(super) fn is_undelivered(self, cell: &CellHeader, version: u64, computed: Option<&ComputedLowWater>) -> bool {
+    pub(crate) fn is_undelivered(self, cell: &CellHeader, version: u64, computed: Option<&ComputedLowWater>) -> bool {
         let (floor, queue) = self.receivers();
         self.is_undelivered_given(cell, version, floor, queue, computed)
     }
 
     /// As [`is_undelivered`](Self::is_undelivered), going by the smallest cursor, and without changing anything.
-    pub(super) fn is_undelivered_now(self, cell: &CellHeader, version: u64, smallest_cursor: Option<u64>) -> bool {
+    pub(crate) fn is_undelivered_now(self, cell: &CellHeader, version: u64, smallest_cursor: Option<u64>) -> bool {
         smallest_cursor.is_some_and(|smallest| version >= smallest)
             || self.is_unfinished(cell, version, self.receivers().1)
     }
@@ -94,7 +94,7 @@ impl Ring<'_> {
     }
 
     /// The smallest version that somebody is still to receive, if there is any.
-    pub(super) fn first_undelivered(self) -> Option<u64> {
+    pub(crate) fn first_undelivered(self) -> Option<u64> {
         let first = Queue::from_bits(self.slot().header.queue.load(Ordering::SeqCst)).first(self.generation());
         let unfinished = first.and_then(|first| {
             let messages = self.cells().filter_map(|(_, cell)| {
@@ -107,7 +107,7 @@ impl Ring<'_> {
 
     /// Whether somebody reads the value in place, or is still to receive it, or a flush needs it.
     #[inline(always)]
-    pub(super) fn is_protected(
+    pub(crate) fn is_protected(
         self,
         cell: &CellHeader,
         version: u64,
@@ -128,7 +128,7 @@ impl Ring<'_> {
 
     /// Whether writers must leave this cell alone.
     #[inline(always)]
-    pub(super) fn must_stay(self, index: u32, version: u64, head: Head, keep: Keep) -> bool {
+    pub(crate) fn must_stay(self, index: u32, version: u64, head: Head, keep: Keep) -> bool {
         if version == 0 {
             return false;
         }

@@ -76,14 +76,14 @@ impl Ring<'_> {
     }
 
     /// Up to which version purges have gone, or are about to go.
-    pub(super) fn purge_intent(self) -> u64 {
+    pub(crate) fn purge_intent(self) -> u64 {
         // SeqCst: see `purge`. It never is larger than `head`, unless something else has written there.
         self.slot().header.purge_intent.load(Ordering::SeqCst).min(self.head().version())
     }
 
     /// Takes what a purge has left for somebody who does not want it after all, or did not come to because it was ended.
     #[cold]
-    pub(super) fn finish_purge(self) {
+    pub(crate) fn finish_purge(self) {
         let wanted = self.purge_intent();
         // SeqCst: as in `purge`.
         fence(Ordering::SeqCst);
@@ -159,7 +159,7 @@ impl Ring<'_> {
     /// whoever lets go takes its mark off, then looks at generation and `base_version`. All of it is in one total order, so one of the
     /// two sees the other.
     #[cold]
-    pub(super) fn discard_if_retired(self, index: u32) {
+    pub(crate) fn discard_if_retired(self, index: u32) {
         total_order();
         let seq = &self.slot().cells.get(index).header.seq;
         if let Seq::Committed { version } = Seq::from_bits(seq.load(Ordering::SeqCst))

@@ -13,8 +13,8 @@ use crate::sync::Ordering;
 /// A key, as one handle of a participant sees it. Two references, so that passing it on costs nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
-    pub(super) handle: &'a Handle<'a>,
-    pub(super) context: &'a Context,
+    pub(crate) handle: &'a Handle<'a>,
+    pub(crate) context: &'a Context,
 }
 
 impl<'a> Ring<'a> {
@@ -24,7 +24,7 @@ impl<'a> Ring<'a> {
     }
 
     #[inline(always)]
-    pub(super) fn slot(self) -> &'a SlotView<'a> {
+    pub(crate) fn slot(self) -> &'a SlotView<'a> {
         self.handle.slot()
     }
 

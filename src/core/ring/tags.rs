@@ -9,14 +9,14 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) struct Tags(AtomicU64);
 
 /// A number that nobody else has until this is dropped.
-pub(super) struct Tag<'a> {
+pub(crate) struct Tag<'a> {
     tags: &'a Tags,
-    pub(super) number: u8,
+    pub(crate) number: u8,
 }
 
 impl Tags {
     /// `None` if 64 threads have one.
-    pub(super) fn take(&self) -> Option<Tag<'_>> {
+    pub(crate) fn take(&self) -> Option<Tag<'_>> {
         let mut taken = self.0.load(Ordering::Relaxed);
         loop {
             let number = taken.trailing_ones();
