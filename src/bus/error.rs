@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::received::Received;
 use crate::frame::{FaultCode, FrameError, WriteError};
 use crate::message::{DecodeError, EncodeError, Fault};
-use crate::store::error::{no_cell, no_second_mapping};
+use crate::store::by_key::look_up::KeyRemoved;
+use crate::store::error::{LosslessError, no_cell, no_second_mapping};
 use crate::store::{CellCounts, DirectoryError, Forked, GetError, KeyError, LoanError, SetError, SlotError};
 
 /// Why a message was not published. The message is still the caller's.
@@ -327,6 +328,38 @@ impl From<LoanError> for PublishError {
 impl From<SlotError> for PublishError {
     fn from(error: SlotError) -> Self {
         Self::of(error.into())
+    }
+}
+
+impl From<LosslessError> for SubscribeError {
+    fn from(error: LosslessError) -> Self {
+        match error {
+            LosslessError::Removed => Self::Removed,
+            LosslessError::TooMany { max } => Self::TooManyLossless { max },
+            LosslessError::Forked(error) => Self::Forked(error),
+        }
+    }
+}
+
+impl From<GetError> for SubscribeError {
+    fn from(error: GetError) -> Self {
+        match error {
+            GetError::Removed => Self::Removed,
+            GetError::Forked(error) => Self::Forked(error),
+            _ => Self::Damaged,
+        }
+    }
+}
+
+impl KeyRemoved for SubscribeError {
+    fn is_removed(&self) -> bool {
+        matches!(self, Self::Removed)
+    }
+}
+
+impl KeyRemoved for PublishError {
+    fn is_removed(&self) -> bool {
+        matches!(self, Self::Removed)
     }
 }
 

@@ -19,7 +19,7 @@ const ATTEMPTS: usize = real_or_model(1000, 4);
 
 /// Where a key lives, and the generation of the slot while it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SlotRef {
     pub(crate) slot: u32,
     pub(crate) generation: u64,
 }
@@ -38,7 +38,7 @@ pub(crate) trait Indexed {
 }
 
 /// Looks a key up. Takes no lock and never waits.
-pub(crate) fn find(store: &impl Indexed, key: &Key<'_>) -> Option<Place> {
+pub(crate) fn find(store: &impl Indexed, key: &Key<'_>) -> Option<SlotRef> {
     let hash = key.hash();
     for _ in 0..ATTEMPTS {
         // Acquire: pairs with the release in `rebuild`; the table we are sent to is filled.
@@ -48,7 +48,7 @@ pub(crate) fn find(store: &impl Indexed, key: &Key<'_>) -> Option<Place> {
         let found = entries
             .take_while(|&entry| entry != EMPTY)
             .filter(|&entry| entry >> 32 == hash >> 32 && entry != TOMBSTONE)
-            .find_map(|entry| place_of(store, slot_of(entry)?, key));
+            .find_map(|entry| slot_ref_of(store, slot_of(entry)?, key));
         if found.is_some() {
             return found;
         }
@@ -63,7 +63,7 @@ pub(crate) fn find(store: &impl Indexed, key: &Key<'_>) -> Option<Place> {
 }
 
 /// The slot, if it has this key and kept it while we compared.
-pub(crate) fn place_of(store: &impl Indexed, slot: u32, key: &Key<'_>) -> Option<Place> {
+pub(crate) fn slot_ref_of(store: &impl Indexed, slot: u32, key: &Key<'_>) -> Option<SlotRef> {
     if slot >= store.slots() {
         return None;
     }
@@ -73,7 +73,7 @@ pub(crate) fn place_of(store: &impl Indexed, slot: u32, key: &Key<'_>) -> Option
     let same = has_key(generation) && key.is_in(&header.key);
     // Acquire: pairs with the release fence in `assign`; a word of another key comes with another generation.
     fence(Ordering::Acquire);
-    (same && header.generation.load(Ordering::Relaxed) == generation).then_some(Place { slot, generation })
+    (same && header.generation.load(Ordering::Relaxed) == generation).then_some(SlotRef { slot, generation })
 }
 
 /// The key that a slot has now.
@@ -100,7 +100,7 @@ pub(crate) fn assign(header: &SlotHeader, key: &Key<'_>, base_version: u64) -> u
     header.base_version.store(base_version, Ordering::Relaxed);
     reached(Step::KeyWritten);
     let generation = header.generation.load(Ordering::Relaxed).wrapping_add(1);
-    // Release: pairs with the acquire in `Ring::generation` and `place_of`; key and `base_version` are in place.
+    // Release: pairs with the acquire in `Ring::generation` and `slot_ref_of`; key and `base_version` are in place.
     header.generation.store(generation, Ordering::Release);
     reached(Step::KeyAssigned);
     generation

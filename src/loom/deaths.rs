@@ -3,7 +3,8 @@
 use loom::thread;
 
 use super::support::{Slot, publish, publish_and_die, value, whole};
-use crate::core::ring::{Advance, Exact, readable};
+use crate::core::lookup::Lookup;
+use crate::core::ring::{Advance, readable};
 use crate::core::word::Seq;
 use crate::sync::Ordering;
 use crate::sync::watched::model;
@@ -26,7 +27,7 @@ fn a_value_whose_writer_died_before_marking_it_whole_is_read_and_survives_the_ne
         let ring = slot.ring(0);
         assert_eq!(ring.copy_newest(&mut bytes).unwrap(), Some(2));
         for version in [1, 2] {
-            assert_eq!(ring.copy_version(version, &mut bytes).unwrap(), Exact::Copied);
+            assert_eq!(ring.copy_version(version, &mut bytes).unwrap(), Lookup::Found(()));
             assert_eq!(whole(&bytes) == 2, version == other);
         }
     });
@@ -48,7 +49,7 @@ fn a_reader_and_the_next_writer_may_both_finish_a_dead_writers_work() {
         assert_eq!(publish(slot.ring(2), 2), Ok(2));
         reader.join().unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(slot.ring(0).copy_version(1, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(slot.ring(0).copy_version(1, &mut bytes).unwrap(), Lookup::Found(()));
         assert_eq!(whole(&bytes), 1);
     });
 }
@@ -104,14 +105,14 @@ fn a_writer_that_comes_late_marks_no_cell_that_is_in_anothers_hands_by_now() {
         }
         // It is read as the first value, all of it, or no more.
         let mut bytes = Vec::new();
-        if ring.copy_version(1, &mut bytes) == Ok(Exact::Copied) {
+        if ring.copy_version(1, &mut bytes) == Ok(Lookup::Found(())) {
             assert_eq!(whole(&bytes), 1);
         }
         other.join().unwrap();
         // Each of these two was the newest for as long as anybody looked for a cell.
         for version in 3..=4 {
             let mut bytes = Vec::new();
-            assert_eq!(slot.ring(0).copy_version(version, &mut bytes), Ok(Exact::Copied));
+            assert_eq!(slot.ring(0).copy_version(version, &mut bytes), Ok(Lookup::Found(())));
             whole(&bytes);
         }
     });
@@ -173,7 +174,7 @@ fn a_killed_claimer_has_destroyed_nothing() {
         let (index, cell) = ring.cells().find(|(_, cell)| readable(*cell) == Some(1)).unwrap();
         cell.header.seq.store(Seq::Claimed { version: 1, participant: 1 }.bits(), Ordering::Relaxed);
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(1, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(1, &mut bytes).unwrap(), Lookup::Found(()));
         ring.reap(1);
         let seq = ring.slot().cells.get(index).header.seq.load(Ordering::Relaxed);
         assert_eq!(Seq::from_bits(seq), Seq::Committed { version: 1 });

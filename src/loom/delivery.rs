@@ -2,16 +2,17 @@
 
 use loom::thread;
 
-use super::support::{GENERATION, Slot, publish, whole};
+use super::support::{GENERATION, Sleeper, Slot, publish, whole};
 use crate::core::delivery::LowWaterMark;
-use crate::core::ring::{Begin, CommitError, Exact, Exactly, Position, Ring, Work};
+use crate::core::lookup::Lookup;
+use crate::core::ring::{Begin, CommitError, Position, Ring, Work};
 use crate::sync::Ordering;
 use crate::sync::watched::{model, model_within};
 
 /// The version of a value that was read as one of these marks.
 pub(super) fn copied(ring: Ring<'_>, version: u64) -> Option<u8> {
     let mut bytes = Vec::new();
-    (ring.copy_version(version, &mut bytes) == Ok(Exact::Copied)).then(|| whole(&bytes))
+    (ring.copy_version(version, &mut bytes) == Ok(Lookup::Found(()))).then(|| whole(&bytes))
 }
 
 #[test]
@@ -29,7 +30,7 @@ fn a_version_that_is_pinned_does_not_change() {
             })
         };
         let ring = slot.ring(0);
-        if let Exactly::Pinned(pin) = ring.pin_version(1, |_| false).unwrap() {
+        if let Lookup::Found(pin) = ring.pin_version(1, |_| false).unwrap() {
             for _ in 0..2 {
                 let mut bytes = Vec::new();
                 ring.copy_pinned(pin, &mut bytes);
@@ -171,11 +172,9 @@ fn a_publisher_that_waits_for_room_is_woken_by_whoever_makes_it() {
                 slot.ring(0).move_cursor(&mut cursor, 2);
             })
         };
-        let room = slot.ring(1).not_full();
-        let word = room.listen();
-        let refused = publish(slot.ring(1), 3).is_err();
-        reader.join().unwrap();
-        assert!(!refused || !room.is_quiet(word), "left to sleep although there is room");
+        let ring = slot.ring(1);
+        let published = Sleeper::new(ring.not_full(), reader, || publish(ring, 3).ok()).wait();
+        assert_eq!(published, Some(3));
     });
 }
 
@@ -262,7 +261,7 @@ fn a_message_is_there_until_it_is_acknowledged_and_its_cell_free_afterwards() {
             panic!("a message is there");
         };
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(taken.version, &mut bytes), Ok(Exact::Copied));
+        assert_eq!(ring.copy_version(taken.version, &mut bytes), Ok(Lookup::Found(())));
         assert_eq!((taken.version, whole(&bytes)), (1, 1));
         assert!(ring.acknowledge(taken));
         let published = writer.join().unwrap();
@@ -340,13 +339,11 @@ fn a_publisher_that_waits_for_room_is_woken_by_an_eviction() {
         publish(slot.ring(1), 2).unwrap();
         let evictor = {
             let slot = slot.clone();
-            thread::spawn(move || slot.ring(2).evict(0, || true).unwrap())
+            thread::spawn(move || drop(slot.ring(2).evict(0, || true).unwrap()))
         };
-        let room = slot.ring(1).not_full();
-        let word = room.listen();
-        let refused = publish(slot.ring(1), 3).is_err();
-        evictor.join().unwrap();
-        assert!(!refused || !room.is_quiet(word), "left to sleep although there is room");
+        let ring = slot.ring(1);
+        let published = Sleeper::new(ring.not_full(), evictor, || publish(ring, 3).ok()).wait();
+        assert_eq!(published, Some(3));
     });
 }
 

@@ -1,9 +1,10 @@
 //! Flushes beside writers.
 
+use crate::core::lookup::Lookup;
 use loom::thread;
 
 use super::support::{Slot, publish, whole};
-use crate::core::ring::Exact;
+
 use crate::sync::Ordering;
 use crate::sync::watched::model;
 
@@ -27,7 +28,7 @@ fn what_a_flush_promises_is_not_overwritten_by_a_writer_that_had_its_eye_on_the_
         writer.join().unwrap();
         let flushed = ring.slot().header.flushed.load(Ordering::Relaxed);
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(flushed, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(flushed, &mut bytes).unwrap(), Lookup::Found(()));
         assert_eq!(u64::from(whole(&bytes)), flushed);
     });
 }
@@ -49,9 +50,9 @@ fn what_was_flushed_is_spared_until_the_next_flush_is_complete() {
         ring.begin_flush().unwrap();
         writer.join().unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(ring.copy_version(1, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(1, &mut bytes).unwrap(), Lookup::Found(()));
         let flushing = ring.slot().header.flushing.load(Ordering::Relaxed);
-        assert_eq!(ring.copy_version(flushing, &mut bytes).unwrap(), Exact::Copied);
+        assert_eq!(ring.copy_version(flushing, &mut bytes).unwrap(), Lookup::Found(()));
         assert_eq!(u64::from(whole(&bytes)), flushing);
     });
 }

@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::core::index::{Indexed, Place, assign, delete, find, insert, place_of, rebuild, unassign};
+use crate::core::index::{Indexed, SlotRef, assign, delete, find, insert, rebuild, slot_ref_of, unassign};
 use crate::core::key::Key;
 use crate::core::memory::records::{DirectoryHeader, SlotHeader};
 use crate::sync::watched::model;
@@ -39,7 +39,7 @@ impl Heap {
         self.table(self.directory.active.load(Ordering::Relaxed))
     }
 
-    fn find(&self, key: &str) -> Option<Place> {
+    fn find(&self, key: &str) -> Option<SlotRef> {
         find(self, &Key::new(key).unwrap())
     }
 }
@@ -84,7 +84,7 @@ fn a_slot_that_changes_hands_is_taken_for_no_key_but_its_own() {
                 })
             };
             // Whatever the index says.
-            let place = place_of(&*heap, 0, &Key::new(key).unwrap());
+            let place = slot_ref_of(&*heap, 0, &Key::new(key).unwrap());
             assert!(place.is_none_or(|place| Some(place.generation) == generation), "{key}: {place:?}");
             changer.join().unwrap();
         });
@@ -100,10 +100,10 @@ fn a_key_that_is_removed_is_not_found_and_neither_are_its_words() {
             let heap = heap.clone();
             thread::spawn(move || heap.remove("a", 0))
         };
-        assert!(heap.find("a").is_none_or(|place| place == Place { slot: 0, generation: 1 }));
+        assert!(heap.find("a").is_none_or(|place| place == SlotRef { slot: 0, generation: 1 }));
         remover.join().unwrap();
         assert_eq!(heap.find("a"), None);
-        assert_eq!(place_of(&*heap, 0, &Key::new("a").unwrap()), None);
+        assert_eq!(slot_ref_of(&*heap, 0, &Key::new("a").unwrap()), None);
     });
 }
 
@@ -117,7 +117,7 @@ fn a_key_is_found_while_the_index_is_rebuilt() {
             // Twice, so that the table in which somebody may still search is emptied.
             thread::spawn(move || (0..2).for_each(|_| rebuild(&*heap, 1)))
         };
-        assert_eq!(heap.find("a"), Some(Place { slot: 0, generation: 1 }));
+        assert_eq!(heap.find("a"), Some(SlotRef { slot: 0, generation: 1 }));
         holder.join().unwrap();
     });
 }
@@ -139,14 +139,14 @@ fn a_key_is_found_while_its_neighbours_come_and_go() {
                 heap.insert(&second, 0);
             })
         };
-        assert_eq!(heap.find(third), Some(Place { slot: 2, generation: 1 }));
+        assert_eq!(heap.find(third), Some(SlotRef { slot: 2, generation: 1 }));
         let place = heap.find(second);
         holder.join().unwrap();
-        let (before, after) = (Place { slot: 1, generation: 1 }, Place { slot: 0, generation: 3 });
+        let (before, after) = (SlotRef { slot: 1, generation: 1 }, SlotRef { slot: 0, generation: 3 });
         assert!(place.is_none_or(|place| place == before || place == after), "{place:?}");
         assert_eq!(
             [heap.find(first), heap.find(second), heap.find(third)],
-            [None, Some(after), Some(Place { slot: 2, generation: 1 })]
+            [None, Some(after), Some(SlotRef { slot: 2, generation: 1 })]
         );
     });
 }

@@ -7,7 +7,8 @@ use super::delivery::copied;
 use super::removal::remove_key;
 use super::support::{GENERATION, Slot, publish, whole};
 use crate::core::delivery::Queue;
-use crate::core::ring::{Begin, Exact, Position, Ring, Work, readable};
+use crate::core::lookup::Lookup;
+use crate::core::ring::{Begin, Position, Ring, Work, readable};
 use crate::sync::Ordering;
 use crate::sync::watched::{model, model_within};
 
@@ -137,7 +138,7 @@ fn a_purge_that_comes_late_takes_nothing_of_the_next_key() {
         assert_eq!(ring.begin_of(Begin::Next), base_version + 1 + u64::from(published.is_ok()));
         if let Ok(version) = published {
             let mut bytes = Vec::new();
-            assert_eq!(slot.next_ring(0).copy_version(version, &mut bytes), Ok(Exact::Copied));
+            assert_eq!(slot.next_ring(0).copy_version(version, &mut bytes), Ok(Lookup::Found(())));
             assert_eq!(whole(&bytes), 9);
         }
     });

@@ -3,8 +3,9 @@
 use loom::thread;
 
 use super::support::{GENERATION, Slot, publish, whole};
+use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
-use crate::core::ring::{Begin, CommitError, Exact, Exactly, ReadError, Ring, readable};
+use crate::core::ring::{Begin, CommitError, ReadError, Ring, readable};
 use crate::core::word::Seq;
 use crate::sync::Ordering;
 use crate::sync::watched::model;
@@ -123,7 +124,7 @@ fn a_writer_with_a_handle_on_a_removed_key_leaves_the_next_keys_history_alone() 
         let versions = [3, 4].map(|mark| publish(next, mark).unwrap());
         assert_eq!(publish(slot.ring(2), 9), Err(CommitError::Removed));
         let mut bytes = Vec::new();
-        assert_eq!(next.copy_version(versions[0], &mut bytes), Ok(Exact::Copied));
+        assert_eq!(next.copy_version(versions[0], &mut bytes), Ok(Lookup::Found(())));
     });
 }
 
@@ -165,9 +166,9 @@ fn what_is_left_of_a_removed_key_is_no_value_of_the_next_one() {
         publish(slot.next_ring(0), 2).unwrap();
         let mut bytes = Vec::new();
         let next = slot.next_ring(1);
-        assert_eq!(next.copy_version(pin.version, &mut bytes), Ok(Exact::Gone));
+        assert_eq!(next.copy_version(pin.version, &mut bytes), Ok(Lookup::Gone));
         let again = next.pin_version(pin.version, |_| false);
-        assert_eq!(again, Ok(Exactly::Gone));
+        assert_eq!(again, Ok(Lookup::Gone));
     });
 }
 
@@ -195,16 +196,16 @@ fn what_is_obsolete_is_not_read_by_those_who_know_where_it_was() {
                 publish(slot.ring(1), mark).unwrap();
             }
             let mut bytes = Vec::new();
-            assert_eq!(ring.copy_version(1, &mut bytes), Ok(Exact::Copied));
+            assert_eq!(ring.copy_version(1, &mut bytes), Ok(Lookup::Found(())));
             // So its cell keeps it.
-            assert!(matches!(slot.ring(2).pin_version(2, |_| false), Ok(Exactly::Pinned(_))));
+            assert!(matches!(slot.ring(2).pin_version(2, |_| false), Ok(Lookup::Found(_))));
             if purged {
                 slot.ring(1).purge();
             } else {
                 remove_key(slot.ring(1));
             }
             let read = ring.copy_version(2, &mut bytes);
-            assert_eq!(read, if purged { Ok(Exact::Gone) } else { Err(ReadError::Removed) });
+            assert_eq!(read, if purged { Ok(Lookup::Gone) } else { Err(ReadError::Removed) });
         }
     });
 }

@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicU32 as Plain, Ordering::SeqCst};
 
 use loom::sync::Arc;
+use loom::thread::JoinHandle;
 
 use crate::core::memory::cells::Cells;
-use crate::core::memory::records::CellHeader;
+use crate::core::memory::records::{CellHeader, Event};
 use crate::core::memory::slot_view::SlotView;
 use crate::core::ring::{Advance, CommitError, Context, Handle, Host, Permutation, Ring, Tags};
+use crate::core::wait::{Slept, Waiter, wait};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// The generation of the key in all scenarios, until it is removed.
@@ -129,5 +131,50 @@ pub(super) fn publish_and_die(ring: Ring<'_>, mark: u8) {
             Advance::Overtaken(now) => seen = now,
             Advance::Failed(error) => panic!("{error:?}"),
         }
+    }
+}
+
+/// A waiter whose sleep lasts until a thread has ended: by then, somebody must have notified the event.
+pub(super) struct Sleeper<'a, C> {
+    event: &'a Event,
+    thread: Option<JoinHandle<()>>,
+    check: C,
+}
+
+impl<'a, T, C: FnMut() -> Option<T>> Sleeper<'a, C> {
+    pub(super) fn new(event: &'a Event, thread: JoinHandle<()>, check: C) -> Self {
+        Self { event, thread: Some(thread), check }
+    }
+
+    /// Waits by the loop by which the store waits.
+    pub(super) fn wait(mut self) -> Option<T> {
+        let found = wait(&mut self);
+        self.join();
+        found
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+impl<T, C: FnMut() -> Option<T>> Waiter for Sleeper<'_, C> {
+    type Listened = u32;
+    type Found = T;
+
+    fn listen(&mut self) -> u32 {
+        self.event.listen()
+    }
+
+    fn check(&mut self) -> Option<T> {
+        (self.check)()
+    }
+
+    fn sleep(&mut self, word: u32) -> Slept {
+        self.join();
+        assert!(!self.event.is_quiet(word), "left asleep although it has happened");
+        Slept::CheckAgain
     }
 }

@@ -61,10 +61,9 @@ pub(crate) use modify::{ModifyError, Unfit};
 #[cfg(not(loom))]
 pub(crate) use owned_handle::OwnedHandle;
 pub(crate) use permutation::Permutation;
-pub(crate) use pin::{Exactly, Pin};
+pub(crate) use pin::{Pin, PinError};
 pub(crate) use publish::Lending;
 pub(crate) use queue::{Position, Taken, Work};
-pub(crate) use read::Exact;
 pub(crate) use recover::{Found, Moments, Successor, Unproven};
 pub(crate) use ring::Ring;
 pub(crate) use tags::Tags;

@@ -4,6 +4,7 @@ use super::attempts::attempts;
 use super::cell;
 use super::error::ReadError;
 use super::ring::Ring;
+use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
 use crate::core::word::Seq;
@@ -17,15 +18,12 @@ pub(crate) struct Pin {
     pub(crate) version: u64,
 }
 
-/// What became of the wish to pin one version.
+/// Why a version could not be pinned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exactly {
-    Pinned(Pin),
-    /// It was not published yet.
-    NotYet,
-    /// It was overwritten.
-    Gone,
-    /// A writer has chosen it to be overwritten, and does not go on. It can be copied.
+pub(crate) enum PinError {
+    /// The key was removed from the slot.
+    Removed,
+    /// A stopped writer has claimed the cell in order to overwrite it. The version can be copied.
     Claimed,
 }
 
@@ -75,17 +73,17 @@ impl<'a> Ring<'a> {
     }
 
     /// Pins this one version, on the same terms as [`pin_newest`](Self::pin_newest).
-    pub(crate) fn pin_version(self, version: u64, held: impl Fn(u32) -> bool) -> Result<Exactly, ReadError> {
+    pub(crate) fn pin_version(self, version: u64, held: impl Fn(u32) -> bool) -> Result<Lookup<Pin>, PinError> {
         for _ in 0..CLAIM {
             let head = self.head();
             let outcome = if head.version() < version {
-                Exactly::NotYet
+                Lookup::NotYet
             } else if version <= self.base_version() {
-                Exactly::Gone
+                Lookup::Gone
             } else {
                 self.help_commit(head);
                 match self.find_index(head, version) {
-                    None => Exactly::Gone,
+                    None => Lookup::Gone,
                     Some(index) => {
                         let cell = self.slot().cells.get(index);
                         let held = held(index);
@@ -97,7 +95,7 @@ impl<'a> Ring<'a> {
                         }
                         let seq = Seq::from_bits(cell.header.seq.load(Ordering::SeqCst));
                         if seq.steady() == Some(version) && self.is_current() {
-                            return Ok(Exactly::Pinned(Pin { cell: index, version }));
+                            return Ok(Lookup::Found(Pin { cell: index, version }));
                         }
                         if !held {
                             self.unpin(index);
@@ -107,13 +105,13 @@ impl<'a> Ring<'a> {
                             yield_now();
                             continue;
                         }
-                        Exactly::Gone
+                        Lookup::Gone
                     }
                 }
             };
-            return if self.is_current() { Ok(outcome) } else { Err(ReadError::Removed) };
+            return if self.is_current() { Ok(outcome) } else { Err(PinError::Removed) };
         }
-        Ok(Exactly::Claimed)
+        Err(PinError::Claimed)
     }
 
     /// Clears the participant's bit, and empties the cell if its value became nobody's meanwhile.

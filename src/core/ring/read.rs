@@ -7,6 +7,7 @@ use super::cell::{self, copy, holds, readable};
 use super::error::ReadError;
 use super::publish::EXPECTED;
 use super::ring::Ring;
+use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::WORD;
 use crate::core::word::Head;
@@ -19,17 +20,6 @@ const IN_VAIN: usize = 8 << 20;
 
 /// How often the newest value is looked at in all: one that is published and not marked yet is looked at twice.
 const CHECKS: usize = 64;
-
-/// What became of one version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exact {
-    /// It is in the caller's buffer.
-    Copied,
-    /// It was not published yet.
-    NotYet,
-    /// It was overwritten.
-    Gone,
-}
 
 impl<'a> Ring<'a> {
     /// Copies the newest value into `out`, replacing what it held, and gives the version; `None` when there is none.
@@ -91,7 +81,7 @@ impl<'a> Ring<'a> {
 
     /// Copies this one version into `out`, replacing what it held. Versions up to `base_version` belong to other keys: gone.
     #[inline]
-    pub(crate) fn copy_version(self, version: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
+    pub(crate) fn copy_version(self, version: u64, out: &mut Vec<u8>) -> Result<Lookup<()>, ReadError> {
         if let Some(index) = self.handle.read_hint.place_of(version, &self.context.permutation)
             && self.copy_from(index, version, out)
         {
@@ -100,7 +90,7 @@ impl<'a> Ring<'a> {
                 // Values of one key tend to have one length. While this one is looked at, the next comes here.
                 self.slot().cells.get(next).expect_to_read_next(out.len().min(EXPECTED));
             }
-            return Ok(Exact::Copied);
+            return Ok(Lookup::Found(()));
         }
         self.find_and_copy(version, out)
     }
@@ -118,28 +108,28 @@ impl<'a> Ring<'a> {
     }
 
     #[inline]
-    fn find_and_copy(self, version: u64, out: &mut Vec<u8>) -> Result<Exact, ReadError> {
+    fn find_and_copy(self, version: u64, out: &mut Vec<u8>) -> Result<Lookup<()>, ReadError> {
         for _ in 0..CHECKS {
             let head = self.head();
             let outcome = if head.version() < version {
-                Exact::NotYet
+                Lookup::NotYet
             } else if version <= self.base_version() {
-                Exact::Gone
+                Lookup::Gone
             } else if head.version() > version {
                 self.handle.read_hint.seen(head);
                 match self.find_index(head, version) {
                     Some(index) if copy(self.slot().cells.get(index), version, out) => {
                         self.handle.read_hint.read(index, version);
-                        Exact::Copied
+                        Lookup::Found(())
                     }
-                    _ => Exact::Gone,
+                    _ => Lookup::Gone,
                 }
             } else {
                 match head.cell() {
-                    None => Exact::Gone,
+                    None => Lookup::Gone,
                     Some(index) if self.copy_head(head, index, out)? => {
                         self.handle.read_hint.read(index, version);
-                        Exact::Copied
+                        Lookup::Found(())
                     }
                     Some(_) => continue,
                 }

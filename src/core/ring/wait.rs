@@ -1,18 +1,18 @@
-//! Sleeping until a newer version is there, without missing it.
+//! Whether a wait for a newer version of a key is over.
 
+use super::error::ReadError;
 use super::ring::Ring;
-use crate::core::word::Head;
-use crate::sync::Ordering;
 
 impl Ring<'_> {
-    /// Announces a sleeper, then looks once more whether there is anything newer than `seen`.
-    ///
-    /// `Some(word)` is what the bell's word held: sleep on it with that value. `None`: do not sleep, something happened.
-    pub(crate) fn prepare_to_sleep(self, seen: u64) -> Option<u32> {
-        let word = self.new_version().listen();
-        // SeqCst: pairs with `advance`, see `Event::listen`.
-        let head = Head::from_bits(self.slot().header.head.load(Ordering::SeqCst));
-        let quiet = head.version() <= seen && self.is_current();
-        quiet.then_some(word)
+    /// The newest version if it is larger than `seen`, or that the key was removed; `None` if there is nothing to report.
+    #[inline]
+    pub(crate) fn newer_than(self, seen: u64) -> Option<Result<u64, ReadError>> {
+        // Versions up to this one are no values of the key.
+        let seen = seen.max(self.base_version());
+        let version = self.head().version();
+        if !self.is_current() {
+            return Some(Err(ReadError::Removed));
+        }
+        (version > seen).then_some(Ok(version))
     }
 }

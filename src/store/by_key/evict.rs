@@ -1,0 +1,126 @@
+//! Removing lossless subscribers that hold publishers up.
+
+use thiserror::Error;
+
+use crate::core::key::KeyError;
+use crate::store::error::Forked;
+use crate::store::participant::{self, Participant};
+use crate::store::store::Store;
+
+/// What a participant that was evicted from a key had kept from being overwritten.
+///
+/// # Examples
+///
+/// See [`Store::evict`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evicted {
+    /// How many lossless subscribers of the key the participant had: at least 1.
+    pub subscribers: u32,
+    /// The oldest version that one of them had still to receive.
+    pub next: u64,
+    /// How many versions were published from that one on.
+    pub behind: u64,
+}
+
+/// Why nobody was evicted.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{EvictError, Store};
+/// # let name = format!("splinter-doc-evict-error-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let error = store.evict("k", store.participant()).unwrap_err();
+/// assert!(matches!(error, EvictError::NoSuchKey { .. }));
+/// store.set("k", b"v")?;
+/// let error = store.evict("k", store.participant()).unwrap_err();
+/// assert!(matches!(error, EvictError::NotSubscribed { .. }));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EvictError {
+    /// Not a key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store has no such key.
+    #[error("the store has no key {key:?}")]
+    NoSuchKey {
+        /// The key.
+        key: String,
+    },
+    /// The participant has no lossless subscriber of the key, or has closed the store.
+    #[error(
+        "participant {participant} (process {pid}) has no lossless subscriber of {key:?}: `Store::slot_snapshot` lists the participants that have one"
+    )]
+    NotSubscribed {
+        /// The key.
+        key: String,
+        /// The participant's index in the store's table.
+        participant: u32,
+        /// The id of its process.
+        pid: u32,
+    },
+    /// This is a child of the process that opened the store.
+    #[error(transparent)]
+    Forked(#[from] Forked),
+}
+
+impl Store {
+    /// Removes all lossless subscribers that a participant has of one key, so that publishers go on: for a process that is stopped, or that has
+    /// subscribed and does not receive. Never blocks.
+    ///
+    /// Publishers that wait for free space are woken. The next receive of each evicted subscriber reports it
+    /// ([`RecvError::Evicted`](crate::RecvError::Evicted)), and it goes on as a subscriber that is not lossless. A receive that is blocked reports it
+    /// when the next message comes.
+    ///
+    /// Its cursors are counted among the [`lossless`](super::StoreOptions::lossless) ones of the key until that is reported, or its process has ended. A
+    /// participant that has died needs no eviction. Jobs of a work queue are not concerned.
+    ///
+    /// # Errors
+    ///
+    /// [`EvictError`]: there is no such key, or the participant has no lossless subscriber of it; or this is a child of the process that opened
+    /// the store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::{Bus, RecvError, SubscribeOptions, store::StoreOptions};
+    ///
+    /// # let name = format!("splinter-doc-evict-{}", std::process::id());
+    /// let store = StoreOptions::new().slots(1).history(1).spare(1).create(&name)?;
+    /// let bus: Bus<Vec<u8>> = Bus::on(store.clone());
+    /// let mut idle = bus.subscribe_with("k", &SubscribeOptions::new().lossless())?;
+    /// while bus.publish("k", &vec![0]).is_ok() {}
+    /// // Who is most behind?
+    /// let slowest = store.slot_snapshot("k")?.unwrap().lossless[0];
+    /// let participant = store.participants()?.into_iter().find(|one| one.id == slowest.participant).unwrap();
+    /// let evicted = store.evict("k", participant)?;
+    /// assert_eq!((evicted.subscribers, evicted.next, evicted.behind), (1, 1, 2));
+    /// bus.publish("k", &vec![1])?;
+    /// assert!(matches!(idle.recv(), Err(RecvError::Evicted { .. })));
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evict(&self, key: &str, participant: Participant) -> Result<Evicted, EvictError> {
+        self.session.check_fork()?;
+        let Some(slot) = self.existing_slot(key)? else {
+            return Err(EvictError::NoSuchKey { key: key.to_owned() });
+        };
+        let is_there = || participant::is_current(self.mapped(), participant);
+        match slot.ring().evict(participant.id, is_there) {
+            Some(evicted) => Ok(Evicted {
+                subscribers: evicted.count,
+                next: evicted.oldest,
+                behind: slot.published_between(evicted.oldest, slot.version() + 1),
+            }),
+            None => Err(EvictError::NotSubscribed {
+                key: key.to_owned(),
+                participant: participant.id,
+                pid: participant.pid,
+            }),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Waiting until a key is set.
+
+use std::time::Duration;
+
+use crate::store::directory::WaitLimit;
+use crate::store::error::{DirectoryError, SlotError};
+use crate::store::store::Store;
+use crate::store::wait::{Deadline, Spin};
+
+impl Store {
+    /// Waits until the key is set from now on, and gives the version; `None` if that did not happen in time. Without a
+    /// `timeout`, waits for ever.
+    ///
+    /// The key is created, without a value, if there is none, so whoever waits may come before whoever sets. To miss no update
+    /// between two calls, use [`poll_after`](Self::poll_after). The timeout covers creating the key, too, which waits ten seconds at most for
+    /// others that create or remove keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    ///
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-poll-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert_eq!(store.poll("k", Some(Duration::from_millis(1)))?, None);
+    /// let version = thread::scope(|scope| {
+    ///     let waiter = scope.spawn(|| store.poll("k", None));
+    ///     while !waiter.is_finished() {
+    ///         store.set("k", b"v").unwrap();
+    ///     }
+    ///     waiter.join().unwrap()
+    /// })?;
+    /// assert!(version >= Some(1));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll(&self, key: &str, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+        self.poll_from(key, None, timeout)
+    }
+
+    /// Waits until the key has a version larger than `seen`, and gives the newest; `None` if that did not happen in time.
+    /// Without a `timeout`, waits for ever.
+    ///
+    /// No update between two calls is missed: pass the version that the last one gave. That holds across removals of the key,
+    /// too: no later key of the same name has a version that this one had. The timeout covers creating the key, too: one of zero makes a single attempt.
+    /// While it is waited for, a key that is removed is
+    /// created anew, without a value. Spins briefly, then sleeps. A writer that dies in the instant between publishing and
+    /// waking delays those who sleep by a tenth of a second at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-poll-after-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.set("k", b"first")?;
+    /// assert_eq!(store.poll_after("k", 0, None)?, Some(1));
+    /// store.set("k", b"second")?;
+    /// assert_eq!(store.poll_after("k", 1, None)?, Some(2));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll_after(&self, key: &str, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+        self.poll_from(key, Some(seen), timeout)
+    }
+
+    /// As [`poll_after`](Self::poll_after), from the newest version on if none is given.
+    fn poll_from(&self, key: &str, seen: Option<u64>, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+        let (deadline, mut spin, mut seen) = (Deadline::after(timeout), Spin::default(), seen);
+        loop {
+            let slot = match self.slot_within(key, &mut WaitLimit::until(deadline)) {
+                // The timeout was shorter than the longest wait for the directory.
+                Err(SlotError::Directory(DirectoryError::Busy { .. })) if deadline.left().is_none() => return Ok(None),
+                slot => slot?,
+            };
+            let seen = *seen.get_or_insert_with(|| slot.version());
+            // If not, somebody removed the key in between.
+            if let Ok(version) = slot.wait(seen, deadline, &mut spin) {
+                return Ok(version);
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Rebuilding the directory from the slots.
+
+use crate::core::index::{self, Indexed, has_key};
+use crate::store::mapped::Mapped;
+use crate::sync::Ordering;
+
+/// Makes index, list of free slots and counts anew from the first `used` slots. The caller has the lock.
+pub(crate) fn rebuild(mapped: &Mapped, used: u32) {
+    let (mut live, mut free) = (0, 0);
+    for slot in (0..used).rev() {
+        let header = mapped.slot_header(slot);
+        if has_key(header.generation.load(Ordering::Relaxed)) {
+            live += 1;
+        } else {
+            header.next_free.store(free, Ordering::Relaxed);
+            free = slot + 1;
+        }
+    }
+    let books = mapped.directory_header();
+    books.free.store(free, Ordering::Relaxed);
+    books.fresh.store(used, Ordering::Relaxed);
+    books.live.store(live, Ordering::Relaxed);
+    books.tombstones.store(0, Ordering::Relaxed);
+    index::rebuild(mapped, used);
+}

@@ -1,0 +1,90 @@
+//! The errors of opening and creating, from what the kernel says.
+
+use std::io::{self, ErrorKind};
+
+use rustix::io::Errno;
+use shared_memory::ShmemError;
+
+use super::location::Location;
+use crate::os::{file, limits};
+use crate::store::error::OpenError;
+
+/// What the kernel's refusal means to who asked.
+pub(crate) fn refused<'a>(action: &'static str, location: &'a Location) -> impl FnOnce(io::Error) -> OpenError + 'a {
+    move |source| {
+        let name = location.to_string();
+        match Errno::from_io_error(&source) {
+            Some(Errno::ACCESS | Errno::PERM) => OpenError::PermissionDenied { action, name, source },
+            Some(Errno::ROFS) => OpenError::ReadOnly { action, name },
+            Some(Errno::NOENT | Errno::NOTDIR) => {
+                OpenError::NoDirectory { name, directory: location.directory().display().to_string() }
+            }
+            Some(Errno::MFILE) => OpenError::TooManyFiles { action, name, limit: limits::open_files() },
+            Some(Errno::NFILE) => OpenError::TooManyFiles { action, name, limit: None },
+            _ if source.kind() == ErrorKind::Unsupported => OpenError::Unsupported { action, name, source },
+            _ => OpenError::Io { action, name, source },
+        }
+    }
+}
+
+/// As [`refused`], of mapping `len` bytes.
+pub(crate) fn mapping_refused(
+    action: &'static str,
+    location: &Location,
+    len: u64,
+) -> impl FnOnce(io::Error) -> OpenError {
+    move |source| match Errno::from_io_error(&source) {
+        // Addresses, mappings or memory; EAGAIN: memory that may be locked, in a process that locks all of its own.
+        Some(Errno::NOMEM | Errno::AGAIN) => {
+            let limit = limits::address_space();
+            OpenError::NoMemory { name: location.to_string(), needed: len, limit, source }
+        }
+        Some(Errno::NODEV) => {
+            let source =
+                io::Error::new(ErrorKind::Unsupported, format!("its file system has no shared mappings: {source}"));
+            refused(action, location)(source)
+        }
+        _ => refused(action, location)(source),
+    }
+}
+
+/// What the kernel's refusal means while a store of `len` bytes is made.
+pub(super) fn creating_refused<'a>(
+    action: &'static str,
+    location: &'a Location,
+    len: usize,
+) -> impl FnOnce(io::Error) -> OpenError + 'a {
+    move |source| match Errno::from_io_error(&source) {
+        Some(Errno::NOSPC | Errno::DQUOT) => no_space(location, len, Some(source)),
+        Some(Errno::FBIG) => too_large(location, len),
+        _ => mapping_refused(action, location, len as u64)(source),
+    }
+}
+
+pub(super) fn no_space(location: &Location, len: usize, source: Option<io::Error>) -> OpenError {
+    let directory = location.directory();
+    OpenError::NoSpace {
+        name: location.to_string(),
+        needed: len as u64,
+        available: file::available(&directory).unwrap_or(0),
+        directory: directory.display().to_string(),
+        source,
+    }
+}
+
+pub(super) fn too_large(location: &Location, len: usize) -> OpenError {
+    let needed = len as u64;
+    // A limit that is no smaller is not what was in the way.
+    let limit = limits::file_size().filter(|&limit| needed > limit);
+    OpenError::FileTooLarge { name: location.to_string(), needed, limit }
+}
+
+/// What the kernel said to the crate that makes segments.
+pub(crate) fn os_error(error: ShmemError) -> io::Error {
+    match error {
+        ShmemError::MapCreateFailed(code) | ShmemError::MapOpenFailed(code) | ShmemError::UnknownOsError(code) => {
+            io::Error::from_raw_os_error(code as i32)
+        }
+        error => io::Error::other(error.to_string()),
+    }
+}

@@ -1,0 +1,106 @@
+//! The table of participants.
+
+use std::io;
+
+use crate::core::memory::records::{PARTICIPANTS, ParticipantEntry};
+use crate::kill_points::{Step, reached};
+use crate::os::lock;
+use crate::store::mapped::{LockByte, Mapped};
+use crate::sync::Ordering;
+
+/// One open handle of one process on a store.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-participant-type-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let me = store.participant();
+/// assert_eq!((me.id, me.pid), (0, std::process::id()));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Participant {
+    /// Its place in the store's table: 0 to 127. SlotRefs are reused.
+    pub id: u32,
+    /// Tells it from all who had its place before or will have it after.
+    pub incarnation: u64,
+    /// The id of its process, as that process sees it. For people: in another PID namespace it means another process.
+    pub pid: u32,
+}
+
+/// Gives the place back. Its owner has no mark left in any slot.
+pub(crate) fn leave(mapped: &Mapped, participant: Participant) {
+    let entry = &mapped.participants()[participant.id as usize];
+    entry.incarnation.store(participant.incarnation.wrapping_add(1), Ordering::Release);
+    reached(Step::ParticipantLeft);
+    // If this fails, closing the file does it.
+    let _ = lock::unlock(mapped.fd(), LockByte::Participant(participant.id).offset());
+}
+
+/// Takes the marks off all entries, in a store that nobody has open, and in which nobody's marks are left in any slot.
+pub(crate) fn forget_all(mapped: &Mapped) {
+    for entry in mapped.participants() {
+        let incarnation = entry.incarnation.load(Ordering::Relaxed);
+        entry.incarnation.store(incarnation.wrapping_add(incarnation % 2), Ordering::Release);
+    }
+}
+
+/// Whether the participant's handle is still open, as `observer` sees it.
+pub(crate) fn is_alive(mapped: &Mapped, participant: Participant, observer: Participant) -> io::Result<bool> {
+    let Some(entry) = mapped.participants().get(participant.id as usize) else {
+        return Ok(false);
+    };
+    if entry.incarnation.load(Ordering::Acquire) != participant.incarnation {
+        return Ok(false);
+    }
+    // The kernel never names our own lock as one that is in our way.
+    Ok(participant == observer || lock::is_locked(mapped.fd(), LockByte::Participant(participant.id).offset())?)
+}
+
+/// Whether the participant's place in the table is still its own, in life or death.
+pub(crate) fn is_current(mapped: &Mapped, participant: Participant) -> bool {
+    let entry = mapped.participants().get(participant.id as usize);
+    entry.is_some_and(|entry| entry.incarnation.load(Ordering::Acquire) == participant.incarnation)
+}
+
+/// The process that has this place, or had it last.
+pub(crate) fn pid(mapped: &Mapped, id: u32) -> u32 {
+    mapped.participants().get(id as usize).map_or(0, |entry| entry.pid.load(Ordering::Relaxed))
+}
+
+/// Everyone whose handle is open.
+pub(crate) fn living(mapped: &Mapped, observer: Participant) -> io::Result<Vec<Participant>> {
+    let mut living = Vec::new();
+    for (id, entry) in (0..).zip(mapped.participants()) {
+        let incarnation = entry.incarnation.load(Ordering::Acquire);
+        let participant = Participant { id, incarnation, pid: entry.pid.load(Ordering::Relaxed) };
+        if incarnation % 2 == 1 && is_alive(mapped, participant, observer)? {
+            living.push(participant);
+        }
+    }
+    Ok(living)
+}
+
+/// Whether the entry has an owner, or had one that died without closing.
+pub(super) fn is_owned(entry: &ParticipantEntry) -> bool {
+    entry.incarnation.load(Ordering::Acquire) % 2 == 1
+}
+
+/// Whether anybody has the store open, or died without closing it.
+pub(crate) fn anybody_is_marked(mapped: &Mapped) -> bool {
+    mapped.participants().iter().any(is_owned)
+}
+
+/// Whether nobody has the store open, as far as locks tell.
+pub(crate) fn nobody_is_there(mapped: &Mapped) -> io::Result<bool> {
+    for id in 0..PARTICIPANTS as u32 {
+        if lock::is_locked(mapped.fd(), LockByte::Participant(id).offset())? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

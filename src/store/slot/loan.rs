@@ -1,0 +1,281 @@
+//! Cells lent to a publisher, who writes the value in place.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::slot::Slot;
+use super::write::claim_within;
+use crate::core::index::SlotRef;
+use crate::core::memory::lent::Lent;
+pub(crate) use crate::core::ring::Lending;
+use crate::core::ring::{Claim, CommitError, OwnedHandle};
+use crate::store::error::{Forked, LoanError, SetError};
+use crate::store::session::Session;
+use crate::store::wait::Deadline;
+
+/// Room for a value, in the cell from which it will be read. [`send`](Self::send) makes it the newest; dropped, it leaves no trace.
+///
+/// It may be held for any time: its cell is one fewer for others, and that is all. If its process dies, the cell is taken back.
+///
+/// A child of `fork` does not inherit the loan: it cannot send it, to drop its copy does nothing, and it must not write to it. Whatever it
+/// writes goes into the cell of the parent, which may be writing there itself, or may have sent the value by then.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-loan-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let slot = store.slot("k")?;
+/// let mut loan = slot.loan(5)?;
+/// assert_eq!(*loan, [0; 5]);
+/// loan.copy_from_slice(b"value");
+/// assert_eq!(loan.send()?, 1);
+/// drop(slot.loan(5)?);
+/// assert_eq!(store.get("k")?.as_deref(), Some(&b"value"[..]));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a loan that is dropped is not sent"]
+pub struct Loan {
+    session: Arc<Session>,
+    handle: OwnedHandle,
+    /// There until it is sent.
+    claim: Option<Claim>,
+    lent: Lent,
+}
+
+/// Room for a value, of which nobody says what is in it.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-loan-uninit-{}", std::process::id());
+/// let slot = Store::create(&name)?.slot("k")?;
+/// let loan = slot.loan_uninit(5)?.write(b"value");
+/// assert_eq!(loan.send()?, 1);
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a loan that is dropped is not sent"]
+pub struct LoanUninit(Loan);
+
+impl Slot {
+    /// Lends a cell for a value of `len` bytes, all zero, to be written in place.
+    ///
+    /// Takes a cell as [`set`](Self::set) does. The first loan of a handle maps the store a second time.
+    ///
+    /// # Errors
+    ///
+    /// [`LoanError`]: too large, no cell to lend, the key was removed, or the store cannot be mapped again.
+    ///
+    /// # Examples
+    ///
+    /// See [`Loan`].
+    pub fn loan(&self, len: usize) -> Result<Loan, LoanError> {
+        self.loan_within(len, Lending::Zeroed, Deadline::Now)
+    }
+
+    /// As [`loan`](Self::loan), without zeroing the bytes first.
+    ///
+    /// # Errors
+    ///
+    /// As [`loan`](Self::loan).
+    ///
+    /// # Examples
+    ///
+    /// See [`LoanUninit`].
+    pub fn loan_uninit(&self, len: usize) -> Result<LoanUninit, LoanError> {
+        self.loan_within(len, Lending::AsItIs, Deadline::Now).map(LoanUninit::new)
+    }
+
+    pub(crate) fn loan_within(&self, len: usize, lending: Lending, deadline: Deadline) -> Result<Loan, LoanError> {
+        Loan::new(self.session(), self.slot_ref(), len, lending, deadline)
+    }
+}
+
+impl Loan {
+    pub(crate) fn new(
+        session: &Arc<Session>,
+        slot_ref: SlotRef,
+        len: usize,
+        lending: Lending,
+        deadline: Deadline,
+    ) -> Result<Self, LoanError> {
+        session.check_fork().map_err(SetError::from)?;
+        session.check_len(len)?;
+        let region = session.lending_region().map_err(LoanError::Mapping)?;
+        let handle = session.handle(slot_ref);
+        let claim = claim_within(session.ring(handle.get()), deadline)?;
+        let ring = session.ring(handle.get());
+        ring.lend(&claim, len, lending);
+        // SAFETY: `lending_region` is used for nothing else. `claim` is ours alone: the cell's `seq` is private, so nobody writes it,
+        // or claims it, until it is committed or released, and by then `lent` is not used any more.
+        let lent = unsafe { Lent::new(region, &session.mapped.tables.slots, slot_ref.slot, claim.cell(), len) };
+        let Some(lent) = lent else {
+            ring.abandon(claim);
+            return Err(SetError::TooLarge { len, max: session.max_len() }.into());
+        };
+        Ok(Self { session: Arc::clone(session), handle, claim: Some(claim), lent })
+    }
+
+    /// Makes the value the newest, and gives its version. Copies nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SetError::Removed`]: the key was removed meanwhile. [`SetError::Exhausted`]. The value is gone then.
+    /// [`SetError::Forked`]: the loan is the parent process's, and stays so.
+    ///
+    /// # Examples
+    ///
+    /// See [`Loan`].
+    pub fn send(mut self) -> Result<u64, SetError> {
+        self.try_send()
+    }
+
+    /// Refuses to go on in a child of the process that has the loan.
+    pub(crate) fn check_fork(&self) -> Result<(), Forked> {
+        self.session.check_fork()
+    }
+
+    /// Where the value lies from byte `from` on, for as long as the loan exists. To be read while the loan is borrowed, written while it is borrowed
+    /// exclusively.
+    pub(crate) fn tail(&mut self, from: usize) -> NonNull<[u8]> {
+        self.lent.tail(from)
+    }
+
+    /// Sends the value, unless that cannot be done: then it is still here.
+    pub(crate) fn try_send(&mut self) -> Result<u64, SetError> {
+        self.check_fork()?;
+        let Some(mut claim) = self.claim.take() else {
+            return Err(SetError::Removed);
+        };
+        let ring = self.session.ring(self.handle.get());
+        ring.fill_lent(&mut claim, self.lent.bytes());
+        match ring.try_commit(claim) {
+            Ok(version) => {
+                self.session.wake(ring);
+                Ok(version)
+            }
+            Err((error, claim)) => {
+                self.claim = Some(claim);
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl Deref for Loan {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.lent.bytes()
+    }
+}
+
+impl DerefMut for Loan {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.lent.bytes_mut()
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        // In a child, the loan is the parent's.
+        if self.check_fork().is_ok()
+            && let Some(claim) = self.claim.take()
+        {
+            self.session.ring(self.handle.get()).abandon(claim);
+        }
+    }
+}
+
+impl LoanUninit {
+    pub(crate) fn new(loan: Loan) -> Self {
+        Self(loan)
+    }
+
+    /// The room, to be written byte by byte.
+    ///
+    /// # Examples
+    ///
+    /// See [`assume_init`](Self::assume_init).
+    pub fn as_uninit_mut(&mut self) -> &mut [MaybeUninit<u8>] {
+        let bytes: &mut [u8] = &mut self.0;
+        // SAFETY: a byte may be taken for one of which nothing is known. What is written through the result may not be
+        // initialised: then `assume_init` may not be called.
+        unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) }
+    }
+
+    /// Copies a value of just this length into the room.
+    ///
+    /// # Panics
+    ///
+    /// If it has another length.
+    ///
+    /// # Examples
+    ///
+    /// See [`LoanUninit`].
+    pub fn write(mut self, value: &[u8]) -> Loan {
+        self.0.copy_from_slice(value);
+        self.0
+    }
+
+    /// Copies what follows the first `head` bytes, which were written.
+    pub(crate) fn write_from(mut self, head: usize, value: &[u8]) -> Loan {
+        self.0[head..].copy_from_slice(value);
+        self.0
+    }
+
+    /// Says that every byte was written.
+    ///
+    /// # Safety
+    ///
+    /// Every byte was written. (What was not is what an older value has left there, which its readers were not to see for ever.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-loan-assume-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// let mut loan = slot.loan_uninit(5)?;
+    /// for (byte, value) in loan.as_uninit_mut().iter_mut().zip(b"value") {
+    ///     byte.write(*value);
+    /// }
+    /// // SAFETY: all five bytes were written.
+    /// let loan = unsafe { loan.assume_init() };
+    /// assert_eq!(loan.send()?, 1);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub unsafe fn assume_init(self) -> Loan {
+        self.0
+    }
+}
+
+impl fmt::Debug for Loan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loan").field("len", &self.lent.bytes().len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LoanUninit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LoanUninit").field(&self.0).finish()
+    }
+}
+
+impl From<CommitError> for LoanError {
+    fn from(error: CommitError) -> Self {
+        Self::Set(error.into())
+    }
+}

@@ -1,0 +1,62 @@
+//! SlotRefs in a key's history from which on nothing is overwritten.
+
+use std::fmt;
+
+use super::slot::Slot;
+use crate::core::ring::{Registered, Unregistered};
+use crate::store::error::LosslessError;
+
+pub(crate) use crate::core::ring::Begin;
+
+/// A cursor of this handle: from its version on, nothing of the key is overwritten. Ends when it is dropped, or its process dies.
+pub(crate) struct Lossless {
+    slot: Slot,
+    /// There until it is dropped.
+    registered: Option<Registered>,
+}
+
+impl Lossless {
+    pub(crate) fn new(slot: &Slot, begin: Begin) -> Result<Self, LosslessError> {
+        slot.check_fork().map_err(LosslessError::Forked)?;
+        let registered = slot.ring().register(begin);
+        match registered {
+            Ok(registered) => Ok(Self { slot: slot.clone(), registered: Some(registered) }),
+            Err(Unregistered::Full) => Err(LosslessError::TooMany { max: slot.session().mapped.geometry.lossless }),
+            Err(Unregistered::Removed) => Err(LosslessError::Removed),
+        }
+    }
+
+    /// The version from which on everything is kept.
+    pub(crate) fn version(&self) -> u64 {
+        self.registered.as_ref().map_or(0, Registered::version)
+    }
+
+    /// Everything before this version may be overwritten. `false`: the cursor is no more, because its key was removed, or it was evicted.
+    #[inline]
+    pub(crate) fn move_to(&mut self, version: u64) -> bool {
+        let Some(registered) = &mut self.registered else { return false };
+        self.slot.ring().move_cursor(registered, version)
+    }
+
+    /// Whether somebody has evicted the subscriber: what it has not received is kept no longer.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.registered.as_ref().is_some_and(|registered| self.slot.ring().is_evicted(registered))
+    }
+}
+
+impl Drop for Lossless {
+    fn drop(&mut self) {
+        // In a child, the cursor is the parent's.
+        if self.slot.check_fork().is_ok()
+            && let Some(registered) = self.registered.take()
+        {
+            self.slot.ring().unregister(registered);
+        }
+    }
+}
+
+impl fmt::Debug for Lossless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lossless").field("version", &self.version()).finish_non_exhaustive()
+    }
+}
