@@ -13,10 +13,13 @@ pub(crate) mod error;
 mod flags;
 mod geometry;
 mod lifecycle;
+mod local_pins;
+mod location;
 mod mapped;
 pub(crate) mod participant;
 #[cfg(feature = "async")]
 pub(crate) mod reactor;
+mod recovery;
 mod session;
 pub(crate) mod slot;
 #[expect(clippy::module_inception, reason = "the type that the folder is about")]
@@ -35,9 +38,9 @@ pub use error::{
 pub use flags::Flags;
 pub use geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
 pub use lifecycle::StoreOptions;
-pub use lifecycle::location::Location;
-pub use lifecycle::recovery::{Recovery, UnprovenJobs};
+pub use location::Location;
 pub use participant::Participant;
+pub use recovery::{Recovery, UnprovenJobs};
 pub use slot::{Integer, Loan, LoanUninit, LosslessSnapshot, Pinned, QueueSnapshot, Slot, SlotSnapshot};
 pub use store::Store;
 pub use whole::{Change, Diagnostics, StoreSnapshot, Watch};

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::directory::{self, WaitLimit};
 use super::error::{DirectoryError, Forked, SetError};
-use super::lifecycle::recovery::Recovery;
+use super::local_pins::LocalPins;
 use super::mapped::{Mapped, Memory};
 use super::participant::opener::Opener;
 use super::participant::{self, Participant, host};
-use super::slot::local_pins::LocalPins;
+use super::recovery::Recovery;
 use crate::core::index::SlotRef;
 use crate::core::memory::records::Event;
 use crate::core::memory::region::Region;

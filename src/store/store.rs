@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::error::Forked;
 use super::geometry::Geometry;
-use super::lifecycle::location::Location;
-use super::lifecycle::recovery::Recovery;
+use super::location::Location;
 use super::mapped::Mapped;
 use super::participant::Participant;
+use super::recovery::Recovery;
 use super::session::Session;
 
 /// A key-value store in shared memory or in a file: bytes in, bytes out, among processes that have at most 128 handles open on it.

@@ -1,9 +1,9 @@
 //! Opening a store if it exists, creating it if not.
 
-use super::location::Location;
 use super::opening::ATTEMPTS;
 use super::options::StoreOptions;
 use crate::store::error::OpenError;
+use crate::store::location::Location;
 use crate::store::store::Store;
 
 impl Store {

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::location::DRAFT_PREFIX;
 use crate::os::fork::UninheritedFile;
 use crate::os::{file, lock};
+use crate::store::location::DRAFT_PREFIX;
 use crate::store::mapped::LockByte;
 
 /// The file of a store that is not complete yet. Removed on drop, unless the store has got its own name by then.

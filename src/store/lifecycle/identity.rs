@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::location::Location;
 use crate::core::memory::records::Identity;
 use crate::store::error::OpenError;
 use crate::store::geometry::Geometry;
+use crate::store::location::Location;
 use crate::sync::{AtomicU64, Ordering};
 
 /// "SLNT".

@@ -5,12 +5,10 @@ mod create;
 mod create_or_open;
 mod draft;
 mod identity;
-pub(crate) mod location;
 mod open;
 mod opening;
 mod options;
 mod recover;
-pub(crate) mod recovery;
 mod refused;
 
 pub(crate) use identity::LAYOUT;

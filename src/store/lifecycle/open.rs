@@ -7,7 +7,6 @@ use rustix::io::Errno;
 use shared_memory::ShmemError;
 
 use super::identity::{self, MAGIC};
-use super::location::Location;
 use super::opening::{ATTEMPTS, enter, map, open_locks};
 use super::recover;
 use super::refused::{mapping_refused, os_error, refused};
@@ -15,6 +14,7 @@ use crate::os::file::{self, Links};
 use crate::os::file_system;
 use crate::os::mapping::Mapping;
 use crate::store::error::OpenError;
+use crate::store::location::Location;
 use crate::store::mapped::Memory;
 use crate::store::participant::join;
 use crate::store::store::Store;

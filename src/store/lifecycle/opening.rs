@@ -8,14 +8,14 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::identity::Shape;
-use super::location::Location;
-use super::recovery::Recovery;
 use super::refused::refused;
 use crate::os::file::{self, Links};
 use crate::os::fork::UninheritedFile;
 use crate::store::error::OpenError;
+use crate::store::location::Location;
 use crate::store::mapped::{Mapped, Memory};
 use crate::store::participant::join::Joined;
+use crate::store::recovery::Recovery;
 use crate::store::store::Store;
 
 /// How often an operation is begun anew when the name changes hands in the middle of it.

@@ -9,8 +9,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::clean_epoch::{self, UNKNOWN};
-use super::location::Location;
-use super::recovery::{Recovery, UnprovenJobs};
 use super::refused::refused;
 use crate::core::epoch;
 use crate::core::index::{self, Indexed};
@@ -22,9 +20,11 @@ use crate::kill_points::{Step, reached};
 use crate::os::lock;
 use crate::store::directory::{self, LONGEST_WAIT};
 use crate::store::error::OpenError;
+use crate::store::location::Location;
 use crate::store::mapped::{LockByte, Mapped};
 use crate::store::participant;
 use crate::store::participant::host::context;
+use crate::store::recovery::{Recovery, UnprovenJobs};
 use crate::sync::Ordering;
 
 /// A store that is sound. In a file, nobody else can open it until this is dropped.

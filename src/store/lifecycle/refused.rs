@@ -5,9 +5,9 @@ use std::io::{self, ErrorKind};
 use rustix::io::Errno;
 use shared_memory::ShmemError;
 
-use super::location::Location;
 use crate::os::{file, limits};
 use crate::store::error::OpenError;
+use crate::store::location::Location;
 
 /// What the kernel's refusal means to who asked.
 pub(crate) fn refused<'a>(action: &'static str, location: &'a Location) -> impl FnOnce(io::Error) -> OpenError + 'a {

@@ -9,7 +9,7 @@ use crate::core::memory::records::{DirectoryHeader, ParticipantEntry, SchemaEntr
 use crate::core::memory::slot_view::SlotView;
 use crate::os::fork::UninheritedFile;
 use crate::store::geometry::{Geometry, Tables};
-use crate::store::lifecycle::location::Location;
+use crate::store::location::Location;
 use crate::sync::AtomicU64;
 
 /// One mapping of a store whose geometry was checked against its real length.

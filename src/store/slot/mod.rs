@@ -2,7 +2,6 @@
 
 mod integer;
 pub(crate) mod loan;
-pub(crate) mod local_pins;
 pub(crate) mod lossless;
 pub(crate) mod pinned;
 pub(crate) mod queue;

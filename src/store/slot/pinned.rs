@@ -7,12 +7,12 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::local_pins::Counts;
 use super::slot::Slot;
 use crate::core::index::SlotRef;
 use crate::core::lookup::Lookup;
 use crate::core::ring::{Pin, PinError};
 use crate::store::error::GetError;
+use crate::store::local_pins::Counts;
 use crate::store::session::Session;
 
 /// A value that no writer overwrites while this exists: read it in place.
