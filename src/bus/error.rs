@@ -352,12 +352,16 @@ impl From<GetError> for SubscribeError {
 }
 
 impl KeyRemoved for SubscribeError {
+    const REMOVED: Self = Self::Removed;
+
     fn is_removed(&self) -> bool {
         matches!(self, Self::Removed)
     }
 }
 
 impl KeyRemoved for PublishError {
+    const REMOVED: Self = Self::Removed;
+
     fn is_removed(&self) -> bool {
         matches!(self, Self::Removed)
     }

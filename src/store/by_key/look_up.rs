@@ -18,6 +18,9 @@ const REMOVALS: usize = 1000;
 
 /// An error that can mean that the key was removed while it was used.
 pub(crate) trait KeyRemoved {
+    /// The error that means that.
+    const REMOVED: Self;
+
     /// Whether it means that.
     fn is_removed(&self) -> bool;
 }
@@ -25,14 +28,13 @@ pub(crate) trait KeyRemoved {
 /// Repeats an attempt while it fails because the key was removed.
 #[inline]
 pub(crate) fn retry_if_removed<T, E: KeyRemoved>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-    let mut outcome = attempt();
-    for _ in 1..REMOVALS {
-        match &outcome {
-            Err(error) if error.is_removed() => outcome = attempt(),
-            _ => break,
+    for _ in 0..REMOVALS {
+        match attempt() {
+            Err(error) if error.is_removed() => {}
+            outcome => return outcome,
         }
     }
-    outcome
+    Err(E::REMOVED)
 }
 
 impl Store {
@@ -157,18 +159,26 @@ impl Store {
 }
 
 impl KeyRemoved for GetError {
+    const REMOVED: Self = Self::Removed;
+
+    #[inline]
     fn is_removed(&self) -> bool {
         matches!(self, Self::Removed)
     }
 }
 
 impl KeyRemoved for SetError {
+    const REMOVED: Self = Self::Removed;
+
+    #[inline]
     fn is_removed(&self) -> bool {
         matches!(self, Self::Removed)
     }
 }
 
 impl KeyRemoved for AppendError {
+    const REMOVED: Self = Self::Set(SetError::Removed);
+
     fn is_removed(&self) -> bool {
         matches!(self, Self::Set(SetError::Removed))
     }

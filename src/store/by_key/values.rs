@@ -107,7 +107,7 @@ impl Store {
     /// ```
     pub fn get_into(&self, key: &str, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
         let version = self.with_existing_key(key, |slot_ref| {
-            self.session.on_key(slot_ref, |ring| self.session.copy_newest(ring, slot_ref, value))
+            self.session.on_key(slot_ref, |ring| self.session.copy_newest(ring, &slot_ref, value))
         })?;
         Ok(version.flatten())
     }

@@ -96,7 +96,7 @@ impl Slot {
     }
 
     pub(crate) fn loan_within(&self, len: usize, lending: Lending, deadline: Deadline) -> Result<Loan, LoanError> {
-        Loan::new(self.session(), self.slot_ref(), len, lending, deadline)
+        Loan::new(self.session(), self.slot_ref, len, lending, deadline)
     }
 }
 

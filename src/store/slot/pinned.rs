@@ -76,7 +76,7 @@ impl Slot {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pin(&self) -> Result<Option<Pinned>, GetError> {
-        Pinned::newest(self.session(), self.slot_ref())
+        Pinned::newest(self.session(), self.slot_ref)
     }
 
     /// Pins this one version; `None` if it was not published yet, or is not kept any more.
@@ -108,7 +108,7 @@ impl Slot {
 
     /// As [`pin_version`](Self::pin_version), and distinguishes what is not there yet from what is gone.
     pub(crate) fn try_pin(&self, version: u64) -> Result<Lookup<Pinned>, GetError> {
-        Pinned::version_of(self.session(), self.slot_ref(), version)
+        Pinned::version_of(self.session(), self.slot_ref, version)
     }
 }
 

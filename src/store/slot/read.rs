@@ -38,7 +38,7 @@ impl Slot {
     #[inline]
     pub fn get_into(&self, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
         self.check_fork()?;
-        self.session().copy_newest(self.ring(), self.slot_ref(), value)
+        self.session().copy_newest(self.ring(), &self.slot_ref, value)
     }
 
     /// Copies this one version into `value`, if it is kept. Never blocks.
@@ -88,7 +88,7 @@ impl Slot {
     /// ```
     pub fn size(&self) -> Result<Option<usize>, GetError> {
         self.check_fork()?;
-        Ok(self.session().newest_len(self.ring(), self.slot_ref())?.1)
+        Ok(self.session().newest_len(self.ring(), self.slot_ref)?.1)
     }
 }
 
@@ -98,7 +98,7 @@ impl Session {
     pub(crate) fn copy_newest(
         self: &Arc<Self>,
         ring: Ring<'_>,
-        slot_ref: SlotRef,
+        slot_ref: &SlotRef,
         value: &mut Vec<u8>,
     ) -> Result<Option<u64>, GetError> {
         ring.copy_newest(value).or_else(|error| self.copy_newest_pinned(error, slot_ref, value))
@@ -108,13 +108,13 @@ impl Session {
     fn copy_newest_pinned(
         self: &Arc<Self>,
         error: ReadError,
-        slot_ref: SlotRef,
+        slot_ref: &SlotRef,
         value: &mut Vec<u8>,
     ) -> Result<Option<u64>, GetError> {
         if error != ReadError::Overtaken {
             return Err(error.into());
         }
-        Ok(Pinned::newest(self, slot_ref)?.map(|pinned| {
+        Ok(Pinned::newest(self, *slot_ref)?.map(|pinned| {
             pinned.copy_into(value);
             pinned.version()
         }))

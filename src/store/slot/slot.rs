@@ -34,7 +34,7 @@ use crate::store::wait::Deadline;
 pub struct Slot {
     session: Arc<Session>,
     handle: OwnedHandle,
-    slot_ref: SlotRef,
+    pub(super) slot_ref: SlotRef,
 }
 
 impl Slot {
@@ -51,10 +51,6 @@ impl Slot {
 
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
-    }
-
-    pub(crate) fn slot_ref(&self) -> SlotRef {
-        self.slot_ref
     }
 
     #[cfg(feature = "async")]

@@ -111,7 +111,7 @@ impl Slot {
     /// See [`SlotSnapshot`].
     pub fn snapshot(&self) -> Result<SlotSnapshot, GetError> {
         self.check_fork()?;
-        SlotSnapshot::take(self.session(), self.ring(), self.slot_ref())
+        SlotSnapshot::take(self.session(), self.ring(), self.slot_ref)
     }
 }
 
