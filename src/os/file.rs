@@ -18,7 +18,8 @@ pub(crate) enum Links {
     Refuse,
 }
 
-/// Opens a file for reading and writing, without waiting for anything that it may be instead of one.
+/// Opens a file for reading and writing, without waiting for anything that it may be instead of
+/// one.
 pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let flags = if links == Links::Refuse { flags | OFlags::NOFOLLOW } else { flags };
@@ -67,11 +68,12 @@ pub(crate) fn is_link(path: &Path) -> bool {
     rustix::fs::lstat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
 }
 
-/// Reserves the first `len` bytes of a file that nobody has written to yet, so that touching them later cannot fail
-/// for want of space.
+/// Reserves the first `len` bytes of a file that nobody has written to yet, so that touching them
+/// later cannot fail for want of space.
 pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
-    /// Where a call gives back what it has reserved when a signal comes, as older kernels do on tmpfs, a long one
-    /// may never end. One of this size takes microseconds, so it ends between two ticks of a profiler's timer.
+    /// Where a call gives back what it has reserved when a signal comes, as older kernels do on
+    /// tmpfs, a long one may never end. One of this size takes microseconds, so it ends between two
+    /// ticks of a profiler's timer.
     const SHORTEST_STEP: u64 = 1 << 16;
     let (mut from, mut step) = (0, len.max(1));
     while from < len {
@@ -104,17 +106,19 @@ pub(crate) fn available(directory: &Path) -> io::Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Gives a file its final name, unless that name is taken (`AlreadyExists`). Atomic: nobody sees a state between.
+/// Gives a file its final name, unless that name is taken (`AlreadyExists`). Atomic: nobody sees a
+/// state between.
 ///
-/// Where the kernel, the file system or a sandbox lacks the call that renames without replacing (`renameat2`), the
-/// file gets the name as a second one. Then it still has the name of its draft, too, which the caller removes.
+/// Where the kernel, the file system or a sandbox lacks the call that renames without replacing
+/// (`renameat2`), the file gets the name as a second one. Then it still has the name of its draft,
+/// too, which the caller removes.
 pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         Err(renamed) if is_missing(renamed) => match rustix::fs::linkat(CWD, draft, CWD, path, AtFlags::empty()) {
             Ok(()) => Ok(()),
-            // vfat, for one, has no links, and says that they are not permitted. If nothing is, then it is a matter
-            // of permissions.
+            // vfat, for one, has no links, and says that they are not permitted. If nothing is,
+            // then it is a matter of permissions.
             Err(linked) if is_missing(linked) && !(is_denied(linked) && is_denied(renamed)) => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 format!("neither renameat2 ({renamed}) nor linkat ({linked}) gives a file a name that is free"),
@@ -125,7 +129,8 @@ pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a call was refused as it is where it does not exist: by the kernel, by the file system, or by a sandbox.
+/// Whether a call was refused as it is where it does not exist: by the kernel, by the file system,
+/// or by a sandbox.
 fn is_missing(error: Errno) -> bool {
     matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) || is_denied(error)
 }
@@ -161,12 +166,13 @@ pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::fchmod(file.as_fd(), Mode::from_raw_mode(mode))?)
 }
 
-/// What tells a file from every other on this machine, copies of it too: device, number, and time of birth.
+/// What tells a file from every other on this machine, copies of it too: device, number, and time
+/// of birth.
 ///
-/// The time is 0 on tmpfs, and where the kernel does not say it (no `statx`, or a file system without it). A number
-/// may be used again after its file is gone, and then only the time of birth differs. tmpfs counts its
-/// numbers up, so there nothing is lost, and processes that may call `statx` and others that may not agree on the
-/// identity of every segment.
+/// The time is 0 on tmpfs, and where the kernel does not say it (no `statx`, or a file system
+/// without it). A number may be used again after its file is gone, and then only the time of birth
+/// differs. tmpfs counts its numbers up, so there nothing is lost, and processes that may call
+/// `statx` and others that may not agree on the identity of every segment.
 pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
     let device = |major: u32, minor: u32| u64::from(major) << 32 | u64::from(minor);
     if !file_system::is_tmpfs(file)
@@ -179,12 +185,13 @@ pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
     Ok([device(rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)), stat.st_ino, 0, 0])
 }
 
-/// The boot id, which differs for each run of the machine; `None` when the kernel does not say, as in some containers.
+/// The boot id, which differs for each run of the machine; `None` when the kernel does not say, as
+/// in some containers.
 ///
 /// # Errors
 ///
-/// No descriptor is left to read it by. A later call may have one, so this is not the same as a kernel that does not
-/// say.
+/// No descriptor is left to read it by. A later call may have one, so this is not the same as a
+/// kernel that does not say.
 pub(crate) fn boot_id() -> io::Result<Option<Vec<u8>>> {
     match std::fs::read("/proc/sys/kernel/random/boot_id") {
         Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) => Err(error),

@@ -1,8 +1,9 @@
 //! Mappings of shared memory and of files.
 //!
-//! This is all that the crate `shared_memory` does here: it creates and opens segments by their names under `/dev/shm` and
-//! maps them. Names, permissions, locks, growth and removal are the store's own, since the crate does not lend its
-//! descriptor and would remove a name that another store has taken meanwhile.
+//! This is all that the crate `shared_memory` does here: it creates and opens segments by their
+//! names under `/dev/shm` and maps them. Names, permissions, locks, growth and removal are the
+//! store's own, since the crate does not lend its descriptor and would remove a name that another
+//! store has taken meanwhile.
 
 #![allow(unsafe_code)]
 
@@ -40,20 +41,23 @@ pub(crate) enum Populated {
     Unsupported,
 }
 
-// SAFETY: the mapping is not tied to a thread, and neither `Shmem` nor `MmapRaw` has other state that is.
+// SAFETY: the mapping is not tied to a thread, and neither `Shmem` nor `MmapRaw` has other state
+// that is.
 unsafe impl Send for Mapping {}
 // SAFETY: a shared mapping lends its address, and no bytes.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Creates the segment `name`, `len` bytes of zeros, readable and writable by its owner alone, and maps it.
+    /// Creates the segment `name`, `len` bytes of zeros, readable and writable by its owner alone,
+    /// and maps it.
     ///
     /// # Errors
     ///
     /// `ShmemError::MappingIdExists` if the name is taken, else what the kernel said.
     pub(crate) fn create_segment(name: &str, len: usize) -> Result<Self, ShmemError> {
         let mut segment = ShmemConf::new().os_id(name).size(len).create()?;
-        // The crate would unlink the name when the segment is dropped, whatever store has it by then.
+        // The crate would unlink the name when the segment is dropped, whatever store has it by
+        // then.
         segment.set_owner(false);
         Self::of(segment)
     }
@@ -99,8 +103,8 @@ impl Mapping {
         self.flush_first(self.len)
     }
 
-    /// Writes the pages that hold the first `len` bytes to the disk, if the mapping is of a file. Blocks until they are
-    /// there.
+    /// Writes the pages that hold the first `len` bytes to the disk, if the mapping is of a file.
+    /// Blocks until they are there.
     pub(crate) fn flush_first(&self, len: usize) -> io::Result<()> {
         match &self.source {
             Source::Segment { .. } => Ok(()),
@@ -111,8 +115,8 @@ impl Mapping {
     /// Pre-faults all pages for writing. Blocks until they are there.
     pub(crate) fn populate(&self) -> io::Result<Populated> {
         let base = self.base.as_ptr().cast();
-        // SAFETY: the range is this mapping, which lives as long as `self`; the advice brings pages in and changes nothing in
-        // them.
+        // SAFETY: the range is this mapping, which lives as long as `self`; the advice brings pages
+        // in and changes nothing in them.
         match unsafe { madvise(base, self.len, Advice::LinuxPopulateWrite) } {
             // Kernels before 5.14 do not know the advice, and sandboxes may refuse it.
             Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::ACCESS) => Ok(Populated::Unsupported),

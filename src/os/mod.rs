@@ -1,6 +1,7 @@
 //! What the kernel does for a store: files, locks on single bytes, sleeping and waking, clocks.
 //!
-//! Everything here is a thin, safe wrapper; what the calls are used for is told where they are used.
+//! Everything here is a thin, safe wrapper; what the calls are used for is told where they are
+//! used.
 
 pub(crate) mod clock;
 pub(crate) mod fence;

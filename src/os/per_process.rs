@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicPtr;
 use super::fork;
 use crate::sync::Ordering;
 
-/// A value that each process has one of: a child of `fork` gets a new one, and never touches its parent's, whose locks may be held by threads that the
-/// child does not have. Values are never dropped.
+/// A value that each process has one of: a child of `fork` gets a new one, and never touches its
+/// parent's, whose locks may be held by threads that the child does not have. Values are never
+/// dropped.
 pub(crate) struct PerProcess<T: 'static> {
     newest: AtomicPtr<Owned<T>>,
 }
@@ -24,7 +25,8 @@ impl<T: Send + Sync> PerProcess<T> {
         Self { newest: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// The value of this process, which `make` makes if there is none. If several threads come first, one of what they make is kept.
+    /// The value of this process, which `make` makes if there is none. If several threads come
+    /// first, one of what they make is kept.
     pub(crate) fn get(&self, make: impl FnOnce() -> T) -> &'static T {
         // Acquire: pairs with the release below; whoever sees the pointer sees what it points to.
         let seen = self.newest.load(Ordering::Acquire);
@@ -41,7 +43,8 @@ impl<T: Send + Sync> PerProcess<T> {
             Err(others) => {
                 // SAFETY: from the box above; nobody else has seen the pointer.
                 drop(unsafe { Box::from_raw(made) });
-                // SAFETY: not null, since only what was made here is ever stored; of this process, since another thread of it has stored it just now.
+                // SAFETY: not null, since only what was made here is ever stored; of this process,
+                // since another thread of it has stored it just now.
                 unsafe { &(*others).value }
             }
         }

@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 
 use crate::core::ring::Ring;
 
-/// How often each cell is pinned by this handle: its pins share one bit, which the last one clears.
+/// How many times each cell is pinned by this session. Its pins share one bit in the cell, which
+/// the last one clears.
 #[derive(Debug, Default)]
 pub(crate) struct LocalPins {
     counts: Mutex<Counts>,
@@ -21,7 +22,7 @@ impl LocalPins {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Zeroes what lies behind the newest value of a slot.
+    /// Zeroes the bytes behind the newest value of a slot, left there while auto-vacuum was off.
     pub(crate) fn scrub_behind_newest(&self, slot: u32, ring: Ring<'_>) {
         let counts = self.lock();
         let held = |cell| counts.contains_key(&(slot, cell));

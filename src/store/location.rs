@@ -1,4 +1,4 @@
-//! Where stores lie: under a name in shared memory, or in a file.
+//! Where a store is: a segment of shared memory, or a file.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 use crate::os::file::Links;
 use crate::store::error::OpenError;
 
-/// Where segments of shared memory are files.
+/// The directory in which segments of shared memory are files.
 const SHARED_MEMORY: &str = "/dev/shm";
-/// What the names of stores that are not complete begin with.
+/// The prefix of the file names of drafts: stores that are not complete yet.
 pub(crate) const DRAFT_PREFIX: &str = ".splinter-draft-";
-/// File names have this many bytes at most.
+/// The longest file name in bytes.
 const MAX_NAME_LEN: usize = 255;
 
-/// Where a store lies.
+/// Where a store is: in shared memory, or in a file.
 ///
-/// A text with a `/` in it is the path of a file, one without is the name of a segment of shared memory: `"llm_bus"` is in
-/// memory, `"/var/lib/llm/bus"` and `"./bus"` are files. A [`Path`] or [`PathBuf`] is always a file.
+/// A text that contains a `/` is the path of a file. Any other text is the name of a segment of
+/// shared memory: `"llm_bus"` is in memory, `"/var/lib/llm/bus"` and `"./bus"` are files. A
+/// [`Path`] or [`PathBuf`] is always a file.
 ///
 /// # Examples
 ///
@@ -32,9 +33,9 @@ const MAX_NAME_LEN: usize = 255;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Location {
-    /// A segment of shared memory, by its name under `/dev/shm`. Gone when the machine stops.
+    /// A segment of shared memory, by its name under `/dev/shm`. It is gone when the machine stops.
     Memory(String),
-    /// A file, by its path. Stays until it is removed.
+    /// A file, by its path. It stays until it is removed.
     File(PathBuf),
 }
 
@@ -76,7 +77,7 @@ impl Location {
         }
     }
 
-    /// Whether a store can be here at all.
+    /// Checks that a store can be here.
     pub(crate) fn check(&self) -> Result<(), OpenError> {
         let path = self.path();
         let name = match self {

@@ -1,11 +1,12 @@
 //! The store under the bus: bytes in, bytes out, for programs that bring their own protocol.
 //!
-//! A [`Store`] is a segment of shared memory, or a file, with a fixed number of slots. Each slot has one key and a ring of
-//! cells, one value each. To publish, a writer fills a cell that nobody else uses, then makes it the newest with one
-//! compare-and-swap. Readers copy and check. They never wait for writers, and writers never wait for them.
+//! A [`Store`] is a segment of shared memory, or a file, with a fixed number of slots. Each slot
+//! has one key and a ring of cells, one value each. To publish, a writer fills a cell that nobody
+//! else uses, then makes it the newest with one compare-and-swap. Readers copy and check. They
+//! never wait for writers, and writers never wait for them.
 //!
-//! Nothing that is read from shared memory is trusted: a store that something else has overwritten gives errors, or other
-//! values, but no panic, no access out of bounds and no endless loop.
+//! Nothing that is read from shared memory is trusted: a store that something else has overwritten
+//! gives errors, or other values, but no panic, no access out of bounds and no endless loop.
 
 pub(crate) mod by_key;
 pub(crate) mod directory;

@@ -1,7 +1,7 @@
 //! The report of a recovery.
 
-/// What opening a store in a file found, when the machine had stopped since it was last used, the last who had it open were
-/// killed, or the file is a copy.
+/// What was found when a store in a file was opened after the machine had stopped, after its last
+/// participants were killed, or as a copy.
 ///
 /// # Examples
 ///
@@ -24,24 +24,26 @@
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Recovery {
-    /// The number of keys that are there.
+    /// The number of keys in the store.
     pub keys: u32,
-    /// Keys whose newest value was not whole, and that have an older one now, as a version of its own. Sorted. Work queues are not
-    /// among them: an older value would be a job that may be done.
+    /// Keys whose newest value was damaged, and that have an older value now, under a version of
+    /// its own. Sorted. Work queues are not among them: an older value would be a job that may be
+    /// done already.
     pub older: Vec<String>,
-    /// Keys of whose values none was whole: reading them is an error until they are set. Sorted.
+    /// Keys all of whose values were damaged: reading them is an error until they are set. Sorted.
     pub lost: Vec<String>,
-    /// Work queues of which jobs may have been lost. Sorted by key. Jobs that are not counted here are there, with the attempts that were
-    /// made and with what was acknowledged, as far as that was on the disk: one that was finished since the last flush
-    /// may come again.
+    /// Work queues that may have lost jobs. Sorted by key. Jobs that are not counted here are
+    /// there, with their attempts and acknowledgements as far as those were on the disk: a job that
+    /// was finished since the last flush may come again.
     pub jobs: Vec<UnprovenJobs>,
 }
 
-/// How many jobs of a work queue a recovery could not prove. The two numbers count different jobs; together they are the most that can have
-/// been lost of all jobs of which the file has any trace.
+/// How many jobs of a work queue a recovery could not prove. The two numbers count different jobs.
+/// Their sum is the largest number of jobs that can have been lost, of all jobs of which the file
+/// has a trace.
 ///
-/// Both may count jobs that were done: those whose acknowledgement did not reach the disk either. A queue whose last jobs were
-/// [flushed](super::Store::flush) has none that are missing.
+/// Both may count jobs that were done, but whose acknowledgement did not reach the disk. A queue
+/// whose last jobs were [flushed](super::Store::flush) has no missing jobs.
 ///
 /// # Examples
 ///
@@ -68,9 +70,9 @@ pub struct Recovery {
 pub struct UnprovenJobs {
     /// The key of the queue.
     pub key: String,
-    /// Jobs whose cell is there, does not say that they are done, and fails its checksum.
+    /// Jobs whose cell is there, is not marked as done, and fails its checksum.
     pub damaged: u32,
-    /// Jobs that were published after the last flush, and before others of which there is a trace, and are in no cell: at most so many
-    /// of them can have been waiting.
+    /// Jobs that were published after the last flush, and before others of which there is a trace,
+    /// and are in no cell. At most this many of them can have been waiting.
     pub missing: u32,
 }

@@ -18,18 +18,18 @@ use crate::kill_points::{Step, reached};
 use crate::os::futex;
 use crate::os::mapping::Mapping;
 
-/// One opening of a store by one process: closed when the last handle on it is dropped.
+/// One opening of a store by one process. Closed when the last handle is dropped.
 pub(crate) struct Session {
     pub(crate) mapped: Arc<Mapped>,
     pub(crate) me: Participant,
     pub(super) opener: Opener,
-    /// What was found when it was opened, if there was anything to look for.
+    /// The report of the recovery when it was opened, if there was one.
     pub(crate) recovery: Option<Recovery>,
     pub(super) context: Context,
     changing_directory: Mutex<()>,
     pub(super) flushing: Mutex<()>,
     pub(crate) pins: LocalPins,
-    /// The store once more, for cells that are lent.
+    /// A second mapping of the store, for loans.
     lending: OnceLock<Arc<Region>>,
 }
 
@@ -48,7 +48,8 @@ impl Session {
         }
     }
 
-    /// Refuses to go on in a child of the process that opened the store. Asked first by whatever reads, writes or waits.
+    /// Refuses to go on in a child of the process that opened the store. Called first by everything
+    /// that reads, writes or waits.
     #[inline]
     pub(crate) fn check_fork(&self) -> Result<(), Forked> {
         self.opener.check()
@@ -86,7 +87,7 @@ impl Session {
         act(Ring::new(&Handle::new(self.mapped.slot(slot_ref.slot), slot_ref.generation), &self.context))
     }
 
-    /// A mapping of the store through which nothing is reached but cells that are lent.
+    /// A mapping of the store that is used for loans only.
     pub(super) fn lending_region(&self) -> io::Result<&Arc<Region>> {
         if let Some(region) = self.lending.get() {
             return Ok(region);
@@ -96,18 +97,18 @@ impl Session {
         Ok(self.lending.get_or_init(|| region))
     }
 
-    /// Locks the directory, waiting for whoever has it, at most for `limit`.
+    /// Locks the directory; waits for its holder for `limit` at most.
     pub(super) fn directory(&self, limit: &mut WaitLimit) -> Result<directory::Locked<'_>, DirectoryError> {
         directory::lock(&self.mapped, &self.context, &self.changing_directory, limit)
     }
 
-    /// What those sleep on who wait for any key.
+    /// The event of those who wait for any key.
     #[inline]
     pub(super) fn new_version(&self) -> &Event {
         &self.mapped.header().new_version
     }
 
-    /// Wakes whoever sleeps until something happens to the slot, which has happened.
+    /// Wakes those who wait for a change of the slot, which has happened.
     #[inline]
     pub(crate) fn wake(&self, ring: Ring<'_>) {
         ring.notify(ring.new_version());
@@ -120,8 +121,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A child has its parent's handle, but the place is the parent's, and so is the lock. The process id is for children that were not
-        // made by the C library's `fork`.
+        // A child has a copy of its parent's handle, but the entry and its lock are the parent's.
+        // The process id is compared because of children that were not made by the C library's
+        // `fork`.
         if !self.opener.is_parent() && std::process::id() == self.me.pid {
             participant::leave(&self.mapped, self.me);
         }

@@ -1,6 +1,7 @@
 //! The handle on an open store.
 //!
-//! This file imports nothing that works on keys: each operation is an `impl Store` in the file of what it returns.
+//! This file imports nothing that works on keys: each operation is an `impl Store` in the file of
+//! what it returns.
 
 use std::fmt;
 use std::io;
@@ -14,40 +15,47 @@ use super::participant::Participant;
 use super::recovery::Recovery;
 use super::session::Session;
 
-/// A key-value store in shared memory or in a file: bytes in, bytes out, among processes that have at most 128 handles open on it.
+/// A key-value store in shared memory or in a file: bytes in, bytes out, for at most 128 open
+/// handles of any processes.
 ///
-/// Cloning gives another handle on the same open store, as cheap as an `Arc`. Handles may be used from any thread. The store
-/// itself stays where it is until it is [removed](Self::remove), whoever closes it. One in shared memory is gone when the
-/// machine stops; one in a file is not: see [`recovery`](Self::recovery) and [`flush`](Self::flush).
+/// Cloning gives another handle on the same open store, as cheaply as an `Arc`. Handles may be used
+/// from any thread. The store stays where it is until it is [removed](Self::remove), also when all
+/// processes have closed it. A store in shared memory is gone when the machine stops. A store in a
+/// file is not: see [`recovery`](Self::recovery) and [`flush`](Self::flush).
 ///
-/// A process may die at any moment without harm to the others: what it had published stays, what it had not is never
-/// seen, and what it held is taken back by the next that needs it.
+/// A process may die at any moment without harm to the others. What it had published stays. What it
+/// had not published is never seen. What it held is released by the next process that needs it.
 ///
 /// # Fork
 ///
-/// A handle, and whatever was made with it (slots, pins, loans, publishers, subscribers, jobs, tasks), belongs to the process that opened the
-/// store. In a child of `fork`, operations return an error, [`Forked`](super::Forked) or the variant of that name, which says what to do: open
-/// the store again in the child. To drop what was inherited does nothing, so it stays the parent's. A program that becomes a daemon by `fork`
-/// opens its stores afterwards.
+/// A handle, and all that was made with it (slots, pins, loans, publishers, subscribers, jobs,
+/// tasks), belongs to the process that opened the store. In a child of `fork`, operations return an
+/// error, [`Forked`](super::Forked) or the variant of that name, which says what to do: open the
+/// store again in the child. Dropping an inherited handle does nothing: it stays the parent's. A
+/// program that becomes a daemon by `fork` opens its stores afterwards.
 ///
-/// A view of the store's memory is no operation, and is not checked. In a child of `fork`, an inherited sample or pin may change at any moment:
-/// do not read it, receive again in the child. Do not write to an inherited loan.
+/// Reading through a view of the store's memory is not checked. In a child of `fork`, the bytes of
+/// an inherited sample or pin may change at any moment: do not read them, receive again in the
+/// child. Do not write to an inherited loan.
 ///
-/// In a child these still work: [`keys`](Self::keys), [`keys_matching`](Self::keys_matching), [`cells`](Self::cells),
-/// [`snapshot`](Self::snapshot), [`Slot::version`] and the like. So do switches ([`set_flags`](Self::set_flags),
-/// [`clear_flags`](Self::clear_flags), [`set_auto_vacuum`](Self::set_auto_vacuum)) and
-/// [`report_parse_failure`](Self::report_parse_failure), since they belong to no participant.
+/// These still work in a child: [`keys`](Self::keys), [`keys_matching`](Self::keys_matching),
+/// [`cells`](Self::cells), [`snapshot`](Self::snapshot), [`Slot::version`] and the like. So do
+/// switches ([`set_flags`](Self::set_flags), [`clear_flags`](Self::clear_flags),
+/// [`set_auto_vacuum`](Self::set_auto_vacuum)) and
+/// [`report_parse_failure`](Self::report_parse_failure), because they belong to no participant.
 ///
-/// Descriptors are close-on-exec, and the one that holds a handle's locks is closed in every child, before `fork` returns there. So what a
-/// dead parent had is taken back although its children live. A child that is made by the raw system call `clone`, and not by the C
-/// library's `fork`, is not noticed: it must `exec`, or leave everything alone that it has inherited.
+/// Descriptors are close-on-exec. The one that holds a handle's locks is closed in every child
+/// before `fork` returns there. So what a dead parent held is released although its children live.
+/// A child made by the raw system call `clone`, not by the C library's `fork`, is not noticed: it
+/// must call `exec`, or use nothing that it has inherited.
 ///
-/// # A file that is cut
+/// # A file that is truncated
 ///
-/// Whoever may write to a store may also make its file shorter while others have it mapped, and nothing can keep them from it. The
-/// kernel then has nothing to give to those who touch what is gone, and ends them with SIGBUS. This crate installs no handler for
-/// that: signals belong to the program, and no handler could say which value is missing. The next to open the store is told
-/// that it is damaged. Share stores with those only whom you would let end your process.
+/// A process that may write to a store may also truncate its file while others have it mapped.
+/// Nothing can prevent that. The kernel ends a process that then touches the missing part, with
+/// SIGBUS. This crate installs no handler for that: signals belong to the program, and no handler
+/// could say which value is missing. The next attempt to open the store reports that it is damaged.
+/// Share a store only with processes that you would allow to end yours.
 ///
 /// # Examples
 ///
@@ -115,8 +123,9 @@ impl Store {
         self.session.mapped.geometry
     }
 
-    /// What was found when this handle opened the store, if the machine had stopped since it was last used, the last who had it
-    /// open were killed, or the file is a copy; `None` if there was no reason to look.
+    /// What was found when this handle opened the store, if the machine had stopped since it was
+    /// last used, the last who had it open were killed, or the file is a copy; `None` if there was
+    /// no reason to look.
     ///
     /// # Examples
     ///
@@ -126,19 +135,22 @@ impl Store {
         self.session.recovery.as_ref()
     }
 
-    /// Has all of the store there for this process, so that whoever is the first to touch a page does not wait for the kernel to bring it.
+    /// Pre-faults all pages of the store for this process, so that no later access waits for the
+    /// kernel.
     ///
-    /// Blocks while the kernel does it for all of it, and takes nothing that was not reserved when the store was created, unless that
-    /// was [sparse](super::StoreOptions::sparse): then it takes all of its space now. Of a store in a file, the kernel writes everything to the disk once.
-    /// Values that are lent are written through a mapping of their own, of which this says nothing.
+    /// Blocks until the kernel has done so. Takes no space that was not reserved at creation,
+    /// unless the store is [sparse](super::StoreOptions::sparse): then all of its space is taken
+    /// now. The kernel writes all of a store in a file to the disk once. Loans are written through
+    /// a second mapping, which is not pre-faulted.
     ///
-    /// Kernels before 5.14 have no call for it. There, this writes to each page what it holds already; a sparse
-    /// store whose space runs out ends the process then, as any other write to it does.
+    /// Kernels before 5.14 have no call for it. There, this writes to each page what the page holds
+    /// already. If the space of a sparse store runs out, that ends the process, as any other write
+    /// to it does.
     ///
     /// # Errors
     ///
-    /// What the kernel said: there is not enough memory, or, for a sparse store, not enough space. In a child of the process that opened the
-    /// store: [`Forked`](super::Forked).
+    /// The kernel's reason: not enough memory, or, for a sparse store, not enough space. In a child
+    /// of the process that opened the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///

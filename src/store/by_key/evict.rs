@@ -69,20 +69,23 @@ pub enum EvictError {
 }
 
 impl Store {
-    /// Removes all lossless subscribers that a participant has of one key, so that publishers go on: for a process that is stopped, or that has
-    /// subscribed and does not receive. Never blocks.
+    /// Removes all lossless subscribers that a participant has of one key, so that publishers go
+    /// on: for a process that is stopped, or that has subscribed and does not receive. Never
+    /// blocks.
     ///
-    /// Publishers that wait for free space are woken. The next receive of each evicted subscriber reports it
-    /// ([`RecvError::Evicted`](crate::RecvError::Evicted)), and it goes on as a subscriber that is not lossless. A receive that is blocked reports it
-    /// when the next message comes.
+    /// Publishers that wait for free space are woken. The next receive of each evicted subscriber
+    /// reports it ([`RecvError::Evicted`](crate::RecvError::Evicted)), and it goes on as a
+    /// subscriber that is not lossless. A receive that is blocked reports it when the next message
+    /// comes.
     ///
-    /// Its cursors are counted among the [`lossless`](super::StoreOptions::lossless) ones of the key until that is reported, or its process has ended. A
-    /// participant that has died needs no eviction. Jobs of a work queue are not concerned.
+    /// Its cursors are counted among the [`lossless`](super::StoreOptions::lossless) ones of the
+    /// key until that is reported, or its process has ended. A participant that has died needs no
+    /// eviction. Jobs of a work queue are not concerned.
     ///
     /// # Errors
     ///
-    /// [`EvictError`]: there is no such key, or the participant has no lossless subscriber of it; or this is a child of the process that opened
-    /// the store.
+    /// [`EvictError`]: there is no such key, or the participant has no lossless subscriber of it;
+    /// or this is a child of the process that opened the store.
     ///
     /// # Examples
     ///

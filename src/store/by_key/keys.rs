@@ -8,11 +8,12 @@ use crate::store::mapped::Mapped;
 use crate::store::store::Store;
 
 impl Store {
-    /// Removes the key and its values; whether there was one. Waits for whoever is creating or removing a key, ten seconds at
-    /// most.
+    /// Removes the key and its values; whether there was one. Waits for whoever is creating or
+    /// removing a key, ten seconds at most.
     ///
-    /// With auto-vacuum on, no byte of its name and values is left in its slot. Where a reader has a value pinned, or a writer is
-    /// stopped in the middle of a publish, that is so once they let go; for the latter it waits some tens of milliseconds.
+    /// With auto-vacuum on, no byte of its name and values is left in its slot. Where a reader has
+    /// a value pinned, or a writer is stopped in the middle of a publish, that is so once they let
+    /// go; for the latter it waits some tens of milliseconds.
     ///
     /// # Errors
     ///
@@ -41,7 +42,8 @@ impl Store {
         Ok(removed.is_some())
     }
 
-    /// All keys, sorted, each once. A key that is created or removed meanwhile may or may not be among them. Never blocks.
+    /// All keys, sorted, each once. A key that is created or removed meanwhile may or may not be
+    /// among them. Never blocks.
     ///
     /// # Examples
     ///
@@ -63,8 +65,8 @@ impl Store {
         keys
     }
 
-    /// The keys that match a pattern, sorted, each once: `?` is any character, `*` any number of them, `[abc]`, `[a-z]` and
-    /// `[!a-z]` one of those or none of them. Never blocks.
+    /// The keys that match a pattern, sorted, each once: `?` is any character, `*` any number of
+    /// them, `[abc]`, `[a-z]` and `[!a-z]` one of those or none of them. Never blocks.
     ///
     /// # Errors
     ///

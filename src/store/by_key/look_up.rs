@@ -1,8 +1,8 @@
 //! Looking a key up, or creating it, and using its slot.
 //!
-//! Any process may remove a key at any moment, also while another uses its slot. An operation that works on the key by its
-//! name then looks the key up again, or creates it again, as if the removal had come first. [`retry_if_removed`] is the one
-//! place that does so.
+//! Any process may remove a key at any moment, also while another uses its slot. An operation that
+//! works on the key by its name then looks the key up again, or creates it again, as if the removal
+//! had come first. [`retry_if_removed`] is the one place that does so.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use crate::store::error::{AppendError, GetError, SetError, SlotError};
 use crate::store::slot::Slot;
 use crate::store::store::Store;
 
-/// How many times an operation is repeated because its key was removed during it. More often is no coincidence.
+/// How many times an operation is repeated because its key was removed during it. More often is no
+/// coincidence.
 const REMOVALS: usize = 1000;
 
 /// An error that can mean that the key was removed while it was used.
@@ -38,7 +39,8 @@ pub(crate) fn retry_if_removed<T, E: KeyRemoved>(mut attempt: impl FnMut() -> Re
 }
 
 impl Store {
-    /// A handle on the key's slot, creating the key, without a value, if there is none. Blocks as [`set`](Self::set) does.
+    /// A handle on the key's slot, creating the key, without a value, if there is none. Blocks as
+    /// [`set`](Self::set) does.
     ///
     /// # Errors
     ///
@@ -71,7 +73,8 @@ impl Store {
         Ok(found.map(|slot_ref| self.slot_at(slot_ref)))
     }
 
-    /// Acts on the slot of a key, which is created if there is none. Acts again if the key was removed meanwhile.
+    /// Acts on the slot of a key, which is created if there is none. Acts again if the key was
+    /// removed meanwhile.
     #[inline]
     pub(super) fn with_key<T, E>(
         &self,
@@ -99,7 +102,8 @@ impl Store {
         self.with_key(key, limit, |slot_ref| act(self.slot_at(slot_ref)))
     }
 
-    /// As [`with_slot`](Self::with_slot), with a handle that the caller keeps: it is replaced if its key was removed.
+    /// As [`with_slot`](Self::with_slot), with a handle that the caller keeps: it is replaced if
+    /// its key was removed.
     pub(crate) fn with_kept_slot<T, E>(
         &self,
         key: &str,
@@ -120,7 +124,8 @@ impl Store {
         })
     }
 
-    /// Acts on the slot of a key; `None` if there is no such key. Acts again if the key was removed meanwhile.
+    /// Acts on the slot of a key; `None` if there is no such key. Acts again if the key was removed
+    /// meanwhile.
     #[inline]
     pub(super) fn with_existing_key<T>(
         &self,

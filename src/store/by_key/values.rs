@@ -6,9 +6,11 @@ use crate::store::slot::{Integer, Pinned, SlotSnapshot};
 use crate::store::store::Store;
 
 impl Store {
-    /// Sets the key's value, creating the key if there is none, and gives the version. Copies the bytes.
+    /// Sets the key's value, creating the key if there is none, and gives the version. Copies the
+    /// bytes.
     ///
-    /// Lock-free for a key that exists. Creating one waits for whoever is creating or removing another, ten seconds at most.
+    /// Lock-free for a key that exists. Creating one waits for whoever is creating or removing
+    /// another, ten seconds at most.
     ///
     /// # Errors
     ///
@@ -35,14 +37,16 @@ impl Store {
         })
     }
 
-    /// Puts bytes behind the key's value, as one update, and gives the version. A key without a value is set to them.
+    /// Puts bytes behind the key's value, as one update, and gives the version. A key without a
+    /// value is set to them.
     ///
-    /// Of several who append at once, each finds the others' bytes, whole, before or behind its own. Blocks as
-    /// [`set`](Self::set) does.
+    /// Of several who append at once, each finds the others' bytes, whole, before or behind its
+    /// own. Blocks as [`set`](Self::set) does.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: as when setting the whole, too large among it; or a value that cannot be read. The old value stays.
+    /// [`AppendError`]: as when setting the whole, too large among it; or a value that cannot be
+    /// read. The old value stays.
     ///
     /// # Examples
     ///
@@ -61,12 +65,14 @@ impl Store {
         self.with_slot(key, &mut WaitLimit::longest(), |slot| slot.append(bytes))
     }
 
-    /// The key's newest value, copied; `None` if there is no such key, or nothing was set under it yet. Never blocks.
+    /// The key's newest value, copied; `None` if there is no such key, or nothing was set under it
+    /// yet. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`GetError`]: no key; a value that was lost or damaged; `Overtaken`: publishers replaced the value each time that it was to be read;
-    /// `Removed`: the key was removed and created again each time.
+    /// [`GetError`]: no key; a value that was lost or damaged; `Overtaken`: publishers replaced the
+    /// value each time that it was to be read; `Removed`: the key was removed and created again
+    /// each time.
     ///
     /// # Examples
     ///
@@ -85,8 +91,9 @@ impl Store {
         Ok(self.get_into(key, &mut value)?.map(|_| value))
     }
 
-    /// Copies the key's newest value into `value`, replacing what it held, and gives the version; `None`, and `value` as
-    /// good as empty, if there is none. Allocates only if `value` is too small. Never blocks.
+    /// Copies the key's newest value into `value`, replacing what it held, and gives the version;
+    /// `None`, and `value` as good as empty, if there is none. Allocates only if `value` is too
+    /// small. Never blocks.
     ///
     /// # Errors
     ///
@@ -112,8 +119,8 @@ impl Store {
         Ok(version.flatten())
     }
 
-    /// The length of the key's newest value in bytes; `None` if there is no such key, or nothing was set under it yet. Never
-    /// blocks.
+    /// The length of the key's newest value in bytes; `None` if there is no such key, or nothing
+    /// was set under it yet. Never blocks.
     ///
     /// # Errors
     ///
@@ -137,7 +144,8 @@ impl Store {
         Ok(newest.and_then(|(_, len)| len))
     }
 
-    /// What there is to know of a key at one moment, without its value; `None` if there is no such key. Never blocks.
+    /// What there is to know of a key at one moment, without its value; `None` if there is no such
+    /// key. Never blocks.
     ///
     /// # Errors
     ///
@@ -166,7 +174,8 @@ impl Store {
         Ok(self.with_existing_key(key, |slot_ref| Pinned::newest(&self.session, slot_ref))?.flatten())
     }
 
-    /// A handle on a key whose value is an integer, creating the key if there is none. Blocks as [`set`](Self::set) does.
+    /// A handle on a key whose value is an integer, creating the key if there is none. Blocks as
+    /// [`set`](Self::set) does.
     ///
     /// # Errors
     ///

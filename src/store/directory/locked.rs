@@ -1,9 +1,6 @@
-//! Which slot has which key, and how that changes.
+//! Creating and removing keys, under the lock of the directory.
 //!
-//! Looking up takes no lock: see [`index`]. Creating and removing keys is done under a lock that the kernel drops when its holder dies. A
-//! holder that is stopped holds up others who create or remove keys; they wait for it, but not for ever. The books say which slot is
-//! being changed; who finds such a mark under the lock knows that its writer died, and rebuilds everything from the slots,
-//! which alone are the truth.
+//! The steps, the journal and what a crash leaves are described in [`directory`](super).
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -24,7 +21,7 @@ use crate::sync::{AtomicU64, Ordering, fence};
 #[derive(Debug)]
 pub(crate) struct Full;
 
-/// The directory, locked against every other process and thread that would change it.
+/// The directory, locked against all other processes and threads that would change it.
 pub(crate) struct Locked<'a> {
     mapped: &'a Mapped,
     /// On whose behalf cells are claimed.
@@ -32,11 +29,13 @@ pub(crate) struct Locked<'a> {
     _thread: MutexGuard<'a, ()>,
 }
 
-/// Locks the directory, waiting for whoever changes it, at most for `limit`, and puts right what a dead holder left half done.
+/// Locks the directory, and finishes what a crashed holder began. Waits for the present holder for
+/// `limit` at most.
 ///
-/// Threads of this process wait for each other by `mutex`, within the same limit.
+/// The threads of this session wait for each other by `mutex`, within the same limit.
 ///
-/// Who does not wait does not put anything right either, which takes as long as there are slots: the directory counts as busy then.
+/// With a limit of zero, it does not finish an interrupted change either, which reads all slots:
+/// the directory counts as busy then.
 pub(crate) fn lock<'a>(
     mapped: &'a Mapped,
     context: &'a Context,
@@ -48,18 +47,18 @@ pub(crate) fn lock<'a>(
     let busy =
         || DirectoryError::Busy { pid: mapped.directory_header().holder.load(Ordering::Relaxed), waited: limit.limit };
     let locked = Locked { mapped, context, _thread: thread.ok_or_else(busy)? };
-    if limit.limit.is_zero() && locked.a_holder_died() {
+    if limit.limit.is_zero() && locked.a_holder_crashed() {
         return Err(busy());
     }
     mapped.directory_header().holder.store(std::process::id(), Ordering::Relaxed);
     reached(Step::DirectoryLocked);
-    locked.finish_what_a_dead_holder_began();
+    locked.finish_interrupted_change();
     Ok(locked)
 }
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // If this fails, closing the file does it.
+        // If this fails, closing the file releases the lock.
         let _ = lock::unlock(self.mapped.fd(), LockByte::Directory.offset());
     }
 }
@@ -71,7 +70,7 @@ impl Locked<'_> {
             return Ok(place);
         }
         if !index::has_an_end(self.active_table(), key.hash()) {
-            // There are always more places than slots, so something else has written into the index.
+            // An index has more entries than there are slots, so something else has overwritten it.
             self.rebuild_all();
             if let Some(place) = find(self.mapped, key) {
                 return Ok(place);
@@ -79,7 +78,7 @@ impl Locked<'_> {
         }
         let slot = self.take_free_slot()?;
         let header = self.header(slot);
-        // A version that a key ever had is not given to it again, whatever slots it has lived in.
+        // No version of a key is ever used again for that key, whatever slots it had.
         let base_version = self.on_ring(slot, |ring| {
             ring.forget_queue();
             ring.skip_to(self.directory_header().highest.load(Ordering::Relaxed))
@@ -91,37 +90,39 @@ impl Locked<'_> {
             tombstones.store(tombstones.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
         }
         reached(Step::IndexInserted);
-        let books = self.directory_header();
-        books.live.store(books.live.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let header = self.directory_header();
+        header.live.store(header.live.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.close_journal();
         Ok(SlotRef { slot, generation })
     }
 
-    /// Takes the key's slot away and empties it; the slot that it was, if there was one. Waiters are not woken yet.
+    /// Removes the key and empties its slot. Returns the slot, if there was such a key. Does not
+    /// wake those who wait for the key.
     pub(crate) fn remove(&self, key: &Key<'_>) -> Option<u32> {
         let SlotRef { slot, .. } = find(self.mapped, key)?;
         self.open_journal(slot);
         self.empty(slot);
-        let books = self.directory_header();
-        let tombstones = books.tombstones.load(Ordering::Relaxed);
-        books.tombstones.store(index::delete(self.active_table(), key.hash(), slot, tombstones), Ordering::Relaxed);
+        let header = self.directory_header();
+        let tombstones = header.tombstones.load(Ordering::Relaxed);
+        header.tombstones.store(index::delete(self.active_table(), key.hash(), slot, tombstones), Ordering::Relaxed);
         reached(Step::IndexEntryDeleted);
-        books.live.store(books.live.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
-        self.header(slot).next_free.store(books.free.load(Ordering::Relaxed), Ordering::Relaxed);
-        books.free.store(slot + 1, Ordering::Relaxed);
+        header.live.store(header.live.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
+        self.header(slot).next_free.store(header.free.load(Ordering::Relaxed), Ordering::Relaxed);
+        header.free.store(slot + 1, Ordering::Relaxed);
         reached(Step::SlotListed);
-        if books.tombstones.load(Ordering::Relaxed) as usize > self.active_table().len() / 4 {
+        if header.tombstones.load(Ordering::Relaxed) as usize > self.active_table().len() / 4 {
             self.rebuild();
         }
         self.close_journal();
         Some(slot)
     }
 
-    /// Takes key and values out of a slot.
+    /// Removes key and values from a slot.
     fn empty(&self, slot: u32) {
         let header = self.header(slot);
         index::unassign(header);
-        // Release: not before the generation, or a kill in between would leave a slot that has a key, and one that is none.
+        // Release: the key is erased after the generation is even. Else a crash in between would
+        // leave a slot with an invalid key.
         fence(Ordering::Release);
         if self.context.host.auto_vacuum() {
             StoredKey::erase(&header.key);
@@ -136,13 +137,13 @@ impl Locked<'_> {
         reached(Step::HighestRaised);
     }
 
-    /// Takes a slot off the list of given-back ones, or a fresh one, and opens the journal for it.
+    /// Takes a slot from the list of free slots, or a fresh one, and opens the journal for it.
     fn take_free_slot(&self) -> Result<u32, Full> {
-        let (books, slots) = (self.directory_header(), self.mapped.geometry.slots);
+        let (header, slots) = (self.directory_header(), self.mapped.geometry.slots);
         for _ in 0..2 {
-            // Once each: what is checked is what is used, whoever writes here.
-            let listed = books.free.load(Ordering::Relaxed).checked_sub(1);
-            let fresh = books.fresh.load(Ordering::Relaxed);
+            // Each is read once, so that the value that was checked is the value that is used.
+            let listed = header.free.load(Ordering::Relaxed).checked_sub(1);
+            let fresh = header.fresh.load(Ordering::Relaxed);
             if listed.is_none() && fresh >= slots {
                 return Err(Full);
             }
@@ -150,10 +151,10 @@ impl Locked<'_> {
             if slot < slots && !has_key(self.generation(slot)) {
                 self.open_journal(slot);
                 if listed.is_some() {
-                    books.free.store(self.header(slot).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
+                    header.free.store(self.header(slot).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
                     reached(Step::SlotUnlisted);
                 } else {
-                    books.fresh.store(fresh + 1, Ordering::Relaxed);
+                    header.fresh.store(fresh + 1, Ordering::Relaxed);
                     reached(Step::SlotUnlisted);
                     self.wipe_fresh_slot(slot);
                 }
@@ -166,26 +167,29 @@ impl Locked<'_> {
 
     fn wipe_fresh_slot(&self, slot: u32) {
         if self.mapped.checksums {
-            // Cells of a slot that nobody knows may be older than their headers, in a file whose machine stopped.
+            // In a file whose machine stopped, the cells of an unknown slot may be older than their
+            // headers.
             self.on_ring(slot, |ring| ring.wipe());
             reached(Step::SlotWiped);
         }
     }
 
-    /// Makes the books anew from all slots: they lead astray, so they are damaged. The slots are not.
+    /// Rebuilds the directory from all slots, because its header contradicts them and so is
+    /// damaged.
     fn rebuild_all(&self) {
         let slots = self.mapped.geometry.slots;
-        // No slot of this number: whoever finds the journal open makes the books anew, and no more.
+        // There is no slot of this number: a process that finds the journal open rebuilds, and
+        // empties nothing.
         self.open_journal(slots);
         rebuild(self.mapped, slots);
         self.close_journal();
     }
 
-    fn a_holder_died(&self) -> bool {
+    fn a_holder_crashed(&self) -> bool {
         self.directory_header().journal.load(Ordering::Acquire) != 0
     }
 
-    fn finish_what_a_dead_holder_began(&self) {
+    fn finish_interrupted_change(&self) {
         let Some(slot) = self.directory_header().journal.load(Ordering::Acquire).checked_sub(1) else {
             return;
         };
@@ -202,13 +206,15 @@ impl Locked<'_> {
 
     fn open_journal(&self, slot: u32) {
         self.directory_header().journal.store(slot + 1, Ordering::Relaxed);
-        // Release: nothing of the change is written before its mark, so that a kill in the middle is always seen.
+        // Release: no part of the change is written before the journal is open, so that a crash in
+        // the middle is always seen.
         fence(Ordering::Release);
         reached(Step::JournalOpened);
     }
 
     fn close_journal(&self) {
-        // Release: not before all of the change is written.
+        // Release: pairs with the acquire load of the journal; not before all of the change is
+        // written.
         self.directory_header().journal.store(0, Ordering::Release);
         reached(Step::JournalClosed);
     }
@@ -238,12 +244,14 @@ impl Locked<'_> {
 mod tests {
     use std::sync::mpsc;
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
     use crate::Store;
     use crate::store::error::SlotError;
 
-    /// Two handles on a store in a file, the second of which can be in the first one's way; the file is gone when they are.
+    /// Two sessions of a store in a file, the second of which can hold the directory. The file is
+    /// gone with them.
     fn two_handles() -> (Store, Store) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.store");
@@ -255,16 +263,16 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_waits_for_the_directory_keeps_no_other_thread_for_longer_than_its_own_limit() {
+    fn a_thread_that_waits_for_the_directory_delays_no_other_thread_beyond_its_own_limit() {
         let (store, other) = two_handles();
         let long = Duration::from_secs(600);
-        let in_the_way = other.session.directory(&mut WaitLimit::longest()).unwrap();
+        let holder = other.session.directory(&mut WaitLimit::longest()).unwrap();
         let (waits, waiting) = mpsc::channel();
-        let patient = thread::spawn({
+        let waiter = thread::spawn({
             let store = store.clone();
             move || {
                 waits.send(()).unwrap();
-                store.slot_within("patient", &mut WaitLimit::new(long)).map(drop)
+                store.slot_within("waited for", &mut WaitLimit::new(long)).map(drop)
             }
         });
         waiting.recv().unwrap();
@@ -279,18 +287,18 @@ mod tests {
             }
         }
         for _ in 0..8 {
-            let busy = answered.recv_timeout(long / 10).expect("held up by another thread that waits");
+            let busy = answered.recv_timeout(long / 10).expect("delayed by another thread that waits");
             assert!(busy);
         }
-        assert!(!patient.is_finished());
-        drop(in_the_way);
-        patient.join().unwrap().unwrap();
+        assert!(!waiter.is_finished());
+        drop(holder);
+        waiter.join().unwrap().unwrap();
     }
 
     #[test]
     fn all_waits_of_one_operation_share_one_limit() {
         let (store, other) = two_handles();
-        let _in_the_way = other.session.directory(&mut WaitLimit::longest()).unwrap();
+        let _holder = other.session.directory(&mut WaitLimit::longest()).unwrap();
         let mut limit = WaitLimit::new(Duration::from_millis(20));
         assert!(is_busy(&store.slot_within("k", &mut limit), limit.limit));
         assert!(limit.left().is_zero());
@@ -298,15 +306,15 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_wait_leaves_what_a_dead_holder_began_to_those_who_do() {
+    fn an_operation_that_does_not_wait_leaves_an_interrupted_change_to_others() {
         let (store, _) = two_handles();
         store.slot("before").unwrap();
-        let books = store.mapped().directory_header();
-        books.journal.store(store.mapped().geometry.slots + 1, Ordering::Relaxed);
+        let header = store.mapped().directory_header();
+        header.journal.store(store.mapped().geometry.slots + 1, Ordering::Relaxed);
         assert!(is_busy(&store.slot_within("k", &mut WaitLimit::new(Duration::ZERO)), Duration::ZERO));
-        assert_ne!(books.journal.load(Ordering::Relaxed), 0);
+        assert_ne!(header.journal.load(Ordering::Relaxed), 0);
         store.slot("k").unwrap();
-        assert_eq!(books.journal.load(Ordering::Relaxed), 0);
+        assert_eq!(header.journal.load(Ordering::Relaxed), 0);
         store.slot_within("another", &mut WaitLimit::new(Duration::ZERO)).unwrap();
     }
 }

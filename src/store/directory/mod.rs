@@ -1,13 +1,15 @@
 //! The directory: which slot has which key, and how that changes.
 //!
-//! A look-up takes no lock; see [`index`](crate::core::index). Creating and removing a key is done under the lock of the
-//! directory. The kernel releases that lock when its holder dies. A holder that is stopped blocks others that create or remove
-//! keys; each of them gives up after its time limit, ten seconds at most.
+//! A look-up takes no lock; see [`index`](crate::core::index). Creating and removing a key is done
+//! under the lock of the directory. The kernel releases that lock when its holder dies. A holder
+//! that is stopped blocks others that create or remove keys; each of them gives up after its time
+//! limit, ten seconds at most.
 //!
-//! **Crash.** The slots alone are the truth: each says whether it has a key, and which. The index, the list of free slots and
-//! the counts are derived from them. The journal in the directory header names the slot that is being changed. It is written
-//! before the change and cleared after it. A process that takes the lock and finds the journal open knows that the holder
-//! crashed. It empties that slot if it has no key, and rebuilds everything that is derived.
+//! **Crash.** The slots alone are the truth: each says whether it has a key, and which. The index,
+//! the list of free slots and the counts are derived from them. The journal in the directory header
+//! names the slot that is being changed. It is written before the change and cleared after it. A
+//! process that takes the lock and finds the journal open knows that the holder crashed. It empties
+//! that slot if it has no key, and rebuilds everything that is derived.
 //!
 //! | crash | what is left | what the next holder does |
 //! | --- | --- | --- |
@@ -19,7 +21,8 @@
 //!
 //! # The order of locks
 //!
-//! All locks of a store, in the order in which they are taken. No process takes one while it holds one that is below it.
+//! All locks of a store, in the order in which they are taken. No process takes one while it holds
+//! one that is below it.
 //!
 //! | lock | kind | held by | held for |
 //! | --- | --- | --- | --- |
@@ -33,9 +36,9 @@
 //! | holders of crashed locks ([`CrashedLocks`](super::participant::crashed_locks::CrashedLocks)) | mutex | reaping | one system call |
 //! | state of the reactor | mutex | starting, ending and waking waits of tasks | microseconds; no code of others runs |
 //!
-//! A lock on a byte is a lock of an open file description ([`os::lock`](crate::os::lock)). The mutex beside it keeps the
-//! threads of one session apart, which share that description. `Participant(other)` is only tried, never waited for, so it
-//! cannot be part of a deadlock.
+//! A lock on a byte is a lock of an open file description ([`os::lock`](crate::os::lock)). The
+//! mutex beside it keeps the threads of one session apart, which share that description.
+//! `Participant(other)` is only tried, never waited for, so it cannot be part of a deadlock.
 
 mod locked;
 mod rebuild;

@@ -4,7 +4,8 @@ use crate::core::index::{self, Indexed, has_key};
 use crate::store::mapped::Mapped;
 use crate::sync::Ordering;
 
-/// Makes index, list of free slots and counts anew from the first `used` slots. The caller has the lock.
+/// Rebuilds index, list of free slots and counts from the first `used` slots. The caller holds the
+/// lock.
 pub(crate) fn rebuild(mapped: &Mapped, used: u32) {
     let (mut live, mut free) = (0, 0);
     for slot in (0..used).rev() {
@@ -16,10 +17,10 @@ pub(crate) fn rebuild(mapped: &Mapped, used: u32) {
             free = slot + 1;
         }
     }
-    let books = mapped.directory_header();
-    books.free.store(free, Ordering::Relaxed);
-    books.fresh.store(used, Ordering::Relaxed);
-    books.live.store(live, Ordering::Relaxed);
-    books.tombstones.store(0, Ordering::Relaxed);
+    let directory = mapped.directory_header();
+    directory.free.store(free, Ordering::Relaxed);
+    directory.fresh.store(used, Ordering::Relaxed);
+    directory.live.store(live, Ordering::Relaxed);
+    directory.tombstones.store(0, Ordering::Relaxed);
     index::rebuild(mapped, used);
 }

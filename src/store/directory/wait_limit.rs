@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use crate::store::wait::Deadline;
 
-/// How long whoever creates or removes a key waits for others who do. What they do takes microseconds.
+/// The longest wait of a process that creates or removes a key for another one that does so, which
+/// takes microseconds.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// For how long one operation waits for the directory, however often it comes to that: for other processes and for threads of its own.
+/// How long one operation waits for the directory in all, however often it locks it: for other
+/// processes and for threads of its own.
 ///
-/// The clock starts with the first wait, so that looking up a key that is there does not read it.
+/// The time starts with the first wait, so a look-up of a key that exists reads no clock.
 #[derive(Debug)]
 pub(crate) struct WaitLimit {
     pub(super) limit: Duration,
@@ -17,17 +19,18 @@ pub(crate) struct WaitLimit {
 }
 
 impl WaitLimit {
-    /// Of an operation without a timeout of its own.
+    /// For an operation without a timeout of its own.
     pub(crate) fn longest() -> Self {
         Self::new(LONGEST_WAIT)
     }
 
-    /// Of zero: does not wait.
+    /// For an operation that has this limit. With zero, it does not wait.
     pub(crate) fn new(limit: Duration) -> Self {
         Self { limit, end: None }
     }
 
-    /// Of an operation that waits until the deadline for whatever it needs, but never longer than [`LONGEST_WAIT`] for the directory.
+    /// For an operation that has this deadline: the time left, but never more than
+    /// [`LONGEST_WAIT`].
     pub(crate) fn until(deadline: Deadline) -> Self {
         Self::new(deadline.left().unwrap_or_default().min(LONGEST_WAIT))
     }

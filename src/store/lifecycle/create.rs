@@ -1,8 +1,7 @@
-//! Making a store.
+//! Creating a store.
 //!
-//! A store is made under a draft name and gets its own in one step when it is complete. So an opener never meets one that is
-//! half made, and a creator that dies leaves only a draft, which the next creator removes: its lock is free. In a file, all of it is on the disk before it has its
-//! name there.
+//! A store is written under a draft name, and gets its own name in one step when it is complete. So
+//! a process that opens it never finds it incomplete.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -12,9 +11,9 @@ use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::clean_epoch::{self, UNKNOWN};
-use super::draft::{Draft, sweep_drafts};
+use super::draft::{Draft, remove_abandoned_drafts};
 use super::identity::{CHECKSUMS, LAYOUT, MAGIC, Shape};
-use super::opening::{ATTEMPTS, enter, map, open_locks};
+use super::opening::{ATTEMPTS, into_store, map, open_locks};
 use super::options::StoreOptions;
 use super::refused::{creating_refused, mapping_refused, no_space, os_error, refused, too_large};
 use crate::core::memory::records::StoreHeader;
@@ -32,20 +31,22 @@ use crate::store::store::Store;
 use crate::sync::Ordering;
 
 impl StoreOptions {
-    /// Creates a store, in shared memory or in a file, with all its space reserved. Blocks for as long as that takes.
+    /// Creates a store, in shared memory or in a file, with all its space reserved. Blocks until
+    /// that is done.
     ///
-    /// The name appears when the store is complete: whoever opens it finds it whole, and a creator that dies on the way
-    /// leaves no store behind. Nothing that has the name already is overwritten, and symbolic links are not followed.
+    /// The name appears when the store is complete: a process that opens it finds all of it, and a
+    /// creator that crashes leaves no store behind. A file that has the name already is not
+    /// overwritten, and symbolic links are not followed.
     ///
-    /// Reserved space cannot run out later, except on file systems that never write in place, such as btrfs and
-    /// ZFS: see [`sparse`](Self::sparse). A store cannot be on a network file system, or on any other whose files
-    /// several machines can change.
+    /// Reserved space cannot run out later, except on file systems that never write in place, such
+    /// as btrfs and ZFS: see [`sparse`](Self::sparse). A store cannot be on a network file system,
+    /// nor on any other whose files several machines can change.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: the name is taken or no name, the geometry impossible, the space not there, no permission; the
-    /// file system is shared with other machines; a limit of the process, on the size of files, open files or memory,
-    /// is reached.
+    /// [`OpenError`]: the name is taken or not valid; the geometry is impossible; there is not
+    /// enough space; no permission; the file system is shared with other machines; a limit of the
+    /// process, on the size of files, open files or memory, is reached.
     ///
     /// # Examples
     ///
@@ -68,7 +69,7 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
     location.check()?;
     let geometry = match location {
         Location::Memory(_) => options.geometry,
-        // What is out of range stays so.
+        // A geometry that is out of range is refused here, before `in_a_file` could change it.
         Location::File(_) => options.geometry.layout().map(|_| options.geometry.in_a_file())?,
     };
     let len = geometry.layout()?.total_len;
@@ -79,18 +80,19 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
     if let Some(file_system) = file_system::directory_is_shared_with_other_machines(&directory) {
         return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
     }
-    // Before there is a file that grows: the kernel ends a process that makes one longer than it may.
+    // Checked before a file grows: the kernel ends a process that exceeds this limit.
     if limits::file_size().is_some_and(|limit| len as u64 > limit) {
         return Err(too_large(location, len));
     }
-    sweep_drafts(&directory);
+    remove_abandoned_drafts(&directory);
     for _ in 0..ATTEMPTS {
-        // Where the kernel does not say what is available, the attempt to reserve it will.
+        // If the kernel does not tell what is available, the attempt to reserve it will.
         if !options.sparse && file::available(&directory).is_ok_and(|available| len as u64 > available) {
             return Err(no_space(location, len, None));
         }
-        // A sweep may take the draft for a dead one's until it is locked: then it is gone, and we begin anew.
-        let Some((draft, memory, file, locks)) = begin(location, &directory, len)? else {
+        // Until the draft is locked, another creator may take it for an abandoned one and remove
+        // it: then we start again.
+        let Some((draft, memory, file, locks)) = begin_draft(location, &directory, len)? else {
             continue;
         };
         if !options.sparse {
@@ -101,20 +103,23 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
             })?;
         }
         reached(Step::DraftReserved);
-        let store = found(location, geometry, options, memory, file, locks)?;
-        // First the store, then its name: or the machine may stop in between, and leave a file of that name that is none.
+        let store = initialise(location, geometry, options, memory, file, locks)?;
+        // First the store, then its name. Else the machine could stop in between, and leave an
+        // incomplete file of that name.
         store.mapped().memory.mapping.flush().map_err(refused("write", location))?;
         reached(Step::DraftFlushed);
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
                 reached(Step::StoreNamed);
-                // It may still have the draft's name, too. Before it is unlocked, so that no sweep comes across it.
+                // The file may still have the draft's name, too. That is removed before the lock is
+                // released, so that no other creator finds it.
                 drop(draft);
-                // Nobody sweeps what has a name of its own; if this fails, closing the file does it.
+                // A file with a name of its own is no draft any more. If this fails, closing the
+                // file releases the lock.
                 let _ = lock::unlock(store.mapped().fd(), LockByte::Draft.offset());
                 if let Location::File(_) = location {
-                    // Who may not read the directory cannot do this, and has the store all the same: the kernel writes the name
-                    // down by itself, a little later.
+                    // A process that may not read the directory cannot do this. Its store is
+                    // complete all the same: the kernel writes the name by itself, a little later.
                     let _ = file::flush_names(&directory);
                 }
                 Ok(store)
@@ -129,11 +134,12 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
     Err(OpenError::Unsettled { name: location.to_string() })
 }
 
-/// A draft, its mapping, what is mapped, and what holds its locks.
+/// A draft, its memory, the file that is mapped, and the file that holds its locks.
 type Begun = (Draft, Memory, File, UninheritedFile);
 
-/// Makes a draft of `len` zeros, mapped and locked; `None` when a sweep took it for a dead one's.
-fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<Begun>, OpenError> {
+/// Makes a draft of `len` zeros, mapped and locked; `None` if another creator took it for an
+/// abandoned one.
+fn begin_draft(location: &Location, directory: &Path, len: usize) -> Result<Option<Begun>, OpenError> {
     let draft = Draft::in_directory(directory);
     let (mapping, file) = match location {
         Location::Memory(_) => {
@@ -141,7 +147,7 @@ fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<Beg
             let mapping = Mapping::create_segment(name, len)
                 .map_err(os_error)
                 .map_err(creating_refused("create", location, len))?;
-            // The crate that makes segments does not lend its file.
+            // The crate `shared_memory` does not lend its file.
             match file::open(&draft.0, file::Links::Refuse) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 file => (mapping, file.map_err(refused("create", location))?),
@@ -163,8 +169,8 @@ fn begin(location: &Location, directory: &Path, len: usize) -> Result<Option<Beg
     Ok(locked.then_some((draft, memory, file, locks)))
 }
 
-/// Writes the header of a new store, and joins it as its first participant.
-fn found(
+/// Writes the header of a new store, and becomes its first participant.
+fn initialise(
     location: &Location,
     geometry: Geometry,
     options: &StoreOptions,
@@ -174,7 +180,7 @@ fn found(
 ) -> Result<Store, OpenError> {
     file::set_mode(&file, options.mode).map_err(refused("set the mode of", location))?;
     let shape = Shape { geometry, checksums: matches!(location, Location::File(_)) };
-    let home = clean_epoch::home(&file, shape.checksums).map_err(refused("examine", location))?;
+    let clean_epoch = clean_epoch::of_file(&file, shape.checksums).map_err(refused("examine", location))?;
     let mapped = map(location, shape, memory, file, locks)?;
     let StoreHeader { identity, switches, directory, .. } = mapped.header();
     identity.layout.store(LAYOUT, Ordering::Relaxed);
@@ -188,11 +194,12 @@ fn found(
     identity.id.store(Uuid::now_v7().as_u64_pair().1, Ordering::Relaxed);
     identity.created.store(clock::unix_nanos(), Ordering::Relaxed);
     switches.flags.store(if options.auto_vacuum { Flags::AUTO_VACUUM.bits() } else { 0 }, Ordering::Relaxed);
-    directory.clean_epoch.store(home.unwrap_or(UNKNOWN), Ordering::Relaxed);
+    directory.clean_epoch.store(clean_epoch.unwrap_or(UNKNOWN), Ordering::Relaxed);
     reached(Step::HeaderWritten);
-    // Release: pairs with the acquire in `open`; whoever sees the magic sees all of the above.
+    // Release: pairs with the acquire in `open`; a process that sees the magic number sees all of
+    // the above.
     identity.magic.store(MAGIC, Ordering::Release);
     reached(Step::MagicWritten);
     let joined = join::join(&mapped);
-    enter(mapped, joined, None)
+    into_store(mapped, joined, None)
 }

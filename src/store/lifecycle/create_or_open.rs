@@ -74,7 +74,8 @@ impl StoreOptions {
     ///
     /// # Errors
     ///
-    /// Those of [`create`](Self::create) and [`Store::open`], except that the name is taken or missing.
+    /// Those of [`create`](Self::create) and [`Store::open`], except that the name is taken or does
+    /// not exist.
     ///
     /// # Examples
     ///
@@ -100,7 +101,8 @@ impl StoreOptions {
     ///
     /// # Errors
     ///
-    /// Those of [`create`](Self::create) and [`Store::open`], except that the name is taken or missing.
+    /// Those of [`create`](Self::create) and [`Store::open`], except that the name is taken or does
+    /// not exist.
     ///
     /// # Examples
     ///
@@ -122,7 +124,8 @@ impl StoreOptions {
     }
 }
 
-/// Repeats what fails only because somebody else created or removed the name at the same moment.
+/// Repeats an attempt that fails only because another process created or removed the name at the
+/// same moment.
 fn until_settled(
     location: &Location,
     mut attempt: impl FnMut() -> Result<Store, OpenError>,

@@ -9,7 +9,7 @@ use crate::os::{file, lock};
 use crate::store::location::DRAFT_PREFIX;
 use crate::store::mapped::LockByte;
 
-/// The file of a store that is not complete yet. Removed on drop, unless the store has got its own name by then.
+/// A draft. Its name is removed on drop, if it still has it.
 pub(crate) struct Draft(pub(crate) PathBuf);
 
 impl Draft {
@@ -20,13 +20,15 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Not there: it was never made, or has its own name. Anything else is left to the next sweep.
+        // An error means that the draft was never made or has its own name. Otherwise the next
+        // creator removes it.
         let _ = file::unlink(&self.0);
     }
 }
 
-/// Removes the drafts of creators that died. What cannot be examined is somebody else's, and left alone.
-pub(crate) fn sweep_drafts(directory: &Path) {
+/// Removes the drafts of creators that crashed: their locks are free. A file that cannot be
+/// examined is left alone.
+pub(crate) fn remove_abandoned_drafts(directory: &Path) {
     for path in file::with_prefix(directory, DRAFT_PREFIX).unwrap_or_default() {
         let Ok(file) = UninheritedFile::open(|| file::open(&path, file::Links::Refuse)) else {
             continue;

@@ -1,4 +1,4 @@
-//! What makes a file a store: its first bytes, looked at before anything is mapped.
+//! What makes a file a store: its first bytes, which are checked before anything is mapped.
 
 use std::fs::File;
 use std::io;
@@ -13,16 +13,17 @@ use crate::sync::{AtomicU64, Ordering};
 /// "SLNT".
 pub(crate) const MAGIC: u32 = 0x534C_4E54;
 
-/// The version of the layout: "RB", 4. Another number whenever somebody who knows this one would misread a store.
+/// The version of the layout: "RB", 4. It changes whenever a program that knows this one would
+/// misread a store.
 pub(crate) const LAYOUT: u32 = 0x5242_0004;
 
-/// Layout numbers below this are the C library's: it counts its own from 1, and never got this far.
+/// Layout numbers below this are those of the C library, which counts from 1.
 const FIRST_OWN_LAYOUT: u32 = 0x1_0000;
 
-/// The trait of stores whose cells carry checksums.
+/// The feature bit of stores whose cells carry checksums.
 pub(crate) const CHECKSUMS: u32 = 1;
 
-/// The first bytes of the file, read through the file; `None` when it has not as many.
+/// The first bytes of the file, read without a mapping; `None` if the file is shorter.
 pub(crate) fn read(file: &File, len: u64) -> io::Result<Option<Identity>> {
     if len < size_of::<Identity>() as u64 {
         return Ok(None);
@@ -54,7 +55,7 @@ pub(crate) struct Shape {
     pub(crate) checksums: bool,
 }
 
-/// The shape of a store of ours, if it is one and all there.
+/// The shape of a store, if the file is one of this version and complete.
 pub(crate) fn check(location: &Location, identity: Option<&Identity>, len: u64) -> Result<Shape, OpenError> {
     let name = || location.to_string();
     let Some(identity) = identity else {

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use shared_memory::ShmemError;
 
 use super::identity::{self, MAGIC};
-use super::opening::{ATTEMPTS, enter, map, open_locks};
+use super::opening::{ATTEMPTS, into_store, map, open_locks};
 use super::recover;
 use super::refused::{mapping_refused, os_error, refused};
 use crate::os::file::{self, Links};
@@ -23,16 +23,17 @@ use crate::sync::Ordering;
 impl Store {
     /// Opens a store.
     ///
-    /// Does not block, unless the store is in a file. The first to open such a store waits for one small write to the disk. It also checks every
-    /// value if the machine has stopped since the store was last used, the last who had it open were killed, the file is a copy, or the kernel does
-    /// not say its boot id. That takes as long as reading the values, and others wait for it, ten seconds at most. See
-    /// [`recovery`](Self::recovery).
+    /// Does not block, unless the store is in a file. The first process that opens such a store
+    /// waits for one small write to the disk. It also checks every value if the machine has stopped
+    /// since the store was last used, if its last participants were killed, if the file is a copy,
+    /// or if the kernel does not give its boot id. That takes as long as reading the values. Others
+    /// wait for it, ten seconds at most. See [`recovery`](Self::recovery).
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: no such store, no permission, not a store of this version, damaged, or open 128 times already;
-    /// on a file system that is shared with other machines; a limit of the process, on open files or memory, is
-    /// reached.
+    /// [`OpenError`]: no such store; no permission; not a store of this version; damaged; open 128
+    /// times already; on a file system that is shared with other machines; a limit of the process,
+    /// on open files or memory, is reached.
     ///
     /// # Examples
     ///
@@ -50,11 +51,13 @@ impl Store {
         open(&location.into())
     }
 
-    /// Removes a store's name. Whoever has the store open keeps it, nameless, until they close it; its space is freed then.
+    /// Removes a store's name. Processes that have the store open keep it, without a name. Its
+    /// space is freed when the last of them closes it.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: no such store, no permission, or not a splinter store, which is then left alone.
+    /// [`OpenError`]: no such store, no permission, or not a store of splinter-bus, which is then
+    /// not touched.
     ///
     /// # Examples
     ///
@@ -97,7 +100,7 @@ fn open(location: &Location) -> Result<Store, OpenError> {
         let Some(locks) = open_locks(location, &location.path(), &file, location.links())? else {
             continue;
         };
-        // A mapping by name may be of another store than `file`.
+        // A mapping by name may be of another store than `file` is.
         let same = seen.as_ref().is_some_and(|seen| {
             let id = memory.region.header().identity.id.load(Ordering::Relaxed);
             id == seen.id.load(Ordering::Relaxed) && memory.region.len() as u64 == len
@@ -109,7 +112,7 @@ fn open(location: &Location) -> Result<Store, OpenError> {
             let mut settled = recover::check_or_recover(&mapped, location)?;
             let (joined, recovery) = (join::join(&mapped), settled.recovery.take());
             drop(settled);
-            return enter(mapped, joined, recovery);
+            return into_store(mapped, joined, recovery);
         }
     }
     Err(OpenError::Unsettled { name: location.to_string() })

@@ -18,7 +18,8 @@ use crate::store::participant::join::Joined;
 use crate::store::recovery::Recovery;
 use crate::store::store::Store;
 
-/// How often an operation is begun anew when the name changes hands in the middle of it.
+/// How many times an operation starts again because another process created or removed the name
+/// meanwhile.
 pub(crate) const ATTEMPTS: usize = 64;
 
 pub(crate) fn map(
@@ -37,8 +38,8 @@ pub(crate) fn map(
     Ok(Arc::new(Mapped { location: location.clone(), geometry, checksums, memory, tables, file, locks }))
 }
 
-/// Makes a handle of a mapping whose participant we are, if we are.
-pub(crate) fn enter(
+/// Makes a handle of a mapping, if we have become a participant.
+pub(crate) fn into_store(
     mapped: Arc<Mapped>,
     joined: io::Result<Joined>,
     recovery: Option<Recovery>,
@@ -51,9 +52,9 @@ pub(crate) fn enter(
     }
 }
 
-/// Opens a store's file once more, for its locks; `None` if its name is another file's by now.
+/// Opens a store's file a second time, for its locks; `None` if another file has its name by now.
 ///
-/// By name: `/proc`, which could tell the file from its descriptor, is not everywhere.
+/// By name, because `/proc`, which could open it by its descriptor, is not available everywhere.
 pub(crate) fn open_locks(
     location: &Location,
     path: &Path,
@@ -68,7 +69,7 @@ pub(crate) fn open_locks(
     Ok(same.then_some(locks))
 }
 
-/// Whether a file could not be opened because there is none of its name any more, or something else.
+/// Whether a file could not be opened because its name is gone, or is that of something else.
 fn is_another(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(errno, Some(Errno::NOENT | Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::OPNOTSUPP))

@@ -2,10 +2,11 @@
 
 use crate::store::geometry::Geometry;
 
-/// What a new store looks like. Without a word more: 128 slots, values to 4,096 bytes, the newest 16 of each key kept,
-/// 8 spare cells, 8 lossless subscribers of each, mode 0600, auto-vacuum on; 13 MB.
+/// The options of a new store. Defaults: 128 slots, values of up to 4,096 bytes, a history of 16
+/// values for each key, 8 spare cells, 8 lossless subscribers for each key, mode 0600, auto-vacuum
+/// on. Such a store takes 13 MB.
 ///
-/// The options describe a store that is created; one that is opened is as its creator made it.
+/// The options apply to a store that is created. A store that is opened keeps those of its creator.
 ///
 /// # Examples
 ///
@@ -45,7 +46,7 @@ impl StoreOptions {
         Self { geometry: Geometry::DEFAULT, mode: 0o600, auto_vacuum: true, sparse: false }
     }
 
-    /// How many keys the store has room for: 1 to 2^24.
+    /// How many keys the store can have: 1 to 2^24.
     ///
     /// # Examples
     ///
@@ -63,7 +64,8 @@ impl StoreOptions {
         self
     }
 
-    /// The largest value, in bytes: 1 to 2^30. On a bus, the envelope is part of the value: 64 bytes and the names.
+    /// The largest value in bytes: 1 to 2^30. On a bus, the envelope is part of the value: 64 bytes
+    /// and the names.
     ///
     /// # Examples
     ///
@@ -81,11 +83,13 @@ impl StoreOptions {
         self
     }
 
-    /// How many of a key's newest values writers leave alone while there is any other cell that they may overwrite: 1 to 4,096.
+    /// How many of a key's newest values are kept while there is any other cell that writers may
+    /// overwrite: 1 to 4,096.
     ///
-    /// Subscribers that fall behind find them there. When no other cell is left, because cells are pinned, on loan, retained for lossless
-    /// subscribers or queues, or held by stopped writers, the oldest value that nobody needs is overwritten, down to the newest one.
-    /// A message in parts takes one value for each part.
+    /// Subscribers that fall behind find them there. No other cell may be left, because cells are
+    /// pinned, on loan, retained for lossless subscribers or queues, or held by stopped writers.
+    /// Then the oldest value that nobody needs is overwritten, but never the newest. A message in
+    /// parts takes one value for each part.
     ///
     /// # Examples
     ///
@@ -103,12 +107,14 @@ impl StoreOptions {
         self
     }
 
-    /// Cells beyond history, for writers at work: 1 to 4,096. Beyond this many writers of one key that are stopped in the
-    /// middle of a publish, history gives way, and beyond `history + spare - 2` of them, publishers are refused; in a file
-    /// beyond `history + spare - 4`, since a flush may keep two.
+    /// Cells beyond history, for writers at work: 1 to 4,096. If more writers than this are stopped
+    /// in the middle of a publish of one key, its history becomes shorter. If more than `history +
+    /// spare - 2` are stopped, publishers are refused; in a file, if more than `history + spare -
+    /// 4` are, because a flush may keep two.
     ///
-    /// In a file, a [flush](Store::flush) keeps up to two more cells of a key from being overwritten. So a key has four cells there at least:
-    /// where `history + spare` is less, `spare` is raised.
+    /// In a file, a [flush](super::Store::flush) keeps up to two more cells of a key from being
+    /// overwritten. So a key has at least four cells there: if `history + spare` is less, `spare`
+    /// is raised.
     ///
     /// # Examples
     ///
@@ -126,7 +132,8 @@ impl StoreOptions {
         self
     }
 
-    /// How many lossless subscribers a key can have at a time: 1 to 1,024. Each takes 8 bytes of every slot.
+    /// How many lossless subscribers a key can have at a time: 1 to 1,024. Each takes 8 bytes in
+    /// every slot.
     ///
     /// # Examples
     ///
@@ -144,7 +151,8 @@ impl StoreOptions {
         self
     }
 
-    /// The permissions of the store, such as `0o660` to share it with a group. Exactly these, whatever the umask.
+    /// The permissions of the store, such as `0o660` to share it with a group. The umask is
+    /// ignored.
     ///
     /// # Examples
     ///
@@ -165,7 +173,8 @@ impl StoreOptions {
         self
     }
 
-    /// Whether older values are zeroed as they are overwritten, so that no byte of them is left in the store.
+    /// Whether older values are zeroed as they are overwritten, so that no byte of them stays in
+    /// the store.
     ///
     /// # Examples
     ///
@@ -183,14 +192,15 @@ impl StoreOptions {
         self
     }
 
-    /// Whether space is taken only as it is written to, instead of being reserved at creation.
+    /// Whether space is taken only when it is written to, instead of being reserved at creation.
     ///
-    /// For stores that are meant to stay nearly empty, such as in tests. Should the space run out, whoever writes to the store
-    /// next is ended by the kernel, with SIGBUS: there is no way to be told of it.
+    /// For stores that are meant to stay nearly empty, such as in tests. If the space runs out, the
+    /// kernel ends the next process that writes to the store, with SIGBUS: there is no error to
+    /// handle.
     ///
-    /// On file systems that never write in place, the same can happen to a store that is not sparse: btrfs (unless
-    /// copy-on-write is off for the file), ZFS, and any file that shares blocks with a copy (`cp --reflink` on XFS
-    /// or btrfs).
+    /// The same can happen to a store that is not sparse on file systems that never write in place:
+    /// btrfs (unless copy-on-write is off for the file), ZFS, and any file that shares blocks with
+    /// a copy (`cp --reflink` on XFS or btrfs).
     ///
     /// # Examples
     ///

@@ -1,9 +1,10 @@
-//! What is done with a store in a file before the first one uses it after the machine stopped, after the last who had it open
-//! were killed, or in a copy.
+//! Recovery of a store in a file: after the machine stopped, after its last participants were
+//! killed, or in a copy.
 //!
-//! Pages of a file are written to the disk in any order, and copied one after the other while others write. So the pages that are
-//! found may be from different moments. In a slot's header and in a participant's entry this cannot mix anything up: each
-//! lies in one page. Of values, checksums tell. The directory is made anew from the slots.
+//! Pages of a file reach the disk in any order, and a copy takes them one after the other while
+//! others write. So the pages that are found may be from different moments. A slot's header and a
+//! participant's entry lie in one page each, so they are consistent in themselves. Checksums show
+//! which values are whole. The directory is rebuilt from the slots.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::store::participant::host::context;
 use crate::store::recovery::{Recovery, UnprovenJobs};
 use crate::sync::Ordering;
 
-/// A store that is sound. In a file, nobody else can open it until this is dropped.
+/// A store that is sound. In a file, no other process can open it until this is dropped.
 #[must_use = "whoever is not a participant yet must keep others from making the store sound"]
 pub(crate) struct Settled<'a> {
     mapped: &'a Mapped,
@@ -37,22 +38,24 @@ pub(crate) struct Settled<'a> {
 impl Drop for Settled<'_> {
     fn drop(&mut self) {
         if self.mapped.checksums {
-            // If this fails, closing the file does it.
+            // If this fails, closing the file releases the lock.
             let _ = lock::unlock(self.mapped.fd(), LockByte::Opening.offset());
         }
     }
 }
 
-/// Makes the store sound if need be: it has not been found so in this place and this run of the machine, or the last who had it
-/// open did not close it. (They may have been killed, which does no harm; or else this is a copy that was made while they had
-/// it open, and was written over the original.)
+/// Recovers the store if it was not found sound in this file and this run of the machine, or if its
+/// last participants did not close it. (They may have been killed, which does no harm; or this is a
+/// copy that was made while they had it open, and was written over the original.)
 pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location) -> Result<Settled<'a>, OpenError> {
-    let home = clean_epoch::home(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
-    let books = mapped.directory_header();
-    let nobody_is_there = || participant::nobody_is_there(mapped).map_err(refused("examine the locks of", location));
+    let clean_epoch = clean_epoch::of_file(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
+    let directory_header = mapped.directory_header();
+    let nobody_has_it_open =
+        || participant::nobody_has_it_open(mapped).map_err(refused("examine the locks of", location));
     if !mapped.checksums {
-        // Where somebody has the store open, it is no copy: what differs is how we see the file, in another container perhaps.
-        let copied = Some(books.clean_epoch.load(Ordering::Relaxed)) != home && nobody_is_there()?;
+        // A store that is open is no copy: only our view of the file differs, perhaps in another
+        // container.
+        let copied = Some(directory_header.clean_epoch.load(Ordering::Relaxed)) != clean_epoch && nobody_has_it_open()?;
         return if copied {
             Err(OpenError::Copied { name: location.to_string() })
         } else {
@@ -61,44 +64,50 @@ pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
     }
     let opening = LockByte::Opening.offset();
     if !lock::lock_within(mapped.fd(), opening, LONGEST_WAIT).map_err(refused("lock", location))? {
-        return Err(OpenError::Busy { name: location.to_string(), pid: books.holder.load(Ordering::Relaxed) });
+        return Err(OpenError::Busy {
+            name: location.to_string(),
+            pid: directory_header.holder.load(Ordering::Relaxed),
+        });
     }
-    books.holder.store(std::process::id(), Ordering::Relaxed);
+    directory_header.holder.store(std::process::id(), Ordering::Relaxed);
     reached(Step::OpeningLocked);
     let mut settled = Settled { mapped, recovery: None };
-    let at_home = home.is_some_and(|home| books.clean_epoch.load(Ordering::Acquire) == home);
-    if (!at_home || participant::anybody_is_marked(mapped)) && nobody_is_there()? {
-        let moments = if at_home { Moments::One } else { Moments::Many };
+    let is_clean = clean_epoch.is_some_and(|epoch| directory_header.clean_epoch.load(Ordering::Acquire) == epoch);
+    if (!is_clean || participant::has_owners(mapped)) && nobody_has_it_open()? {
+        let moments = if is_clean { Moments::One } else { Moments::Many };
         if moments == Moments::Many {
-            // Should we not come to the end, the next one begins again. (At home, it does so because of those who are marked.)
-            books.clean_epoch.store(UNKNOWN, Ordering::SeqCst);
+            // If we crash, the next process starts again. (If the clean epoch is right, it does so
+            // because entries have owners.)
+            directory_header.clean_epoch.store(UNKNOWN, Ordering::SeqCst);
             reached(Step::CleanEpochCleared);
         }
         settled.recovery = Some(recover(mapped, moments));
-        // Release: pairs with the acquire above; who sees that the store is sound finds it so.
-        books.clean_epoch.store(home.unwrap_or(UNKNOWN), Ordering::Release);
+        // Release: pairs with the acquire above; a process that sees the clean epoch finds the
+        // store sound.
+        directory_header.clean_epoch.store(clean_epoch.unwrap_or(UNKNOWN), Ordering::Release);
         reached(Step::CleanEpochWritten);
         for slot in 0..mapped.used_slots() {
             let header = mapped.slot(slot).header;
             header.recovered_version.store(0, Ordering::Relaxed);
             header.unproven_jobs.store(0, Ordering::Relaxed);
         }
-        // Last: a process that finds marks and nobody there recovers the store.
+        // Last, because a process that finds entries with owners, none of which is alive, recovers
+        // the store.
         participant::forget_all(mapped);
     }
     Ok(settled)
 }
 
-/// Where versions go on after a loss.
+/// The epoch in which versions continue after a loss.
 struct NextEpoch<'a> {
     mapped: &'a Mapped,
-    /// Larger than all versions that anybody can have seen; 0 if there are no more of those.
+    /// Larger than all versions that any process can have seen; 0 if there are no larger ones.
     first: u64,
 }
 
 impl NextEpoch<'_> {
     fn begin(&self) {
-        // Relaxed: nobody else has the store open.
+        // Relaxed: no other process has the store open.
         self.mapped.directory_header().first.fetch_max(self.first, Ordering::Relaxed);
     }
 }
@@ -114,20 +123,20 @@ impl Successor for NextEpoch<'_> {
 
 fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
     for entry in mapped.schemas() {
-        // Whoever opens a bus remembers its own again.
+        // Each process that opens a bus enters its own schemas again.
         entry.len.store(0, Ordering::Relaxed);
         entry.fingerprint.store(0, Ordering::Relaxed);
     }
     let next_epoch = NextEpoch { mapped, first: epoch::first_of_next(mapped.directory_header()) };
     if moments == Moments::Many {
-        // What is written there may be damaged.
+        // The recorded number may be damaged.
         mapped.directory_header().first.store(0, Ordering::Relaxed);
         next_epoch.begin();
     }
-    // Nobody's: recovering claims nothing.
+    // The context of no participant: a recovery claims nothing.
     let context = context(mapped, PARTICIPANTS as u32);
     let mut recovery = Recovery::default();
-    let homes = find_keys(mapped);
+    let slots_of_keys = find_keys(mapped);
     let (mut used, mut highest) = (0, 0);
     for slot in 0..mapped.geometry.slots {
         let view = mapped.slot(slot);
@@ -138,7 +147,7 @@ fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
         }
         used = slot + 1;
         let key = StoredKey::load(&view.header.key);
-        if homes.get(&key) == Some(&slot) {
+        if slots_of_keys.get(&key) == Some(&slot) {
             recovery.keys += 1;
             let (found, Unproven { damaged, missing }) = ring.recover(moments, &next_epoch);
             let keys = match found {
@@ -168,26 +177,28 @@ fn recover(mapped: &Arc<Mapped>, moments: Moments) -> Recovery {
     recovery.older.sort_unstable();
     recovery.lost.sort_unstable();
     recovery.jobs.sort_unstable();
-    let books = mapped.directory_header();
-    let told = Some(books.highest.load(Ordering::Relaxed)).filter(|&version| version <= LARGEST_PLAUSIBLE);
-    books.highest.store(highest.max(told.unwrap_or(0)), Ordering::Relaxed);
-    books.journal.store(0, Ordering::Relaxed);
+    let directory_header = mapped.directory_header();
+    let recorded =
+        Some(directory_header.highest.load(Ordering::Relaxed)).filter(|&version| version <= LARGEST_PLAUSIBLE);
+    directory_header.highest.store(highest.max(recorded.unwrap_or(0)), Ordering::Relaxed);
+    directory_header.journal.store(0, Ordering::Relaxed);
     directory::rebuild(mapped, used);
     recovery
 }
 
-/// Which slot has which key. A key that moved from slot to slot between two moments may be in both: the later one has it.
+/// Which slot has which key. A key that moved to another slot between two moments may be in both:
+/// it belongs to the later one.
 fn find_keys(mapped: &Mapped) -> HashMap<StoredKey, u32> {
-    let mut homes: HashMap<StoredKey, u32> = HashMap::new();
+    let mut slots_of_keys: HashMap<StoredKey, u32> = HashMap::new();
     let base_version = |slot: u32| mapped.slot(slot).header.base_version.load(Ordering::Relaxed);
     for slot in 0..mapped.geometry.slots {
         let header = mapped.slot(slot).header;
         let key = StoredKey::load(&header.key);
-        let sound = index::has_key(header.generation.load(Ordering::Relaxed))
+        let is_valid = index::has_key(header.generation.load(Ordering::Relaxed))
             && key.hash() == Some(header.key_hash.load(Ordering::Relaxed));
-        if sound && homes.get(&key).is_none_or(|&other| base_version(other) < base_version(slot)) {
-            homes.insert(key, slot);
+        if is_valid && slots_of_keys.get(&key).is_none_or(|&other| base_version(other) < base_version(slot)) {
+            slots_of_keys.insert(key, slot);
         }
     }
-    homes
+    slots_of_keys
 }

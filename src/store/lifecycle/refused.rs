@@ -9,7 +9,7 @@ use crate::os::{file, limits};
 use crate::store::error::OpenError;
 use crate::store::location::Location;
 
-/// What the kernel's refusal means to who asked.
+/// The error for a call that the kernel refused.
 pub(crate) fn refused<'a>(action: &'static str, location: &'a Location) -> impl FnOnce(io::Error) -> OpenError + 'a {
     move |source| {
         let name = location.to_string();
@@ -27,14 +27,15 @@ pub(crate) fn refused<'a>(action: &'static str, location: &'a Location) -> impl 
     }
 }
 
-/// As [`refused`], of mapping `len` bytes.
+/// As [`refused`], for a mapping of `len` bytes.
 pub(crate) fn mapping_refused(
     action: &'static str,
     location: &Location,
     len: u64,
 ) -> impl FnOnce(io::Error) -> OpenError {
     move |source| match Errno::from_io_error(&source) {
-        // Addresses, mappings or memory; EAGAIN: memory that may be locked, in a process that locks all of its own.
+        // No more addresses, mappings or memory. EAGAIN: the limit of locked memory, in a process
+        // that locks all of its memory.
         Some(Errno::NOMEM | Errno::AGAIN) => {
             let limit = limits::address_space();
             OpenError::NoMemory { name: location.to_string(), needed: len, limit, source }
@@ -48,7 +49,7 @@ pub(crate) fn mapping_refused(
     }
 }
 
-/// What the kernel's refusal means while a store of `len` bytes is made.
+/// As [`refused`], for the creation of a store of `len` bytes.
 pub(super) fn creating_refused<'a>(
     action: &'static str,
     location: &'a Location,
@@ -74,12 +75,12 @@ pub(super) fn no_space(location: &Location, len: usize, source: Option<io::Error
 
 pub(super) fn too_large(location: &Location, len: usize) -> OpenError {
     let needed = len as u64;
-    // A limit that is no smaller is not what was in the way.
+    // A limit that is not smaller is not the reason.
     let limit = limits::file_size().filter(|&limit| needed > limit);
     OpenError::FileTooLarge { name: location.to_string(), needed, limit }
 }
 
-/// What the kernel said to the crate that makes segments.
+/// The kernel's error behind one of the crate `shared_memory`.
 pub(crate) fn os_error(error: ShmemError) -> io::Error {
     match error {
         ShmemError::MapCreateFailed(code) | ShmemError::MapOpenFailed(code) | ShmemError::UnknownOsError(code) => {

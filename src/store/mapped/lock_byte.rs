@@ -1,18 +1,19 @@
 //! The bytes of a store's file whose locks mean something.
 
-/// Where locks begin: beyond any store's data.
+/// The first byte of the locks, beyond the data of any store.
 const LOCKS: u64 = 1 << 62;
 
-/// The bytes of the file whose locks mean something.
+/// A byte of the file whose lock has a meaning. The order of the locks is in
+/// [`directory`](crate::store::directory).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LockByte {
-    /// Held by the owner of this participant entry for as long as it lives.
+    /// Held by the owner of this participant entry as long as it lives.
     Participant(u32),
-    /// Held while the directory is changed.
+    /// Held while a key is created or removed.
     Directory,
     /// Held by the creator of a store that has no name yet.
     Draft,
-    /// Held by whoever is opening a store in a file, until it is a participant.
+    /// Held by a process that opens a store in a file, until it is a participant.
     Opening,
     /// Held while the store is flushed to the disk.
     Flush,

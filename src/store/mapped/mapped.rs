@@ -1,4 +1,4 @@
-//! A store's memory and the file behind it, as everything above sees them.
+//! A mapped store: its memory, and the file behind it.
 
 use std::fs::File;
 use std::os::fd::BorrowedFd;
@@ -12,7 +12,7 @@ use crate::store::geometry::{Geometry, Tables};
 use crate::store::location::Location;
 use crate::sync::AtomicU64;
 
-/// One mapping of a store whose geometry was checked against its real length.
+/// A mapping of a store whose geometry was checked against its real length.
 #[derive(Debug)]
 pub(crate) struct Mapped {
     pub(crate) location: Location,
@@ -21,11 +21,12 @@ pub(crate) struct Mapped {
     pub(crate) checksums: bool,
     pub(crate) memory: Memory,
     pub(crate) tables: Tables,
-    /// What is mapped.
+    /// The file that is mapped.
     pub(crate) file: File,
-    /// The same file, opened once more, for locks alone. A mapping keeps the open file description that it was made through, and with it
-    /// the locks of that: a child of `fork` would keep those of its dead parent. Nothing is mapped through this one, and children do
-    /// not have it.
+    /// The same file, opened a second time, for locks only. A mapping keeps the open file
+    /// description through which it was made, and with it the locks of that description: a child of
+    /// `fork` would keep those of its dead parent. Nothing is mapped through this one, and children
+    /// do not have it.
     pub(crate) locks: UninheritedFile,
 }
 
@@ -49,14 +50,15 @@ impl Mapped {
         self.memory.region.slot(&self.tables.slots, index)
     }
 
-    /// How many slots were ever used, at most; the rest are as they were created.
+    /// An upper bound of the slots that were ever used. The rest are as they were created.
     pub(crate) fn used_slots(&self) -> u32 {
-        // One more than the books say, in case whoever was changing them died in between.
+        // One more than the header says, in case a process crashed while it took a fresh slot.
         let fresh = self.directory_header().fresh.load(crate::sync::Ordering::Acquire);
         fresh.saturating_add(1).min(self.geometry.slots)
     }
 
-    /// The file whose locks are ours. Not to be asked for in a child of the process that opened the store.
+    /// The descriptor whose locks are ours. Not to be called in a child of the process that opened
+    /// the store.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.locks.fd()
     }

@@ -1,4 +1,4 @@
-//! A mapping of a store, and the records in it.
+//! The memory of a store: its mapping, and the region that lends its records.
 
 #![allow(unsafe_code)]
 
@@ -21,8 +21,8 @@ impl Memory {
     /// `InvalidInput` if the mapping is shorter than a header.
     pub(crate) fn new(mapping: Mapping) -> io::Result<Self> {
         let mapping = Arc::new(mapping);
-        // SAFETY: the mapping begins on a page and stays where it is until it is dropped, which the region prevents. It is
-        // accessed through this region alone: `Mapping` lends no bytes.
+        // SAFETY: the mapping begins on a page and stays where it is until it is dropped, which the
+        // region prevents. It is accessed through this region alone: `Mapping` lends no bytes.
         let region = unsafe { Region::new(mapping.base(), mapping.len(), Arc::clone(&mapping) as _) };
         let region = Arc::new(region.ok_or(ErrorKind::InvalidInput)?);
         Ok(Self { mapping, region })

@@ -1,4 +1,4 @@
-//! Locks that prove that a participant has crashed, shared by the threads of one handle.
+//! Locks that prove that a participant has crashed, shared by the threads of one session.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,10 +7,11 @@ use crate::core::memory::records::PARTICIPANTS;
 use crate::os::lock;
 use crate::store::mapped::{LockByte, Mapped};
 
-/// The shared locks on dead participants that the threads of one handle hold: how many threads hold each.
+/// How many threads of one session hold the shared lock on each crashed participant.
 ///
-/// The kernel's lock belongs to the open file, which threads share: the first takes it, and the last lets go of it. Nobody waits here for
-/// longer than such a system call, and never for another process.
+/// The kernel's lock belongs to the open file description, which threads share: the first thread
+/// takes it, the last one releases it. No thread waits here for longer than such a system call, and
+/// never for another process.
 #[derive(Debug)]
 pub(crate) struct CrashedLocks {
     holders: Mutex<[u32; PARTICIPANTS]>,
@@ -21,7 +22,8 @@ impl CrashedLocks {
         Self { holders: Mutex::new([0; PARTICIPANTS]) }
     }
 
-    /// Runs `clean` if the participant is dead. Nobody takes its place meanwhile, but others may do the same.
+    /// Runs `clean` if the participant has crashed. No process takes its entry meanwhile, but
+    /// others may do the same.
     ///
     /// # Errors
     ///
@@ -34,8 +36,8 @@ impl CrashedLocks {
         let lock = LockByte::Participant(id).offset();
         {
             let count = &mut self.holders()[id as usize];
-            // Shared: a process that gets it knows that the owner is gone; and one that is stopped while it has it is in nobody's way but
-            // newcomers', who take another index.
+            // Shared: a process that gets it knows that the owner is gone. One that is stopped
+            // while it holds it delays only newcomers, which take another entry.
             if *count == 0 && !lock::try_lock_shared(mapped.fd(), lock)? {
                 return Ok(());
             }
@@ -51,7 +53,7 @@ impl CrashedLocks {
     }
 }
 
-/// One thread's share of the lock on a dead participant.
+/// One thread's share of the lock on a crashed participant.
 struct Held<'a> {
     locks: &'a CrashedLocks,
     mapped: &'a Mapped,
@@ -63,7 +65,7 @@ impl Drop for Held<'_> {
         let count = &mut self.locks.holders()[self.id as usize];
         *count -= 1;
         if *count == 0 {
-            // If this fails, closing the file does it.
+            // If this fails, closing the file releases the lock.
             let _ = lock::unlock(self.mapped.fd(), LockByte::Participant(self.id).offset());
         }
     }

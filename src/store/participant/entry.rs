@@ -8,7 +8,7 @@ use crate::os::lock;
 use crate::store::mapped::{LockByte, Mapped};
 use crate::sync::Ordering;
 
-/// One open handle of one process on a store.
+/// One opening of a store by one process.
 ///
 /// # Examples
 ///
@@ -26,22 +26,24 @@ use crate::sync::Ordering;
 pub struct Participant {
     /// Its place in the store's table: 0 to 127. SlotRefs are reused.
     pub id: u32,
-    /// Tells it from all who had its place before or will have it after.
+    /// Distinguishes it from all other participants that have this index at other times.
     pub incarnation: u64,
-    /// The id of its process, as that process sees it. For people: in another PID namespace it means another process.
+    /// The id of its process, as that process sees it. For people to read: in another PID namespace
+    /// it means another process.
     pub pid: u32,
 }
 
-/// Gives the place back. Its owner has no mark left in any slot.
+/// Frees the entry. Its owner has no mark left in any slot.
 pub(crate) fn leave(mapped: &Mapped, participant: Participant) {
     let entry = &mapped.participants()[participant.id as usize];
     entry.incarnation.store(participant.incarnation.wrapping_add(1), Ordering::Release);
     reached(Step::ParticipantLeft);
-    // If this fails, closing the file does it.
+    // If this fails, closing the file releases the lock.
     let _ = lock::unlock(mapped.fd(), LockByte::Participant(participant.id).offset());
 }
 
-/// Takes the marks off all entries, in a store that nobody has open, and in which nobody's marks are left in any slot.
+/// Marks all entries as free, in a store that no process has open and whose slots have no marks of
+/// participants.
 pub(crate) fn forget_all(mapped: &Mapped) {
     for entry in mapped.participants() {
         let incarnation = entry.incarnation.load(Ordering::Relaxed);
@@ -57,22 +59,22 @@ pub(crate) fn is_alive(mapped: &Mapped, participant: Participant, observer: Part
     if entry.incarnation.load(Ordering::Acquire) != participant.incarnation {
         return Ok(false);
     }
-    // The kernel never names our own lock as one that is in our way.
+    // The kernel does not report our own lock.
     Ok(participant == observer || lock::is_locked(mapped.fd(), LockByte::Participant(participant.id).offset())?)
 }
 
-/// Whether the participant's place in the table is still its own, in life or death.
+/// Whether the entry still belongs to the participant, alive or crashed.
 pub(crate) fn is_current(mapped: &Mapped, participant: Participant) -> bool {
     let entry = mapped.participants().get(participant.id as usize);
     entry.is_some_and(|entry| entry.incarnation.load(Ordering::Acquire) == participant.incarnation)
 }
 
-/// The process that has this place, or had it last.
+/// The process that has this entry, or had it last.
 pub(crate) fn pid(mapped: &Mapped, id: u32) -> u32 {
     mapped.participants().get(id as usize).map_or(0, |entry| entry.pid.load(Ordering::Relaxed))
 }
 
-/// Everyone whose handle is open.
+/// All participants that are alive.
 pub(crate) fn living(mapped: &Mapped, observer: Participant) -> io::Result<Vec<Participant>> {
     let mut living = Vec::new();
     for (id, entry) in (0..).zip(mapped.participants()) {
@@ -85,18 +87,18 @@ pub(crate) fn living(mapped: &Mapped, observer: Participant) -> io::Result<Vec<P
     Ok(living)
 }
 
-/// Whether the entry has an owner, or had one that died without closing.
+/// Whether the entry has an owner, alive or crashed.
 pub(super) fn is_owned(entry: &ParticipantEntry) -> bool {
     entry.incarnation.load(Ordering::Acquire) % 2 == 1
 }
 
-/// Whether anybody has the store open, or died without closing it.
-pub(crate) fn anybody_is_marked(mapped: &Mapped) -> bool {
+/// Whether any process has the store open, or crashed while it had.
+pub(crate) fn has_owners(mapped: &Mapped) -> bool {
     mapped.participants().iter().any(is_owned)
 }
 
-/// Whether nobody has the store open, as far as locks tell.
-pub(crate) fn nobody_is_there(mapped: &Mapped) -> io::Result<bool> {
+/// Whether no process has the store open, by its locks.
+pub(crate) fn nobody_has_it_open(mapped: &Mapped) -> io::Result<bool> {
     for id in 0..PARTICIPANTS as u32 {
         if lock::is_locked(mapped.fd(), LockByte::Participant(id).offset())? {
             return Ok(false);

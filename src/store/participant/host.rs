@@ -1,4 +1,4 @@
-//! The surroundings of a participant, as the protocol sees them.
+//! The operating system and the store, as the protocol sees them: its [`Host`].
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(crate) fn context(mapped: &Arc<Mapped>, me: u32) -> Context {
 
 impl Host for StoreHost {
     fn auto_vacuum(&self) -> bool {
-        // Relaxed: a switch, with nothing behind it.
+        // Relaxed: a switch, which publishes nothing else.
         self.mapped.header().switches.flags.load(Ordering::Relaxed) & Flags::AUTO_VACUUM.bits() != 0
     }
 

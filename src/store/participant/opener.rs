@@ -1,9 +1,9 @@
-//! Which process a handle belongs to.
+//! The process that a session belongs to.
 
 use crate::os::fork;
 use crate::store::error::Forked;
 
-/// The process that opened a store: nothing that a handle stands for is passed on to its children.
+/// The process that opened a store. Its children inherit nothing that a handle stands for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Opener {
     forks: u64,
@@ -15,8 +15,8 @@ impl Opener {
         Self { forks: fork::count(), pid: std::process::id() }
     }
 
-    /// Whether this process is a child of it. Then nothing of the store is changed, and no lock or mutex taken: a mutex may be held by
-    /// a thread that only the parent has.
+    /// Whether that process is the parent of this one. Then nothing of the store may be changed,
+    /// and no lock or mutex taken: a mutex may be held by a thread that only the parent has.
     #[inline]
     pub(crate) fn is_parent(&self) -> bool {
         self.forks != fork::count()

@@ -1,6 +1,8 @@
-//! Reaping crashed participants: their marks are cleared in all slots, and their entries become free.
+//! Reaping crashed participants: their marks are cleared in all slots, and their entries become
+//! free.
 //!
-//! A crash in the middle leaves the remaining marks, and the entry with its owner: the next process that joins goes on.
+//! A crash in the middle leaves the remaining marks, and the entry with its owner: the next process
+//! that joins goes on.
 
 use std::io;
 use std::sync::Arc;
@@ -15,14 +17,16 @@ use crate::os::lock;
 use crate::store::mapped::{LockByte, Mapped};
 use crate::sync::Ordering;
 
-/// How many crashed participants are reaped at a time. All of them are locked meanwhile, so no more than half: newcomers find an index, also while
-/// a process that was doing this is stopped.
+/// How many crashed participants are reaped at a time. All of them are locked meanwhile, so no more
+/// than half of the table: newcomers find a free entry also while a process is stopped in the
+/// middle of this.
 const REAPED_AT_ONCE: usize = PARTICIPANTS / 2;
 
-/// Finds every owner that died without closing, takes its marks off all slots, and frees its place. Scans the slots once for all of them, or
-/// twice if they are more than [`REAPED_AT_ONCE`].
+/// Finds every crashed participant, clears its marks in all slots, and frees its entry. Scans the
+/// slots once for all of them, or twice if there are more than [`REAPED_AT_ONCE`].
 ///
-/// If `inherited`, our own place is a dead one's. If we die over its marks, they are the next one's.
+/// If `inherited`, our own entry was that of a crashed participant. If we crash before its marks
+/// are cleared, the next owner inherits them.
 pub(super) fn reap_crashed(mapped: &Arc<Mapped>, me: Participant, inherited: bool) -> io::Result<()> {
     let mut marked = ParticipantSet::default();
     if inherited {
@@ -48,7 +52,8 @@ pub(super) fn reap_crashed(mapped: &Arc<Mapped>, me: Participant, inherited: boo
         reap(mapped, me.id, &marked);
         for (id, entry, incarnation) in dead {
             reached(Step::ParticipantReaped);
-            // Unless it has closed properly between our look and our lock, or another has reaped it.
+            // Unless it was closed properly between our check and our lock, or another process has
+            // reaped it.
             if incarnation % 2 == 1 {
                 let next = incarnation.wrapping_add(1);
                 let _ = entry.incarnation.compare_exchange(incarnation, next, Ordering::Release, Ordering::Relaxed);
@@ -59,7 +64,7 @@ pub(super) fn reap_crashed(mapped: &Arc<Mapped>, me: Participant, inherited: boo
     }
 }
 
-/// Takes the marks of dead participants off all slots, in one scan.
+/// Clears the marks of crashed participants in all slots, in one scan.
 fn reap(mapped: &Arc<Mapped>, me: u32, dead: &ParticipantSet) {
     #[cfg(test)]
     tests::SCANS.with(|scans| scans.set(scans.get() + 1));
@@ -67,8 +72,8 @@ fn reap(mapped: &Arc<Mapped>, me: u32, dead: &ParticipantSet) {
     for slot in 0..mapped.used_slots() {
         let handle = Handle::of_present_key(mapped.slot(slot));
         let ring = Ring::new(&handle, &context);
-        // In one that never had a key, nobody has left a mark since the store was found sound; and a process that prepares it for its first key does
-        // not claim its cells.
+        // A slot that never had a key has no marks; and a process that prepares it for its first
+        // key does not claim its cells.
         if ring.generation() > 0 {
             ring.reap_all(dead);
         }
@@ -82,14 +87,14 @@ mod tests {
     use super::*;
     use crate::core::delivery::Cursor;
     use crate::store::StoreOptions;
-    use crate::store::crashed_locks::CrashedLocks;
+    use crate::store::participant::crashed_locks::CrashedLocks;
 
     thread_local! {
         pub(crate) static SCANS: Cell<u32> = const { Cell::new(0) };
     }
 
-    /// Has `count` indexes be those of crashed participants, with pins on each cell of a key and, as far as there are free places, cursors; how many
-    /// scans it takes to reap them.
+    /// Makes `count` entries look like those of crashed participants, with pins on each cell of a
+    /// key and, as far as there is space, cursors. Returns how many scans it takes to reap them.
     fn scans_to_reap(count: u32) -> u32 {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.store");
@@ -115,31 +120,36 @@ mod tests {
         for entry in &mapped.participants()[1..=count as usize] {
             assert_eq!(entry.incarnation.load(Ordering::Relaxed), 8);
         }
-        assert_eq!(store.cells().pinned, 0, "a pin of a dead participant is left");
-        assert_eq!(store.slot_snapshot("k").unwrap().unwrap().lossless, [], "a cursor of a dead participant is left");
-        assert_eq!(locked_places(&store), 0, "a lock on a dead participant is left");
+        assert_eq!(store.cells().pinned, 0, "a pin of a crashed participant is left");
+        assert_eq!(
+            store.slot_snapshot("k").unwrap().unwrap().lossless,
+            [],
+            "a cursor of a crashed participant is left"
+        );
+        assert_eq!(locked_entries(&store), 0, "a lock on a crashed participant is left");
         scans
     }
 
-    /// How many places, as another open file sees it, are locked that are not the store's own.
-    fn locked_places(store: &crate::Store) -> usize {
+    /// How many entries, except those of the two stores, are locked, as another open file sees
+    /// them.
+    fn locked_entries(store: &crate::Store) -> usize {
         let other = crate::Store::open(store.location()).unwrap();
         let fd = other.mapped().fd();
         let me = [store.participant().id, other.participant().id];
-        let places = (0..PARTICIPANTS as u32).filter(|id| !me.contains(id));
-        places.filter(|&id| !lock::try_lock(fd, LockByte::Participant(id).offset()).unwrap()).count()
+        let entries = (0..PARTICIPANTS as u32).filter(|id| !me.contains(id));
+        entries.filter(|&id| !lock::try_lock(fd, LockByte::Participant(id).offset()).unwrap()).count()
     }
 
     #[test]
-    fn all_of_the_dead_are_buried_in_one_scan_of_the_slots() {
+    fn all_crashed_participants_are_reaped_in_one_scan_of_the_slots() {
         assert_eq!(scans_to_reap(0), 0);
         assert_eq!(scans_to_reap(1), 1);
         assert_eq!(scans_to_reap(40), 1);
-        assert_eq!(scans_to_reap(127), 2, "half of the places stay open to newcomers");
+        assert_eq!(scans_to_reap(127), 2, "half of the entries stay open to newcomers");
     }
 
     #[test]
-    fn the_lock_on_a_dead_participant_is_held_until_the_last_thread_lets_go_of_it() {
+    fn the_lock_on_a_crashed_participant_is_held_until_the_last_thread_releases_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.store");
         let store = StoreOptions::new().slots(1).create(&path).unwrap();
@@ -152,15 +162,15 @@ mod tests {
             free
         };
         let mut ran = 0;
-        // As two threads do it that overlap.
+        // As two threads do that overlap.
         locks
             .if_crashed(mapped, 9, || {
                 locks.if_crashed(mapped, 9, || ran += 1).unwrap();
-                assert!(!is_free(), "a newcomer may take the place while it is being cleaned");
+                assert!(!is_free(), "a newcomer may take the entry while it is being reaped");
             })
             .unwrap();
         assert_eq!(ran, 1);
         assert!(is_free());
-        locks.if_crashed(mapped, other.participant().id, || panic!("it lives")).unwrap();
+        locks.if_crashed(mapped, other.participant().id, || panic!("it is alive")).unwrap();
     }
 }

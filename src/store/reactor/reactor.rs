@@ -66,7 +66,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Wakes `waker` once what is wanted has happened, or might have: a task that is woken checks again.
+    /// Wakes `waker` once what is wanted has happened, or might have: a task that is woken checks
+    /// again.
     ///
     /// # Errors
     ///
@@ -108,7 +109,8 @@ impl Reactor {
             return Ok(shard);
         }
         self.start_shard(state).or_else(|error| {
-            // One group more than a thread can sleep on: it is checked ten times a second, as all groups are.
+            // One group more than a thread can sleep on: it is checked ten times a second, as all
+            // groups are.
             let shards = state.shards.iter().enumerate();
             shards.min_by_key(|(_, shard)| shard.groups).map(|(shard, _)| shard).ok_or(error)
         })
@@ -125,7 +127,8 @@ impl Reactor {
 
     fn run(&self, shard: usize, control: &Event) -> ! {
         loop {
-            // Code of others is shielded call by call. Should anything of ours panic, the tasks are not abandoned either.
+            // Code of others is shielded call by call. Should anything of ours panic, the tasks are
+            // not abandoned either.
             shield(|| {
                 let mut waiter = ShardWaiter::new(
                     &self.state,
@@ -143,7 +146,8 @@ impl Reactor {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // The child of a fork has a copy of its parent's state, which may be locked by a thread that does not exist here.
+        // The child of a fork has a copy of its parent's state, which may be locked by a thread
+        // that does not exist here.
         if self.reactor.forks != fork::count() {
             return;
         }

@@ -1,6 +1,7 @@
 //! The thread of a shard: it listens to its groups, checks them, wakes tasks, sleeps.
 //!
-//! It waits by the same loop as a blocking receive, [`core::wait`](crate::core::wait), and never ends.
+//! It waits by the same loop as a blocking receive, [`core::wait`](crate::core::wait), and never
+//! ends.
 
 use std::convert::Infallible;
 use std::mem;
@@ -119,7 +120,8 @@ impl<'a> ShardWaiter<'a> {
         }
     }
 
-    /// Takes the tasks that have what they want, or have to check, out of the groups that were checked.
+    /// Takes the tasks that have what they want, or have to check, out of the groups that were
+    /// checked.
     fn take_woken(&mut self, now: Instant) -> Vec<Task> {
         let (mut woken, mut gone) = (Vec::new(), Vec::new());
         let mut state = lock(self.state);
@@ -211,7 +213,8 @@ impl Entry {
     }
 }
 
-/// Locks the state. Nothing that can panic runs while it is locked, so it is sound also after a panic.
+/// Locks the state. Nothing that can panic runs while it is locked, so it is sound also after a
+/// panic.
 pub(super) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

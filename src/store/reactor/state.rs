@@ -19,7 +19,8 @@ pub(crate) enum Want {
     Time,
 }
 
-/// The address of a slot, and the generation of its key: a key that was created again has another generation.
+/// The address of a slot, and the generation of its key: a key that was created again has another
+/// generation.
 pub(super) type GroupKey = (usize, u64);
 
 /// What the threads of a process and those who start waits share.

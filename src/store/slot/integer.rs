@@ -6,10 +6,12 @@ use super::slot::Slot;
 use crate::core::ring::{ModifyError, Unfit};
 use crate::store::error::{GetError, IntegerError, SetError};
 
-/// A handle on a key whose value is an integer: an `AtomicU64` that any process can reach by its name.
+/// A handle on a key whose value is an integer: an `AtomicU64` that any process can reach by its
+/// name.
 ///
-/// Every change is one step, in which nobody else's is lost, and a version of the key, so it can be waited for. No value counts
-/// as 0. The value is 8 bytes, the lowest first. Results wrap around, so adding `u64::MAX` subtracts 1.
+/// Every change is one step, in which nobody else's is lost, and a version of the key, so it can be
+/// waited for. No value counts as 0. The value is 8 bytes, the lowest first. Results wrap around,
+/// so adding `u64::MAX` subtracts 1.
 ///
 /// As a [`Slot`], the handle is good while the key exists.
 ///
@@ -224,7 +226,8 @@ impl Integer {
         self.change(|before| !before)
     }
 
-    /// Sets the integer to `new` if it is `current`. `Ok` with what it was if it was changed, `Err` with what it is if not.
+    /// Sets the integer to `new` if it is `current`. `Ok` with what it was if it was changed, `Err`
+    /// with what it is if not.
     ///
     /// # Errors
     ///

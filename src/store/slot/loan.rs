@@ -18,12 +18,15 @@ use crate::store::error::{Forked, LoanError, SetError};
 use crate::store::session::Session;
 use crate::store::wait::Deadline;
 
-/// Room for a value, in the cell from which it will be read. [`send`](Self::send) makes it the newest; dropped, it leaves no trace.
+/// Room for a value, in the cell from which it will be read. [`send`](Self::send) makes it the
+/// newest; dropped, it leaves no trace.
 ///
-/// It may be held for any time: its cell is one fewer for others, and that is all. If its process dies, the cell is taken back.
+/// It may be held for any time: its cell is one fewer for others, and that is all. If its process
+/// dies, the cell is taken back.
 ///
-/// A child of `fork` does not inherit the loan: it cannot send it, to drop its copy does nothing, and it must not write to it. Whatever it
-/// writes goes into the cell of the parent, which may be writing there itself, or may have sent the value by then.
+/// A child of `fork` does not inherit the loan: it cannot send it, to drop its copy does nothing,
+/// and it must not write to it. Whatever it writes goes into the cell of the parent, which may be
+/// writing there itself, or may have sent the value by then.
 ///
 /// # Examples
 ///
@@ -69,11 +72,13 @@ pub struct LoanUninit(Loan);
 impl Slot {
     /// Lends a cell for a value of `len` bytes, all zero, to be written in place.
     ///
-    /// Takes a cell as [`set`](Self::set) does. The first loan of a handle maps the store a second time.
+    /// Takes a cell as [`set`](Self::set) does. The first loan of a handle maps the store a second
+    /// time.
     ///
     /// # Errors
     ///
-    /// [`LoanError`]: too large, no cell to lend, the key was removed, or the store cannot be mapped again.
+    /// [`LoanError`]: too large, no cell to lend, the key was removed, or the store cannot be
+    /// mapped again.
     ///
     /// # Examples
     ///
@@ -115,8 +120,9 @@ impl Loan {
         let claim = claim_within(session.ring(handle.get()), deadline)?;
         let ring = session.ring(handle.get());
         ring.lend(&claim, len, lending);
-        // SAFETY: `lending_region` is used for nothing else. `claim` is ours alone: the cell's `seq` is private, so nobody writes it,
-        // or claims it, until it is committed or released, and by then `lent` is not used any more.
+        // SAFETY: `lending_region` is used for nothing else. `claim` is ours alone: the cell's
+        // `seq` is private, so nobody writes it, or claims it, until it is committed or released,
+        // and by then `lent` is not used any more.
         let lent = unsafe { Lent::new(region, &session.mapped.tables.slots, slot_ref.slot, claim.cell(), len) };
         let Some(lent) = lent else {
             ring.abandon(claim);
@@ -129,8 +135,8 @@ impl Loan {
     ///
     /// # Errors
     ///
-    /// [`SetError::Removed`]: the key was removed meanwhile. [`SetError::Exhausted`]. The value is gone then.
-    /// [`SetError::Forked`]: the loan is the parent process's, and stays so.
+    /// [`SetError::Removed`]: the key was removed meanwhile. [`SetError::Exhausted`]. The value is
+    /// gone then. [`SetError::Forked`]: the loan is the parent process's, and stays so.
     ///
     /// # Examples
     ///
@@ -144,8 +150,8 @@ impl Loan {
         self.session.check_fork()
     }
 
-    /// Where the value lies from byte `from` on, for as long as the loan exists. To be read while the loan is borrowed, written while it is borrowed
-    /// exclusively.
+    /// Where the value lies from byte `from` on, for as long as the loan exists. To be read while
+    /// the loan is borrowed, written while it is borrowed exclusively.
     pub(crate) fn tail(&mut self, from: usize) -> NonNull<[u8]> {
         self.lent.tail(from)
     }
@@ -210,8 +216,8 @@ impl LoanUninit {
     /// See [`assume_init`](Self::assume_init).
     pub fn as_uninit_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         let bytes: &mut [u8] = &mut self.0;
-        // SAFETY: a byte may be taken for one of which nothing is known. What is written through the result may not be
-        // initialised: then `assume_init` may not be called.
+        // SAFETY: a byte may be taken for one of which nothing is known. What is written through
+        // the result may not be initialised: then `assume_init` may not be called.
         unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) }
     }
 
@@ -239,7 +245,8 @@ impl LoanUninit {
     ///
     /// # Safety
     ///
-    /// Every byte was written. (What was not is what an older value has left there, which its readers were not to see for ever.)
+    /// Every byte was written. (What was not is what an older value has left there, which its
+    /// readers were not to see for ever.)
     ///
     /// # Examples
     ///

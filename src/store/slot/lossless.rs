@@ -8,7 +8,8 @@ use crate::store::error::LosslessError;
 
 pub(crate) use crate::core::ring::Begin;
 
-/// A cursor of this handle: from its version on, nothing of the key is overwritten. Ends when it is dropped, or its process dies.
+/// A cursor of this handle: from its version on, nothing of the key is overwritten. Ends when it is
+/// dropped, or its process dies.
 pub(crate) struct Lossless {
     slot: Slot,
     /// There until it is dropped.
@@ -31,7 +32,8 @@ impl Lossless {
         self.registered.as_ref().map_or(0, Registered::version)
     }
 
-    /// Everything before this version may be overwritten. `false`: the cursor is no more, because its key was removed, or it was evicted.
+    /// Everything before this version may be overwritten. `false`: the cursor is no more, because
+    /// its key was removed, or it was evicted.
     #[inline]
     pub(crate) fn move_to(&mut self, version: u64) -> bool {
         let Some(registered) = &mut self.registered else { return false };

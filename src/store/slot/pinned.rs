@@ -17,11 +17,12 @@ use crate::store::session::Session;
 
 /// A value that no writer overwrites while this exists: read it in place.
 ///
-/// A pin takes one of the key's cells from its writers. If its process dies, the pin is gone. Bytes that are read in place stay as they
-/// are as long as everybody who may write to the store keeps to the protocol; who does not trust them so far reads a copy.
+/// A pin takes one of the key's cells from its writers. If its process dies, the pin is gone. Bytes
+/// that are read in place stay as they are as long as everybody who may write to the store keeps to
+/// the protocol; who does not trust them so far reads a copy.
 ///
-/// A child of `fork` inherits the bytes, and not the pin: they stay as they are only until the parent drops its pin, or ends. To drop the
-/// child's copy does nothing.
+/// A child of `fork` inherits the bytes, and not the pin: they stay as they are only until the
+/// parent drops its pin, or ends. To drop the child's copy does nothing.
 ///
 /// # Examples
 ///
@@ -48,20 +49,23 @@ pub struct Pinned {
     bytes: NonNull<[u8]>,
 }
 
-// SAFETY: the bytes are in a mapping, which is tied to no thread, and are only read; all other fields are `Send`.
+// SAFETY: the bytes are in a mapping, which is tied to no thread, and are only read; all other
+// fields are `Send`.
 unsafe impl Send for Pinned {}
 // SAFETY: a shared `Pinned` lends its bytes for reading only; all other fields are `Sync`.
 unsafe impl Sync for Pinned {}
 
 impl Slot {
-    /// Pins the newest value: it is not overwritten until the pin is dropped. `None` if nothing was set yet.
+    /// Pins the newest value: it is not overwritten until the pin is dropped. `None` if nothing was
+    /// set yet.
     ///
-    /// A pin takes one of the key's cells from its writers. The pins of a process that dies are taken back.
+    /// A pin takes one of the key's cells from its writers. The pins of a process that dies are
+    /// taken back.
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, its value was lost, the store is damaged, or `Overtaken`: publishers replaced the value each time that it
-    /// was to be pinned.
+    /// [`GetError`]: the key was removed, its value was lost, the store is damaged, or `Overtaken`:
+    /// publishers replaced the value each time that it was to be pinned.
     ///
     /// # Examples
     ///
@@ -83,8 +87,9 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, or `Claimed`: a writer that stands still is about to overwrite the version. Never `Overtaken`: of a version
-    /// that was overwritten, the answer is `None`.
+    /// [`GetError`]: the key was removed, or `Claimed`: a writer that stands still is about to
+    /// overwrite the version. Never `Overtaken`: of a version that was overwritten, the answer is
+    /// `None`.
     ///
     /// # Examples
     ///
@@ -106,7 +111,8 @@ impl Slot {
         })
     }
 
-    /// As [`pin_version`](Self::pin_version), and distinguishes what is not there yet from what is gone.
+    /// As [`pin_version`](Self::pin_version), and distinguishes what is not there yet from what is
+    /// gone.
     pub(crate) fn try_pin(&self, version: u64) -> Result<Lookup<Pinned>, GetError> {
         Pinned::version_of(self.session(), self.slot_ref, version)
     }
@@ -143,9 +149,10 @@ impl Pinned {
     fn counted(session: &Arc<Session>, slot_ref: SlotRef, pin: Pin, counts: &mut Counts) -> Self {
         *counts.entry((slot_ref.slot, pin.cell)).or_default() += 1;
         let len = session.on_slot(slot_ref.slot, |ring| ring.pinned_len(pin));
-        // SAFETY: `pin` keeps every writer from the cell until the result is dropped, or its process ends: who has chosen the cell before
-        // looks at the pins before it writes, and `pin_newest` and `pin_version` take no cell that somebody writes. Nobody scrubs
-        // it but behind the value. `deref` lends the bytes no longer than that.
+        // SAFETY: `pin` keeps every writer from the cell until the result is dropped, or its
+        // process ends: who has chosen the cell before looks at the pins before it writes, and
+        // `pin_newest` and `pin_version` take no cell that somebody writes. Nobody scrubs it but
+        // behind the value. `deref` lends the bytes no longer than that.
         let bytes = NonNull::from(unsafe { session.mapped.slot(slot_ref.slot).cells.get(pin.cell).bytes(len) });
         Self { session: Arc::clone(session), slot: slot_ref.slot, pin, bytes }
     }
@@ -178,7 +185,8 @@ impl Pinned {
         self.session.on_slot(self.slot, |ring| ring.copy_pinned(self.pin, value));
     }
 
-    /// Copies the first bytes of the value; those beyond its end are left as they are, or become whatever lies there.
+    /// Copies the first bytes of the value; those beyond its end are left as they are, or become
+    /// whatever lies there.
     #[inline]
     pub(crate) fn copy_start(&self, start: &mut [u8]) {
         self.session.on_slot(self.slot, |ring| ring.copy_pinned_start(self.pin, start));
@@ -190,8 +198,8 @@ impl Deref for Pinned {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: `counted` took a slice of these bytes, in a mapping that stays where it is while `session` lives, and nobody writes them
-        // while `self` has its pin, as said there.
+        // SAFETY: `counted` took a slice of these bytes, in a mapping that stays where it is while
+        // `session` lives, and nobody writes them while `self` has its pin, as said there.
         unsafe { self.bytes.as_ref() }
     }
 }

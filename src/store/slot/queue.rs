@@ -17,14 +17,16 @@ pub(crate) struct Queue {
     spin: Spin,
 }
 
-/// A message that was taken. Given back when it is dropped, or its process dies, unless it was acknowledged.
+/// A message that was taken. Given back when it is dropped, or its process dies, unless it was
+/// acknowledged.
 pub(crate) struct Assignment {
     slot: Slot,
     /// There until it is acknowledged.
     taken: Option<Taken>,
 }
 
-/// How many messages from before the queue was declared, which are overwritten when they are taken, are passed in one call.
+/// How many messages from before the queue was declared, which are overwritten when they are taken,
+/// are passed in one call.
 const ATTEMPTS: u32 = 1 << 14;
 
 impl Queue {
@@ -39,7 +41,8 @@ impl Queue {
         &self.slot
     }
 
-    /// Takes the oldest message that nobody has, and copies it into `value`; `None` if there is none. Takes back what the dead had.
+    /// Takes the oldest message that nobody has, and copies it into `value`; `None` if there is
+    /// none. Takes back what the dead had.
     pub(crate) fn try_take(&mut self, value: &mut Vec<u8>) -> Result<Option<Assignment>, GetError> {
         self.slot.check_fork()?;
         let ring = self.slot.ring();
@@ -77,7 +80,8 @@ impl Queue {
     }
 }
 
-/// Whether there is a message that nobody has, or the key is no more, or there is another error to report. Takes back what the dead had.
+/// Whether there is a message that nobody has, or the key is no more, or there is another error to
+/// report. Takes back what the dead had.
 pub(crate) fn has_work(slot: &Slot) -> bool {
     if slot.check_fork().is_err() {
         return true;

@@ -11,16 +11,16 @@ use crate::store::error::GetError;
 use crate::store::session::Session;
 
 impl Slot {
-    /// Copies the newest value into `value`, replacing what it held, and gives the version; `None` if nothing was set yet.
-    /// Never blocks.
+    /// Copies the newest value into `value`, replacing what it held, and gives the version; `None`
+    /// if nothing was set yet. Never blocks.
     ///
-    /// After eight failed copies (two for values over 4 MiB), it pins the value, which takes one of the key's cells from publishers for as long
-    /// as the copy takes.
+    /// After eight failed copies (two for values over 4 MiB), it pins the value, which takes one of
+    /// the key's cells from publishers for as long as the copy takes.
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, its value was lost, the store is damaged, or `Overtaken`: publishers replaced the value each time that it
-    /// was to be read.
+    /// [`GetError`]: the key was removed, its value was lost, the store is damaged, or `Overtaken`:
+    /// publishers replaced the value each time that it was to be read.
     ///
     /// # Examples
     ///
@@ -45,8 +45,8 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, its value was lost, or the store is damaged. Never `Overtaken`: a version that was overwritten is
-    /// [`Lookup::Gone`].
+    /// [`GetError`]: the key was removed, its value was lost, or the store is damaged. Never
+    /// `Overtaken`: a version that was overwritten is [`Lookup::Gone`].
     ///
     /// # Examples
     ///
@@ -73,7 +73,8 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, its value was lost or damaged, or `Overtaken`, as of [`get_into`](Self::get_into).
+    /// [`GetError`]: the key was removed, its value was lost or damaged, or `Overtaken`, as of
+    /// [`get_into`](Self::get_into).
     ///
     /// # Examples
     ///
@@ -93,7 +94,8 @@ impl Slot {
 }
 
 impl Session {
-    /// Copies the newest value of a slot into `value`, replacing what it held, and gives the version; `None` if there is none.
+    /// Copies the newest value of a slot into `value`, replacing what it held, and gives the
+    /// version; `None` if there is none.
     #[inline]
     pub(crate) fn copy_newest(
         self: &Arc<Self>,
@@ -120,7 +122,8 @@ impl Session {
         }))
     }
 
-    /// The newest version of a slot and the length of its value in bytes; no length if there is no value.
+    /// The newest version of a slot and the length of its value in bytes; no length if there is no
+    /// value.
     pub(crate) fn newest_len(
         self: &Arc<Self>,
         ring: Ring<'_>,

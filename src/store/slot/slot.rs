@@ -14,8 +14,8 @@ use crate::store::wait::Deadline;
 
 /// A handle on one key, without looking it up again.
 ///
-/// Stays good while the key exists: after [`Store::unset`](super::Store::unset), by anyone, every operation says that the
-/// key was removed, also if it was created anew since.
+/// Stays good while the key exists: after [`Store::unset`](super::Store::unset), by anyone, every
+/// operation says that the key was removed, also if it was created anew since.
 ///
 /// # Examples
 ///
@@ -65,9 +65,10 @@ impl Slot {
 
     /// Sets the value and gives its version. Copies the bytes.
     ///
-    /// Lock-free. Makes system calls only if somebody sleeps who must be woken, or if every cell is in somebody's hands: then it
-    /// looks for the dead among them, and waits for the living for some tens of milliseconds. In a file, it also waits for one small
-    /// write to the disk in every 67 million versions of a key, and at the first publish after a recovery.
+    /// Lock-free. Makes system calls only if somebody sleeps who must be woken, or if every cell is
+    /// in somebody's hands: then it looks for the dead among them, and waits for the living for
+    /// some tens of milliseconds. In a file, it also waits for one small write to the disk in every
+    /// 67 million versions of a key, and at the first publish after a recovery.
     ///
     /// # Errors
     ///
@@ -91,8 +92,9 @@ impl Slot {
         self.session.set(self.ring(), value)
     }
 
-    /// As [`set`](Self::set), and waits for a cell, at most for `timeout`, while none may be overwritten: until readers let go of
-    /// what they have pinned, or lossless subscribers and workers of a queue have received what they are to receive.
+    /// As [`set`](Self::set), and waits for a cell, at most for `timeout`, while none may be
+    /// overwritten: until readers let go of what they have pinned, or lossless subscribers and
+    /// workers of a queue have received what they are to receive.
     ///
     /// # Errors
     ///
@@ -122,11 +124,13 @@ impl Slot {
         self.session.set_within(self.ring(), value, Deadline::after(Some(timeout)))
     }
 
-    /// Puts bytes behind the value, as one update, and gives the version. Without a value, sets it to them.
+    /// Puts bytes behind the value, as one update, and gives the version. Without a value, sets it
+    /// to them.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: as when setting the whole, or a value that cannot be read. The old value stays.
+    /// [`AppendError`]: as when setting the whole, or a value that cannot be read. The old value
+    /// stays.
     ///
     /// # Examples
     ///
@@ -156,9 +160,10 @@ impl Slot {
 
     /// The version of the newest value; before the first, the version after which this key's begin.
     ///
-    /// A key that is removed and created again goes on above all versions that any removed key of the store had, so that none
-    /// means two values: a key's first version need not be 1. In a file, versions can have gaps: after a loss of power, or in a copy, they
-    /// continue above all that anybody can have seen.
+    /// A key that is removed and created again goes on above all versions that any removed key of
+    /// the store had, so that none means two values: a key's first version need not be 1. In a
+    /// file, versions can have gaps: after a loss of power, or in a copy, they continue above all
+    /// that anybody can have seen.
     ///
     /// # Examples
     ///
@@ -176,7 +181,8 @@ impl Slot {
         self.ring().head().version()
     }
 
-    /// The first version that can be read, if it is still kept: the key's first, or the newest at the last purge.
+    /// The first version that can be read, if it is still kept: the key's first, or the newest at
+    /// the last purge.
     ///
     /// # Examples
     ///
@@ -236,8 +242,8 @@ impl Slot {
         self.ring().count_cells()
     }
 
-    /// How many versions from `from` on, and before `to`, were published; without those that were lost with the machine's last moments, of
-    /// which nobody knows how many there were.
+    /// How many versions from `from` on, and before `to`, were published; without those that were
+    /// lost with the machine's last moments, of which nobody knows how many there were.
     pub(crate) fn published_between(&self, from: u64, to: u64) -> u64 {
         self.ring().published_between(from, to)
     }
@@ -273,7 +279,8 @@ impl Slot {
         if self.ring().is_current() { Ok(kept) } else { Err(GetError::Removed) }
     }
 
-    /// Copies a version that was kept into `value`, replacing what it held; `false` if it is kept no longer.
+    /// Copies a version that was kept into `value`, replacing what it held; `false` if it is kept
+    /// no longer.
     pub(crate) fn copy_kept(&self, kept: KeptVersion, value: &mut Vec<u8>) -> Result<bool, GetError> {
         Ok(self.ring().copy_kept(kept, value)?)
     }

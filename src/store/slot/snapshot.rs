@@ -104,7 +104,8 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, its value was lost or damaged, or `Overtaken`, as of [`get_into`](Self::get_into).
+    /// [`GetError`]: the key was removed, its value was lost or damaged, or `Overtaken`, as of
+    /// [`get_into`](Self::get_into).
     ///
     /// # Examples
     ///
@@ -122,7 +123,8 @@ impl SlotSnapshot {
         let cursors: Vec<_> = ring.cursors().collect();
         let queue = ring.backlog().map(|(waiting, taken)| QueueSnapshot { waiting, taken });
         let (version, len) = session.newest_len(ring, slot_ref)?;
-        // Where a recovery has passed versions by, those before them are counted in their cells: a lossless subscriber's are all there.
+        // Where a recovery has passed versions by, those before them are counted in their cells: a
+        // lossless subscriber's are all there.
         let first = session.mapped.directory_header().first.load(Ordering::Relaxed);
         let behind = |next| match ring.kept_between(next, first) {
             0 => ring.published_between(next, version + 1),

@@ -7,8 +7,8 @@ use crate::store::session::Session;
 use crate::store::wait::{Deadline, Spin, wait_for_event};
 use crate::sync::yield_now;
 
-/// How many times a publisher without free space lets others run before it sleeps: some ten microseconds, about as long as
-/// sleeping and being woken.
+/// How many times a publisher without free space lets others run before it sleeps: some ten
+/// microseconds, about as long as sleeping and being woken.
 const YIELDS: u32 = 16;
 
 impl Session {

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 /// Until when to wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Deadline {
-    /// Not to wait at all.
+    /// Does not wait.
     Now,
     At(Instant),
     Never,
 }
 
 impl Deadline {
-    /// A timeout too long for the clock is none.
+    /// The end of this timeout. One that is too long for the clock never ends.
     pub(crate) fn after(timeout: Option<Duration>) -> Self {
         match timeout {
             Some(Duration::ZERO) => Self::Now,
@@ -20,7 +20,7 @@ impl Deadline {
         }
     }
 
-    /// This one, or the other if that is earlier.
+    /// This deadline, or the other one if that is earlier.
     pub(crate) fn or_earlier(self, other: Option<Instant>) -> Self {
         match (self, other) {
             (Self::At(instant), Some(other)) => Self::At(instant.min(other)),
@@ -29,7 +29,7 @@ impl Deadline {
         }
     }
 
-    /// The time left; `None` when it has run out.
+    /// The time left; `None` if there is none.
     pub(crate) fn left(self) -> Option<Duration> {
         match self {
             Self::Now => None,

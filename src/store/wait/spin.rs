@@ -10,10 +10,11 @@ pub(crate) struct Spin {
 
 impl Spin {
     const MIN: u32 = 32;
-    /// A round is one look and one pause of the processor, 10 to 50 ns. This many rounds take a few tens of microseconds, about
-    /// as long as sleeping and being woken.
+    /// A round is one look and one pause of the processor, 10 to 50 ns. This many rounds take a few
+    /// tens of microseconds, about as long as sleeping and being woken.
     const MAX: u32 = 1024;
-    /// A sleep that was no longer than this would better have been a spin: most of it was the wake-up.
+    /// A sleep that was no longer than this would better have been a spin: most of it was the
+    /// wake-up.
     const SHORT: Duration = Duration::from_micros(60);
 
     /// Spins for this many rounds, for a single wait.

@@ -1,8 +1,10 @@
 //! The one way to wait: check, spin, then sleep.
 //!
-//! Blocking receives, publishers that wait for free space, work queues, [`Watch`](crate::store::Watch) and
-//! [`WaitSet`](crate::bus::WaitSet) all wait by [`wait_until_found`]. The part that must not miss a notification is
-//! [`core::wait`](crate::core::wait), which loom checks. The threads of the reactor use that part alone, since they never spin.
+//! Blocking receives, publishers that wait for free space, work queues,
+//! [`Watch`](crate::store::Watch) and [`WaitSet`](crate::bus::WaitSet) all wait by
+//! [`wait_until_found`]. The part that must not miss a notification is
+//! [`core::wait`](crate::core::wait), which loom checks. The threads of the reactor use that part
+//! alone, since they never spin.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +14,14 @@ use crate::core::memory::records::Event;
 use crate::core::wait::{Slept, Waiter, wait};
 use crate::os::futex;
 
-/// The longest sleep without another check. A process that publishes wakes the sleepers, unless it crashes or is stopped between
-/// the two; then this is the delay.
+/// The longest sleep without another check. A process that publishes wakes the sleepers, unless it
+/// crashes or is stopped between the two; then this is the delay.
 pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
 /// A waiter that can spin before it sleeps.
 pub(crate) trait SpinningWaiter: Waiter {
-    /// Whether something has changed, so that a check is worth its cost. Called many times; announces no sleeper, so that
-    /// nobody pays for a notification.
+    /// Whether something has changed, so that a check is worth its cost. Called many times;
+    /// announces no sleeper, so that nobody pays for a notification.
     fn has_changed(&mut self) -> bool;
 }
 
@@ -90,7 +92,8 @@ impl<T, H: FnMut() -> bool, C: FnMut() -> Option<T>> SpinningWaiter for EventWai
     }
 }
 
-/// Waits until `check` finds something, which `event` reports; `None` if it did not until the deadline.
+/// Waits until `check` finds something, which `event` reports; `None` if it did not until the
+/// deadline.
 ///
 /// Spins on `has_changed` first.
 #[inline]

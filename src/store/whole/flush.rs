@@ -1,4 +1,5 @@
-//! Writing a store in a file to the disk, so that what is promised of it holds: see `ring::flush` for what a slot does.
+//! Writing a store in a file to the disk, so that what is promised of it holds: see `ring::flush`
+//! for what a slot does.
 
 use std::io::{self, ErrorKind};
 use std::sync::{Mutex, MutexGuard};
@@ -23,23 +24,26 @@ pub(crate) struct Flushes<'a> {
 }
 
 impl Store {
-    /// Blocks until everything that was published so far is on the disk. Nothing to do for a store in shared memory.
+    /// Blocks until everything that was published so far is on the disk. Nothing to do for a store
+    /// in shared memory.
     ///
-    /// Of each key, the value that is the newest during the flush is found again after the machine stops, whatever is published
-    /// afterwards and however much of that reaches the disk: until the next flush is complete, its cell is not overwritten.
-    /// Unfinished jobs of work queues are found again, too. Older values, and what is published later, are found if the disk has them. A key
-    /// that is removed is not kept by an earlier flush.
+    /// Of each key, the value that is the newest during the flush is found again after the machine
+    /// stops, whatever is published afterwards and however much of that reaches the disk: until the
+    /// next flush is complete, its cell is not overwritten. Unfinished jobs of work queues are
+    /// found again, too. Older values, and what is published later, are found if the disk has them.
+    /// A key that is removed is not kept by an earlier flush.
     ///
-    /// Without a flush, a store in a file survives whatever happens to processes, but of a machine that loses its power only what
-    /// the kernel has written by itself, within about half a minute.
+    /// Without a flush, a store in a file survives whatever happens to processes, but of a machine
+    /// that loses its power only what the kernel has written by itself, within about half a minute.
     ///
     /// Writers and readers go on meanwhile. Flushes of one store follow each other.
     ///
     /// # Errors
     ///
-    /// What the kernel said: the disk is full or broken. `TimedOut`: others have been flushing or purging for a minute, or a key is
-    /// published faster than a flush can mark its value. What the flush before promised still holds then. In a child of the process that
-    /// opened the store: [`Forked`](super::Forked).
+    /// What the kernel said: the disk is full or broken. `TimedOut`: others have been flushing or
+    /// purging for a minute, or a key is published faster than a flush can mark its value. What the
+    /// flush before promised still holds then. In a child of the process that opened the store:
+    /// [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -62,7 +66,8 @@ impl Store {
     }
 }
 
-/// Waits until nobody else flushes the store: no thread of this process, and no other process. One in shared memory is not flushed, and not locked.
+/// Waits until nobody else flushes the store: no thread of this process, and no other process. One
+/// in shared memory is not flushed, and not locked.
 fn lock<'a>(mapped: &'a Mapped, context: &'a Context, mutex: &'a Mutex<()>) -> io::Result<Flushes<'a>> {
     if !mapped.checksums {
         return Ok(Flushes { mapped, context, _thread: None });
@@ -79,7 +84,8 @@ fn lock<'a>(mapped: &'a Mapped, context: &'a Context, mutex: &'a Mutex<()>) -> i
 }
 
 impl Flushes<'_> {
-    /// Blocks until the newest value of every key is on the disk, and promises to keep it until the next flush.
+    /// Blocks until the newest value of every key is on the disk, and promises to keep it until the
+    /// next flush.
     pub(crate) fn flush(&self) -> io::Result<()> {
         if !self.mapped.checksums {
             return Ok(());
@@ -111,7 +117,7 @@ impl Flushes<'_> {
 impl Drop for Flushes<'_> {
     fn drop(&mut self) {
         if self.mapped.checksums {
-            // If this fails, closing the file does it.
+            // If this fails, closing the file releases the lock.
             let _ = lock::unlock(self.mapped.fd(), LockByte::Flush.offset());
         }
     }

@@ -27,7 +27,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// What the kernel said when it was asked for the locks. In a child of the process that opened the store: [`Forked`](super::Forked).
+    /// What the kernel said when it was asked for the locks. In a child of the process that opened
+    /// the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -44,13 +45,15 @@ impl Store {
         participant::living(self.mapped(), self.session.me)
     }
 
-    /// Whether a participant still has the store open. Known from the kernel at once, however it ended.
+    /// Whether a participant still has the store open. Known from the kernel at once, however it
+    /// ended.
     ///
     /// A stopped process is alive.
     ///
     /// # Errors
     ///
-    /// What the kernel said when it was asked for the lock. In a child of the process that opened the store: [`Forked`](super::Forked).
+    /// What the kernel said when it was asked for the lock. In a child of the process that opened
+    /// the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///

@@ -6,23 +6,27 @@ use crate::store::error::DirectoryError;
 use crate::store::store::Store;
 
 impl Store {
-    /// Removes and zeroes all values but the newest of each key and those that a lossless subscriber or a work queue is still to
-    /// receive. Returns the number of cells that could not be zeroed: pinned, in use by a writer or another purge, or retained. 0 if
-    /// nobody holds or retains anything.
+    /// Removes and zeroes all values but the newest of each key and those that a lossless
+    /// subscriber or a work queue is still to receive. Returns the number of cells that could not
+    /// be zeroed: pinned, in use by a writer or another purge, or retained. 0 if nobody holds or
+    /// retains anything.
     ///
-    /// Nothing is taken from a lossless subscriber or a work queue. One that registers meanwhile begins either with all that it asked
-    /// for, or above what is purged. With auto-vacuum on, a cell that is pinned or in use is zeroed when it is released. Publishers,
-    /// readers, and those who create and remove keys go on. Waits until a process that is creating or removing a key is done, ten
-    /// seconds at most. Blocks for some tens of milliseconds for each key one of whose writers is stopped between publishing and
-    /// releasing its cell.
+    /// Nothing is taken from a lossless subscriber or a work queue. One that registers meanwhile
+    /// begins either with all that it asked for, or above what is purged. With auto-vacuum on, a
+    /// cell that is pinned or in use is zeroed when it is released. Publishers, readers, and those
+    /// who create and remove keys go on. Waits until a process that is creating or removing a key
+    /// is done, ten seconds at most. Blocks for some tens of milliseconds for each key one of whose
+    /// writers is stopped between publishing and releasing its cell.
     ///
-    /// In a file, it [flushes](Self::flush) first, so that no older value is needed after the machine stops: it waits for the disk. It
-    /// also waits for another flush, a minute at most, and keeps other flushes waiting until it is done.
+    /// In a file, it [flushes](Self::flush) first, so that no older value is needed after the
+    /// machine stops: it waits for the disk. It also waits for another flush, a minute at most, and
+    /// keeps other flushes waiting until it is done.
     ///
     /// # Errors
     ///
-    /// [`DirectoryError`]: another process has been creating or removing a key for ten seconds, which the error names; the flush failed, or
-    /// others have been flushing for a minute (`Flush`, which names no process); or this is a child of the process that opened the store.
+    /// [`DirectoryError`]: another process has been creating or removing a key for ten seconds,
+    /// which the error names; the flush failed, or others have been flushing for a minute (`Flush`,
+    /// which names no process); or this is a child of the process that opened the store.
     ///
     /// # Examples
     ///
@@ -46,14 +50,16 @@ impl Store {
         // What a purge takes is needed by no flush then. No other flush begins before it is done.
         let flushes = self.flushes().map_err(DirectoryError::Flush)?;
         flushes.flush().map_err(DirectoryError::Flush)?;
-        // To lock the directory empties what a dead remover has left. For the rest the lock is not needed: cells are emptied by those who
-        // claim them, and purged are only versions of the present key, or of older ones.
+        // To lock the directory empties what a dead remover has left. For the rest the lock is not
+        // needed: cells are emptied by those who claim them, and purged are only versions of the
+        // present key, or of older ones.
         drop(self.session.directory(&mut WaitLimit::longest())?);
         let mut busy = 0;
         for slot in 0..self.mapped().used_slots() {
             let handle = Handle::of_present_key(self.mapped().slot(slot));
             let ring = self.session.ring(&handle);
-            // One that never had a key may be about to be made ready for its first, and holds nothing.
+            // One that never had a key may be about to be made ready for its first, and holds
+            // nothing.
             if ring.generation() > 0 {
                 busy += ring.purge();
                 self.session.pins.scrub_behind_newest(slot, ring);

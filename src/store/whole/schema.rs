@@ -1,4 +1,5 @@
-//! What fingerprints stand for: the names of the types that were published, for those who meet a message of another one.
+//! What fingerprints stand for: the names of the types that were published, for those who meet a
+//! message of another one.
 
 use crate::core::memory::records::{SCHEMA_WORDS, SchemaEntry};
 use crate::core::memory::words::{self, WORD};
@@ -25,8 +26,8 @@ impl Store {
     }
 }
 
-/// Remembers what a fingerprint stands for. A store has room for 64; beyond that, and beyond 112 bytes of a text, nothing is
-/// kept, and errors show the number alone.
+/// Remembers what a fingerprint stands for. A store has room for 64; beyond that, and beyond 112
+/// bytes of a text, nothing is kept, and errors show the number alone.
 fn remember(mapped: &Mapped, fingerprint: u64, text: &str) {
     let Some(entry) = mapped.schemas().iter().find(|entry| is_or_becomes(entry, fingerprint)) else {
         return;
@@ -35,7 +36,8 @@ fn remember(mapped: &Mapped, fingerprint: u64, text: &str) {
     // Acquire: pairs with the release below.
     if entry.len.load(Ordering::Acquire) == 0 {
         let len = text.floor_char_boundary(MAX_LEN);
-        // Several may write at once, and one may die here: all write the same, and the next one writes it again.
+        // Several may write at once, and one may die here: all write the same, and the next one
+        // writes it again.
         words::store(&entry.text, &text.as_bytes()[..len]);
         reached(Step::SchemaWritten);
         entry.len.store(len as u64, Ordering::Release);

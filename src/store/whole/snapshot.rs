@@ -9,7 +9,8 @@ use crate::store::lifecycle::LAYOUT;
 use crate::store::store::Store;
 use crate::sync::Ordering;
 
-/// What a store says of itself. Each field is true at some moment of the call; those that change do so independently.
+/// What a store says of itself. Each field is true at some moment of the call; those that change do
+/// so independently.
 ///
 /// # Examples
 ///
@@ -38,8 +39,8 @@ pub struct StoreSnapshot {
     pub persistent: bool,
     /// When it was created, in nanoseconds since the Unix epoch.
     pub created: u64,
-    /// The number of keys. After somebody died in the middle of creating or removing one, it may be off by one until the next
-    /// is created or removed.
+    /// The number of keys. After somebody died in the middle of creating or removing one, it may be
+    /// off by one until the next is created or removed.
     pub keys: u32,
     /// The switches.
     pub flags: Flags,

@@ -35,7 +35,8 @@ impl Store {
         self.flags().contains(flags)
     }
 
-    /// Turns switches on, in one step; the others stay as they are. Bits that have no name are left alone.
+    /// Turns switches on, in one step; the others stay as they are. Bits that have no name are left
+    /// alone.
     ///
     /// # Examples
     ///
@@ -44,7 +45,8 @@ impl Store {
         self.switches().flags.fetch_or((flags & Flags::all()).bits(), Ordering::SeqCst);
     }
 
-    /// Turns switches off, in one step; the others stay as they are. Bits that have no name are left alone.
+    /// Turns switches off, in one step; the others stay as they are. Bits that have no name are
+    /// left alone.
     ///
     /// # Examples
     ///
@@ -63,9 +65,11 @@ impl Store {
         self.has_flags(Flags::AUTO_VACUUM)
     }
 
-    /// Has older values zeroed as they are overwritten and removed, by all participants from now on, or not.
+    /// Has older values zeroed as they are overwritten and removed, by all participants from now
+    /// on, or not.
     ///
-    /// What was left behind while it was off is zeroed when its cell is used next, or at once by [`purge`](Self::purge).
+    /// What was left behind while it was off is zeroed when its cell is used next, or at once by
+    /// [`purge`](Self::purge).
     ///
     /// # Examples
     ///

@@ -13,9 +13,9 @@ use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin, SpinningWaiter, wait_unt
 
 /// Waits for any key of a store to be set, and says which were.
 ///
-/// No update is missed between the making of the watch and its first call, nor between two calls; of several updates of one key
-/// in that time, the newest is told. A call looks at every slot that is in use, at about the cost of one cache line each.
-/// Removals are not told.
+/// No update is missed between the making of the watch and its first call, nor between two calls;
+/// of several updates of one key in that time, the newest is told. A call looks at every slot that
+/// is in use, at about the cost of one cache line each. Removals are not told.
 ///
 /// # Examples
 ///
@@ -87,11 +87,11 @@ impl Watch {
         Self { store, seen, spin: Spin::default() }
     }
 
-    /// Waits until any key is set that was not told of yet, and tells of all there are, sorted; of none if that did not happen
-    /// in time. Without a `timeout`, waits for ever.
+    /// Waits until any key is set that was not told of yet, and tells of all there are, sorted; of
+    /// none if that did not happen in time. Without a `timeout`, waits for ever.
     ///
-    /// Spins briefly, then sleeps. A writer that dies in the instant between publishing and waking delays those who sleep by a
-    /// tenth of a second at most.
+    /// Spins briefly, then sleeps. A writer that dies in the instant between publishing and waking
+    /// delays those who sleep by a tenth of a second at most.
     ///
     /// # Errors
     ///
@@ -165,7 +165,8 @@ fn look(store: &Store, seen: &mut Vec<Seen>) -> Vec<Change> {
         if *seen == (generation, head.version()) || head.cell().is_none() {
             continue;
         }
-        // The slot may have been given to another key since: then its generation is another, and the next look tells.
+        // The slot may have been given to another key since: then its generation is another, and
+        // the next look tells.
         if let Some(key) = index::key_of(mapped, slot)
             && ring.generation() == generation
         {
