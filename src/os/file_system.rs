@@ -1,9 +1,9 @@
 //! Which file systems hold stores, and which cannot.
 //!
-//! A store needs one kernel that has all pages of the file and all locks on it. A file system whose
-//! files other machines can change, too, has several: each would map its own copy of a page, and
-//! locks may mean nothing to the others. Such file systems are refused, even if only one machine
-//! uses the file today: nothing would say so on the day when a second one does.
+//! A store needs a single kernel that has all pages of the file and all locks on it. If other
+//! machines can change the files of a file system, each machine maps its own copy of a page, and
+//! locks may not be shared. Such file systems are refused, even if only one machine uses the file
+//! today: nothing would report that a second one begins to.
 
 use std::fs::File;
 use std::path::Path;
@@ -73,13 +73,13 @@ const SHARED_BY_FUSE: &[&str] = &[
 
 /// The name of the file system that this file is on, if other machines can change its files.
 ///
-/// `None` also where the kernel does not say: a sandbox may refuse `statfs`, and nearly all file
+/// `None` also if the kernel does not tell: a sandbox may refuse `statfs`, and nearly all file
 /// systems are local.
 pub(crate) fn shared_with_other_machines(file: &File) -> Option<String> {
     name_if_shared(kind(&fstatfs(file).ok()?), || type_of_mount(fstat(file).ok()?.st_dev))
 }
 
-/// As [`shared_with_other_machines`], of the files that this directory will have.
+/// As [`shared_with_other_machines`], for files that are created in this directory.
 pub(crate) fn directory_is_shared_with_other_machines(directory: &Path) -> Option<String> {
     name_if_shared(kind(&statfs(directory).ok()?), || type_of_mount(stat(directory).ok()?.st_dev))
 }
@@ -89,7 +89,7 @@ pub(super) fn is_tmpfs(file: &File) -> bool {
     fstatfs(file).is_ok_and(|found| kind(&found) == TMPFS_MAGIC)
 }
 
-/// `f_type` has 32 bits that mean something, in a field whose width and sign depend on the machine.
+/// The lower 32 bits of `f_type`, a field whose width and sign depend on the machine.
 fn kind(found: &StatFs) -> u32 {
     found.f_type as u32
 }

@@ -1,13 +1,13 @@
-//! What a child of `fork` must know, and must not keep.
+//! Detecting `fork`, and closing files in its children.
 //!
 //! A child has copies of its parent's handles, but what they stand for (locks, pins, threads)
-//! belongs to the parent. A handle keeps the [`count`] of forks at its creation, so one comparison
+//! belongs to the parent. A handle stores the [`count`] of forks at its creation, so one comparison
 //! shows whether it was inherited.
 //!
 //! Locks belong to an open file description, which lives as long as any descriptor of it: a child
-//! that kept one would keep its dead parent's locks. So the handler that `fork` runs in the child
-//! closes every [`UninheritedFile`]. The handler makes only calls that are allowed in the child of
-//! a process with several threads: atomics and `close`.
+//! that kept a descriptor would keep its dead parent's locks. So the handler that `fork` runs in
+//! the child closes every [`UninheritedFile`]. The handler makes only calls that are allowed in the
+//! child of a process with several threads: atomics and `close`.
 //!
 //! The C library runs the handler in `fork`, and not in `vfork` and `posix_spawn`, whose children
 //! do nothing but `exec`: that closes the descriptors, which are all close-on-exec. A child made by
@@ -41,7 +41,7 @@ pub(crate) fn count() -> u64 {
     FORKS.0.load(Ordering::Relaxed)
 }
 
-/// Has forks counted from now on. May be called any number of times.
+/// Counts forks from now on. May be called any number of times.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ extern "C" fn in_parent() {
 
 extern "C" fn in_child() {
     FORKS.0.fetch_add(1, Ordering::Relaxed);
-    // Other threads may have been in the middle of a fork, too; there are none of them here.
+    // Other threads may have been in the middle of a fork, too; they do not exist here.
     ENDED.store(STARTED.load(Ordering::SeqCst), Ordering::SeqCst);
     REGISTRY.close_all();
 }
@@ -87,30 +87,30 @@ extern "C" fn in_child() {
 /// Its owner checks that it is not in a child before it uses the file.
 #[derive(Debug)]
 pub(crate) struct UninheritedFile {
-    /// There until it is dropped.
+    /// `Some` until it is dropped.
     file: Option<File>,
     entry: &'static AtomicI32,
     forks: u64,
 }
 
 impl UninheritedFile {
-    /// Takes the file that `open` opens. Calls `open` again if this process forked meanwhile: that
-    /// child may have a descriptor that was not registered yet.
+    /// Registers the file that `open` opens. Calls `open` again if this process forked meanwhile:
+    /// that child may have a descriptor that was not registered yet.
     ///
     /// # Errors
     ///
     /// As `open`; or the C library has no memory for the handlers of `fork`.
     pub(crate) fn open(open: impl Fn() -> io::Result<File>) -> io::Result<Self> {
-        /// A process that forks all the time gets a file in the end, which one of its children may
-        /// keep.
+        /// After this many attempts, a process that forks all the time gets a file that one of its
+        /// children may keep.
         const ATTEMPTS: u32 = 1000;
         watch()?;
         let mut attempt = 0;
         loop {
             attempt += 1;
             // SeqCst: pairs with `before`. Either the fork began after the descriptor was
-            // registered, and its child closes it; or we see here that a fork is going on, or began
-            // meanwhile.
+            // registered, and its child closes it; or we see here that a fork is under way, or
+            // began meanwhile.
             let started = STARTED.load(Ordering::SeqCst);
             let quiet = ENDED.load(Ordering::SeqCst) == started;
             let file = open()?;
@@ -140,8 +140,8 @@ impl Drop for UninheritedFile {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };
         if self.forks == count() {
-            // Before it is closed: the number may be another file's at once, which no child may
-            // close.
+            // Before it is closed: another file may get the number at once, and no child may close
+            // that one.
             self.entry.store(NONE, Ordering::SeqCst);
             drop(file);
         } else {
@@ -172,7 +172,7 @@ impl Registry {
         std::iter::successors(Some(&self.first), |block| block.next())
     }
 
-    /// Enters a descriptor, and gives its entry.
+    /// Registers a descriptor. Returns its entry.
     fn register(&'static self, fd: RawFd) -> &'static AtomicI32 {
         loop {
             let mut entries = self.blocks().flat_map(|block| &block.descriptors);
@@ -194,7 +194,7 @@ impl Registry {
         let block = Box::into_raw(Box::new(Block::new()));
         // Release: pairs with `Block::next`.
         if last.next.compare_exchange(ptr::null_mut(), block, Ordering::Release, Ordering::Relaxed).is_err() {
-            // SAFETY: made by `Box::into_raw` above, and given to nobody.
+            // SAFETY: made by `Box::into_raw` above, and not shared.
             drop(unsafe { Box::from_raw(block) });
         }
     }

@@ -1,4 +1,4 @@
-//! Removing lossless subscribers that hold publishers up.
+//! Removing lossless subscribers that block publishers.
 
 use thiserror::Error;
 
@@ -7,7 +7,7 @@ use crate::store::error::Forked;
 use crate::store::participant::{self, Participant};
 use crate::store::store::Store;
 
-/// What a participant that was evicted from a key had kept from being overwritten.
+/// What was retained for a participant that was evicted from a key.
 ///
 /// # Examples
 ///
@@ -17,13 +17,13 @@ use crate::store::store::Store;
 pub struct Evicted {
     /// How many lossless subscribers of the key the participant had: at least 1.
     pub subscribers: u32,
-    /// The oldest version that one of them had still to receive.
+    /// The oldest version that one of them had not received.
     pub next: u64,
     /// How many versions were published from that one on.
     pub behind: u64,
 }
 
-/// Why nobody was evicted.
+/// Why no subscriber was evicted.
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ pub struct Evicted {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EvictError {
-    /// Not a key.
+    /// Not a valid key.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The store has no such key.
@@ -69,18 +69,16 @@ pub enum EvictError {
 }
 
 impl Store {
-    /// Removes all lossless subscribers that a participant has of one key, so that publishers go
-    /// on: for a process that is stopped, or that has subscribed and does not receive. Never
-    /// blocks.
+    /// Removes all lossless subscribers that a participant has of one key, so that publishers can
+    /// continue: for a process that is stopped, or that does not receive. Never blocks.
     ///
     /// Publishers that wait for free space are woken. The next receive of each evicted subscriber
-    /// reports it ([`RecvError::Evicted`](crate::RecvError::Evicted)), and it goes on as a
-    /// subscriber that is not lossless. A receive that is blocked reports it when the next message
-    /// comes.
+    /// reports it ([`RecvError::Evicted`](crate::RecvError::Evicted)), and the subscriber continues
+    /// as one that is not lossless. A blocked receive reports it when the next message comes.
     ///
     /// Its cursors are counted among the [`lossless`](super::StoreOptions::lossless) ones of the
-    /// key until that is reported, or its process has ended. A participant that has died needs no
-    /// eviction. Jobs of a work queue are not concerned.
+    /// key until that is reported, or its process has ended. A crashed participant needs no
+    /// eviction. Jobs of a work queue are not affected.
     ///
     /// # Errors
     ///

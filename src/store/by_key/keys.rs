@@ -8,16 +8,16 @@ use crate::store::mapped::Mapped;
 use crate::store::store::Store;
 
 impl Store {
-    /// Removes the key and its values; whether there was one. Waits for whoever is creating or
-    /// removing a key, ten seconds at most.
+    /// Removes the key and its values. Returns whether there was such a key. Waits for other
+    /// processes that create or remove keys, ten seconds at most.
     ///
-    /// With auto-vacuum on, no byte of its name and values is left in its slot. Where a reader has
-    /// a value pinned, or a writer is stopped in the middle of a publish, that is so once they let
-    /// go; for the latter it waits some tens of milliseconds.
+    /// With auto-vacuum on, no byte of its name and values is left in its slot. A value that a
+    /// reader has pinned, or that a writer has not finished, is zeroed when that process releases
+    /// it. The call waits for unfinished writers, for some tens of milliseconds.
     ///
     /// # Errors
     ///
-    /// [`UnsetError`]: no key, or the directory could not be locked.
+    /// [`UnsetError`]: not a valid key, or the directory could not be locked.
     ///
     /// # Examples
     ///
@@ -70,7 +70,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`PatternError`]: not a pattern.
+    /// [`PatternError`]: not a valid pattern.
     ///
     /// # Examples
     ///
@@ -95,7 +95,7 @@ impl Store {
     }
 }
 
-/// All keys, in no order. One that is created anew in another slot meanwhile may be there twice.
+/// All keys, in no order. A key that is created again in another slot meanwhile may be there twice.
 fn present_keys(mapped: &Mapped) -> impl Iterator<Item = String> {
     (0..mapped.used_slots()).filter_map(|slot| index::key_of(mapped, slot))
 }

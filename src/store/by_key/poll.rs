@@ -8,13 +8,13 @@ use crate::store::store::Store;
 use crate::store::wait::{Deadline, Spin};
 
 impl Store {
-    /// Waits until the key is set from now on, and gives the version; `None` if that did not happen
-    /// in time. Without a `timeout`, waits for ever.
+    /// Waits until the key is set after the call. Returns the version; `None` if that did not
+    /// happen in time. Without a `timeout`, there is no time limit.
     ///
-    /// The key is created, without a value, if there is none, so whoever waits may come before
-    /// whoever sets. To miss no update between two calls, use [`poll_after`](Self::poll_after). The
-    /// timeout covers creating the key, too, which waits ten seconds at most for others that create
-    /// or remove keys.
+    /// The key is created, without a value, if there is none, so a process may wait before another
+    /// one sets the key. To miss no update between two calls, use [`poll_after`](Self::poll_after).
+    /// The timeout includes creating the key, which waits ten seconds at most for other processes
+    /// that create or remove keys.
     ///
     /// # Errors
     ///
@@ -44,15 +44,15 @@ impl Store {
         self.poll_from(key, None, timeout)
     }
 
-    /// Waits until the key has a version larger than `seen`, and gives the newest; `None` if that
-    /// did not happen in time. Without a `timeout`, waits for ever.
+    /// Waits until the key has a version larger than `seen`. Returns the newest; `None` if that did
+    /// not happen in time. Without a `timeout`, there is no time limit.
     ///
     /// No update between two calls is missed: pass the version that the last one gave. That holds
     /// across removals of the key, too: no later key of the same name has a version that this one
-    /// had. The timeout covers creating the key, too: one of zero makes a single attempt. While it
-    /// is waited for, a key that is removed is created anew, without a value. Spins briefly, then
-    /// sleeps. A writer that dies in the instant between publishing and waking delays those who
-    /// sleep by a tenth of a second at most.
+    /// had. The timeout includes creating the key; with zero, there is a single attempt. A key that
+    /// is removed during the wait is created again, without a value. Spins briefly, then sleeps. A
+    /// writer that dies between publishing and waking delays sleepers by a tenth of a second at
+    /// most.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Store {
                 slot => slot?,
             };
             let seen = *seen.get_or_insert_with(|| slot.version());
-            // If not, somebody removed the key in between.
+            // An error means that the key was removed meanwhile: then it is created again.
             if let Ok(version) = slot.wait(seen, deadline, &mut spin) {
                 return Ok(version);
             }

@@ -6,15 +6,16 @@ use crate::store::slot::{Integer, Pinned, SlotSnapshot};
 use crate::store::store::Store;
 
 impl Store {
-    /// Sets the key's value, creating the key if there is none, and gives the version. Copies the
+    /// Sets the key's value, creating the key if there is none. Returns the version. Copies the
     /// bytes.
     ///
-    /// Lock-free for a key that exists. Creating one waits for whoever is creating or removing
-    /// another, ten seconds at most.
+    /// Lock-free for a key that exists. Creating one waits for other processes that create or
+    /// remove keys, ten seconds at most.
     ///
     /// # Errors
     ///
-    /// [`SetError`]: no key, too large, store full, no cell to write to. The old value stays.
+    /// [`SetError`]: not a valid key, too large, store full, no cell to write to. The old value
+    /// stays.
     ///
     /// # Examples
     ///
@@ -30,23 +31,23 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set(&self, key: &str, value: &[u8]) -> Result<u64, SetError> {
-        // Before a key is created for what cannot be its value.
+        // Checked first, so that no key is created for a value that is too large.
         self.session.check_len(value.len())?;
         self.with_key(key, &mut WaitLimit::longest(), |slot_ref| {
             self.session.on_key(slot_ref, |ring| self.session.set(ring, value))
         })
     }
 
-    /// Puts bytes behind the key's value, as one update, and gives the version. A key without a
-    /// value is set to them.
+    /// Appends bytes to the key's value, as one update. Returns the version. A key without a value
+    /// is set to them.
     ///
-    /// Of several who append at once, each finds the others' bytes, whole, before or behind its
-    /// own. Blocks as [`set`](Self::set) does.
+    /// Several processes may append at the same time: the bytes of each stay together. Blocks as
+    /// [`set`](Self::set) does.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: as when setting the whole, too large among it; or a value that cannot be
-    /// read. The old value stays.
+    /// [`AppendError`]: as for setting the whole value, or a value that cannot be read. The old
+    /// value stays.
     ///
     /// # Examples
     ///
@@ -65,14 +66,14 @@ impl Store {
         self.with_slot(key, &mut WaitLimit::longest(), |slot| slot.append(bytes))
     }
 
-    /// The key's newest value, copied; `None` if there is no such key, or nothing was set under it
-    /// yet. Never blocks.
+    /// The key's newest value, copied; `None` if there is no such key, or it has no value yet.
+    /// Never blocks.
     ///
     /// # Errors
     ///
-    /// [`GetError`]: no key; a value that was lost or damaged; `Overtaken`: publishers replaced the
-    /// value each time that it was to be read; `Removed`: the key was removed and created again
-    /// each time.
+    /// [`GetError`]: not a valid key; the value was lost or damaged; `Overtaken`: publishers
+    /// replaced the value during each attempt to read it; `Removed`: the key was removed and
+    /// created again during each attempt.
     ///
     /// # Examples
     ///
@@ -91,9 +92,9 @@ impl Store {
         Ok(self.get_into(key, &mut value)?.map(|_| value))
     }
 
-    /// Copies the key's newest value into `value`, replacing what it held, and gives the version;
-    /// `None`, and `value` as good as empty, if there is none. Allocates only if `value` is too
-    /// small. Never blocks.
+    /// Copies the key's newest value into `value`, replacing its content. Returns the version;
+    /// `None` if there is no value, and then the content of `value` has no meaning. Allocates only
+    /// if `value` is too small. Never blocks.
     ///
     /// # Errors
     ///
@@ -119,8 +120,8 @@ impl Store {
         Ok(version.flatten())
     }
 
-    /// The length of the key's newest value in bytes; `None` if there is no such key, or nothing
-    /// was set under it yet. Never blocks.
+    /// The length of the key's newest value in bytes; `None` if there is no such key, or it has no
+    /// value yet. Never blocks.
     ///
     /// # Errors
     ///
@@ -144,8 +145,8 @@ impl Store {
         Ok(newest.and_then(|(_, len)| len))
     }
 
-    /// What there is to know of a key at one moment, without its value; `None` if there is no such
-    /// key. Never blocks.
+    /// The state of a key at one moment, without its value; `None` if there is no such key. Never
+    /// blocks.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Integers under keys, changed in one step by the processes of up to 128 open handles.
+//! Integers under keys, which any number of threads and processes change atomically.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use crate::store::error::{GetError, IntegerError, SetError};
 /// A handle on a key whose value is an integer: an `AtomicU64` that any process can reach by its
 /// name.
 ///
-/// Every change is one step, in which nobody else's is lost, and a version of the key, so it can be
-/// waited for. No value counts as 0. The value is 8 bytes, the lowest first. Results wrap around,
-/// so adding `u64::MAX` subtracts 1.
+/// Every change is atomic: no change of another process is lost. It is a version of the key, so
+/// other processes can wait for it. A key without a value counts as 0. The value is 8 bytes,
+/// little-endian. Results wrap around, so adding `u64::MAX` subtracts 1.
 ///
-/// As a [`Slot`], the handle is good while the key exists.
+/// As a [`Slot`], the handle is valid while the key exists.
 ///
 /// # Examples
 ///
@@ -44,7 +44,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or cannot be read.
+    /// [`IntegerError`]: the value is not an integer, or cannot be read.
     ///
     /// # Examples
     ///
@@ -67,7 +67,7 @@ impl Integer {
         Ok(Some(u64::from_le_bytes(bytes)))
     }
 
-    /// Sets the integer, whatever the key held, and gives the version.
+    /// Sets the integer, also if the value was none. Returns the version.
     ///
     /// # Errors
     ///
@@ -88,11 +88,11 @@ impl Integer {
         self.slot.set(&value.to_le_bytes())
     }
 
-    /// Adds `n`, wrapping around, and gives what the integer was.
+    /// Adds `n`, wrapping around. Returns the previous integer.
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -111,11 +111,11 @@ impl Integer {
         self.change(|before| before.wrapping_add(n))
     }
 
-    /// Subtracts `n`, wrapping around, and gives what the integer was.
+    /// Subtracts `n`, wrapping around. Returns the previous integer.
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -134,11 +134,11 @@ impl Integer {
         self.change(|before| before.wrapping_sub(n))
     }
 
-    /// Keeps the bits that are in `mask` and gives what the integer was.
+    /// Clears the bits that are not in `mask`. Returns the previous integer.
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -157,11 +157,11 @@ impl Integer {
         self.change(|before| before & mask)
     }
 
-    /// Sets the bits that are in `mask` and gives what the integer was.
+    /// Sets the bits that are in `mask`. Returns the previous integer.
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -180,11 +180,11 @@ impl Integer {
         self.change(|before| before | mask)
     }
 
-    /// Flips the bits that are in `mask` and gives what the integer was.
+    /// Flips the bits that are in `mask`. Returns the previous integer.
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -203,11 +203,11 @@ impl Integer {
         self.change(|before| before ^ mask)
     }
 
-    /// Flips all bits and gives what the integer was.
+    /// Flips all bits. Returns the previous integer.
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -226,12 +226,12 @@ impl Integer {
         self.change(|before| !before)
     }
 
-    /// Sets the integer to `new` if it is `current`. `Ok` with what it was if it was changed, `Err`
-    /// with what it is if not.
+    /// Sets the integer to `new` if it is `current`. Returns the previous integer: in `Ok` if it
+    /// was changed, in `Err` if not.
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -281,7 +281,7 @@ impl From<ModifyError<Unfit>> for IntegerError {
             ModifyError::Commit(error) => Self::Set(error.into()),
             ModifyError::Read(error) => Self::Get(error.into()),
             ModifyError::Unfit(Unfit::Len(len)) => Self::NotAnInteger { len },
-            // Of those who let every integer be changed, none gets this.
+            // Not reached: `change` changes every integer, and `compare_exchange` handles this.
             ModifyError::Unfit(Unfit::Unwanted(_)) => Self::Get(GetError::Damaged),
         }
     }

@@ -1,4 +1,4 @@
-//! Cells lent to a publisher, who writes the value in place.
+//! Loans: cells in which a publisher writes the value in place.
 
 #![allow(unsafe_code)]
 
@@ -18,14 +18,14 @@ use crate::store::error::{Forked, LoanError, SetError};
 use crate::store::session::Session;
 use crate::store::wait::Deadline;
 
-/// Room for a value, in the cell from which it will be read. [`send`](Self::send) makes it the
-/// newest; dropped, it leaves no trace.
+/// A cell on loan, in which a value is written in place. [`send`](Self::send) publishes it; if it
+/// is dropped, nothing is published.
 ///
-/// It may be held for any time: its cell is one fewer for others, and that is all. If its process
-/// dies, the cell is taken back.
+/// It may be held for any time: others have one cell less meanwhile. If its process dies, the cell
+/// is reaped.
 ///
-/// A child of `fork` does not inherit the loan: it cannot send it, to drop its copy does nothing,
-/// and it must not write to it. Whatever it writes goes into the cell of the parent, which may be
+/// A child of `fork` does not inherit the loan: it cannot send it, dropping its copy does nothing,
+/// and it must not write to it. What it writes would go into the cell of the parent, which may be
 /// writing there itself, or may have sent the value by then.
 ///
 /// # Examples
@@ -48,12 +48,12 @@ use crate::store::wait::Deadline;
 pub struct Loan {
     session: Arc<Session>,
     handle: OwnedHandle,
-    /// There until it is sent.
+    /// `Some` until it is sent.
     claim: Option<Claim>,
     lent: Lent,
 }
 
-/// Room for a value, of which nobody says what is in it.
+/// A cell on loan whose bytes are not initialised.
 ///
 /// # Examples
 ///
@@ -70,7 +70,7 @@ pub struct Loan {
 pub struct LoanUninit(Loan);
 
 impl Slot {
-    /// Lends a cell for a value of `len` bytes, all zero, to be written in place.
+    /// Lends a cell for a value of `len` bytes, all zero, which is written in place.
     ///
     /// Takes a cell as [`set`](Self::set) does. The first loan of a handle maps the store a second
     /// time.
@@ -121,8 +121,8 @@ impl Loan {
         let ring = session.ring(handle.get());
         ring.lend(&claim, len, lending);
         // SAFETY: `lending_region` is used for nothing else. `claim` is ours alone: the cell's
-        // `seq` is private, so nobody writes it, or claims it, until it is committed or released,
-        // and by then `lent` is not used any more.
+        // `seq` says that we are writing, so no other process writes or claims the cell until it is
+        // committed or released, and by then `lent` is not used any more.
         let lent = unsafe { Lent::new(region, &session.mapped.tables.slots, slot_ref.slot, claim.cell(), len) };
         let Some(lent) = lent else {
             ring.abandon(claim);
@@ -131,12 +131,12 @@ impl Loan {
         Ok(Self { session: Arc::clone(session), handle, claim: Some(claim), lent })
     }
 
-    /// Makes the value the newest, and gives its version. Copies nothing.
+    /// Publishes the value. Returns its version. Copies nothing.
     ///
     /// # Errors
     ///
     /// [`SetError::Removed`]: the key was removed meanwhile. [`SetError::Exhausted`]. The value is
-    /// gone then. [`SetError::Forked`]: the loan is the parent process's, and stays so.
+    /// gone then. [`SetError::Forked`]: the loan belongs to the parent process, and stays there.
     ///
     /// # Examples
     ///
@@ -150,13 +150,13 @@ impl Loan {
         self.session.check_fork()
     }
 
-    /// Where the value lies from byte `from` on, for as long as the loan exists. To be read while
-    /// the loan is borrowed, written while it is borrowed exclusively.
+    /// The bytes of the value from `from` on, valid while the loan exists. They may be read while
+    /// the loan is borrowed, and written while it is borrowed exclusively.
     pub(crate) fn tail(&mut self, from: usize) -> NonNull<[u8]> {
         self.lent.tail(from)
     }
 
-    /// Sends the value, unless that cannot be done: then it is still here.
+    /// Sends the value. If that fails, the value stays in the loan.
     pub(crate) fn try_send(&mut self) -> Result<u64, SetError> {
         self.check_fork()?;
         let Some(mut claim) = self.claim.take() else {
@@ -209,23 +209,23 @@ impl LoanUninit {
         Self(loan)
     }
 
-    /// The room, to be written byte by byte.
+    /// The bytes of the loan, to be written one by one.
     ///
     /// # Examples
     ///
     /// See [`assume_init`](Self::assume_init).
     pub fn as_uninit_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         let bytes: &mut [u8] = &mut self.0;
-        // SAFETY: a byte may be taken for one of which nothing is known. What is written through
-        // the result may not be initialised: then `assume_init` may not be called.
+        // SAFETY: every `u8` is a valid `MaybeUninit<u8>`. A caller that writes uninitialised bytes
+        // through the result must not call `assume_init`.
         unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) }
     }
 
-    /// Copies a value of just this length into the room.
+    /// Copies a value of exactly this length into the loan.
     ///
     /// # Panics
     ///
-    /// If it has another length.
+    /// If the value has another length.
     ///
     /// # Examples
     ///
@@ -235,18 +235,18 @@ impl LoanUninit {
         self.0
     }
 
-    /// Copies what follows the first `head` bytes, which were written.
+    /// Copies what follows the first `head` bytes, which the caller has written.
     pub(crate) fn write_from(mut self, head: usize, value: &[u8]) -> Loan {
         self.0[head..].copy_from_slice(value);
         self.0
     }
 
-    /// Says that every byte was written.
+    /// Asserts that every byte was written.
     ///
     /// # Safety
     ///
-    /// Every byte was written. (What was not is what an older value has left there, which its
-    /// readers were not to see for ever.)
+    /// Every byte was written. (The others would be left over from an older value, which must not
+    /// be seen again.)
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! SlotRefs in a key's history from which on nothing is overwritten.
+//! The cursors of lossless subscribers: from such a version on, nothing is overwritten.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use crate::store::error::LosslessError;
 
 pub(crate) use crate::core::ring::Begin;
 
-/// A cursor of this handle: from its version on, nothing of the key is overwritten. Ends when it is
-/// dropped, or its process dies.
+/// A cursor of a lossless subscriber: from its version on, nothing of the key is overwritten. Ends
+/// when it is dropped, or its process dies.
 pub(crate) struct Lossless {
     slot: Slot,
-    /// There until it is dropped.
+    /// `Some` until it is dropped.
     registered: Option<Registered>,
 }
 
@@ -27,20 +27,20 @@ impl Lossless {
         }
     }
 
-    /// The version from which on everything is kept.
+    /// The version from which on everything is retained.
     pub(crate) fn version(&self) -> u64 {
         self.registered.as_ref().map_or(0, Registered::version)
     }
 
-    /// Everything before this version may be overwritten. `false`: the cursor is no more, because
-    /// its key was removed, or it was evicted.
+    /// Lets everything before this version be overwritten. `false`: the cursor is gone, because its
+    /// key was removed, or it was evicted.
     #[inline]
     pub(crate) fn move_to(&mut self, version: u64) -> bool {
         let Some(registered) = &mut self.registered else { return false };
         self.slot.ring().move_cursor(registered, version)
     }
 
-    /// Whether somebody has evicted the subscriber: what it has not received is kept no longer.
+    /// Whether the subscriber was evicted: what it has not received is no longer retained.
     pub(crate) fn is_evicted(&self) -> bool {
         self.registered.as_ref().is_some_and(|registered| self.slot.ring().is_evicted(registered))
     }

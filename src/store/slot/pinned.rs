@@ -1,4 +1,4 @@
-//! Values that stay while somebody looks at them.
+//! Pinned values, which are not overwritten while they are read in place.
 
 #![allow(unsafe_code)]
 
@@ -18,11 +18,11 @@ use crate::store::session::Session;
 /// A value that no writer overwrites while this exists: read it in place.
 ///
 /// A pin takes one of the key's cells from its writers. If its process dies, the pin is gone. Bytes
-/// that are read in place stay as they are as long as everybody who may write to the store keeps to
-/// the protocol; who does not trust them so far reads a copy.
+/// that are read in place stay unchanged as long as every process that may write to the store keeps
+/// to the protocol. Where you do not trust them that far, read a copy.
 ///
-/// A child of `fork` inherits the bytes, and not the pin: they stay as they are only until the
-/// parent drops its pin, or ends. To drop the child's copy does nothing.
+/// A child of `fork` inherits the bytes, but not the pin: they stay unchanged only until the parent
+/// drops its pin or ends. Dropping the child's copy does nothing.
 ///
 /// # Examples
 ///
@@ -45,7 +45,7 @@ pub struct Pinned {
     session: Arc<Session>,
     slot: u32,
     pin: Pin,
-    /// The value, where it lies in the mapping that `session` keeps.
+    /// The value, in the mapping that `session` keeps.
     bytes: NonNull<[u8]>,
 }
 
@@ -60,12 +60,12 @@ impl Slot {
     /// set yet.
     ///
     /// A pin takes one of the key's cells from its writers. The pins of a process that dies are
-    /// taken back.
+    /// reaped.
     ///
     /// # Errors
     ///
     /// [`GetError`]: the key was removed, its value was lost, the store is damaged, or `Overtaken`:
-    /// publishers replaced the value each time that it was to be pinned.
+    /// publishers replaced the value during each attempt to pin it.
     ///
     /// # Examples
     ///
@@ -83,13 +83,12 @@ impl Slot {
         Pinned::newest(self.session(), self.slot_ref)
     }
 
-    /// Pins this one version; `None` if it was not published yet, or is not kept any more.
+    /// Pins this one version; `None` if it was not published yet, or is gone.
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, or `Claimed`: a writer that stands still is about to
-    /// overwrite the version. Never `Overtaken`: of a version that was overwritten, the answer is
-    /// `None`.
+    /// [`GetError`]: the key was removed, or `Claimed`: a stopped writer is about to overwrite the
+    /// version. Never `Overtaken`: a version that was overwritten is `None`.
     ///
     /// # Examples
     ///
@@ -150,9 +149,9 @@ impl Pinned {
         *counts.entry((slot_ref.slot, pin.cell)).or_default() += 1;
         let len = session.on_slot(slot_ref.slot, |ring| ring.pinned_len(pin));
         // SAFETY: `pin` keeps every writer from the cell until the result is dropped, or its
-        // process ends: who has chosen the cell before looks at the pins before it writes, and
-        // `pin_newest` and `pin_version` take no cell that somebody writes. Nobody scrubs it but
-        // behind the value. `deref` lends the bytes no longer than that.
+        // process ends: a writer that has claimed the cell before reads the pins before it writes,
+        // and `pin_newest` and `pin_version` take no cell that is being written. The cell is
+        // scrubbed only behind the value. `deref` lends the bytes no longer than that.
         let bytes = NonNull::from(unsafe { session.mapped.slot(slot_ref.slot).cells.get(pin.cell).bytes(len) });
         Self { session: Arc::clone(session), slot: slot_ref.slot, pin, bytes }
     }
@@ -176,7 +175,7 @@ impl Pinned {
         self.pin.version
     }
 
-    /// Copies the value into `value`, replacing what it held. The same bytes, however often.
+    /// Copies the value into `value`, replacing its content. Each call gives the same bytes.
     ///
     /// # Examples
     ///
@@ -185,8 +184,8 @@ impl Pinned {
         self.session.on_slot(self.slot, |ring| ring.copy_pinned(self.pin, value));
     }
 
-    /// Copies the first bytes of the value; those beyond its end are left as they are, or become
-    /// whatever lies there.
+    /// Copies the first bytes of the value. Bytes of `start` beyond the end of the value are
+    /// undefined afterwards.
     #[inline]
     pub(crate) fn copy_start(&self, start: &mut [u8]) {
         self.session.on_slot(self.slot, |ring| ring.copy_pinned_start(self.pin, start));
@@ -199,7 +198,7 @@ impl Deref for Pinned {
     #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: `counted` took a slice of these bytes, in a mapping that stays where it is while
-        // `session` lives, and nobody writes them while `self` has its pin, as said there.
+        // `session` lives, and no process writes them while `self` has its pin, as proved there.
         unsafe { self.bytes.as_ref() }
     }
 }

@@ -1,4 +1,4 @@
-//! A worker's view of a key that is a work queue.
+//! A work queue, as one of its workers sees it.
 
 use std::fmt;
 use std::mem;
@@ -17,20 +17,20 @@ pub(crate) struct Queue {
     spin: Spin,
 }
 
-/// A message that was taken. Given back when it is dropped, or its process dies, unless it was
-/// acknowledged.
+/// A message that a worker has leased. It is requeued when it is dropped, or its process dies,
+/// unless it was acknowledged.
 pub(crate) struct Assignment {
     slot: Slot,
-    /// There until it is acknowledged.
+    /// `Some` until it is acknowledged.
     taken: Option<Taken>,
 }
 
-/// How many messages from before the queue was declared, which are overwritten when they are taken,
-/// are passed in one call.
+/// How many messages of this kind one call skips: published before the queue was declared, and
+/// overwritten as they are taken.
 const ATTEMPTS: u32 = 1 << 14;
 
 impl Queue {
-    /// Makes the key a queue, from there on, unless it is one.
+    /// Makes the key a work queue that begins at `begin`, unless it is one already.
     pub(crate) fn new(slot: Slot, begin: Begin) -> Result<Self, GetError> {
         slot.check_fork()?;
         slot.ring().declare_queue(begin)?;
@@ -41,20 +41,20 @@ impl Queue {
         &self.slot
     }
 
-    /// Takes the oldest message that nobody has, and copies it into `value`; `None` if there is
-    /// none. Takes back what the dead had.
+    /// Takes the oldest message that no worker has, and copies it into `value`; `None` if there is
+    /// none. Requeues what crashed workers had.
     pub(crate) fn try_take(&mut self, value: &mut Vec<u8>) -> Result<Option<Assignment>, GetError> {
         self.slot.check_fork()?;
         let ring = self.slot.ring();
         let mut reaped = false;
-        // Each cell may hold one that is no message, and be filled again while we look.
+        // Each cell may hold a message that is gone, and be filled again meanwhile.
         for _ in 0..ATTEMPTS {
             match ring.take_message(&mut self.position)? {
                 Work::Leased(taken) => {
                     let assignment = Assignment { slot: self.slot.clone(), taken: Some(taken) };
                     match ring.copy_version(taken.version, value)? {
                         Lookup::Found(()) => return Ok(Some(assignment)),
-                        // From before the queue was declared, and overwritten since.
+                        // A message from before the queue was declared, overwritten since.
                         Lookup::Gone | Lookup::NotYet => assignment.acknowledge().unwrap_or_default(),
                     }
                 }
@@ -80,8 +80,8 @@ impl Queue {
     }
 }
 
-/// Whether there is a message that nobody has, or the key is no more, or there is another error to
-/// report. Takes back what the dead had.
+/// Whether there is a message that no worker has, or the key was removed, or there is another error
+/// to report. Requeues what crashed workers had.
 pub(crate) fn has_work(slot: &Slot) -> bool {
     if slot.check_fork().is_err() {
         return true;
@@ -106,7 +106,7 @@ impl Assignment {
         self.taken.map_or(0, |taken| taken.attempt)
     }
 
-    /// Says that it was handled. Removed: its key was, and it with it.
+    /// Marks the message as handled. `Removed`: the key was removed, and the message with it.
     pub(crate) fn acknowledge(mut self) -> Result<(), GetError> {
         self.slot.check_fork()?;
         let done = self.taken.take().is_some_and(|taken| self.slot.ring().acknowledge(taken));

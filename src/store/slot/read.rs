@@ -11,16 +11,16 @@ use crate::store::error::GetError;
 use crate::store::session::Session;
 
 impl Slot {
-    /// Copies the newest value into `value`, replacing what it held, and gives the version; `None`
-    /// if nothing was set yet. Never blocks.
+    /// Copies the newest value into `value`, replacing its content. Returns the version; `None` if
+    /// nothing was set yet. Never blocks.
     ///
-    /// After eight failed copies (two for values over 4 MiB), it pins the value, which takes one of
-    /// the key's cells from publishers for as long as the copy takes.
+    /// After eight failed copies (two for values over 4 MiB), it pins the value. That takes one of
+    /// the key's cells from publishers until the copy is done.
     ///
     /// # Errors
     ///
     /// [`GetError`]: the key was removed, its value was lost, the store is damaged, or `Overtaken`:
-    /// publishers replaced the value each time that it was to be read.
+    /// publishers replaced the value during each attempt to read it.
     ///
     /// # Examples
     ///
@@ -73,7 +73,7 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, its value was lost or damaged, or `Overtaken`, as of
+    /// [`GetError`]: the key was removed, its value was lost or damaged, or `Overtaken`, as for
     /// [`get_into`](Self::get_into).
     ///
     /// # Examples
@@ -94,8 +94,8 @@ impl Slot {
 }
 
 impl Session {
-    /// Copies the newest value of a slot into `value`, replacing what it held, and gives the
-    /// version; `None` if there is none.
+    /// Copies the newest value of a slot into `value`, replacing its content. Returns the version;
+    /// `None` if there is no value.
     #[inline]
     pub(crate) fn copy_newest(
         self: &Arc<Self>,

@@ -1,4 +1,4 @@
-//! A handle on one key: its slot, found once.
+//! A handle on one key: its slot, looked up once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +12,11 @@ use crate::store::error::{AppendError, Forked, GetError, SetError};
 use crate::store::session::Session;
 use crate::store::wait::Deadline;
 
-/// A handle on one key, without looking it up again.
+/// A handle on one key, which is looked up only once.
 ///
-/// Stays good while the key exists: after [`Store::unset`](super::Store::unset), by anyone, every
-/// operation says that the key was removed, also if it was created anew since.
+/// It is valid while the key exists. After any process has called
+/// [`Store::unset`](super::Store::unset), every operation returns an error that the key was
+/// removed, also if it was created again since.
 ///
 /// # Examples
 ///
@@ -63,10 +64,10 @@ impl Slot {
         self.session.ring(self.handle.get())
     }
 
-    /// Sets the value and gives its version. Copies the bytes.
+    /// Sets the value. Returns its version. Copies the bytes.
     ///
-    /// Lock-free. Makes system calls only if somebody sleeps who must be woken, or if every cell is
-    /// in somebody's hands: then it looks for the dead among them, and waits for the living for
+    /// Lock-free. Makes system calls only if there are sleepers to wake, or if every cell is in
+    /// use: then it looks for crashed participants among the users, and waits for the others for
     /// some tens of milliseconds. In a file, it also waits for one small write to the disk in every
     /// 67 million versions of a key, and at the first publish after a recovery.
     ///
@@ -92,9 +93,9 @@ impl Slot {
         self.session.set(self.ring(), value)
     }
 
-    /// As [`set`](Self::set), and waits for a cell, at most for `timeout`, while none may be
-    /// overwritten: until readers let go of what they have pinned, or lossless subscribers and
-    /// workers of a queue have received what they are to receive.
+    /// As [`set`](Self::set), and waits for a cell while none may be overwritten, for `timeout` at
+    /// most: until readers release what they have pinned, or lossless subscribers and workers of a
+    /// queue have received what is retained for them.
     ///
     /// # Errors
     ///
@@ -124,13 +125,13 @@ impl Slot {
         self.session.set_within(self.ring(), value, Deadline::after(Some(timeout)))
     }
 
-    /// Puts bytes behind the value, as one update, and gives the version. Without a value, sets it
+    /// Appends bytes to the value, as one update. Returns the version. A key without a value is set
     /// to them.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: as when setting the whole, or a value that cannot be read. The old value
-    /// stays.
+    /// [`AppendError`]: as for setting the whole value, or a value that cannot be read. The old
+    /// value stays.
     ///
     /// # Examples
     ///
@@ -158,12 +159,13 @@ impl Slot {
         Ok(version)
     }
 
-    /// The version of the newest value; before the first, the version after which this key's begin.
+    /// The version of the newest value. Before the first value, the version after which this key's
+    /// versions begin.
     ///
-    /// A key that is removed and created again goes on above all versions that any removed key of
-    /// the store had, so that none means two values: a key's first version need not be 1. In a
-    /// file, versions can have gaps: after a loss of power, or in a copy, they continue above all
-    /// that anybody can have seen.
+    /// A key that is removed and created again continues above all versions of all removed keys of
+    /// the store, so no version means two values: a key's first version need not be 1. In a file,
+    /// versions can have gaps: after a loss of power, or in a copy, they continue above all that
+    /// any process can have seen.
     ///
     /// # Examples
     ///
@@ -242,8 +244,8 @@ impl Slot {
         self.ring().count_cells()
     }
 
-    /// How many versions from `from` on, and before `to`, were published; without those that were
-    /// lost with the machine's last moments, of which nobody knows how many there were.
+    /// How many versions from `from` on, and before `to`, were published. Versions that were lost
+    /// when the machine stopped are not counted, because their number is unknown.
     pub(crate) fn published_between(&self, from: u64, to: u64) -> u64 {
         self.ring().published_between(from, to)
     }
@@ -254,7 +256,7 @@ impl Slot {
         self.session.max_len()
     }
 
-    /// As [`set_timeout`](Self::set_timeout), of a value that is not too long.
+    /// As [`set_timeout`](Self::set_timeout), for a value that is not too long.
     #[inline]
     pub(crate) fn set_within(&self, value: &[u8], deadline: Deadline) -> Result<u64, SetError> {
         match deadline {
@@ -266,37 +268,36 @@ impl Slot {
         }
     }
 
-    /// The first version for those who begin there.
+    /// The first version of a subscriber that begins there.
     pub(crate) fn begin(&self, begin: Begin) -> Result<u64, GetError> {
         self.check_fork()?;
         let version = self.ring().begin_of(begin);
         if self.ring().is_current() { Ok(version) } else { Err(GetError::Removed) }
     }
 
-    /// The versions from `from` on that are kept now, oldest first. Looks once at each cell.
+    /// The versions from `from` on that are kept now, oldest first. Reads each cell once.
     pub(crate) fn kept_from(&self, from: u64) -> Result<Vec<KeptVersion>, GetError> {
         let kept = self.ring().kept_from(from);
         if self.ring().is_current() { Ok(kept) } else { Err(GetError::Removed) }
     }
 
-    /// Copies a version that was kept into `value`, replacing what it held; `false` if it is kept
-    /// no longer.
+    /// Copies a version that was kept into `value`, replacing its content; `false` if it is gone.
     pub(crate) fn copy_kept(&self, kept: KeptVersion, value: &mut Vec<u8>) -> Result<bool, GetError> {
         Ok(self.ring().copy_kept(kept, value)?)
     }
 
-    /// What those sleep on who wait for the next version.
+    /// The event of those who wait for the next version.
     pub(crate) fn new_version(&self) -> &Event {
         self.ring().new_version()
     }
 
-    /// Where the slot lies: the same for all handles on it of one open store.
+    /// The address of the slot: the same for all handles on it of one session.
     #[cfg(feature = "async")]
     pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self.handle.get().slot().header).addr()
     }
 
-    /// Whether the key is still there.
+    /// Whether the key still exists.
     pub(crate) fn exists(&self) -> bool {
         self.ring().is_current()
     }

@@ -10,7 +10,7 @@ use crate::store::participant;
 use crate::store::session::Session;
 use crate::sync::Ordering;
 
-/// What there is to know of a key without reading its value. `version` and `len` belong together.
+/// The state of a key at one moment. `version` and `len` belong together.
 ///
 /// # Examples
 ///
@@ -27,21 +27,22 @@ use crate::sync::Ordering;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlotSnapshot {
-    /// Which of the store's slots it is.
+    /// The index of the slot.
     pub slot: u32,
-    /// The newest version; while nothing was set yet, the one after which this key's begin.
+    /// The newest version. Before the first value, the version after which this key's versions
+    /// begin.
     pub version: u64,
     /// The length of the newest value in bytes; `None` while nothing was set yet.
     pub len: Option<usize>,
     /// The first version that can be read, if it is still kept.
     pub first_version: u64,
-    /// The lossless subscribers of the key, those that are most behind first.
+    /// The lossless subscribers of the key, the slowest first.
     pub lossless: Vec<LosslessSnapshot>,
-    /// What there is to do, if the key is a work queue.
+    /// The messages that are not done, if the key is a work queue.
     pub queue: Option<QueueSnapshot>,
 }
 
-/// Where a lossless subscriber is.
+/// The progress of a lossless subscriber.
 ///
 /// # Examples
 ///
@@ -62,17 +63,17 @@ pub struct SlotSnapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LosslessSnapshot {
-    /// The place of its participant in the store's table.
+    /// The index of its participant in the store's table.
     pub participant: u32,
-    /// Its process, as that sees itself.
+    /// The id of its process, as that process sees it.
     pub pid: u32,
-    /// The version that it is to receive next: from this one on, none is overwritten.
+    /// The version that it receives next. From this one on, none is overwritten.
     pub next: u64,
     /// How many versions were published that it has not received.
     pub behind: u64,
 }
 
-/// How far the workers of a queue are.
+/// The progress of a work queue.
 ///
 /// # Examples
 ///
@@ -93,18 +94,18 @@ pub struct LosslessSnapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueSnapshot {
-    /// Messages that nobody has taken.
+    /// Messages that no worker has taken.
     pub waiting: u32,
     /// Messages that a worker has taken and not acknowledged.
     pub taken: u32,
 }
 
 impl Slot {
-    /// What there is to know of the key at one moment, without its value. Never blocks.
+    /// The state of the key at one moment, without its value. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`GetError`]: the key was removed, its value was lost or damaged, or `Overtaken`, as of
+    /// [`GetError`]: the key was removed, its value was lost or damaged, or `Overtaken`, as for
     /// [`get_into`](Self::get_into).
     ///
     /// # Examples
@@ -118,13 +119,13 @@ impl Slot {
 
 impl SlotSnapshot {
     pub(crate) fn take(session: &Arc<Session>, ring: Ring<'_>, slot_ref: SlotRef) -> Result<Self, GetError> {
-        // Before the version, which it never passes.
+        // Read before the version, so that it is never larger.
         let first_version = ring.base_version() + 1;
         let cursors: Vec<_> = ring.cursors().collect();
         let queue = ring.backlog().map(|(waiting, taken)| QueueSnapshot { waiting, taken });
         let (version, len) = session.newest_len(ring, slot_ref)?;
-        // Where a recovery has passed versions by, those before them are counted in their cells: a
-        // lossless subscriber's are all there.
+        // Versions before the last recovery are counted in their cells, because their numbers have
+        // gaps: for a lossless subscriber, all of them are there.
         let first = session.mapped.directory_header().first.load(Ordering::Relaxed);
         let behind = |next| match ring.kept_between(next, first) {
             0 => ring.published_between(next, version + 1),

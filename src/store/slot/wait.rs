@@ -7,8 +7,8 @@ use crate::store::error::GetError;
 use crate::store::wait::{Deadline, Spin, wait_for_event};
 
 impl Slot {
-    /// Waits until the key is set from now on, and gives the version; `None` if that did not happen
-    /// in time. Without a `timeout`, waits for ever.
+    /// Waits until the key is set after the call. Returns the version; `None` if that did not
+    /// happen in time. Without a `timeout`, there is no time limit.
     ///
     /// # Errors
     ///
@@ -31,12 +31,12 @@ impl Slot {
         self.poll_after(self.version(), timeout)
     }
 
-    /// Waits until the newest version is larger than `seen`, and gives it; `None` if that did not
-    /// happen in time. Without a `timeout`, waits for ever.
+    /// Waits until the newest version is larger than `seen`. Returns it; `None` if that did not
+    /// happen in time. Without a `timeout`, there is no time limit.
     ///
     /// No update between two calls is missed: pass the version that the last one gave. Spins
-    /// briefly, then sleeps. A writer that dies in the instant between publishing and waking delays
-    /// those who sleep by a tenth of a second at most.
+    /// briefly, then sleeps. A writer that dies between publishing and waking delays sleepers by a
+    /// tenth of a second at most.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
-//! Writing a store in a file to the disk, so that what is promised of it holds: see `ring::flush`
-//! for what a slot does.
+//! Writing a store in a file to the disk: see [`core::ring`](crate::core::ring) for what is done in
+//! each slot. A crash leaves marked versions, which are kept until the next flush; the previous
+//! flush still holds.
 
 use std::io::{self, ErrorKind};
 use std::sync::{Mutex, MutexGuard};
@@ -12,38 +13,39 @@ use crate::os::lock;
 use crate::store::mapped::{LockByte, Mapped};
 use crate::store::store::Store;
 
-/// How long a flush waits for another process's, which takes as long as the disk does.
+/// How long a flush waits for the flush of another process, which takes as long as the disk does.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The right to flush a store: nobody else does meanwhile.
+/// The right to flush a store, which no other thread or process has meanwhile.
 pub(crate) struct Flushes<'a> {
     mapped: &'a Mapped,
     context: &'a Context,
-    /// Of a store in a file.
+    /// `Some` for a store in a file.
     _thread: Option<MutexGuard<'a, ()>>,
 }
 
 impl Store {
-    /// Blocks until everything that was published so far is on the disk. Nothing to do for a store
+    /// Blocks until everything that was published so far is on the disk. Does nothing for a store
     /// in shared memory.
     ///
-    /// Of each key, the value that is the newest during the flush is found again after the machine
-    /// stops, whatever is published afterwards and however much of that reaches the disk: until the
-    /// next flush is complete, its cell is not overwritten. Unfinished jobs of work queues are
-    /// found again, too. Older values, and what is published later, are found if the disk has them.
-    /// A key that is removed is not kept by an earlier flush.
+    /// For each key, the value that is the newest during the flush is found again after the machine
+    /// stops, whatever is published later: its cell is not overwritten until the next flush is
+    /// complete. Unfinished jobs of work queues are found again, too. Older values, and what is
+    /// published later, are found if the disk has them. A flush does not keep the values of a key
+    /// that is removed later.
     ///
-    /// Without a flush, a store in a file survives whatever happens to processes, but of a machine
-    /// that loses its power only what the kernel has written by itself, within about half a minute.
+    /// Without a flush, a store in a file survives the end of any process. After a loss of power,
+    /// only what the kernel has written by itself is left, which it does within about half a
+    /// minute.
     ///
-    /// Writers and readers go on meanwhile. Flushes of one store follow each other.
+    /// Writers and readers continue meanwhile. Only one flush of a store runs at a time.
     ///
     /// # Errors
     ///
-    /// What the kernel said: the disk is full or broken. `TimedOut`: others have been flushing or
+    /// The kernel's reason: the disk is full or broken. `TimedOut`: others have been flushing or
     /// purging for a minute, or a key is published faster than a flush can mark its value. What the
-    /// flush before promised still holds then. In a child of the process that opened the store:
-    /// [`Forked`](super::Forked).
+    /// previous flush has promised still holds then. In a child of the process that opened the
+    /// store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -60,14 +62,14 @@ impl Store {
         self.flushes()?.flush()
     }
 
-    /// Keeps other flushes from beginning, waiting for those that have.
+    /// Keeps other flushes from beginning. Waits for those that have begun.
     pub(crate) fn flushes(&self) -> io::Result<Flushes<'_>> {
         lock(&self.session.mapped, &self.session.context, &self.session.flushing)
     }
 }
 
-/// Waits until nobody else flushes the store: no thread of this process, and no other process. One
-/// in shared memory is not flushed, and not locked.
+/// Waits until no other thread and no other process flushes the store. A store in shared memory is
+/// not flushed, and not locked.
 fn lock<'a>(mapped: &'a Mapped, context: &'a Context, mutex: &'a Mutex<()>) -> io::Result<Flushes<'a>> {
     if !mapped.checksums {
         return Ok(Flushes { mapped, context, _thread: None });
@@ -84,8 +86,8 @@ fn lock<'a>(mapped: &'a Mapped, context: &'a Context, mutex: &'a Mutex<()>) -> i
 }
 
 impl Flushes<'_> {
-    /// Blocks until the newest value of every key is on the disk, and promises to keep it until the
-    /// next flush.
+    /// Blocks until the newest value of every key is on the disk, and keeps it until the next
+    /// flush.
     pub(crate) fn flush(&self) -> io::Result<()> {
         if !self.mapped.checksums {
             return Ok(());

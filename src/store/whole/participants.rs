@@ -6,7 +6,7 @@ use crate::store::participant::{self, Participant};
 use crate::store::store::Store;
 
 impl Store {
-    /// This open handle, as others see it.
+    /// The participant that this session is.
     ///
     /// # Examples
     ///
@@ -23,12 +23,12 @@ impl Store {
         self.session.me
     }
 
-    /// Everyone who has the store open now.
+    /// All participants that have the store open now.
     ///
     /// # Errors
     ///
-    /// What the kernel said when it was asked for the locks. In a child of the process that opened
-    /// the store: [`Forked`](super::Forked).
+    /// The kernel's reason, when the locks could not be examined. In a child of the process that
+    /// opened the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -45,15 +45,15 @@ impl Store {
         participant::living(self.mapped(), self.session.me)
     }
 
-    /// Whether a participant still has the store open. Known from the kernel at once, however it
-    /// ended.
+    /// Whether a participant still has the store open. The kernel knows at once when it has ended,
+    /// for any reason.
     ///
     /// A stopped process is alive.
     ///
     /// # Errors
     ///
-    /// What the kernel said when it was asked for the lock. In a child of the process that opened
-    /// the store: [`Forked`](super::Forked).
+    /// The kernel's reason, when the lock could not be examined. In a child of the process that
+    /// opened the store: [`Forked`](super::Forked).
     ///
     /// # Examples
     ///

@@ -6,17 +6,17 @@ use crate::store::error::DirectoryError;
 use crate::store::store::Store;
 
 impl Store {
-    /// Removes and zeroes all values but the newest of each key and those that a lossless
-    /// subscriber or a work queue is still to receive. Returns the number of cells that could not
-    /// be zeroed: pinned, in use by a writer or another purge, or retained. 0 if nobody holds or
-    /// retains anything.
+    /// Removes and zeroes all values, except the newest of each key and those that are retained for
+    /// a lossless subscriber or a work queue. Returns the number of cells that could not be zeroed:
+    /// pinned, in use by a writer or another purge, or retained. 0 if nothing is held or retained.
     ///
     /// Nothing is taken from a lossless subscriber or a work queue. One that registers meanwhile
-    /// begins either with all that it asked for, or above what is purged. With auto-vacuum on, a
-    /// cell that is pinned or in use is zeroed when it is released. Publishers, readers, and those
-    /// who create and remove keys go on. Waits until a process that is creating or removing a key
-    /// is done, ten seconds at most. Blocks for some tens of milliseconds for each key one of whose
-    /// writers is stopped between publishing and releasing its cell.
+    /// gets either everything that it asked for, or begins above what is purged. With auto-vacuum
+    /// on, a cell that is pinned or in use is zeroed when it is released. Publishers, readers, and
+    /// processes that create and remove keys continue meanwhile. Waits until a process that is
+    /// creating or removing a key is done, ten seconds at most. Blocks for some tens of
+    /// milliseconds for each key one of whose writers is stopped between publishing and releasing
+    /// its cell.
     ///
     /// In a file, it [flushes](Self::flush) first, so that no older value is needed after the
     /// machine stops: it waits for the disk. It also waits for another flush, a minute at most, and
@@ -47,19 +47,19 @@ impl Store {
     /// ```
     pub fn purge(&self) -> Result<u32, DirectoryError> {
         self.session.check_fork()?;
-        // What a purge takes is needed by no flush then. No other flush begins before it is done.
+        // So that no flush needs what the purge takes. No other flush begins before the purge is
+        // done.
         let flushes = self.flushes().map_err(DirectoryError::Flush)?;
         flushes.flush().map_err(DirectoryError::Flush)?;
-        // To lock the directory empties what a dead remover has left. For the rest the lock is not
-        // needed: cells are emptied by those who claim them, and purged are only versions of the
-        // present key, or of older ones.
+        // Locking the directory finishes what a crashed remover has left. The rest needs no lock: a
+        // cell is emptied only after it was claimed, and only versions of the present key, or of
+        // older ones, are purged.
         drop(self.session.directory(&mut WaitLimit::longest())?);
         let mut busy = 0;
         for slot in 0..self.mapped().used_slots() {
             let handle = Handle::of_present_key(self.mapped().slot(slot));
             let ring = self.session.ring(&handle);
-            // One that never had a key may be about to be made ready for its first, and holds
-            // nothing.
+            // A slot that never had a key may be being prepared for its first, and holds nothing.
             if ring.generation() > 0 {
                 busy += ring.purge();
                 self.session.pins.scrub_behind_newest(slot, ring);
@@ -87,7 +87,7 @@ mod tests {
             slot.set(b"v").unwrap();
         }
         std::thread::scope(|scope| {
-            // Without this lock, the purge does not come past the first slot.
+            // While this lock is held, the purge cannot pass the first slot.
             let pins = store.session.pins.lock();
             let purge = scope.spawn(|| store.purge());
             while slots[0].first_version() == 1 {

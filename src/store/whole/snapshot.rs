@@ -9,8 +9,8 @@ use crate::store::lifecycle::LAYOUT;
 use crate::store::store::Store;
 use crate::sync::Ordering;
 
-/// What a store says of itself. Each field is true at some moment of the call; those that change do
-/// so independently.
+/// The state of a store. Each field is true at some moment of the call; different fields may be
+/// from different moments.
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ use crate::sync::Ordering;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreSnapshot {
-    /// A random number that tells this store from any other that had its name.
+    /// A random number that distinguishes this store from any other that had its name.
     pub id: u64,
     /// The version of the layout.
     pub layout: u32,
@@ -35,11 +35,11 @@ pub struct StoreSnapshot {
     pub geometry: Geometry,
     /// The length of the whole store in bytes.
     pub total_len: u64,
-    /// Whether it is in a file, and its values carry checksums.
+    /// Whether it is in a file, where values carry checksums.
     pub persistent: bool,
     /// When it was created, in nanoseconds since the Unix epoch.
     pub created: u64,
-    /// The number of keys. After somebody died in the middle of creating or removing one, it may be
+    /// The number of keys. After a process has crashed while it created or removed one, it may be
     /// off by one until the next is created or removed.
     pub keys: u32,
     /// The switches.
@@ -64,14 +64,14 @@ pub struct StoreSnapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Diagnostics {
-    /// Frames that were damaged, or of another type than the reader's.
+    /// Frames that were damaged, or of a type that is not the reader's.
     pub parse_failures: u64,
     /// When the last of them was rejected, in nanoseconds since the Unix epoch; 0 if none was.
     pub last_failure_epoch: u64,
 }
 
 impl Store {
-    /// What the store says of itself now.
+    /// The state of the store now.
     ///
     /// # Examples
     ///
@@ -101,9 +101,10 @@ impl Store {
         }
     }
 
-    /// How all cells of the store are used now. Looks at every one that was ever used.
+    /// How all cells of the store are used now. Reads every cell that was ever used.
     ///
-    /// While nobody publishes, holds anything or is dead, none is in flight and none is pinned.
+    /// While no process publishes, holds anything or has crashed, none is in flight and none is
+    /// pinned.
     ///
     /// # Examples
     ///
@@ -126,7 +127,7 @@ impl Store {
         cells
     }
 
-    /// What readers of this store rejected so far.
+    /// What readers of this store have rejected so far.
     ///
     /// # Examples
     ///
@@ -140,7 +141,7 @@ impl Store {
         }
     }
 
-    /// Counts a value that its reader could make no sense of. The typed bus does this by itself.
+    /// Counts a value that its reader could not decode. The typed bus does this by itself.
     ///
     /// # Examples
     ///

@@ -6,7 +6,7 @@ use crate::store::store::Store;
 use crate::sync::Ordering;
 
 impl Store {
-    /// All switches, as they are at one moment.
+    /// All switches, read at one moment.
     ///
     /// # Examples
     ///
@@ -16,7 +16,7 @@ impl Store {
         Flags::from_bits_retain(self.switches().flags.load(Ordering::SeqCst))
     }
 
-    /// Whether all of these switches are on, at one moment.
+    /// Whether all of these switches are on at one moment.
     ///
     /// # Examples
     ///
@@ -35,8 +35,7 @@ impl Store {
         self.flags().contains(flags)
     }
 
-    /// Turns switches on, in one step; the others stay as they are. Bits that have no name are left
-    /// alone.
+    /// Turns switches on, atomically. The others, and bits that have no name, stay unchanged.
     ///
     /// # Examples
     ///
@@ -45,8 +44,7 @@ impl Store {
         self.switches().flags.fetch_or((flags & Flags::all()).bits(), Ordering::SeqCst);
     }
 
-    /// Turns switches off, in one step; the others stay as they are. Bits that have no name are
-    /// left alone.
+    /// Turns switches off, atomically. The others, and bits that have no name, stay unchanged.
     ///
     /// # Examples
     ///
@@ -65,10 +63,10 @@ impl Store {
         self.has_flags(Flags::AUTO_VACUUM)
     }
 
-    /// Has older values zeroed as they are overwritten and removed, by all participants from now
-    /// on, or not.
+    /// Sets whether all participants zero older values as they are overwritten and removed, from
+    /// now on.
     ///
-    /// What was left behind while it was off is zeroed when its cell is used next, or at once by
+    /// Bytes that were left while it was off are zeroed when their cell is used next, or at once by
     /// [`purge`](Self::purge).
     ///
     /// # Examples

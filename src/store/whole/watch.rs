@@ -11,11 +11,11 @@ use crate::store::error::Forked;
 use crate::store::store::Store;
 use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin, SpinningWaiter, wait_until_found};
 
-/// Waits for any key of a store to be set, and says which were.
+/// Waits until any key of a store is set, and reports which keys were.
 ///
-/// No update is missed between the making of the watch and its first call, nor between two calls;
-/// of several updates of one key in that time, the newest is told. A call looks at every slot that
-/// is in use, at about the cost of one cache line each. Removals are not told.
+/// No update is missed between the creation of the watch and its first call, nor between two calls.
+/// Of several updates of one key in that time, the newest is reported. A call reads every slot that
+/// is in use, about one cache line each. Removals are not reported.
 ///
 /// # Examples
 ///
@@ -87,11 +87,11 @@ impl Watch {
         Self { store, seen, spin: Spin::default() }
     }
 
-    /// Waits until any key is set that was not told of yet, and tells of all there are, sorted; of
-    /// none if that did not happen in time. Without a `timeout`, waits for ever.
+    /// Waits until any key is set, and returns all that were set since the last call, sorted; none
+    /// if that did not happen in time. Without a `timeout`, there is no time limit.
     ///
-    /// Spins briefly, then sleeps. A writer that dies in the instant between publishing and waking
-    /// delays those who sleep by a tenth of a second at most.
+    /// Spins briefly, then sleeps. A writer that dies between publishing and waking delays sleepers
+    /// by a tenth of a second at most.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl SpinningWaiter for WatchWaiter<'_> {
 /// The keys that were set since the last look, sorted.
 fn look(store: &Store, seen: &mut Vec<Seen>) -> Vec<Change> {
     let mapped = store.mapped();
-    // Looks, and changes nothing.
+    // Reads only: `seen` has an entry for each slot.
     seen.resize(seen.len().max(mapped.used_slots() as usize), (0, 0));
     let mut changes = Vec::new();
     for (slot, seen) in (0..).zip(seen) {
@@ -165,8 +165,8 @@ fn look(store: &Store, seen: &mut Vec<Seen>) -> Vec<Change> {
         if *seen == (generation, head.version()) || head.cell().is_none() {
             continue;
         }
-        // The slot may have been given to another key since: then its generation is another, and
-        // the next look tells.
+        // The slot may have got another key since: then its generation has changed, and the next
+        // look reports it.
         if let Some(key) = index::key_of(mapped, slot)
             && ring.generation() == generation
         {
