@@ -40,6 +40,7 @@ impl Event {
 
     /// Called after a `SeqCst` change that somebody may wait for: whether sleepers must be woken through the word.
     #[inline]
+    #[must_use = "if true, those who sleep on the word are still to be woken"]
     pub(crate) fn notify(&self) -> bool {
         let listened_to = self.has_listeners();
         if listened_to {

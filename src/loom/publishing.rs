@@ -266,7 +266,7 @@ fn a_sleeper_is_never_left_behind() {
                 let ring = slot.ring(1);
                 // It has not released its cell: the fence behind that would hide a missing one in the event.
                 publish_and_die(ring, 1);
-                ring.new_version().notify();
+                let _ = ring.new_version().notify();
             })
         };
         let ring = slot.ring(0);
@@ -285,7 +285,7 @@ fn a_check_by_weak_loads_after_listening_misses_nothing() {
                 let ring = slot.ring(1);
                 // As in the scenario before this one.
                 publish_and_die(ring, 1);
-                ring.new_version().notify();
+                let _ = ring.new_version().notify();
             })
         };
         let ring = slot.ring(0);

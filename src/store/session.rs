@@ -10,12 +10,12 @@ use super::mapped::{Mapped, Memory};
 use super::participant::opener::Opener;
 use super::participant::{self, Participant, host};
 use super::recovery::Recovery;
+use super::wait::notify;
 use crate::core::index::SlotRef;
 use crate::core::memory::records::Event;
 use crate::core::memory::region::Region;
 use crate::core::ring::{Context, Handle, OwnedHandle, Ring};
 use crate::kill_points::{Step, reached};
-use crate::os::futex;
 use crate::os::mapping::Mapping;
 
 /// One opening of a store by one process. Closed when the last handle is dropped.
@@ -113,9 +113,7 @@ impl Session {
     pub(crate) fn wake(&self, ring: Ring<'_>) {
         ring.notify(ring.new_version());
         reached(Step::SlotNotified);
-        if self.new_version().notify() {
-            futex::wake_all(&self.new_version().word);
-        }
+        notify(self.new_version());
     }
 }
 

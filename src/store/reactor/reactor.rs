@@ -16,7 +16,7 @@ use crate::core::wait::wait;
 use crate::os::fork;
 use crate::os::per_process::PerProcess;
 use crate::store::slot::Slot;
-use crate::store::wait::LONGEST_SLEEP;
+use crate::store::wait::{LONGEST_SLEEP, notify};
 
 /// A task that waits. When it is dropped, the task waits no longer.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Reactor {
         };
         let control = state.shards[shard].report(key);
         drop(state);
-        control.notify();
+        notify(&control);
         Ok(Waiting { reactor: self, group: key, ticket })
     }
 
@@ -164,7 +164,7 @@ impl Drop for Waiting {
             });
             drop(state);
             if let Some(control) = control {
-                control.notify();
+                notify(&control);
             }
             drop(gone);
         } else {

@@ -6,4 +6,4 @@ mod wait_until;
 
 pub(crate) use deadline::Deadline;
 pub(crate) use spin::Spin;
-pub(crate) use wait_until::{LONGEST_SLEEP, SpinningWaiter, wait_for_event, wait_until_found};
+pub(crate) use wait_until::{LONGEST_SLEEP, SpinningWaiter, notify, wait_for_event, wait_until_found};

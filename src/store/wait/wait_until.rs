@@ -18,6 +18,14 @@ use crate::os::futex;
 /// crashes or is stopped between the two; then this is the delay.
 pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 
+/// Wakes those who wait for the event, which has happened.
+#[inline]
+pub(crate) fn notify(event: &Event) {
+    if event.notify() {
+        futex::wake_all(&event.word);
+    }
+}
+
 /// A waiter that can spin before it sleeps.
 pub(crate) trait SpinningWaiter: Waiter {
     /// Whether something has changed, so that a check is worth its cost. Called many times;
