@@ -13,7 +13,8 @@ use crate::os::futex;
 use crate::store::Slot;
 use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin, SpinningWaiter, wait_until_found};
 
-/// Waits for any of up to 127 subscribers and work queues, of any types and stores, or for a [`Waker`].
+/// Waits for any of up to 127 subscribers and work queues, of any types and stores, or for a
+/// [`Waker`].
 ///
 /// # Examples
 ///
@@ -52,7 +53,8 @@ pub struct WaitSet {
     spin: Spin,
 }
 
-/// Wakes a [`WaitSet`] from any thread. Once for each wait, however often: if nobody waits, the next one to wait.
+/// Wakes a [`WaitSet`] from any thread. Several wakes before a wait count as one. If no thread
+/// waits, the next wait ends at once.
 ///
 /// # Examples
 ///
@@ -73,7 +75,7 @@ pub struct Waker {
 /// Why a wait has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waited {
-    /// These have something to receive, or to tell: their positions among the sources, in order.
+    /// These have something to receive or to report: their positions among the sources, in order.
     Ready(Vec<usize>),
     /// By a [`Waker`].
     Woken,
@@ -121,25 +123,26 @@ impl WaitSet {
     /// How many sources can be waited for at a time.
     pub const MAX_SOURCES: usize = futex::MAX_WORDS - 1;
 
-    /// A set, and with it a place to be woken at.
+    /// A set without sources. Each wait names its sources.
     #[must_use]
     pub fn new() -> Self {
         Self { woken: Arc::default(), seen: 0, spin: Spin::default() }
     }
 
-    /// A handle that wakes whoever waits with this set.
+    /// A handle that wakes the thread that waits with this set.
     #[must_use]
     pub fn waker(&self) -> Waker {
         Waker { woken: Arc::clone(&self.woken) }
     }
 
-    /// Waits until any of the sources has something to receive or to tell, or somebody wakes us; at most for `timeout`, without one for
-    /// ever. Spins briefly, then sleeps.
+    /// Waits until any of the sources has something to receive or to report, or a [`Waker`] wakes
+    /// the set, for `timeout` at most. Without a `timeout`, there is no time limit. Spins briefly,
+    /// then sleeps.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES). [`WaitError::Forked`]: a source was made by the parent of this
-    /// process.
+    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES). [`WaitError::Forked`]:
+    /// a source was made by the parent of this process.
     ///
     /// # Examples
     ///
@@ -224,7 +227,7 @@ impl Default for WaitSet {
 }
 
 impl Waker {
-    /// Wakes whoever waits, or the next one to wait.
+    /// Wakes the thread that waits, or ends the next wait at once.
     pub fn wake(&self) {
         self.woken.fetch_add(1, Ordering::SeqCst);
         futex::wake_all(&self.woken);

@@ -123,9 +123,9 @@ impl Store {
         self.session.mapped.geometry
     }
 
-    /// What was found when this handle opened the store, if the machine had stopped since it was
-    /// last used, the last who had it open were killed, or the file is a copy; `None` if there was
-    /// no reason to look.
+    /// The report of the recovery when this session opened the store: if the machine had stopped
+    /// since it was last used, if its last participants were killed, or if the file is a copy.
+    /// `None` if there was no recovery.
     ///
     /// # Examples
     ///

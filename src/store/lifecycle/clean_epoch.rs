@@ -1,7 +1,7 @@
-//! The clean epoch: in which file, and in which run of the machine, a store was found sound. A
-//! crash before it is written leaves the store as one that was not found sound: the next process
-//! that opens it checks it again. A crash before it is written leaves the store as one that was not
-//! found sound: the next process that opens it checks it again.
+//! The clean epoch: in which file, and in which run of the machine, a store was found sound.
+//!
+//! It stands in the directory header. A copy of the file, and the same file after a restart of the machine, have another one.
+//! A crash before it is written leaves the store as one that was not found sound: the next process that opens it checks it.
 
 use std::fs::File;
 use std::io;

@@ -1,7 +1,17 @@
 //! Creating a store.
 //!
-//! A store is written under a draft name, and gets its own name in one step when it is complete. So
-//! a process that opens it never finds it incomplete.
+//! A store is written under a draft name, and gets its own name in one step when it is complete. So a process that opens it
+//! never finds it incomplete. Steps, and what a crash leaves after each of them:
+//!
+//! 1. Remove the drafts of crashed creators: their locks are free.
+//! 2. Make the draft, a file of zeros, and map it. *A crash leaves a draft without a lock.*
+//! 3. Lock the draft, and check that it still has its name: another creator may have removed it before it was locked.
+//! 4. Reserve the space, write the header, then the magic number, and become the first participant. *A crash leaves a draft,
+//!    whose lock the kernel releases: the next creator in this directory removes it.*
+//! 5. Write all of it to the disk, if it is a file.
+//! 6. Give it its name, unless that is taken. *A crash after this leaves a complete store. In a file, a loss of power before
+//!    the directory is on the disk may leave no store, but never an incomplete one.*
+//! 7. Release the draft's lock, and write the directory to the disk.
 
 use std::fs::File;
 use std::io::ErrorKind;

@@ -96,11 +96,11 @@ pub(crate) fn check(location: &Location, identity: Option<&Identity>, len: u64) 
             "its geometry needs {needed} bytes, its header says {total_len}, and it has {len}"
         )));
     }
-    let traits = identity.features.load(Ordering::Relaxed);
-    if traits & !CHECKSUMS != 0 {
-        return Err(damaged(format!("it has traits ({traits:#x}) that this version does not know")));
+    let features = identity.features.load(Ordering::Relaxed);
+    if features & !CHECKSUMS != 0 {
+        return Err(damaged(format!("it has feature bits ({features:#x}) that this version does not know")));
     }
-    let checksums = traits & CHECKSUMS != 0;
+    let checksums = features & CHECKSUMS != 0;
     if checksums && geometry != geometry.in_a_file() {
         return Err(damaged(format!("it has {} cells for a key, fewer than any store in a file", geometry.cells())));
     }

@@ -88,8 +88,8 @@ impl StoreOptions {
     ///
     /// Subscribers that fall behind find them there. No other cell may be left, because cells are
     /// pinned, on loan, retained for lossless subscribers or queues, or held by stopped writers.
-    /// Then the oldest value that nobody needs is overwritten, but never the newest. A message in
-    /// parts takes one value for each part.
+    /// Then the oldest value that is not retained is overwritten, but never the newest. A message
+    /// in parts takes one value for each part.
     ///
     /// # Examples
     ///

@@ -1,10 +1,16 @@
-//! Recovery of a store in a file: after the machine stopped, after its last participants were
-//! killed, or in a copy.
+//! Recovery of a store in a file: after the machine stopped, after its last participants were killed, or in a copy.
 //!
-//! Pages of a file reach the disk in any order, and a copy takes them one after the other while
-//! others write. So the pages that are found may be from different moments. A slot's header and a
-//! participant's entry lie in one page each, so they are consistent in themselves. Checksums show
-//! which values are whole. The directory is rebuilt from the slots.
+//! Pages of a file reach the disk in any order, and a copy takes them one after the other while others write. So the pages that
+//! are found may be from different moments. A slot's header and a participant's entry lie in one page each, so they are
+//! consistent in themselves. Checksums show which values are whole. The directory is rebuilt from the slots.
+//!
+//! The lock `Opening` is held from the check until the process is a participant. A crash releases it:
+//!
+//! | crash | what is left | what the next process does |
+//! | --- | --- | --- |
+//! | before the clean epoch is cleared | the store as it was | the same check |
+//! | while slots are recovered | no clean epoch, or entries with owners that are gone | recovers again; a recovered slot stays as it is |
+//! | after the clean epoch is written | entries with owners that are gone | recovers again, and finds everything sound |
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -33,7 +33,7 @@ pub(crate) enum Joined {
 /// Takes an entry of the table, that of a crashed participant if there is no other, and reaps all
 /// crashed participants.
 pub(crate) fn join(mapped: &Arc<Mapped>) -> io::Result<Joined> {
-    // SlotRefs that nobody left in a hurry first.
+    // First the entries that were freed properly.
     for owned in [false, true] {
         for (id, entry) in (0..).zip(mapped.participants()) {
             if is_owned(entry) == owned && lock::try_lock(mapped.fd(), LockByte::Participant(id).offset())? {

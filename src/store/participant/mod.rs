@@ -1,4 +1,4 @@
-//! Who has the store open, and the recovery of what crashed participants left behind.
+//! Participants: which processes have the store open, and reaping what crashed ones left behind.
 //!
 //! Entry *i* of the table belongs to the process that holds the kernel's lock on byte *i* of the
 //! participants' range. The kernel releases the lock however its owner ends. So a lock that can be

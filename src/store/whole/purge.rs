@@ -1,4 +1,4 @@
-//! Removing all values that nobody needs.
+//! Purging: removing all older values that are not retained.
 
 use crate::core::ring::Handle;
 use crate::store::directory::WaitLimit;
@@ -15,7 +15,7 @@ impl Store {
     /// on, a cell that is pinned or in use is zeroed when it is released. Publishers, readers, and
     /// processes that create and remove keys continue meanwhile. Waits until a process that is
     /// creating or removing a key is done, ten seconds at most. Blocks for some tens of
-    /// milliseconds for each key one of whose writers is stopped between publishing and releasing
+    /// milliseconds for each key that has a writer that is stopped between publishing and releasing
     /// its cell.
     ///
     /// In a file, it [flushes](Self::flush) first, so that no older value is needed after the
