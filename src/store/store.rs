@@ -39,7 +39,7 @@ use super::session::Session;
 /// child. Do not write to an inherited loan.
 ///
 /// These still work in a child: [`keys`](Self::keys), [`keys_matching`](Self::keys_matching),
-/// [`cells`](Self::cells), [`snapshot`](Self::snapshot), [`Slot::version`] and the like. So do
+/// [`cells`](Self::cells), [`snapshot`](Self::snapshot), [`Slot::version`](super::Slot::version) and the like. So do
 /// switches ([`set_flags`](Self::set_flags), [`clear_flags`](Self::clear_flags),
 /// [`set_auto_vacuum`](Self::set_auto_vacuum)) and
 /// [`report_parse_failure`](Self::report_parse_failure), because they belong to no participant.

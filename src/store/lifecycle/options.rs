@@ -112,7 +112,7 @@ impl StoreOptions {
     /// spare - 2` are stopped, publishers are refused; in a file, if more than `history + spare -
     /// 4` are, because a flush may keep two.
     ///
-    /// In a file, a [flush](super::Store::flush) keeps up to two more cells of a key from being
+    /// In a file, a [flush](crate::store::Store::flush) keeps up to two more cells of a key from being
     /// overwritten. So a key has at least four cells there: if `history + spare` is less, `spare`
     /// is raised.
     ///

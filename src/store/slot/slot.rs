@@ -15,7 +15,7 @@ use crate::store::wait::Deadline;
 /// A handle on one key, which is looked up only once.
 ///
 /// It is valid while the key exists. After any process has called
-/// [`Store::unset`](super::Store::unset), every operation returns an error that the key was
+/// [`Store::unset`](crate::store::Store::unset), every operation returns an error that the key was
 /// removed, also if it was created again since.
 ///
 /// # Examples

@@ -45,7 +45,7 @@ impl Store {
     /// The kernel's reason: the disk is full or broken. `TimedOut`: others have been flushing or
     /// purging for a minute, or a key is published faster than a flush can mark its value. What the
     /// previous flush has promised still holds then. In a child of the process that opened the
-    /// store: [`Forked`](super::Forked).
+    /// store: [`Forked`](crate::store::Forked).
     ///
     /// # Examples
     ///

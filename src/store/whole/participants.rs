@@ -28,7 +28,7 @@ impl Store {
     /// # Errors
     ///
     /// The kernel's reason, when the locks could not be examined. In a child of the process that
-    /// opened the store: [`Forked`](super::Forked).
+    /// opened the store: [`Forked`](crate::store::Forked).
     ///
     /// # Examples
     ///
@@ -53,7 +53,7 @@ impl Store {
     /// # Errors
     ///
     /// The kernel's reason, when the lock could not be examined. In a child of the process that
-    /// opened the store: [`Forked`](super::Forked).
+    /// opened the store: [`Forked`](crate::store::Forked).
     ///
     /// # Examples
     ///
