@@ -6,12 +6,13 @@
 
 use crate::core::memory::records::Event;
 use crate::kill_points::{Step, reached};
-use crate::sync::{AtomicU32, Ordering, fence, total_order};
+use crate::sync::{Ordering, fence, total_order};
 
 impl Event {
-    /// One that nobody listens to.
+    /// An event that nobody listens to.
+    #[cfg(feature = "async")]
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), flag: AtomicU32::new(0) }
+        Self { word: Default::default(), flag: Default::default() }
     }
 
     /// Announces a sleeper, and gives what the word holds before anything that the next signal tells of.
