@@ -1,4 +1,6 @@
-//! The typed bus in one process: publish and receive, for each encoding, with envelope, id, time and both checksums.
+//! Publish and receive on the typed bus, in one thread, for each encoding.
+//!
+//! Messages have an envelope with id and time, and both checksums.
 
 use std::hint::black_box;
 
@@ -31,7 +33,7 @@ struct Text {
 fn publish_and_receive<T: Message + DecodeOwned>(c: &mut Criterion, label: &str, message: &T) {
     let name = format!("splinter-bench-bus-{}", std::process::id());
     let bus: Bus<T> = Bus::create(&name).expect("a scratch store");
-    Store::remove(&name).expect("the scratch store is there");
+    Store::remove(&name).expect("the scratch store exists");
     let mut publisher = bus.publisher("key").unwrap().from("bench");
     let mut subscriber = bus.subscribe("key").unwrap();
     c.bench_function(&format!("bus publish + receive {label}"), |b| {
@@ -46,7 +48,7 @@ fn encodings(c: &mut Criterion) {
     let numbers = [7; 8];
     publish_and_receive(c, "zerocopy 64", &Plain { numbers });
     publish_and_receive(c, "bytemuck 64", &Pod { numbers });
-    // 1 byte of length, 62 of text, 1 of number: 64 on the wire.
+    // Encoded as 64 bytes: 1 for the length, 62 for the text, 1 for the number.
     publish_and_receive(c, "postcard 64", &Text { text: "t".repeat(62), number: 7 });
 }
 

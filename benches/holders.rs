@@ -1,5 +1,6 @@
-//! Publishing on a key while another process holds one of its cells on loan and another pinned, and is stopped: beside
-//! publishing when nobody holds anything, in turn.
+//! Publishing on a key while a stopped process holds a loan and a pin of it.
+//!
+//! Rounds without a holder and with one alternate. The medians of both are printed.
 
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -15,11 +16,14 @@ const PUBLISHES: u32 = 50_000;
 struct Holder(Child);
 
 impl Holder {
-    /// A process that holds a loan and a pin of "k", and is stopped.
+    /// Starts a process that holds a loan and a pin of "k", and stops it with SIGSTOP.
     fn stopped(store: &Store, name: &str) -> Self {
         let before = store.slot("held").unwrap().version();
         let child = Command::new(env::current_exe().unwrap()).arg(name).env(HOLDER, "yes").spawn().unwrap();
-        store.poll_after("held", before, Some(Duration::from_secs(10))).unwrap().expect("a holder");
+        store
+            .poll_after("held", before, Some(Duration::from_secs(10)))
+            .unwrap()
+            .expect("the holder has its loan and its pin");
         let pid = Pid::from_child(&child);
         kill_process(pid, Signal::STOP).unwrap();
         waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
@@ -34,6 +38,7 @@ impl Drop for Holder {
     }
 }
 
+/// The holder process: takes a loan and a pin, reports it, and waits to be killed.
 fn hold(name: &str) {
     let store = Store::open(name).unwrap();
     let slot = store.slot("k").unwrap();
@@ -44,8 +49,8 @@ fn hold(name: &str) {
     }
 }
 
-/// Nanoseconds a publish.
-fn publish(slot: &Slot) -> f64 {
+/// Returns the nanoseconds per publish.
+fn time_publish(slot: &Slot) -> f64 {
     let start = Instant::now();
     for _ in 0..PUBLISHES {
         slot.set(&[7; 64]).unwrap();
@@ -60,20 +65,20 @@ fn median(mut times: Vec<f64>) -> f64 {
 
 fn main() {
     if env::var_os(HOLDER).is_some() {
-        return hold(&env::args().nth(1).expect("the name of a store"));
+        return hold(&env::args().nth(1).expect("the first argument is the name of the store"));
     }
     let name = format!("splinter-bench-holders-{}", std::process::id());
     let store = Store::create(&name).expect("a scratch store");
     let slot = store.slot("k").unwrap();
     slot.set(&[7; 64]).unwrap();
-    let (mut alone, mut held) = (Vec::new(), Vec::new());
+    let (mut free, mut held) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        alone.push(publish(&slot));
+        free.push(time_publish(&slot));
         let _holder = Holder::stopped(&store, &name);
-        held.push(publish(&slot));
+        held.push(time_publish(&slot));
     }
     Store::remove(&name).unwrap();
-    let (alone, held) = (median(alone), median(held));
-    println!("publish of 64 bytes, nobody holds anything:            {alone:.1} ns");
-    println!("publish of 64 bytes, a stopped process holds two cells: {held:.1} ns, {:.2} times as long", held / alone);
+    let (free, held) = (median(free), median(held));
+    println!("publish 64 bytes, no cell is held:                    {free:.1} ns");
+    println!("publish 64 bytes, a stopped process holds two cells:  {held:.1} ns ({:.2} times)", held / free);
 }

@@ -1,6 +1,9 @@
-//! Instructions of one operation, as valgrind counts them: the same on every machine, however busy it is.
+//! Instructions per operation, counted by valgrind. The counts do not depend on the load.
 //!
-//! `RUSTFLAGS=--cfg=rustix_use_libc cargo bench --bench instructions` (valgrind does not know the vDSO if it is called by hand). Needs valgrind.
+//! `RUSTFLAGS=--cfg=rustix_use_libc cargo bench --bench instructions`
+//!
+//! The flag has rustix call the clock through libc, because valgrind does not support direct calls
+//! of the vDSO. This program starts itself under `valgrind`, which must be installed.
 
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
@@ -11,8 +14,8 @@ use splinter_bus::store::{Slot, Store, StoreOptions};
 use splinter_bus::{Bus, Message, Publisher, Subscriber};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Of each operation; the first ones, which find everything cold, are among them.
-const TIMES: u64 = 10_000;
+/// Repetitions of each operation. The first ones are counted too, although their caches are cold.
+const REPETITIONS: u64 = 10_000;
 
 #[derive(Message, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[message(encoding = "zerocopy")]
@@ -27,31 +30,31 @@ struct Text {
     number: u64,
 }
 
-struct Scene {
+/// A store, and the handles that the operations use.
+struct Fixture {
     slot: Slot,
     bytes: Vec<u8>,
-    missing: Store,
+    store: Store,
     plain: (Publisher<Plain>, Subscriber<Plain>),
     text: (Publisher<Text>, Subscriber<Text>),
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         let name = format!("splinter-bench-instructions-{}", std::process::id());
         let store = StoreOptions::new().create(&name).expect("a scratch store");
-        Store::remove(&name).expect("the scratch store is there");
+        Store::remove(&name).expect("the scratch store exists");
         let slot = store.slot("raw").unwrap();
         let (plain, text) = (Bus::<Plain>::on(store.clone()), Bus::<Text>::on(store.clone()));
         let plain = (plain.publisher("plain").unwrap(), plain.subscribe("plain").unwrap());
         let text = (text.publisher("text").unwrap(), text.subscribe("text").unwrap());
-        Self { slot, bytes: vec![7; 64], missing: store, plain, text }
+        Self { slot, bytes: vec![7; 64], store, plain, text }
     }
 }
 
-/// What is counted.
-type Operation = fn(&mut Scene);
+type Operation = fn(&mut Fixture);
 
-/// All of them, each in a function that valgrind finds by its name.
+/// The operations. Valgrind finds the function of each by its name, which contains the label.
 const OPERATIONS: [(&str, Operation); 8] = [
     ("nothing", counted_nothing),
     ("set", counted_set),
@@ -63,50 +66,50 @@ const OPERATIONS: [(&str, Operation); 8] = [
     ("receive_text", counted_receive_text),
 ];
 
-/// What valgrind counts in: its callers have the operation's name.
+/// Defines the functions in which valgrind counts. They must not be inlined.
 macro_rules! counted {
-    ($($name:ident: $scene:ident => $operation:expr;)*) => {
+    ($($name:ident: $fixture:ident => $operation:expr;)*) => {
         $(#[inline(never)]
-        fn $name($scene: &mut Scene) {
+        fn $name($fixture: &mut Fixture) {
             $operation;
         })*
     };
 }
 
 counted! {
-    counted_nothing: scene => black_box(&scene.bytes);
-    counted_set: scene => scene.slot.set(black_box(&scene.bytes)).unwrap();
-    counted_get: scene => scene.slot.get_into(black_box(&mut scene.bytes)).unwrap();
-    counted_miss: scene => black_box(scene.missing.size("missing").unwrap());
-    counted_publish_plain: scene => scene.plain.0.publish(black_box(&Plain { numbers: [7; 8] })).unwrap();
-    counted_receive_plain: scene => black_box(scene.plain.1.try_recv().unwrap());
-    counted_publish_text: scene => {
-        // 1 byte of length, 62 of text, 1 of number: 64 on the wire.
+    counted_nothing: fixture => black_box(&fixture.bytes);
+    counted_set: fixture => fixture.slot.set(black_box(&fixture.bytes)).unwrap();
+    counted_get: fixture => fixture.slot.get_into(black_box(&mut fixture.bytes)).unwrap();
+    counted_miss: fixture => black_box(fixture.store.size("missing").unwrap());
+    counted_publish_plain: fixture => fixture.plain.0.publish(black_box(&Plain { numbers: [7; 8] })).unwrap();
+    counted_receive_plain: fixture => black_box(fixture.plain.1.try_recv().unwrap());
+    counted_publish_text: fixture => {
+        // Encoded as 64 bytes: 1 for the length, 62 for the text, 1 for the number.
         let text = Text { text: "t".repeat(62), number: 7 };
-        scene.text.0.publish(black_box(&text)).unwrap()
+        fixture.text.0.publish(black_box(&text)).unwrap()
     };
-    counted_receive_text: scene => black_box(scene.text.1.try_recv().unwrap());
+    counted_receive_text: fixture => black_box(fixture.text.1.try_recv().unwrap());
 }
 
-/// Does one operation again and again, with what it needs in between.
-fn act(name: &str) {
-    let (_, operation) = OPERATIONS.iter().find(|(known, _)| *known == name).expect("one of ours");
-    let mut scene = Scene::new();
-    scene.slot.set(&[7; 64]).unwrap();
-    for _ in 0..TIMES {
+/// Under valgrind: repeats one operation, with the preparation that it needs outside the count.
+fn repeat(name: &str) {
+    let (_, operation) = OPERATIONS.iter().find(|(known, _)| *known == name).expect("the name of an operation");
+    let mut fixture = Fixture::new();
+    fixture.slot.set(&[7; 64]).unwrap();
+    for _ in 0..REPETITIONS {
         match name {
-            "receive_plain" => _ = scene.plain.0.publish(&Plain { numbers: [7; 8] }).unwrap(),
+            "receive_plain" => _ = fixture.plain.0.publish(&Plain { numbers: [7; 8] }).unwrap(),
             "receive_text" => {
                 let text = Text { text: "t".repeat(62), number: 7 };
-                scene.text.0.publish(&text).unwrap();
+                fixture.text.0.publish(&text).unwrap();
             }
             _ => {}
         }
-        operation(black_box(&mut scene));
+        operation(black_box(&mut fixture));
     }
 }
 
-/// Counts what the operation takes, all that it calls included.
+/// Returns the instructions of one operation, including those of the functions that it calls.
 fn count(name: &str) -> Option<f64> {
     let out = env::temp_dir().join(format!("splinter-callgrind-{}-{name}", std::process::id()));
     let program = env::current_exe().expect("the path of this program");
@@ -114,11 +117,11 @@ fn count(name: &str) -> Option<f64> {
         .args(["--tool=callgrind", "--collect-atstart=no", &format!("--toggle-collect=*counted_{name}*")])
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
-        .arg(format!("--act={name}"))
+        .arg(format!("--repeat={name}"))
         .output();
     let _ = fs::remove_file(&out);
     let Ok(output) = output else {
-        eprintln!("valgrind cannot be run: install it");
+        eprintln!("cannot run valgrind: is it installed?");
         return None;
     };
     let text = String::from_utf8_lossy(&output.stderr);
@@ -127,12 +130,12 @@ fn count(name: &str) -> Option<f64> {
         eprintln!("{name}: {text}");
         return None;
     };
-    Some(collected / TIMES as f64)
+    Some(collected / REPETITIONS as f64)
 }
 
 fn main() -> ExitCode {
-    if let Some(name) = env::args().find_map(|argument| argument.strip_prefix("--act=").map(str::to_owned)) {
-        act(&name);
+    if let Some(name) = env::args().find_map(|argument| argument.strip_prefix("--repeat=").map(str::to_owned)) {
+        repeat(&name);
         return ExitCode::SUCCESS;
     }
     let filter = env::args().skip(1).find(|argument| !argument.starts_with('-'));

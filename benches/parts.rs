@@ -1,4 +1,7 @@
-//! What a message is made of, part by part, to see where the time goes. Together they are not the whole: much of it overlaps.
+//! The parts of publishing and receiving, each on its own, to see where the time goes.
+//!
+//! Their sum is more than the time of the whole, because much of the work overlaps in the
+//! processor.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use serde::{Deserialize, Serialize};
 use splinter_bus::Message;
-use splinter_bus::frame::{self, Encoding, Frame, Kind, Outgoing, WriteError};
+use splinter_bus::frame::{self, Encoding, Frame, FrameError, Kind, Outgoing};
 use splinter_bus::message::Decode;
 use splinter_bus::store::{Slot, Store, StoreOptions};
 use uuid::Uuid;
@@ -32,11 +35,12 @@ fn slot(max_value_size: usize) -> Slot {
     let name = format!("splinter-bench-parts-{}", std::process::id());
     let options = StoreOptions::new().slots(1).history(1).spare(3).max_value_size(max_value_size as u64);
     let store = options.create(&name).expect("a scratch store");
-    Store::remove(&name).expect("the scratch store is there");
+    Store::remove(&name).expect("the scratch store exists");
     store.slot("key").unwrap()
 }
 
-/// Taking a cell, and giving it back: what of a publish does not depend on the value, but for moving `head`.
+/// Claiming and releasing a cell: the cost of a publish without the value and without moving
+/// `head`.
 fn claim(c: &mut Criterion) {
     let slot = slot(64);
     c.bench_function("claim and release a cell", |b| b.iter(|| drop(black_box(slot.loan(0).unwrap()))));
@@ -57,7 +61,7 @@ fn copy(c: &mut Criterion) {
     }
 }
 
-fn envelope(payload: &[u8], summed: bool) -> Outgoing<'static> {
+fn envelope(payload: &[u8], checksum: bool) -> Outgoing<'static> {
     Outgoing {
         kind: Kind::Event,
         encoding: Encoding::Raw,
@@ -67,7 +71,7 @@ fn envelope(payload: &[u8], summed: bool) -> Outgoing<'static> {
         ttl: None,
         seq: 0,
         eof: true,
-        summed,
+        summed: checksum,
         part: false,
         payload_align: 16,
         from: "bench-12345",
@@ -76,14 +80,14 @@ fn envelope(payload: &[u8], summed: bool) -> Outgoing<'static> {
     }
 }
 
-/// The frame around a payload, with and without the checksum over all of it.
+/// Writing and parsing the frame of a payload, with and without a checksum of the payload.
 fn frames(c: &mut Criterion) {
     let mut group = c.benchmark_group("frame");
     for size in SIZES {
         let (payload, mut bytes) = (vec![7; size], Vec::new());
-        for (label, summed) in [("without checksum", false), ("with checksum", true)] {
+        for (label, checksum) in [("without checksum", false), ("with checksum", true)] {
             let write = |bytes: &mut Vec<u8>| {
-                frame::write::<WriteError>(bytes, &envelope(&payload, summed), |out| {
+                frame::write::<FrameError>(bytes, &envelope(&payload, checksum), |out| {
                     out.extend_from_slice(black_box(&payload));
                     Ok(())
                 })
@@ -99,7 +103,7 @@ fn frames(c: &mut Criterion) {
     }
 }
 
-/// From a value to its payload, and back.
+/// Encoding a value, and decoding its payload.
 fn encode<T: Message + for<'de> Decode<'de>>(c: &mut Criterion, label: &str, value: &T) {
     let mut payload = Vec::new();
     c.bench_function(&format!("encode {label}"), |b| {
@@ -116,43 +120,43 @@ fn encodings(c: &mut Criterion) {
     encode(c, "postcard 64", &Text { text: "t".repeat(62), number: 7 });
 }
 
-/// When a message was sent.
+/// Reading the clock, for the time of a message.
 fn clock(c: &mut Criterion) {
     c.bench_function("read the clock", |b| b.iter(SystemTime::now));
 }
 
-/// From a publish to a thread that sleeps, with all that the kernel does for it.
+/// Round trip between two threads that sleep, including the work of the kernel.
 fn wake(c: &mut Criterion) {
-    let there = slot(64);
-    let (back, over) = (there.clone(), AtomicBool::new(false));
+    let slot = slot(64);
+    let (other, ended) = (slot.clone(), AtomicBool::new(false));
     std::thread::scope(|threads| {
         threads.spawn(|| {
-            let mut seen = back.version();
-            while !over.load(Ordering::Relaxed) {
-                // The versions of this side are odd, and those of the other even.
-                if let Some(version) = back.poll_after(seen, Some(Duration::from_millis(10))).unwrap() {
+            let mut seen = other.version();
+            while !ended.load(Ordering::Relaxed) {
+                // The versions of the timed side are odd, those of this side are even.
+                if let Some(version) = other.poll_after(seen, Some(Duration::from_millis(10))).unwrap() {
                     seen = version;
                     if version % 2 == 1 {
-                        seen = back.set(&[7; 64]).unwrap();
+                        seen = other.set(&[7; 64]).unwrap();
                     }
                 }
             }
         });
-        c.bench_function("wake a sleeper, and be woken", |b| {
+        c.bench_function("wake a sleeping thread, and be woken by it", |b| {
             b.iter_custom(|times| {
                 let mut took = Duration::ZERO;
                 for _ in 0..times {
-                    // Longer than anybody spins.
+                    // Longer than a waiting thread spins before it sleeps.
                     std::thread::sleep(Duration::from_millis(1));
                     let start = Instant::now();
-                    let sent = there.set(&[7; 64]).unwrap();
-                    while there.poll_after(sent, None).unwrap().is_none() {}
+                    let sent = slot.set(&[7; 64]).unwrap();
+                    while slot.poll_after(sent, None).unwrap().is_none() {}
                     took += start.elapsed();
                 }
                 took
             });
         });
-        over.store(true, Ordering::Relaxed);
+        ended.store(true, Ordering::Relaxed);
     });
 }
 

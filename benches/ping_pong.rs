@@ -1,6 +1,6 @@
-//! One way between two processes on two cores, both spinning, against what the bare hardware needs for cache lines.
+//! One-way latency between two spinning processes, and between two cores without the library.
 //!
-//! The partner is this program once more, with the store's name as its argument.
+//! The partner process is this program again, with the name of the store as its argument.
 
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,40 +17,42 @@ const PARTNER: &str = "SPLINTER_BENCH_PARTNER";
 #[derive(Message, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[message(encoding = "zerocopy")]
 #[repr(C)]
-struct Ball {
+struct Numbers {
     numbers: [u64; 8],
 }
 
-/// What both sides do, as partner or as the one who measures.
+/// How messages are sent.
 #[derive(Clone, Copy)]
-enum Game {
+enum Level {
+    /// Values of the store.
     Raw,
+    /// Messages of the bus.
     Typed,
 }
 
-/// Returns every ball until it is killed.
-fn partner(name: &str, game: Game) {
+/// Returns every message until it is killed.
+fn partner(name: &str, level: Level) {
     let store = Store::open(name).unwrap();
-    let mut player = Player::new(&store, game, "ping", "pong");
+    let mut endpoint = Endpoint::new(&store, level, "ping", "pong");
     loop {
-        player.catch();
-        player.throw();
+        endpoint.receive();
+        endpoint.send();
     }
 }
 
-enum Player {
+enum Endpoint {
     Raw { from: Box<Slot>, to: Box<Slot>, next: u64, value: Vec<u8> },
-    Typed { from: Box<Subscriber<Ball>>, to: Box<splinter_bus::Publisher<Ball>> },
+    Typed { from: Box<Subscriber<Numbers>>, to: Box<splinter_bus::Publisher<Numbers>> },
 }
 
-impl Player {
-    fn new(store: &Store, game: Game, from: &str, to: &str) -> Self {
-        match game {
-            Game::Raw => {
+impl Endpoint {
+    fn new(store: &Store, level: Level, from: &str, to: &str) -> Self {
+        match level {
+            Level::Raw => {
                 let (from, to) = (Box::new(store.slot(from).unwrap()), Box::new(store.slot(to).unwrap()));
                 Self::Raw { from, to, next: 1, value: vec![7; 64] }
             }
-            Game::Typed => {
+            Level::Typed => {
                 let bus = Bus::on(store.clone());
                 let from = bus.subscribe_from(from, splinter_bus::Start::Oldest).unwrap();
                 Self::Typed { from: Box::new(from), to: Box::new(bus.publisher(to).unwrap()) }
@@ -58,14 +60,14 @@ impl Player {
         }
     }
 
-    fn throw(&mut self) {
+    fn send(&mut self) {
         match self {
             Self::Raw { to, value, .. } => _ = to.set(value).unwrap(),
-            Self::Typed { to, .. } => _ = to.publish(&Ball { numbers: [7; 8] }).unwrap(),
+            Self::Typed { to, .. } => _ = to.publish(&Numbers { numbers: [7; 8] }).unwrap(),
         }
     }
 
-    fn catch(&mut self) {
+    fn receive(&mut self) {
         match self {
             Self::Raw { from, next, value, .. } => {
                 while from.get_version_into(*next, value).unwrap() != Lookup::Found(()) {
@@ -92,19 +94,19 @@ impl Drop for Partner {
 }
 
 fn between_processes(c: &mut Criterion) {
-    for (game, label) in [(Game::Raw, "raw 64"), (Game::Typed, "zerocopy 64")] {
+    for (level, label) in [(Level::Raw, "raw 64"), (Level::Typed, "zerocopy 64")] {
         let name = format!("splinter-bench-ping-pong-{}", std::process::id());
         let store = StoreOptions::new().create(&name).expect("a scratch store");
-        let role = if matches!(game, Game::Raw) { "raw" } else { "typed" };
+        let role = if matches!(level, Level::Raw) { "raw" } else { "typed" };
         let program = env::current_exe().unwrap();
         let _partner = Partner(Command::new(program).arg(&name).env(PARTNER, role).spawn().unwrap());
-        let mut player = Player::new(&store, game, "pong", "ping");
+        let mut endpoint = Endpoint::new(&store, level, "pong", "ping");
         c.bench_function(&format!("one way between processes, {label}"), |b| {
             b.iter_custom(|count| {
                 let start = Instant::now();
                 for _ in 0..count {
-                    player.throw();
-                    player.catch();
+                    endpoint.send();
+                    endpoint.receive();
                 }
                 start.elapsed() / 2
             });
@@ -116,22 +118,22 @@ fn between_processes(c: &mut Criterion) {
 #[repr(align(128))]
 struct Line(AtomicU64);
 
-/// Two threads that hand `lines` cache lines to and fro: what any message must cost at least.
+/// Two threads that exchange cache lines: the lower bound of the latency of a message.
 fn bare(c: &mut Criterion) {
     for lines in [1, 2] {
         c.bench_function(&format!("one way between cores, {lines} bare cache lines"), |b| {
-            b.iter_custom(|count| hand_to_and_fro(count, lines) / 2);
+            b.iter_custom(|count| exchange(count, lines) / 2);
         });
     }
 }
 
-fn hand_to_and_fro(count: u64, lines: usize) -> Duration {
-    let ways = [(); 2].map(|()| [const { Line(AtomicU64::new(0)) }; 2]);
-    let throw = |way: usize, number: u64| {
-        ways[way][..lines].iter().rev().for_each(|line| line.0.store(number, Ordering::Release));
+fn exchange(count: u64, lines: usize) -> Duration {
+    let directions = [(); 2].map(|()| [const { Line(AtomicU64::new(0)) }; 2]);
+    let send = |direction: usize, number: u64| {
+        directions[direction][..lines].iter().rev().for_each(|line| line.0.store(number, Ordering::Release));
     };
-    let catch = |way: usize, number: u64| {
-        for line in &ways[way][..lines] {
+    let receive = |direction: usize, number: u64| {
+        for line in &directions[direction][..lines] {
             while line.0.load(Ordering::Acquire) < number {
                 hint::spin_loop();
             }
@@ -140,14 +142,14 @@ fn hand_to_and_fro(count: u64, lines: usize) -> Duration {
     thread::scope(|scope| {
         scope.spawn(|| {
             for number in 1..=count {
-                catch(0, number);
-                throw(1, number);
+                receive(0, number);
+                send(1, number);
             }
         });
         let start = Instant::now();
         for number in 1..=count {
-            throw(0, number);
-            catch(1, number);
+            send(0, number);
+            receive(1, number);
         }
         start.elapsed()
     })
@@ -157,8 +159,8 @@ criterion_group!(benches, bare, between_processes);
 
 fn main() {
     match env::var(PARTNER).as_deref() {
-        Ok("raw") => partner(&env::args().nth(1).unwrap(), Game::Raw),
-        Ok(_) => partner(&env::args().nth(1).unwrap(), Game::Typed),
+        Ok("raw") => partner(&env::args().nth(1).unwrap(), Level::Raw),
+        Ok(_) => partner(&env::args().nth(1).unwrap(), Level::Typed),
         Err(_) => benches(),
     }
     Criterion::default().configure_from_args().final_summary();

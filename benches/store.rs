@@ -1,4 +1,4 @@
-//! The raw store in one process: publish and get by a handle on the key.
+//! `set` and `get` of a slot of the store, in one thread.
 
 use std::hint::black_box;
 
@@ -13,7 +13,7 @@ impl Scratch {
     fn new(bench: &str) -> Self {
         let name = format!("splinter-bench-{bench}-{}", std::process::id());
         let store = StoreOptions::new().create(&name).expect("a scratch store");
-        Store::remove(&name).expect("the scratch store is there");
+        Store::remove(&name).expect("the scratch store exists");
         Self { store }
     }
 }

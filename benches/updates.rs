@@ -1,11 +1,11 @@
-//! What it costs to publish in a file, and to make the next value of the newest in one step.
+//! Publishing in a store in a file, and atomic read-modify-write operations.
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use splinter_bus::store::Store;
 
-/// Publishing with a checksum over every value.
+/// Publishing in a file, where each value has a checksum.
 fn publish_in_a_file(c: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a scratch directory");
     let store = Store::create(directory.path().join("store")).expect("a scratch store");
@@ -18,11 +18,11 @@ fn publish_in_a_file(c: &mut Criterion) {
     }
 }
 
-/// Making the next value of the newest, as one update.
+/// Computing the next value from the newest, as one atomic update.
 fn modify(c: &mut Criterion) {
     let name = format!("splinter-bench-modify-{}", std::process::id());
     let store = Store::create(&name).expect("a scratch store");
-    Store::remove(&name).expect("the scratch store is there");
+    Store::remove(&name).expect("the scratch store exists");
     let integer = store.integer("integer").unwrap();
     c.bench_function("integer fetch_add", |b| b.iter(|| integer.fetch_add(black_box(1)).unwrap()));
     let slot = store.slot("log").unwrap();

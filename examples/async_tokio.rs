@@ -1,4 +1,4 @@
-//! Receiving in tasks: a model answers prompts on tokio, and whoever asked has what it gets as a stream.
+//! Async receiving on tokio: two tasks share the prompts of a work queue, and answer with streams.
 //!
 //! `cargo run --release --features async --example async_tokio`
 
@@ -21,12 +21,12 @@ struct Token {
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Several of these share the prompts.
+/// Takes prompts from the queue, and publishes each answer word by word as one stream.
 async fn answer(prompts: AsyncWorkQueue<Prompt>, answers: Bus<Token>) -> Result<(), Error> {
     let mut publisher = answers.publisher("answers")?.from("model");
     loop {
         let prompt = prompts.recv().await?;
-        let mut words = publisher.stream(prompt.id());
+        let mut words = publisher.stream(prompt.envelope().id());
         for word in prompt.text.split_whitespace().rev() {
             words.send(&Token { text: word.to_owned() })?;
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -45,11 +45,11 @@ async fn main() -> Result<(), Error> {
     for _ in 0..2 {
         tokio::spawn(answer(prompts.work_queue("prompts")?.into_async()?, answers.clone()));
     }
-    let asked = prompts.publish("prompts", &Prompt { text: "blue sky the is Why".into() })?;
+    let sent = prompts.publish("prompts", &Prompt { text: "blue sky the is Why".into() })?;
     while let Some(token) = tokens.next().await {
         let token = token?;
         print!("{} ", token.text);
-        if token.id() == asked.id && token.eof() {
+        if token.envelope().id() == sent.id && token.envelope().eof() {
             break;
         }
     }

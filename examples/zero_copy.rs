@@ -1,4 +1,4 @@
-//! No copies: an embedding is written into the cell from which it is read, and a text is borrowed from there.
+//! Zero-copy messages: an embedding is written and read in place, and a prompt borrows its text.
 //!
 //! `cargo run --release --example zero_copy`
 
@@ -6,7 +6,7 @@ use splinter_bus::store::StoreOptions;
 use splinter_bus::{Bus, Message, Store};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Its bytes are its payload.
+/// Its memory is its payload, without encoding.
 #[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[message(encoding = "zerocopy", checksum = false)]
 #[repr(C)]
@@ -15,36 +15,36 @@ struct Embedding {
     values: [f32; 1022],
 }
 
-/// Borrows what it can.
+/// Borrows its text from the payload.
 #[derive(Message, serde::Serialize, serde::Deserialize)]
 struct Prompt<'a> {
     number: u64,
     text: &'a str,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), splinter_bus::Error> {
     let name = format!("zero_copy_{}", std::process::id());
     let store = StoreOptions::new().slots(8).max_value_size(8192).create(name.as_str())?;
     let (prompts, embeddings) = (Bus::<Prompt>::on(store.clone()), Bus::<Embedding>::on(store));
 
-    let mut asked = prompts.subscribe("prompts")?;
+    let mut prompt_subscriber = prompts.subscribe("prompts")?;
     prompts.publish("prompts", &Prompt { number: 7, text: "Why is the sky blue?" })?;
-    let sample = asked.recv_sample()?;
-    let prompt = sample.view()?; // Its text lies in the store, and stays as it is while `sample` lives.
-    println!("prompt {} of {}: {:?}", prompt.number, sample.from(), prompt.text);
+    let sample = prompt_subscriber.recv_sample()?;
+    let prompt = sample.view()?; // The text is borrowed from the store. `sample` keeps it.
+    println!("prompt {} from {}: {:?}", prompt.number, sample.envelope().from(), prompt.text);
 
     let mut publisher = embeddings.publisher("embeddings")?;
-    let mut made = embeddings.subscribe("embeddings")?;
-    let mut embedding = publisher.loan_zeroed()?; // A cell of the store. Dropped, it would leave no trace.
+    let mut embedding_subscriber = embeddings.subscribe("embeddings")?;
+    let mut embedding = publisher.loan_zeroed()?; // A cell in the store. Dropping it publishes nothing.
     embedding.prompt = prompt.number;
     for (value, byte) in embedding.values.iter_mut().zip(prompt.text.bytes()) {
         *value = f32::from(byte) / 255.0;
     }
     embedding.send()?;
 
-    let newest = made.recv_sample()?;
+    let newest = embedding_subscriber.recv_sample()?;
     for _ in 0..1000 {
-        publisher.loan_zeroed()?.send()?; // Newer ones leave it alone.
+        publisher.loan_zeroed()?.send()?; // Newer messages do not overwrite the sample.
     }
     let in_place = if newest.is_in_place() { "in place" } else { "as a copy" };
     println!("embedding of prompt {}, {in_place}: {:.2?} ...", newest.prompt, &newest.values[..4]);

@@ -62,7 +62,7 @@ steps! {
     /// It says so itself.
     CellCommitted,
     /// Another writer's cell says that it is published.
-    OthersCellHelped,
+    OthersCellCommitted,
 
     // Writing a store in a file to the disk.
     /// The first version of an epoch is about to be published, and the disk may not say so yet.

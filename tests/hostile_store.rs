@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
 use splinter_bus::bus::AcknowledgeError;
-use splinter_bus::store::{OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{KeyError, OpenError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, message::Fault};
 use support::{ForeignLock, Name, Random};
 
@@ -178,7 +178,7 @@ fn every_field_of_the_header_that_is_wrong_is_told() {
         ("magic", 0, &b"GIF8"[..], "it begins with 0x"),
         ("magic of the other byte order", 0, &0x534C_4E54_u32.swap_bytes().to_ne_bytes(), "the other order of bytes"),
         ("layout of the C library", 4, &2u32.to_ne_bytes(), "the C library libsplinter (layout 2)"),
-        ("layout to come", 4, &0x5242_0005_u32.to_ne_bytes(), "another version of splinter-bus"),
+        ("layout to come", 4, &0x5242_0006_u32.to_ne_bytes(), "another version of splinter-bus"),
         ("slots", 8, &0u32.to_ne_bytes(), "slots of 0 is out of range"),
         ("more slots", 8, &5u32.to_ne_bytes(), "its geometry needs"),
         ("history", 12, &4097u32.to_ne_bytes(), "history of 4097 is out of range"),
@@ -299,7 +299,7 @@ fn a_job_that_was_taken_away_is_not_said_to_be_done() {
     let job = queue.recv().unwrap();
     let file = File::options().write(true).open(name.path()).unwrap();
     file.write_all_at(&[0; 8], CELLS + TAKER).unwrap();
-    assert!(matches!(job.acknowledge(), Err(AcknowledgeError::Damaged { .. })));
+    assert!(matches!(job.acknowledge(), Err(AcknowledgeError::Key { source: KeyError::Damaged, .. })));
 }
 
 /// How many damaged copies are opened.

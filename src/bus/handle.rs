@@ -18,7 +18,7 @@ use super::work_queue::WorkQueue;
 use crate::frame;
 use crate::message::{DecodeOwned, Fault, InPlace, Message, MessageType};
 use crate::os::clock;
-use crate::store::{GetError, Location, Lookup, OpenError, Store};
+use crate::store::{GetError, KeyError, Location, Lookup, OpenError, Store};
 
 /// A bus of messages of type `T`, on a store that several processes have open, with at most 128 handles in all.
 ///
@@ -154,7 +154,7 @@ impl<T: Message> Bus<T> {
             // It goes in parts.
             return self.publisher(key)?.publish(message);
         }
-        let version = self.store.set(key, writer.bytes()).map_err(PublishError::of)?;
+        let version = self.store.set(key, writer.bytes())?;
         Ok(Sent { id, version })
     }
 
@@ -278,17 +278,17 @@ impl<T> Bus<T> {
     where
         T: InPlace,
     {
-        let Some(slot) = self.store.existing_slot(key)? else {
+        let Some(slot) = self.store.existing_slot(key).map_err(|error| RecvError::of(error.into(), key))? else {
             return Ok(None);
         };
         let storage = match slot.try_pin(version) {
             Ok(Lookup::Found(pinned)) => Storage::Pinned(pinned),
-            Ok(Lookup::NotYet | Lookup::Gone) | Err(GetError::Removed) => return Ok(None),
+            Ok(Lookup::NotYet | Lookup::Gone) | Err(GetError::Key(KeyError::Removed)) => return Ok(None),
             Err(GetError::Claimed { .. }) => {
                 let mut bytes = Vec::new();
                 match slot.get_version_into(version, &mut bytes) {
                     Ok(Lookup::Found(())) => Storage::Copied(AlignedBytes::copy_of(&bytes)),
-                    Ok(Lookup::NotYet | Lookup::Gone) | Err(GetError::Removed) => return Ok(None),
+                    Ok(Lookup::NotYet | Lookup::Gone) | Err(GetError::Key(KeyError::Removed)) => return Ok(None),
                     Err(error) => return Err(RecvError::of(error, key)),
                 }
             }

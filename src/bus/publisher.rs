@@ -12,13 +12,13 @@ use super::handle::Shared;
 use super::ids::Ids;
 use super::loan::{self, Loan, LoanUninit};
 use super::parts;
-use crate::frame::{self, Encoding, Outgoing, WriteError};
+use crate::frame::{self, Encoding, FrameError, Outgoing};
 use crate::message::{Fault, Message, Plain};
 use crate::os::clock;
 use crate::store::directory::WaitLimit;
 use crate::store::slot::loan::Lending;
 use crate::store::wait::Deadline;
-use crate::store::{self, SetError, Slot, Store};
+use crate::store::{self, KeyError, SetError, Slot, Store};
 
 /// The shortest ttl.
 const MIN_TTL: Duration = Duration::from_millis(1);
@@ -56,7 +56,7 @@ pub struct Sent {
 /// let mut ticks = bus.publisher("ticks")?.from("clock").to("display").ttl(Duration::from_secs(5));
 /// ticks.publish(&Tick { count: 1 })?;
 /// let tick = bus.get("ticks")?.expect("one was published");
-/// assert_eq!((tick.from(), tick.to(), tick.count), ("clock", "display", 1));
+/// assert_eq!((tick.envelope().from(), tick.envelope().to(), tick.count), ("clock", "display", 1));
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -214,6 +214,7 @@ impl<T: Message> Publisher<T> {
     /// ```
     /// use std::time::Duration;
     /// use splinter_bus::bus::SubscribeOptions;
+    /// use splinter_bus::store::SetError;
     /// use splinter_bus::{Bus, PublishError};
     ///
     /// # let name = format!("splinter-doc-publish-timeout-{}", std::process::id());
@@ -223,7 +224,7 @@ impl<T: Message> Publisher<T> {
     /// let line = b"line".to_vec();
     /// while publisher.publish(&line).is_ok() {}
     /// let waited = publisher.publish_timeout(&line, Duration::from_millis(5));
-    /// assert!(matches!(waited, Err(PublishError::Backpressure(_))));
+    /// assert!(matches!(waited, Err(PublishError::Set(SetError::Backpressure(_)))));
     /// log.recv()?;
     /// publisher.publish_timeout(&line, Duration::from_millis(5))?;
     /// # splinter_bus::Store::remove(&name)?;
@@ -267,12 +268,12 @@ impl<T: Message> Publisher<T> {
         let id = stamp.id;
         match self.slot.set_within(frame, deadline) {
             Ok(version) => Ok(Sent { id, version }),
-            Err(SetError::Removed) => {
+            Err(SetError::Key(KeyError::Removed)) => {
                 let (version, slot) = publish_frame(&self.store, &self.key, self.writer.bytes(), deadline)?;
                 self.slot = slot;
                 Ok(Sent { id, version })
             }
-            Err(error) => Err(PublishError::of(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -284,9 +285,9 @@ impl<T: Message> Publisher<T> {
         let envelope = self.writer.sender.part_envelope::<M>(stamp);
         let overhead = frame::head_len(&envelope)? + parts::PREFIX_LEN;
         let Some(room) = max.checked_sub(overhead).filter(|&room| room > 0) else {
-            return Err(PublishError::TooLarge { len, max });
+            return Err(SetError::TooLarge { len, max }.into());
         };
-        let total = u32::try_from(len).map_err(|_| PublishError::TooLarge { len, max })?;
+        let total = u32::try_from(len).map_err(|_| SetError::TooLarge { len, max })?;
         let number = self.ids.next_mut(stamp.ts).as_u64_pair().1;
         let parts = len.div_ceil(room);
         let mut part = Vec::with_capacity(max);
@@ -301,7 +302,7 @@ impl<T: Message> Publisher<T> {
                     payload.extend_from_slice(bytes);
                     Ok(())
                 })?;
-                version = slot.set_within(&part, deadline).map_err(PublishError::of)?;
+                version = slot.set_within(&part, deadline)?;
             }
             Ok::<_, PublishError>(version)
         })?;
@@ -387,7 +388,7 @@ impl<T: Message> Publisher<T> {
         self.writer.sender.check_ttl()?;
         let envelope = self.writer.sender.envelope::<T>(stamp);
         let head = frame::head_len(&envelope)?;
-        let frame_len = head.checked_add(len).ok_or(WriteError::PayloadTooLong { len })?;
+        let frame_len = head.checked_add(len).ok_or(FrameError::PayloadTooLong { len })?;
         let mut raw = self.store.with_kept_slot(&self.key, &mut self.slot, &mut WaitLimit::longest(), |slot| {
             slot.loan_within(frame_len, lending, Deadline::Now).map_err(PublishError::from)
         })?;
@@ -406,7 +407,7 @@ pub(super) fn publish_frame(
     deadline: Deadline,
 ) -> Result<(u64, Slot), PublishError> {
     store.with_slot(key, &mut limit_of(deadline), |slot| {
-        let version = slot.set_within(frame, deadline).map_err(PublishError::of)?;
+        let version = slot.set_within(frame, deadline)?;
         Ok((version, slot))
     })
 }
@@ -414,7 +415,7 @@ pub(super) fn publish_frame(
 /// Whether a message of so many parts can be received, and sent without waiting if nobody wants to wait.
 fn check_parts(store: &Store, slot: &Slot, len: usize, parts: usize, deadline: Deadline) -> Result<(), PublishError> {
     if slot.is_queue() {
-        return Err(PublishError::TooLarge { len, max: slot.max_len() });
+        return Err(SetError::TooLarge { len, max: slot.max_len() }.into());
     }
     let history = store.geometry().history;
     let waits = !matches!(deadline, Deadline::Now) && slot.has_lossless();
@@ -424,7 +425,7 @@ fn check_parts(store: &Store, slot: &Slot, len: usize, parts: usize, deadline: D
     let cells = slot.cells();
     let room = cells.total().saturating_sub(cells.retained + cells.pinned + cells.in_flight);
     if matches!(deadline, Deadline::Now) && cells.retained > 0 && (room as usize) < parts {
-        return Err(PublishError::Backpressure(cells));
+        return Err(SetError::Backpressure(Box::new(cells)).into());
     }
     Ok(())
 }

@@ -16,10 +16,9 @@ use super::sample::{Sample, Storage};
 use crate::frame::{self, Frame};
 use crate::message::{DecodeOwned, InPlace};
 use crate::store::directory::WaitLimit;
-use crate::store::error::LosslessError;
-use crate::store::slot::lossless::{Begin, Lossless};
+use crate::store::slot::lossless::{Begin, Lossless, LosslessError};
 use crate::store::wait::{Deadline, Spin};
-use crate::store::{GetError, Lookup, Slot, Store};
+use crate::store::{GetError, KeyError, Lookup, Slot, Store};
 
 /// Receives the messages of one key, in order, each once. Says how many it missed when publishers are faster by more than
 /// the store's history; or, if it is [lossless](SubscribeOptions::lossless), has them wait.
@@ -91,7 +90,7 @@ impl<T> Subscriber<T> {
             let lossless = options.lossless.then(|| Lossless::new(&slot, begin)).transpose()?;
             let next = match &lossless {
                 Some(lossless) => lossless.version(),
-                None => slot.begin(begin)?,
+                None => slot.begin(begin).map_err(SubscribeError::of)?,
             };
             let mut subscriber = Self {
                 slot,
@@ -110,7 +109,7 @@ impl<T> Subscriber<T> {
             };
             if let Start::Time(time) = options.start {
                 let nanos = time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
-                subscriber.skip_to_time(u64::try_from(nanos).unwrap_or(u64::MAX))?;
+                subscriber.skip_to_time(u64::try_from(nanos).unwrap_or(u64::MAX)).map_err(SubscribeError::of)?;
             }
             Ok(subscriber)
         })
@@ -317,7 +316,7 @@ impl<T> Subscriber<T> {
     #[cold]
     fn lost(&mut self, error: GetError) -> RecvError {
         match error {
-            GetError::Removed => {
+            GetError::Key(KeyError::Removed) => {
                 self.removed = true;
                 self.parts.clear();
             }
@@ -338,11 +337,11 @@ impl<T> Subscriber<T> {
         if self.lossless.is_some() {
             match Lossless::new(&slot, Begin::Oldest) {
                 Ok(lossless) => self.lossless = Some(lossless),
-                Err(LosslessError::Removed) => return Ok(false),
+                Err(LosslessError::Key(KeyError::Removed)) => return Ok(false),
                 Err(LosslessError::TooMany { max }) => {
                     return Err(RecvError::Declare(SubscribeError::TooManyLossless { max }));
                 }
-                Err(LosslessError::Forked(error)) => return Err(error.into()),
+                Err(LosslessError::Key(error)) => return Err(RecvError::of(error.into(), &self.key)),
             }
         }
         self.next = slot.first_version();

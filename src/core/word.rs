@@ -78,8 +78,6 @@ pub(crate) enum Seq {
     /// Being written by this participant. The ticket makes every such word unique in its cell: it is the version that the cell held, which it
     /// never holds again, or, if that was none, [`FRESH`] and a number that the slot gives out once.
     Writing { ticket: u64, participant: u32 },
-    /// Holds this version, all of it, as somebody else has found; this participant, who wrote it, has still to let go.
-    Published { version: u64, participant: u32 },
 }
 
 impl Seq {
@@ -92,7 +90,6 @@ impl Seq {
             Self::Committed { version } => version,
             Self::Claimed { version, participant } => marked(1, participant, version),
             Self::Writing { ticket, participant } => marked(2 + (ticket >> NUMBER_BITS & 1), participant, ticket),
-            Self::Published { version, participant } => marked(4, participant, version),
         }
     }
 
@@ -105,7 +102,6 @@ impl Seq {
             0 if participant == 0 => Self::Committed { version: number },
             1 => Self::Claimed { version: number, participant },
             tag @ (2 | 3) => Self::Writing { ticket: (tag - 2) << NUMBER_BITS | number, participant },
-            4 => Self::Published { version: number, participant },
             _ => Self::Committed { version: 0 },
         }
     }
@@ -121,11 +117,7 @@ impl Seq {
     #[inline]
     pub(crate) fn readable(self) -> Option<u64> {
         match self {
-            Self::Committed { version } | Self::Claimed { version, .. } | Self::Published { version, .. }
-                if version > 0 =>
-            {
-                Some(version)
-            }
+            Self::Committed { version } | Self::Claimed { version, .. } if version > 0 => Some(version),
             _ => None,
         }
     }
@@ -141,9 +133,7 @@ impl Seq {
     pub(crate) fn owner(self) -> Option<u32> {
         match self {
             Self::Committed { .. } => None,
-            Self::Claimed { participant, .. }
-            | Self::Writing { participant, .. }
-            | Self::Published { participant, .. } => Some(participant),
+            Self::Claimed { participant, .. } | Self::Writing { participant, .. } => Some(participant),
         }
     }
 }
@@ -169,7 +159,6 @@ mod tests {
             Seq::Claimed { version: 7, participant: 127 },
             Seq::Writing { ticket: MAX_VERSION, participant: 0 },
             Seq::Writing { ticket: FRESH | 7, participant: 127 },
-            Seq::Published { version: 7, participant: 127 },
         ] {
             assert_eq!(Seq::from_bits(seq.bits()), seq);
         }

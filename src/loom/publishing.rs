@@ -175,14 +175,14 @@ fn history_gives_way_to_a_writer_in_need_but_the_newest_value_never_does() {
 }
 
 #[test]
-fn a_writer_that_lets_go_late_spoils_nothing_that_came_after_it() {
+fn a_writer_that_commits_its_cell_late_spoils_nothing_that_came_after_it() {
     model(|| {
         let slot = Slot::new(1, 2);
         let first = {
             let slot = slot.clone();
             thread::spawn(move || publish(slot.ring(1), 1).map(|version| (version, 1)))
         };
-        // The second time around, into the other's cell, once that one has let go. Whoever finds no cell gives up.
+        // The second time into the other's cell, whether that one has committed it or not. A writer that finds no cell gives up.
         let ours = [2, 3].map(|mark| publish(slot.ring(2), mark).map(|version| (version, mark)));
         let theirs = first.join().unwrap();
         let mut bytes = Vec::new();
@@ -264,7 +264,7 @@ fn a_sleeper_is_never_left_behind() {
             let slot = slot.clone();
             thread::spawn(move || {
                 let ring = slot.ring(1);
-                // It has not released its cell: the fence behind that would hide a missing one in the event.
+                // Nothing comes between the move of `head` and the event that could do what the event does.
                 publish_and_die(ring, 1);
                 let _ = ring.new_version().notify();
             })

@@ -96,6 +96,33 @@ fn what_was_pinned_while_its_key_was_removed_is_emptied_by_one_of_the_two() {
 }
 
 #[test]
+fn the_newest_value_of_a_removed_key_is_left_to_the_remover() {
+    model(|| {
+        let slot = Slot::new(1, 2);
+        publish(slot.ring(1), 1).unwrap();
+        let pin = slot.ring(2).pin_newest(|_| false).unwrap().unwrap();
+        let reader = {
+            let slot = slot.clone();
+            // If it emptied the cell while `head` is there, the remover would take that for a publish to be finished.
+            thread::spawn(move || slot.ring(2).unpin(pin.cell))
+        };
+        let ring = slot.ring(0);
+        remove_key(ring);
+        let header = slot.view().header;
+        header.base_version.store(ring.head().version(), Ordering::Relaxed);
+        header.generation.store(GENERATION + 2, Ordering::Release);
+        let next = slot.next_ring(0);
+        let version = publish(next, 9);
+        reader.join().unwrap();
+        if let Ok(version) = version {
+            let mut bytes = Vec::new();
+            assert_eq!(next.copy_newest(&mut bytes), Ok(Some(version)));
+            assert_eq!(whole(&bytes), 9);
+        }
+    });
+}
+
+#[test]
 fn what_a_dead_claimer_held_while_its_key_was_removed_is_emptied_when_it_is_reaped() {
     model(|| {
         let slot = Slot::new(1, 2);

@@ -10,7 +10,7 @@ use crate::core::memory::records::{CellHeader, Event};
 use crate::core::memory::slot_view::SlotView;
 use crate::core::ring::{Advance, CommitError, Context, Handle, Host, Permutation, Ring, Tags};
 use crate::core::wait::{Slept, Waiter, wait};
-use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The generation of the key in all scenarios, until it is removed.
 pub(super) const GENERATION: u64 = 1;
@@ -50,10 +50,6 @@ impl Host for Surroundings {
     }
 
     fn wake_all(&self, _: &AtomicU32) {}
-
-    fn heavy_fence(&self) {
-        fence(Ordering::SeqCst);
-    }
 }
 
 impl Slot {

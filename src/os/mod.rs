@@ -5,7 +5,6 @@
 //! for.
 
 pub(crate) mod clock;
-pub(crate) mod fence;
 pub(crate) mod file;
 pub(crate) mod file_system;
 pub(crate) mod fork;

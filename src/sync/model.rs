@@ -15,16 +15,6 @@ pub(crate) fn total_order() {
     fence(Ordering::SeqCst);
 }
 
-/// See the processor's.
-pub(crate) fn light_fence() {
-    fence(Ordering::SeqCst);
-}
-
-/// loom has no order for a store and a change that was carried out before it, and may forget the store; so here it is a swap.
-pub(crate) fn store_last(word: &AtomicU64, value: u64) {
-    word.swap(value, Ordering::Release);
-}
-
 /// Lets other threads run.
 pub(crate) fn pause() {
     yield_now();

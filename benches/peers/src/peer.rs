@@ -1,86 +1,93 @@
-//! What a system must do to be measured: one implementation a system, in `peers`.
+//! The interface that each measured system implements, in `peers`.
 
 use std::fmt;
 
 use anyhow::Result;
 
-/// What the messages of one measurement are, and what for: a system is set up for it as its own documents advise.
+/// What the channels of a measurement have to provide.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Job {
-    pub(crate) kind: Kind,
-    /// Of each message, in bytes.
+pub(crate) struct ChannelSpec {
+    pub(crate) pattern: Pattern,
+    /// Bytes of each message.
     pub(crate) size: usize,
     pub(crate) keys: usize,
 }
 
+/// How messages are received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The newest value of a key is wanted, and older ones are not.
+pub(crate) enum Pattern {
+    /// The receiver reads the newest value of a key; older values are not needed.
     Newest,
-    /// Each message is waited for by a receiver that spins.
+    /// The receiver spins until the next message.
     Spinning,
-    /// Each message is waited for by a receiver that sleeps.
-    Asleep,
-    /// Two senders, and a receiver that must see all.
-    All,
+    /// The receiver sleeps until the next message.
+    Sleeping,
+    /// Two senders; the receiver must see every message.
+    Lossless,
 }
 
-/// Two directions between the process that measures and its partner, or one for each of two senders.
+/// One of the two channels of a measurement.
+///
+/// They connect the worker and its partner in both directions. With [`Pattern::Lossless`], both
+/// lead to the worker, and each partner sends on one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
-    There,
-    Back,
+    Forward,
+    Backward,
 }
 
 impl Channel {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::There => "there",
-            Self::Back => "back",
+            Self::Forward => "forward",
+            Self::Backward => "backward",
         }
     }
 }
 
 /// A system that is measured.
 pub(crate) trait Peer: Sized {
+    /// What must exist before senders and receivers: a store, a directory, a server.
     type Host;
     type Sender: Sender;
     type Receiver: Receiver;
 
-    /// Whether the receiver must be there before the sender, or messages are lost, or nowhere to be sent.
-    fn receiver_first(kind: Kind) -> bool {
-        let _ = kind;
+    /// Whether the receiver must be created before the sender.
+    fn receiver_first(pattern: Pattern) -> bool {
+        let _ = pattern;
         false
     }
 
-    /// What there must be before anybody sends or receives, in the process that measures. Dropped last, and takes all that is left with it.
-    fn host(session: &str, job: Job) -> Result<Self::Host>;
+    /// Creates the host, in the worker. It is dropped last, and removes everything on drop.
+    fn host(session: &str, spec: ChannelSpec) -> Result<Self::Host>;
 
-    /// The sending end; if the system has it so, it makes the channel.
-    fn sender(session: &str, channel: Channel, job: Job) -> Result<Self::Sender>;
+    /// Creates the sending end. In some systems this creates the channel.
+    fn sender(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Self::Sender>;
 
-    /// The receiving end of a channel whose sender is there.
-    fn receiver(session: &str, channel: Channel, job: Job) -> Result<Self::Receiver>;
+    /// Creates the receiving end.
+    fn receiver(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Self::Receiver>;
 }
 
 pub(crate) trait Sender {
-    /// Sends, or sets the value of a key.
+    /// Sends a message, or sets the value of a key.
     fn send(&mut self, key: usize, message: &[u8]) -> Result<()>;
 }
 
 pub(crate) trait Receiver {
-    /// Replaces `into` by a message: with [`Kind::Newest`] the newest value of the key, otherwise the next message that
-    /// was not received yet. `false` when there is none, or it could not be had just now.
+    /// Replaces the contents of `into` by a message, and returns whether there was one.
+    ///
+    /// With [`Pattern::Newest`] that is the newest value of the key, else the next message. It may
+    /// also return `false` if the message cannot be read at this moment.
     fn receive(&mut self, key: usize, into: &mut Vec<u8>) -> Result<bool>;
 
-    /// As `receive` of key 0, and sleeps until there is one.
+    /// Like `receive` of key 0, but sleeps until there is a message.
     fn wait(&mut self, into: &mut Vec<u8>) -> Result<()> {
         let _ = into;
-        Err(Blank("has no way to sleep until there is a message").into())
+        Err(Unsupported("has no blocking receive").into())
     }
 }
 
-/// Replaces `into` by what was received in place.
+/// Replaces the contents of `into` by a message that is borrowed from the system.
 #[inline]
 pub(crate) fn copy(message: &[u8], into: &mut Vec<u8>) {
     if into.len() != message.len() {
@@ -89,19 +96,14 @@ pub(crate) fn copy(message: &[u8], into: &mut Vec<u8>) {
     into.copy_from_slice(message);
 }
 
-/// Why a system has no figure: it cannot do this.
+/// Why a system has no figure for a workload. The text continues a sentence with its name.
 #[derive(Debug)]
-pub(crate) struct Blank(pub(crate) &'static str);
+pub(crate) struct Unsupported(pub(crate) &'static str);
 
-impl Blank {
-    /// How a partner says it, in the line in which it would say that it is ready.
-    pub(crate) const LINE: &'static str = "blank: ";
-}
-
-impl fmt::Display for Blank {
+impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Blank {}
+impl std::error::Error for Unsupported {}

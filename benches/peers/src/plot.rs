@@ -1,4 +1,4 @@
-//! Drawings of a run: one for each workload with several sizes, both axes logarithmic.
+//! Charts: one for each workload with several sizes, both axes logarithmic.
 
 use std::path::Path;
 
@@ -20,13 +20,13 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 0, 0),
 ];
 
-/// What is drawn of a workload, and what the axis says.
+/// The metrics of a workload that are drawn, each with the label of its axis.
 fn metrics(workload: Workload) -> &'static [(&'static str, &'static str)] {
     match workload {
-        Workload::Mrsw | Workload::MrswManyKeys => &[("reads", "reads a second"), ("writes", "writes a second")],
-        Workload::Mpsc => &[("reads", "messages a second")],
+        Workload::Mrsw | Workload::MrswManyKeys => &[("reads", "reads per second"), ("writes", "writes per second")],
+        Workload::Mpsc => &[("reads", "messages per second")],
         Workload::Footprint => &[],
-        _ => &[("p50", "median, in nanoseconds")],
+        _ => &[("p50", "median in nanoseconds")],
     }
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn draw(results: &Results, directory: &Path) -> Result<()> {
                 .systems(workload)
                 .into_iter()
                 .map(|system| (system, points(results, workload, system, metric)))
-                .filter(|(_, points)| points.len() > 1 || (system_is_bare(workload) && !points.is_empty()))
+                .filter(|(_, points)| points.len() > 1 || (draws_single_points(workload) && !points.is_empty()))
                 .collect();
             if lines.iter().any(|(_, points)| points.len() > 1) {
                 let file = directory.join(format!("{}-{metric}.svg", workload.name()));
@@ -51,8 +51,8 @@ pub(crate) fn draw(results: &Results, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Bare cache lines have one size only, which is a point.
-fn system_is_bare(workload: Workload) -> bool {
+/// Whether single points are drawn: `Bare` has only one size.
+fn draws_single_points(workload: Workload) -> bool {
     workload == Workload::Pingpong
 }
 

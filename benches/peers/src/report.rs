@@ -1,14 +1,14 @@
-//! The figures of a run, put together and printed.
+//! The results of all measurements, and how they are printed.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::measure::Figure;
+use crate::figure::Figure;
 use crate::system::{Setup, System};
 use crate::workload::Workload;
 
-/// What a figure belongs to.
+/// The key of a result: a cell of the printed tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cell {
     pub(crate) workload: Workload,
@@ -16,17 +16,18 @@ pub(crate) struct Cell {
     pub(crate) system: System,
 }
 
-/// All laps of one set-up of a system.
+/// All repetitions of a measurement with one set-up of a system.
 #[derive(Debug)]
-struct Laps {
+struct Repetitions {
     setup: Setup,
     figures: Vec<Vec<Figure>>,
-    blank: Option<String>,
+    /// Why a repetition has no figures.
+    missing: Option<String>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Results {
-    cells: BTreeMap<Cell, Vec<Laps>>,
+    cells: BTreeMap<Cell, Vec<Repetitions>>,
 }
 
 /// One line of `--json`.
@@ -40,7 +41,7 @@ struct Line<'a> {
     unit: &'a str,
 }
 
-/// Whether the best of a metric is the largest.
+/// Whether larger values of a metric are better.
 fn more_is_better(metric: &str) -> bool {
     matches!(metric, "reads" | "writes")
 }
@@ -53,28 +54,32 @@ fn median(mut values: Vec<f64>) -> f64 {
 impl Results {
     pub(crate) fn add(&mut self, cell: Cell, setup: Setup, outcome: Result<Vec<Figure>, String>) {
         let setups = self.cells.entry(cell).or_default();
-        let at = setups.iter().position(|laps| laps.setup == setup).unwrap_or_else(|| {
-            setups.push(Laps { setup, figures: Vec::new(), blank: None });
+        let at = setups.iter().position(|repetitions| repetitions.setup == setup).unwrap_or_else(|| {
+            setups.push(Repetitions { setup, figures: Vec::new(), missing: None });
             setups.len() - 1
         });
         match outcome {
             Ok(figures) => setups[at].figures.push(figures),
-            Err(reason) => setups[at].blank = Some(reason),
+            Err(reason) => setups[at].missing = Some(reason),
         }
     }
 
-    /// The figures of a system, of its best set-up, each the median of its laps; a set-up that failed in any lap has none.
+    /// Returns the medians of the best set-up of a system.
+    ///
+    /// A set-up that failed in any repetition is ignored.
     pub(crate) fn figures(&self, cell: Cell) -> Vec<Figure> {
-        let of = |laps: &Laps| -> Vec<Figure> {
-            let Some(first) = laps.figures.first().filter(|_| laps.blank.is_none()) else { return Vec::new() };
-            let values = |at: usize| laps.figures.iter().map(|figures| figures[at].value).collect();
+        let medians = |repetitions: &Repetitions| -> Vec<Figure> {
+            let Some(first) = repetitions.figures.first().filter(|_| repetitions.missing.is_none()) else {
+                return Vec::new();
+            };
+            let values = |at: usize| repetitions.figures.iter().map(|figures| figures[at].value).collect();
             first
                 .iter()
                 .enumerate()
                 .map(|(at, figure)| Figure { value: median(values(at)), ..figure.clone() })
                 .collect()
         };
-        let setups = self.cells.get(&cell).into_iter().flatten().map(of).filter(|figures| !figures.is_empty());
+        let setups = self.cells.get(&cell).into_iter().flatten().map(medians).filter(|figures| !figures.is_empty());
         let cost = |figures: &Vec<Figure>| {
             if more_is_better(&figures[0].metric) { -figures[0].value } else { figures[0].value }
         };
@@ -110,7 +115,7 @@ impl Results {
                     value: *value,
                     unit,
                 };
-                println!("{}", serde_json::to_string(&line).expect("plain values"));
+                println!("{}", serde_json::to_string(&line).expect("a line has only strings and numbers"));
             }
         }
     }
@@ -145,7 +150,7 @@ impl Results {
                 );
             }
         }
-        for (system, reason) in self.blanks(workload) {
+        for (system, reason) in self.missing(workload) {
             println!("  {}: {reason}", system.name());
         }
     }
@@ -162,7 +167,7 @@ impl Results {
         metrics
     }
 
-    /// Ours, to that of the best peer.
+    /// Returns the ratio of splinter-bus to the best peer.
     pub(crate) fn ratio(&self, workload: Workload, size: usize, metric: &str) -> Option<f64> {
         let value = |system| self.figure(Cell { workload, size, system }, metric);
         let is_peer = |system: &System| !matches!(system, System::SplinterBus | System::Bare);
@@ -171,21 +176,21 @@ impl Results {
         (best > 0.0).then_some(value(System::SplinterBus)? / best)
     }
 
-    /// Why systems have no figures.
-    fn blanks(&self, workload: Workload) -> Vec<(System, String)> {
-        let mut blanks = Vec::new();
+    /// Returns the systems without figures, and the reasons.
+    fn missing(&self, workload: Workload) -> Vec<(System, String)> {
+        let mut missing = Vec::new();
         for (cell, setups) in self.cells.iter().filter(|(cell, _)| cell.workload == workload) {
             if !self.figures(*cell).is_empty() {
                 continue;
             }
-            for reason in setups.iter().filter_map(|laps| laps.blank.clone()) {
-                let blank = (cell.system, reason);
-                if !blanks.contains(&blank) {
-                    blanks.push(blank);
+            for reason in setups.iter().filter_map(|repetitions| repetitions.missing.clone()) {
+                let entry = (cell.system, reason);
+                if !missing.contains(&entry) {
+                    missing.push(entry);
                 }
             }
         }
-        blanks
+        missing
     }
 }
 
@@ -215,17 +220,17 @@ mod tests {
         Cell { workload: Workload::Roundtrip, size: 64, system }
     }
 
-    fn lap(value: f64) -> Result<Vec<Figure>, String> {
+    fn repetition(value: f64) -> Result<Vec<Figure>, String> {
         Ok(vec![Figure::new("p50", value, "ns")])
     }
 
     #[test]
-    fn the_median_of_the_best_set_up_counts_and_one_that_failed_does_not() {
+    fn the_median_of_the_best_set_up_is_reported_and_a_failed_set_up_is_ignored() {
         let mut results = Results::default();
         for value in [30.0, 10.0, 20.0] {
-            results.add(cell(System::SplinterBus), Setup::SplinterBus, lap(value));
-            results.add(cell(System::Crossbar), Setup::CrossbarBlocks, lap(40.0));
-            results.add(cell(System::Crossbar), Setup::CrossbarPinned, lap(5.0));
+            results.add(cell(System::SplinterBus), Setup::SplinterBus, repetition(value));
+            results.add(cell(System::Crossbar), Setup::CrossbarBlocks, repetition(40.0));
+            results.add(cell(System::Crossbar), Setup::CrossbarPinned, repetition(5.0));
         }
         results.add(cell(System::Crossbar), Setup::CrossbarPinned, Err("failed".to_owned()));
         assert_eq!(results.figure(cell(System::SplinterBus), "p50"), Some(20.0));
@@ -234,15 +239,15 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_has_a_reason_and_no_figure() {
+    fn an_unsupported_measurement_has_a_reason_and_no_figure() {
         let mut results = Results::default();
         results.add(cell(System::UnixSocket), Setup::UnixSocket, Err("has no keys".to_owned()));
         assert_eq!(results.figure(cell(System::UnixSocket), "p50"), None);
-        assert_eq!(results.blanks(Workload::Roundtrip), [(System::UnixSocket, "has no keys".to_owned())]);
+        assert_eq!(results.missing(Workload::Roundtrip), [(System::UnixSocket, "has no keys".to_owned())]);
     }
 
     #[test]
-    fn a_line_of_json_has_the_names_that_others_read() {
+    fn the_field_names_of_a_json_line_are_stable() {
         let line = Line {
             workload: Workload::MrswManyKeys.name(),
             system: "redis",

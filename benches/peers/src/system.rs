@@ -1,4 +1,4 @@
-//! The systems by name, and the set-ups in which they are measured.
+//! The measured systems, and the set-ups in which each is measured.
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -8,8 +8,8 @@ use crate::peer::Peer;
 use crate::peers::libsplinter::Libsplinter;
 use crate::peers::{
     bare::Bare, crossbar::Crossbar, iceoryx2::Iceoryx2, redis::Redis, ringfire::BLOBS, ringfire::Ringfire,
+    splinter_bus::SplinterBus, unix_socket::UnixSocket,
 };
-use crate::peers::{splinter_bus::SplinterBus, unix_socket::UnixSocket};
 use crate::workload::Workload;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
@@ -38,7 +38,14 @@ impl System {
         }
     }
 
-    /// How it can be set up for this; the best counts.
+    /// The systems that a workload is run with. `Bare` is the hardware's lower bound for
+    /// `Pingpong`.
+    pub(crate) fn measured_in(workload: Workload) -> impl Iterator<Item = Self> {
+        let all = Self::value_variants().iter().copied();
+        all.filter(move |&system| workload == Workload::Pingpong || system != Self::Bare)
+    }
+
+    /// The set-ups to try for a workload. The best one is reported.
     pub(crate) fn setups(self, workload: Workload) -> &'static [Setup] {
         match self {
             Self::SplinterBus if workload == Workload::Mpsc => &[Setup::SplinterBus, Setup::SplinterBusKeyEach],
@@ -57,11 +64,11 @@ impl System {
     }
 }
 
-/// A system, set up in one way.
+/// A system in one set-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Setup {
     SplinterBus,
-    /// As other systems have it, with a key for each sender.
+    /// With one key for each sender, as other systems require it.
     SplinterBusKeyEach,
     #[cfg(feature = "libsplinter")]
     LibsplinterMop0,
@@ -76,7 +83,7 @@ pub(crate) enum Setup {
     Bare,
 }
 
-/// What can be done with any system.
+/// A function that is generic over the system (a closure cannot be).
 pub(crate) trait Visitor {
     type Output;
 
@@ -84,7 +91,11 @@ pub(crate) trait Visitor {
 }
 
 impl Setup {
-    /// Does it, for messages of `size` bytes.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().expect("no set-up is skipped").get_name().to_owned()
+    }
+
+    /// Calls the visitor with the implementation for messages of `size` bytes.
     pub(crate) fn accept<V: Visitor>(self, size: usize, visitor: V) -> Result<V::Output> {
         match self {
             Self::SplinterBus => visitor.visit::<SplinterBus<false>>(),

@@ -1,45 +1,43 @@
-//! What is measured, with which sizes, and for how long.
+//! The workloads with their message sizes, and how long they take.
 
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::peer::{Job, Kind};
-use crate::system::System;
+use crate::peer::{ChannelSpec, Pattern};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
 pub(crate) enum Workload {
-    /// Publish, and receive the newest, in one thread: always the same key.
+    /// Publish and receive the newest value of one key, in one thread
     Roundtrip,
-    /// The same over 512 keys, in an order that scatters them.
+    /// Like roundtrip, over 512 keys in scattered order
     #[value(name = "roundtrip-512")]
     RoundtripManyKeys,
-    /// Between two processes, each on a core of its own, spinning: one way.
+    /// One way between two spinning processes, each on its own core
     Pingpong,
-    /// To a process that sleeps: from before it is sent to when it was received.
+    /// From sending to receiving, when the receiving process sleeps
     Wake,
-    /// One process writes and one reads, as fast as they can, the same key.
+    /// One process writes and one reads the same key, as fast as they can
     Mrsw,
-    /// The same over 1,000 keys.
+    /// Like mrsw, over 1,000 keys
     #[value(name = "mrsw-1000")]
     MrswManyKeys,
-    /// Two processes send to one that must receive all.
+    /// Two processes send to one, which must receive every message
     Mpsc,
-    /// From Rust value to Rust value, in one thread: 64 bytes of numbers, or 500 bytes of strings.
+    /// From Rust value to Rust value, in one thread: 64 bytes of numbers, or 500 bytes of strings
     Typed,
-    /// Looking for a key that is not there; its sizes are slots.
+    /// Lookup of a key that does not exist; the sizes are numbers of slots
     Miss,
-    /// Making what everybody else opens, for 1,000 keys.
+    /// Creation of everything that a sender needs, for 1,000 keys
     Create,
-    /// Opening what somebody else made, for 1,000 keys.
+    /// Opening of everything that a receiver needs, for 1,000 keys
     Open,
-    /// What 1,000 keys with values take.
+    /// Memory and file descriptors of 1,000 keys with a value each
     Footprint,
 }
 
 impl Workload {
-    pub(crate) const ALL: &[Self] = Self::VALUES;
-    const VALUES: &'static [Self] = &[
+    pub(crate) const ALL: &[Self] = &[
         Self::Roundtrip,
         Self::RoundtripManyKeys,
         Self::Pingpong,
@@ -55,10 +53,10 @@ impl Workload {
     ];
 
     pub(crate) fn name(self) -> String {
-        self.to_possible_value().expect("none is skipped").get_name().to_owned()
+        self.to_possible_value().expect("no workload is skipped").get_name().to_owned()
     }
 
-    /// Of messages in bytes; of `miss`, in slots.
+    /// The sizes of messages in bytes; for `Miss`, the numbers of slots.
     pub(crate) fn sizes(self) -> &'static [usize] {
         match self {
             Self::Roundtrip | Self::Pingpong => &[64, 1024, 4096, 65_536, 1_048_576],
@@ -72,41 +70,39 @@ impl Workload {
         }
     }
 
-    pub(crate) fn job(self, size: usize) -> Job {
-        let (kind, keys) = match self {
-            Self::Roundtrip | Self::Mrsw | Self::Typed => (Kind::Newest, 1),
-            Self::RoundtripManyKeys => (Kind::Newest, 512),
-            Self::MrswManyKeys | Self::Create | Self::Open | Self::Footprint => (Kind::Newest, 1000),
-            Self::Pingpong => (Kind::Spinning, 1),
-            Self::Wake => (Kind::Asleep, 1),
-            Self::Mpsc => (Kind::All, 1),
-            Self::Miss => (Kind::Newest, size),
+    /// What the channels of this workload have to provide.
+    pub(crate) fn spec(self, size: usize) -> ChannelSpec {
+        let (pattern, keys) = match self {
+            Self::Roundtrip | Self::Mrsw | Self::Typed => (Pattern::Newest, 1),
+            Self::RoundtripManyKeys => (Pattern::Newest, 512),
+            Self::MrswManyKeys | Self::Create | Self::Open | Self::Footprint => (Pattern::Newest, 1000),
+            Self::Pingpong => (Pattern::Spinning, 1),
+            Self::Wake => (Pattern::Sleeping, 1),
+            Self::Mpsc => (Pattern::Lossless, 1),
+            Self::Miss => (Pattern::Newest, size),
         };
-        Job { kind, size: if self == Self::Miss { 64 } else { size }, keys }
-    }
-
-    /// Who takes part; of those, who has no figure says why.
-    pub(crate) fn systems(self) -> impl Iterator<Item = System> {
-        System::value_variants().iter().copied().filter(move |&system| self == Self::Pingpong || system != System::Bare)
+        ChannelSpec { pattern, size: if self == Self::Miss { 64 } else { size }, keys }
     }
 }
 
-/// How long everything takes: all figures of time are here.
+/// How long the measurements take. All durations are here.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
-    /// Each system is measured as often as this, in turn with the others, so that a noisy moment is nobody's own.
-    pub(crate) laps: usize,
-    /// A measurement of one system in one lap.
-    pub(crate) lap: Duration,
-    /// Messages to a sleeper in one lap, each after a pause.
+    /// How often each system is measured. Systems take turns, so that noise affects all of them.
+    pub(crate) repetitions: usize,
+    /// The duration of one measurement.
+    pub(crate) duration: Duration,
+    /// The messages of one measurement of `Wake`, each after a pause.
     pub(crate) wakes: usize,
 }
 
 impl Budget {
-    pub(crate) const FULL: Self = Self { laps: 3, lap: Duration::from_millis(300), wakes: 150 };
-    pub(crate) const QUICK: Self = Self { laps: 1, lap: Duration::from_millis(60), wakes: 30 };
-    /// Longer than a receiver spins before it sleeps, in any system that does.
+    pub(crate) const FULL: Self = Self { repetitions: 3, duration: Duration::from_millis(300), wakes: 150 };
+    pub(crate) const QUICK: Self = Self { repetitions: 1, duration: Duration::from_millis(60), wakes: 30 };
+    /// Longer than a receiver of any system spins before it sleeps.
     pub(crate) const PAUSE: Duration = Duration::from_millis(2);
-    /// A system that does not get through a lap in this time has no figure.
-    pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+    /// Long enough to receive the last timed message before the one that ends the partner.
+    pub(crate) const DRAIN: Duration = Duration::from_millis(30);
+    /// A worker that takes longer than this is killed, and its system has no figure.
+    pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 }

@@ -163,8 +163,7 @@ records! {
         low_water: AtomicU64,
         /// From which version on values are messages of a work queue, if the key is one.
         queue: AtomicU64,
-        /// How often values were made obsolete, by removals and purges: here, since writers look at it when readers have the first line.
-        retire_epoch: AtomicU64,
+        unused: AtomicU64,
         /// In a file: the version that `head` had when a recovery last passed versions over. See `store::ring::gap`.
         before_recovery: AtomicU64,
         writers_line_end: [AtomicU64; 2],
@@ -189,7 +188,7 @@ records! {
 
     /// One value of one key; its bytes follow.
     CellHeader, align 8, size 48 {
-        /// Whole, claiming, private or held: see `store::word`.
+        /// Whole, claiming or private: see `store::word`.
         seq: AtomicU64,
         /// One bit for each participant that reads in place.
         pins: [AtomicU64; PARTICIPANTS / 64],

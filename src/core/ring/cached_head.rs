@@ -24,7 +24,7 @@ impl CachedHead {
         Some(Head::from_bits(word & !ALONE)).filter(|head| word & ALONE != 0 && head.version() < MAX_VERSION)
     }
 
-    /// Notes a publish that has moved `head` from `before` to `now`, and whose cell the caller has let go of.
+    /// Notes a publish that has moved `head` from `before` to `now`, and whose cell is marked whole.
     #[inline]
     pub(crate) fn remember(&self, before: Head, now: Head) {
         // Relaxed: whatever it is, it is only compared.

@@ -16,8 +16,8 @@ use crate::sync::{Ordering, fence, pause, real_or_model, total_order, yield_now}
 #[must_use = "a claimed cell is lost to the slot until it is committed or released"]
 pub(crate) struct Claim {
     pub(crate) cell: u32,
-    /// How often values had been made obsolete before.
-    pub(crate) retire_epoch: u64,
+    /// The word that its `seq` has meanwhile: writing.
+    pub(crate) mark: u64,
     /// The checksum of the bytes that were filled in, where cells carry one.
     pub(crate) sum: u32,
 }
@@ -32,8 +32,8 @@ pub(crate) enum Refused {
 
 impl Claim {
     /// A cell in which a dead one has left half a value: to be released, and not committed.
-    pub(crate) fn inherited(cell: u32) -> Self {
-        Self { cell, retire_epoch: 0, sum: 0 }
+    pub(crate) fn inherited(cell: u32, mark: u64) -> Self {
+        Self { cell, mark, sum: 0 }
     }
 
     /// Which cell it is.
@@ -143,7 +143,7 @@ impl<'a> Ring<'a> {
                 Seq::Committed { version } => {
                     found.readers |= pinned(cell.header) || self.is_undelivered(cell.header, version, Some(computed));
                 }
-                Seq::Claimed { .. } | Seq::Writing { .. } | Seq::Published { .. } => found.writers = true,
+                Seq::Claimed { .. } | Seq::Writing { .. } => found.writers = true,
             }
         }
         found
@@ -241,9 +241,7 @@ impl<'a> Ring<'a> {
         // the mark when it looks at `seq` again.
         fence(Ordering::Release);
         reached(Step::CellWriting);
-        // Acquire: pairs with `announce_retirement`; see `release_committed`.
-        let retire_epoch = self.slot().header.retire_epoch.load(Ordering::Acquire);
-        Ok(Claim { cell: index, retire_epoch, sum: 0 })
+        Ok(Claim { cell: index, mark, sum: 0 })
     }
 
     /// Gives a claimed cell back, empty.

@@ -8,26 +8,30 @@ use crate::kill_points::{Step, reached};
 use crate::sync::Ordering;
 
 impl<'a> Ring<'a> {
-    /// Does for the writer of `head` what it has not done yet, or never will: says of its cell which version it holds.
+    /// Commits the cell that `head` names, if its writer has not done so yet, or never will.
     ///
-    /// Must happen before `head` moves on, so that every published cell says so, or was overwritten.
+    /// Must happen before `head` moves on, so that every published cell is committed, or was overwritten. From then on it is not its writer's
+    /// any more.
+    ///
+    /// A cell that `head` names and that is being written is always the one of the publish that moved `head` there: nobody else
+    /// makes that cell private, neither to write nor to empty it (`must_stay`, `reap_mark`).
     #[inline]
     pub(crate) fn help_commit(self, head: Head) {
         let Some(index) = head.cell().filter(|&index| index < self.slot().cells.count()) else {
             return;
         };
         let seq = &self.slot().cells.get(index).header.seq;
-        // Acquire: the look at `head` must come after it.
+        // Acquire: `head` must be read after it.
         let seen = seq.load(Ordering::Acquire);
-        if let Seq::Writing { participant, .. } = Seq::from_bits(seen)
+        if let Seq::Writing { .. } = Seq::from_bits(seen)
             && self.head() == head
         {
-            // Not whole: it is the writer's to let go of, which it does without looking.
-            let held = Seq::Published { version: head.version(), participant };
+            let committed = Seq::Committed { version: head.version() };
             // The word is unique by its ticket: if it is still there, it is the one under which `head`'s cell was filled.
-            // Release: pairs with the acquire of `seq` in the readers. The writer's bytes came to us with `head`.
-            let _ = seq.compare_exchange(seen, held.bits(), Ordering::Release, Ordering::Relaxed);
-            reached(Step::OthersCellHelped);
+            // Release: pairs with the acquire of `seq` in the readers, and in `take`, which must not find an older `head` than this one. The
+            // writer's bytes came to us with `head`.
+            let _ = seq.compare_exchange(seen, committed.bits(), Ordering::Release, Ordering::Relaxed);
+            reached(Step::OthersCellCommitted);
         }
     }
 

@@ -19,7 +19,4 @@ pub(crate) trait Host: Send + Sync {
 
     /// Wakes all that sleep on the word.
     fn wake_all(&self, word: &AtomicU32);
-
-    /// A fence on behalf of all processors; see [`light_fence`](crate::sync::light_fence).
-    fn heavy_fence(&self);
 }

@@ -9,7 +9,7 @@ use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::{self, WORD};
 use crate::core::word::{Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
-use crate::sync::{Ordering, fence, light_fence, store_last};
+use crate::sync::{Ordering, fence};
 
 /// How much of the next value is expected to be about as long as the last: more than this is streamed anyway.
 pub(crate) const EXPECTED: usize = 512;
@@ -209,28 +209,18 @@ impl Ring<'_> {
         Ok(next.version())
     }
 
-    /// Says of a cell that was published that it is, and lets go of it.
+    /// Commits a cell that was published, unless another participant has done so: then it is not ours any more.
+    ///
+    /// `head` does not move on before its cell is committed (`help_commit`). So a process that removes or purges finds no published cell in the
+    /// hands of its writer, except the one of `head`; and a writer need not check afterwards whether its value was retired.
     #[inline]
     pub(crate) fn release_committed(self, claim: Claim, version: u64) {
-        // A store, not a compare-and-swap: somebody may have stamped the cell for us, but nobody takes it before we let go.
-        // Release: pairs with the acquire of `seq` in the readers; a version read from `seq` is all there.
-        let whole = Seq::Committed { version };
-        store_last(&self.slot().cells.get(claim.cell).header.seq, whole.bits());
+        let seq = &self.slot().cells.get(claim.cell).header.seq;
+        // Neither a store nor a swap: another writer may have claimed the cell since. Our word is unique by its ticket.
+        // Release: pairs with the acquire of `seq` in the readers; whoever reads the version from `seq` sees all of its bytes.
+        let committed = Seq::Committed { version }.bits();
+        let _ = seq.compare_exchange(claim.mark, committed, Ordering::Release, Ordering::Relaxed);
         reached(Step::CellCommitted);
-        // We let go, then look whether the value became obsolete; who makes it so has everybody's stores carried out, then looks whether we
-        // have let go (`wait_for_releases`). One of the two sees the other, and empties the cell.
-        light_fence();
-        if self.slot().header.retire_epoch.load(Ordering::Acquire) != claim.retire_epoch {
-            self.discard_released(claim.cell);
-        }
-    }
-
-    #[cold]
-    fn discard_released(self, cell: u32) {
-        // SeqCst: pairs with `unpin` and `reap`, whose readers may have kept the cell from being emptied as we did. We let go, then look at
-        // the pins; they take theirs off, then look whether we have let go.
-        fence(Ordering::SeqCst);
-        self.discard_if_retired(cell);
     }
 
     /// Binds a filled cell's checksum to the version that it is about to become, and gives that version.

@@ -1,7 +1,7 @@
 //! Copying a value out: the newest, or one of the versions that are kept.
 //!
 //! Readers store nothing into the slot, so any number of them scale with the cores. (The one exception: who meets a
-//! published cell that its writer has not let go of yet says for it which version it holds.)
+//! published cell that its writer has not marked whole yet does that for it.)
 
 use super::cell::{self, copy, holds, readable};
 use super::error::ReadError;

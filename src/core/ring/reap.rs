@@ -80,21 +80,17 @@ impl Ring<'_> {
         let seq = &cell.header.seq;
         let seen = seq.load(Ordering::Acquire);
         let free = match Seq::from_bits(seen) {
-            // Not a byte of it was touched, or it was published.
-            Seq::Claimed { version, participant } | Seq::Published { version, participant }
-                if dead.contains(participant) =>
-            {
-                Seq::Committed { version }
-            }
+            // Not a byte of it was touched.
+            Seq::Claimed { version, participant } if dead.contains(participant) => Seq::Committed { version },
             Seq::Writing { participant, .. } if dead.contains(participant) => {
                 // Never published, and now it never will be. Others may be reaping it, too: the one that puts its own mark there
                 // empties the cell.
-                let mark = Seq::Writing { ticket: self.fresh_ticket(), participant: self.context.me };
-                if seq.compare_exchange(seen, mark.bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                let mark = Seq::Writing { ticket: self.fresh_ticket(), participant: self.context.me }.bits();
+                if seq.compare_exchange(seen, mark, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                     reached(Step::CellInherited);
                     // Release: as after a claim; nobody takes what is zeroed for a value.
                     fence(Ordering::Release);
-                    self.abandon(Claim::inherited(index));
+                    self.abandon(Claim::inherited(index, mark));
                 }
                 return false;
             }

@@ -5,13 +5,9 @@ use super::claim::Refused;
 use super::context::Scrub;
 use super::retention::Keep;
 use super::ring::Ring;
-use crate::core::memory::cell_view::CellView;
 use crate::core::word::{Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
-use crate::sync::{Ordering, fence, real_or_model, total_order, yield_now};
-
-/// How often writers that have published are let run until they let go of their cells, which takes nanoseconds, before that is left to them.
-const RELEASE_ROUNDS: usize = real_or_model(64, 0);
+use crate::sync::{Ordering, fence, total_order};
 
 impl Ring<'_> {
     /// Empties the slot after its key was removed: no value, and no byte of an old one. Where a reader has a value pinned
@@ -35,7 +31,7 @@ impl Ring<'_> {
         }
         reached(Step::HeadEmptied);
         self.forget_deliveries();
-        self.announce_retirement(MAX_VERSION);
+        self.reap_before_emptying();
         for (index, _) in self.cells() {
             self.discard(index, Keep::After(MAX_VERSION), self.context.scrub());
         }
@@ -102,7 +98,7 @@ impl Ring<'_> {
         // SeqCst: pairs with `unpin`; see `discard_if_retired`.
         self.slot().header.base_version.fetch_max(last, Ordering::SeqCst);
         reached(Step::BaseVersionRaised);
-        self.announce_retirement(last);
+        self.reap_before_emptying();
         let mut busy = 0;
         for (index, cell) in self.cells() {
             // Published since we looked.
@@ -114,32 +110,11 @@ impl Ring<'_> {
         busy
     }
 
-    /// Called when versions up to this one were made obsolete, before their cells are emptied: those who cannot be waited for find out when they
-    /// let go.
-    fn announce_retirement(self, last: u64) {
-        // Release: whoever sees it sees what was made obsolete.
-        self.slot().header.retire_epoch.fetch_add(1, Ordering::Release);
-        // SeqCst: generation or `base_version` were changed before we look at the marks; see `discard_if_retired`.
+    /// Called when values were retired, before their cells are emptied.
+    fn reap_before_emptying(self) {
+        // SeqCst: generation or `base_version` were changed before we read the marks; see `discard_if_retired`.
         fence(Ordering::SeqCst);
         self.reap_holders();
-        self.wait_for_releases(last);
-    }
-
-    /// Gives writers that have published versions up to this one, and still hold their cells, the moment that they need to let go.
-    ///
-    /// Of those that take longer, it sees to it that they find out what became obsolete when they do: see `release_committed`.
-    fn wait_for_releases(self, last: u64) {
-        let is_held = |cell: CellView<'_>| {
-            let seq = Seq::from_bits(cell.header.seq.load(Ordering::Acquire));
-            matches!(seq, Seq::Published { version, .. } if version <= last)
-        };
-        for _ in 0..RELEASE_ROUNDS {
-            if !self.cells().any(|(_, cell)| is_held(cell)) {
-                return;
-            }
-            yield_now();
-        }
-        self.context.host.heavy_fence();
     }
 
     /// Up to which version values belong to nobody: their key was removed, or they were purged.

@@ -93,7 +93,7 @@ impl<'a> Ring<'a> {
         for (_, cell) in self.cells() {
             match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {
                 Seq::Committed { version: 0 } => counts.free += 1,
-                Seq::Committed { version } | Seq::Published { version, .. } => {
+                Seq::Committed { version } => {
                     counts.readable += 1;
                     counts.retained += u64::from(self.is_undelivered_now(cell.header, version, low_water));
                     counts.flushed += u64::from(self.is_flushed(version));

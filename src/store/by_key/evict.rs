@@ -1,9 +1,6 @@
 //! Removing lossless subscribers that block publishers.
 
-use thiserror::Error;
-
-use crate::core::key::KeyError;
-use crate::store::error::Forked;
+use crate::store::error::EvictError;
 use crate::store::participant::{self, Participant};
 use crate::store::store::Store;
 
@@ -21,51 +18,6 @@ pub struct Evicted {
     pub next: u64,
     /// How many versions were published from that one on.
     pub behind: u64,
-}
-
-/// Why no subscriber was evicted.
-///
-/// # Examples
-///
-/// ```
-/// # use splinter_bus::store::{EvictError, Store};
-/// # let name = format!("splinter-doc-evict-error-{}", std::process::id());
-/// let store = Store::create(&name)?;
-/// let error = store.evict("k", store.participant()).unwrap_err();
-/// assert!(matches!(error, EvictError::NoSuchKey { .. }));
-/// store.set("k", b"v")?;
-/// let error = store.evict("k", store.participant()).unwrap_err();
-/// assert!(matches!(error, EvictError::NotSubscribed { .. }));
-/// # Store::remove(&name)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum EvictError {
-    /// Not a valid key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The store has no such key.
-    #[error("the store has no key {key:?}")]
-    NoSuchKey {
-        /// The key.
-        key: String,
-    },
-    /// The participant has no lossless subscriber of the key, or has closed the store.
-    #[error(
-        "participant {participant} (process {pid}) has no lossless subscriber of {key:?}: `Store::slot_snapshot` lists the participants that have one"
-    )]
-    NotSubscribed {
-        /// The key.
-        key: String,
-        /// The participant's index in the store's table.
-        participant: u32,
-        /// The id of its process.
-        pid: u32,
-    },
-    /// This is a child of the process that opened the store.
-    #[error(transparent)]
-    Forked(#[from] Forked),
 }
 
 impl Store {

@@ -3,7 +3,7 @@
 use crate::core::index;
 use crate::core::key::Key;
 use crate::store::directory::WaitLimit;
-use crate::store::error::{PatternError, UnsetError};
+use crate::store::error::{DirectoryError, KeyError, PatternError};
 use crate::store::mapped::Mapped;
 use crate::store::store::Store;
 
@@ -17,7 +17,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`UnsetError`]: not a valid key, or the directory could not be locked.
+    /// [`DirectoryError`]: not a valid key, or the directory could not be locked.
     ///
     /// # Examples
     ///
@@ -32,9 +32,9 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn unset(&self, key: &str) -> Result<bool, UnsetError> {
+    pub fn unset(&self, key: &str) -> Result<bool, DirectoryError> {
         self.session.check_fork()?;
-        let key = Key::new(key)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         let removed = self.session.directory(&mut WaitLimit::longest())?.remove(&key);
         if let Some(slot) = removed {
             self.session.on_slot(slot, |ring| self.session.wake(ring));

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use crate::core::index::{self, SlotRef};
-use crate::core::key::{Key, KeyError};
+use crate::core::key::Key;
 use crate::store::directory::{Full, WaitLimit};
-use crate::store::error::{AppendError, GetError, SetError, SlotError};
+use crate::store::error::{DirectoryError, GetError, KeyError, SetError, UpdateError};
 use crate::store::slot::Slot;
 use crate::store::store::Store;
 
@@ -18,10 +18,7 @@ use crate::store::store::Store;
 const REMOVALS: usize = 1000;
 
 /// An error that can mean that the key was removed while it was used.
-pub(crate) trait KeyRemoved {
-    /// The error that means that.
-    const REMOVED: Self;
-
+pub(crate) trait KeyRemoved: From<KeyError> {
     /// Whether it means that.
     fn is_removed(&self) -> bool;
 }
@@ -35,7 +32,7 @@ pub(crate) fn retry_if_removed<T, E: KeyRemoved>(mut attempt: impl FnMut() -> Re
             outcome => return outcome,
         }
     }
-    Err(E::REMOVED)
+    Err(KeyError::Removed.into())
 }
 
 impl Store {
@@ -44,7 +41,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`SlotError`]: not a valid key, or every slot has one.
+    /// [`DirectoryError`]: not a valid key, or every slot has one.
     ///
     /// # Examples
     ///
@@ -58,18 +55,18 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn slot(&self, key: &str) -> Result<Slot, SlotError> {
+    pub fn slot(&self, key: &str) -> Result<Slot, DirectoryError> {
         self.slot_within(key, &mut WaitLimit::longest())
     }
 
     /// As [`slot`](Self::slot), waiting no longer than `limit`.
-    pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, SlotError> {
-        Ok(self.slot_at(self.find_or_insert(&Key::new(key)?, limit)?))
+    pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, DirectoryError> {
+        Ok(self.slot_at(self.find_or_insert(&Key::new(key).map_err(KeyError::from)?, limit)?))
     }
 
     /// As [`slot`](Self::slot), and creates nothing.
     pub(crate) fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
-        let found = index::find(self.mapped(), &Key::new(key)?);
+        let found = index::find(self.mapped(), &Key::new(key).map_err(KeyError::from)?);
         Ok(found.map(|slot_ref| self.slot_at(slot_ref)))
     }
 
@@ -83,9 +80,9 @@ impl Store {
         mut act: impl FnMut(SlotRef) -> Result<T, E>,
     ) -> Result<T, E>
     where
-        E: KeyRemoved + From<SlotError>,
+        E: KeyRemoved + From<DirectoryError>,
     {
-        let key = Key::new(key).map_err(SlotError::from)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         retry_if_removed(|| act(self.find_or_insert(&key, limit)?))
     }
 
@@ -97,7 +94,7 @@ impl Store {
         mut act: impl FnMut(Slot) -> Result<T, E>,
     ) -> Result<T, E>
     where
-        E: KeyRemoved + From<SlotError>,
+        E: KeyRemoved + From<DirectoryError>,
     {
         self.with_key(key, limit, |slot_ref| act(self.slot_at(slot_ref)))
     }
@@ -112,7 +109,7 @@ impl Store {
         mut act: impl FnMut(&Slot) -> Result<T, E>,
     ) -> Result<T, E>
     where
-        E: KeyRemoved + From<SlotError>,
+        E: KeyRemoved + From<DirectoryError>,
     {
         let mut is_removed = false;
         retry_if_removed(|| {
@@ -133,7 +130,7 @@ impl Store {
         mut act: impl FnMut(SlotRef) -> Result<T, GetError>,
     ) -> Result<Option<T>, GetError> {
         self.check_fork()?;
-        let key = Key::new(key)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         retry_if_removed(|| match index::find(self.mapped(), &key) {
             Some(slot_ref) => act(slot_ref).map(Some),
             None => Ok(None),
@@ -153,44 +150,32 @@ impl Store {
         Slot::new(Arc::clone(&self.session), slot_ref)
     }
 
-    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<SlotRef, SlotError> {
+    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<SlotRef, DirectoryError> {
         self.check_fork()?;
         if let Some(slot_ref) = index::find(self.mapped(), key) {
             return Ok(slot_ref);
         }
         let inserted = self.session.directory(limit)?.insert(key);
-        inserted.map_err(|Full| SlotError::Full { slots: self.geometry().slots })
+        inserted.map_err(|Full| DirectoryError::Full { slots: self.geometry().slots })
     }
 }
 
 impl KeyRemoved for GetError {
-    const REMOVED: Self = Self::Removed;
-
     #[inline]
     fn is_removed(&self) -> bool {
-        matches!(self, Self::Removed)
+        matches!(self, Self::Key(KeyError::Removed))
     }
 }
 
 impl KeyRemoved for SetError {
-    const REMOVED: Self = Self::Removed;
-
     #[inline]
     fn is_removed(&self) -> bool {
-        matches!(self, Self::Removed)
+        matches!(self, Self::Key(KeyError::Removed))
     }
 }
 
-impl KeyRemoved for AppendError {
-    const REMOVED: Self = Self::Set(SetError::Removed);
-
+impl KeyRemoved for UpdateError {
     fn is_removed(&self) -> bool {
-        matches!(self, Self::Set(SetError::Removed))
-    }
-}
-
-impl From<SlotError> for AppendError {
-    fn from(error: SlotError) -> Self {
-        Self::Set(error.into())
+        matches!(self, Self::Key(KeyError::Removed))
     }
 }

@@ -7,4 +7,4 @@ mod keys;
 mod poll;
 mod values;
 
-pub use evict::{EvictError, Evicted};
+pub use evict::Evicted;

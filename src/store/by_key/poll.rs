@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::store::directory::WaitLimit;
-use crate::store::error::{DirectoryError, SlotError};
+use crate::store::error::DirectoryError;
 use crate::store::store::Store;
 use crate::store::wait::{Deadline, Spin};
 
@@ -40,7 +40,7 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn poll(&self, key: &str, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+    pub fn poll(&self, key: &str, timeout: Option<Duration>) -> Result<Option<u64>, DirectoryError> {
         self.poll_from(key, None, timeout)
     }
 
@@ -71,17 +71,22 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn poll_after(&self, key: &str, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+    pub fn poll_after(&self, key: &str, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, DirectoryError> {
         self.poll_from(key, Some(seen), timeout)
     }
 
     /// As [`poll_after`](Self::poll_after), from the newest version on if none is given.
-    fn poll_from(&self, key: &str, seen: Option<u64>, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+    fn poll_from(
+        &self,
+        key: &str,
+        seen: Option<u64>,
+        timeout: Option<Duration>,
+    ) -> Result<Option<u64>, DirectoryError> {
         let (deadline, mut spin, mut seen) = (Deadline::after(timeout), Spin::default(), seen);
         loop {
             let slot = match self.slot_within(key, &mut WaitLimit::until(deadline)) {
                 // The timeout was shorter than the longest wait for the directory.
-                Err(SlotError::Directory(DirectoryError::Busy { .. })) if deadline.left().is_none() => return Ok(None),
+                Err(DirectoryError::Busy { .. }) if deadline.left().is_none() => return Ok(None),
                 slot => slot?,
             };
             let seen = *seen.get_or_insert_with(|| slot.version());

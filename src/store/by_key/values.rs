@@ -1,7 +1,7 @@
 //! Setting and getting the values of keys.
 
 use crate::store::directory::WaitLimit;
-use crate::store::error::{AppendError, GetError, SetError, SlotError};
+use crate::store::error::{DirectoryError, GetError, SetError, UpdateError};
 use crate::store::slot::{Integer, Pinned, SlotSnapshot};
 use crate::store::store::Store;
 
@@ -46,7 +46,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: as for setting the whole value, or a value that cannot be read. The old
+    /// [`UpdateError`]: as for setting the whole value, or a value that cannot be read. The old
     /// value stays.
     ///
     /// # Examples
@@ -61,7 +61,7 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, AppendError> {
+    pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, UpdateError> {
         self.session.check_len(bytes.len())?;
         self.with_slot(key, &mut WaitLimit::longest(), |slot| slot.append(bytes))
     }
@@ -193,7 +193,7 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn integer(&self, key: &str) -> Result<Integer, SlotError> {
+    pub fn integer(&self, key: &str) -> Result<Integer, DirectoryError> {
         Ok(Integer::new(self.slot(key)?))
     }
 }

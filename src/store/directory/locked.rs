@@ -43,7 +43,7 @@ pub(crate) fn lock<'a>(
     limit: &mut WaitLimit,
 ) -> Result<Locked<'a>, DirectoryError> {
     let byte = LockByte::Directory.offset();
-    let thread = lock::lock_among_threads(mapped.fd(), byte, mutex, limit.left())?;
+    let thread = lock::lock_among_threads(mapped.fd(), byte, mutex, limit.left()).map_err(DirectoryError::Lock)?;
     let busy =
         || DirectoryError::Busy { pid: mapped.directory_header().holder.load(Ordering::Relaxed), waited: limit.limit };
     let locked = Locked { mapped, context, _thread: thread.ok_or_else(busy)? };
@@ -248,7 +248,6 @@ mod tests {
 
     use super::*;
     use crate::Store;
-    use crate::store::error::SlotError;
 
     /// Two sessions of a store in a file, the second of which can hold the directory. The file is
     /// gone with them.
@@ -258,8 +257,8 @@ mod tests {
         (Store::create(&path).unwrap(), Store::open(&path).unwrap())
     }
 
-    fn is_busy<T>(result: &Result<T, SlotError>, limit: Duration) -> bool {
-        matches!(result, Err(SlotError::Directory(DirectoryError::Busy { waited, .. })) if *waited == limit)
+    fn is_busy<T>(result: &Result<T, DirectoryError>, limit: Duration) -> bool {
+        matches!(result, Err(DirectoryError::Busy { waited, .. }) if *waited == limit)
     }
 
     #[test]

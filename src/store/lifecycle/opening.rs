@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::identity::Shape;
 use super::refused::refused;
+use crate::core::memory::records::PARTICIPANTS;
 use crate::os::file::{self, Links};
 use crate::os::fork::UninheritedFile;
 use crate::store::error::OpenError;
@@ -47,7 +48,7 @@ pub(crate) fn into_store(
     let name = || mapped.location.to_string();
     match joined.map_err(refused("lock", &mapped.location))? {
         Joined::As(me) => Ok(Store::new(mapped, me, recovery)),
-        Joined::Full => Err(OpenError::TooManyParticipants { name: name() }),
+        Joined::Full => Err(OpenError::TooManyParticipants { name: name(), max: PARTICIPANTS }),
         Joined::LockedOut => Err(OpenError::LockedOut { name: name() }),
     }
 }

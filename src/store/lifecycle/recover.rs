@@ -70,10 +70,8 @@ pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
     }
     let opening = LockByte::Opening.offset();
     if !lock::lock_within(mapped.fd(), opening, LONGEST_WAIT).map_err(refused("lock", location))? {
-        return Err(OpenError::Busy {
-            name: location.to_string(),
-            pid: directory_header.holder.load(Ordering::Relaxed),
-        });
+        let pid = directory_header.holder.load(Ordering::Relaxed);
+        return Err(OpenError::Busy { name: location.to_string(), pid, waited: LONGEST_WAIT });
     }
     directory_header.holder.store(std::process::id(), Ordering::Relaxed);
     reached(Step::OpeningLocked);

@@ -8,7 +8,7 @@ use crate::core::index::Indexed;
 use crate::core::memory::records::PARTICIPANTS;
 use crate::core::ring::{Context, Host, Permutation, Tags};
 use crate::core::word::MAX_VERSION;
-use crate::os::{fence, futex};
+use crate::os::futex;
 use crate::store::flags::Flags;
 use crate::store::geometry::Geometry;
 use crate::store::mapped::Mapped;
@@ -63,9 +63,5 @@ impl Host for StoreHost {
 
     fn wake_all(&self, word: &AtomicU32) {
         futex::wake_all(word);
-    }
-
-    fn heavy_fence(&self) {
-        fence::heavy();
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::slot::Slot;
 use crate::core::ring::{ModifyError, Unfit};
-use crate::store::error::{GetError, IntegerError, SetError};
+use crate::store::error::{GetError, KeyError, SetError, UpdateError};
 
 /// A handle on a key whose value is an integer: an `AtomicU64` that any process can reach by its
 /// name.
@@ -44,7 +44,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is not an integer, or cannot be read.
+    /// [`UpdateError`]: the value is not an integer, or cannot be read.
     ///
     /// # Examples
     ///
@@ -58,12 +58,12 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn get(&self) -> Result<Option<u64>, IntegerError> {
+    pub fn get(&self) -> Result<Option<u64>, UpdateError> {
         let mut value = Vec::with_capacity(8);
         if self.slot.get_into(&mut value)?.is_none() {
             return Ok(None);
         }
-        let bytes = value.as_slice().try_into().map_err(|_| IntegerError::NotAnInteger { len: value.len() })?;
+        let bytes = value.as_slice().try_into().map_err(|_| UpdateError::NotAnInteger { len: value.len() })?;
         Ok(Some(u64::from_le_bytes(bytes)))
     }
 
@@ -92,7 +92,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
+    /// [`UpdateError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -107,7 +107,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_add(&self, n: u64) -> Result<u64, IntegerError> {
+    pub fn fetch_add(&self, n: u64) -> Result<u64, UpdateError> {
         self.change(|before| before.wrapping_add(n))
     }
 
@@ -115,7 +115,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
+    /// [`UpdateError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -130,7 +130,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_sub(&self, n: u64) -> Result<u64, IntegerError> {
+    pub fn fetch_sub(&self, n: u64) -> Result<u64, UpdateError> {
         self.change(|before| before.wrapping_sub(n))
     }
 
@@ -138,7 +138,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
+    /// [`UpdateError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -153,7 +153,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_and(&self, mask: u64) -> Result<u64, IntegerError> {
+    pub fn fetch_and(&self, mask: u64) -> Result<u64, UpdateError> {
         self.change(|before| before & mask)
     }
 
@@ -161,7 +161,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
+    /// [`UpdateError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -176,7 +176,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_or(&self, mask: u64) -> Result<u64, IntegerError> {
+    pub fn fetch_or(&self, mask: u64) -> Result<u64, UpdateError> {
         self.change(|before| before | mask)
     }
 
@@ -184,7 +184,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
+    /// [`UpdateError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -199,7 +199,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_xor(&self, mask: u64) -> Result<u64, IntegerError> {
+    pub fn fetch_xor(&self, mask: u64) -> Result<u64, UpdateError> {
         self.change(|before| before ^ mask)
     }
 
@@ -207,7 +207,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
+    /// [`UpdateError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -222,7 +222,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_not(&self) -> Result<u64, IntegerError> {
+    pub fn fetch_not(&self) -> Result<u64, UpdateError> {
         self.change(|before| !before)
     }
 
@@ -231,7 +231,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is not an integer, or no cell to write to.
+    /// [`UpdateError`]: the value is not an integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -245,8 +245,8 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn compare_exchange(&self, current: u64, new: u64) -> Result<Result<u64, u64>, IntegerError> {
-        self.slot.check_fork().map_err(SetError::from)?;
+    pub fn compare_exchange(&self, current: u64, new: u64) -> Result<Result<u64, u64>, UpdateError> {
+        self.slot.check_fork()?;
         match self.modify(|before| (before == current).then_some(new)) {
             Ok(before) => Ok(Ok(before)),
             Err(ModifyError::Unfit(Unfit::Unwanted(value))) => Ok(Err(value)),
@@ -254,8 +254,8 @@ impl Integer {
         }
     }
 
-    fn change(&self, next: impl Fn(u64) -> u64) -> Result<u64, IntegerError> {
-        self.slot.check_fork().map_err(SetError::from)?;
+    fn change(&self, next: impl Fn(u64) -> u64) -> Result<u64, UpdateError> {
+        self.slot.check_fork()?;
         Ok(self.modify(|before| Some(next(before)))?)
     }
 
@@ -275,14 +275,14 @@ impl fmt::Debug for Integer {
     }
 }
 
-impl From<ModifyError<Unfit>> for IntegerError {
+impl From<ModifyError<Unfit>> for UpdateError {
     fn from(error: ModifyError<Unfit>) -> Self {
         match error {
-            ModifyError::Commit(error) => Self::Set(error.into()),
-            ModifyError::Read(error) => Self::Get(error.into()),
+            ModifyError::Commit(error) => SetError::from(error).into(),
+            ModifyError::Read(error) => GetError::from(error).into(),
             ModifyError::Unfit(Unfit::Len(len)) => Self::NotAnInteger { len },
             // Not reached: `change` changes every integer, and `compare_exchange` handles this.
-            ModifyError::Unfit(Unfit::Unwanted(_)) => Self::Get(GetError::Damaged),
+            ModifyError::Unfit(Unfit::Unwanted(_)) => Self::Key(KeyError::Damaged),
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::io;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -13,8 +14,9 @@ use super::write::claim_within;
 use crate::core::index::SlotRef;
 use crate::core::memory::lent::Lent;
 pub(crate) use crate::core::ring::Lending;
-use crate::core::ring::{Claim, CommitError, OwnedHandle};
-use crate::store::error::{Forked, LoanError, SetError};
+use crate::core::ring::{Claim, OwnedHandle};
+use crate::os::limits;
+use crate::store::error::{Forked, KeyError, SetError};
 use crate::store::session::Session;
 use crate::store::wait::Deadline;
 
@@ -77,13 +79,13 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`LoanError`]: too large, no cell to lend, the key was removed, or the store cannot be
+    /// [`SetError`]: too large, no cell to lend, the key was removed, or the store cannot be
     /// mapped again.
     ///
     /// # Examples
     ///
     /// See [`Loan`].
-    pub fn loan(&self, len: usize) -> Result<Loan, LoanError> {
+    pub fn loan(&self, len: usize) -> Result<Loan, SetError> {
         self.loan_within(len, Lending::Zeroed, Deadline::Now)
     }
 
@@ -96,11 +98,11 @@ impl Slot {
     /// # Examples
     ///
     /// See [`LoanUninit`].
-    pub fn loan_uninit(&self, len: usize) -> Result<LoanUninit, LoanError> {
+    pub fn loan_uninit(&self, len: usize) -> Result<LoanUninit, SetError> {
         self.loan_within(len, Lending::AsItIs, Deadline::Now).map(LoanUninit::new)
     }
 
-    pub(crate) fn loan_within(&self, len: usize, lending: Lending, deadline: Deadline) -> Result<Loan, LoanError> {
+    pub(crate) fn loan_within(&self, len: usize, lending: Lending, deadline: Deadline) -> Result<Loan, SetError> {
         Loan::new(self.session(), self.slot_ref, len, lending, deadline)
     }
 }
@@ -112,10 +114,10 @@ impl Loan {
         len: usize,
         lending: Lending,
         deadline: Deadline,
-    ) -> Result<Self, LoanError> {
-        session.check_fork().map_err(SetError::from)?;
+    ) -> Result<Self, SetError> {
+        session.check_fork()?;
         session.check_len(len)?;
-        let region = session.lending_region().map_err(LoanError::Mapping)?;
+        let region = session.lending_region().map_err(no_second_mapping)?;
         let handle = session.handle(slot_ref);
         let claim = claim_within(session.ring(handle.get()), deadline)?;
         let ring = session.ring(handle.get());
@@ -126,7 +128,7 @@ impl Loan {
         let lent = unsafe { Lent::new(region, &session.mapped.tables.slots, slot_ref.slot, claim.cell(), len) };
         let Some(lent) = lent else {
             ring.abandon(claim);
-            return Err(SetError::TooLarge { len, max: session.max_len() }.into());
+            return Err(SetError::TooLarge { len, max: session.max_len() });
         };
         Ok(Self { session: Arc::clone(session), handle, claim: Some(claim), lent })
     }
@@ -135,8 +137,8 @@ impl Loan {
     ///
     /// # Errors
     ///
-    /// [`SetError::Removed`]: the key was removed meanwhile. [`SetError::Exhausted`]. The value is
-    /// gone then. [`SetError::Forked`]: the loan belongs to the parent process, and stays there.
+    /// [`SetError::Key`]: the key was removed meanwhile, or the loan belongs to the parent process and
+    /// stays there. [`SetError::Exhausted`]. The value is discarded then.
     ///
     /// # Examples
     ///
@@ -160,7 +162,7 @@ impl Loan {
     pub(crate) fn try_send(&mut self) -> Result<u64, SetError> {
         self.check_fork()?;
         let Some(mut claim) = self.claim.take() else {
-            return Err(SetError::Removed);
+            return Err(SetError::Key(KeyError::Removed));
         };
         let ring = self.session.ring(self.handle.get());
         ring.fill_lent(&mut claim, self.lent.bytes());
@@ -281,8 +283,7 @@ impl fmt::Debug for LoanUninit {
     }
 }
 
-impl From<CommitError> for LoanError {
-    fn from(error: CommitError) -> Self {
-        Self::Set(error.into())
-    }
+#[cold]
+fn no_second_mapping(source: io::Error) -> SetError {
+    SetError::Mapping { limit: limits::address_space(), source }
 }

@@ -11,7 +11,7 @@ use super::slot::Slot;
 use crate::core::index::SlotRef;
 use crate::core::lookup::Lookup;
 use crate::core::ring::{Pin, PinError};
-use crate::store::error::GetError;
+use crate::store::error::{GetError, KeyError};
 use crate::store::local_pins::Counts;
 use crate::store::session::Session;
 
@@ -140,7 +140,7 @@ impl Pinned {
             Ok(Lookup::Found(pin)) => Lookup::Found(Self::counted(session, slot_ref, pin, &mut counts)),
             Ok(Lookup::NotYet) => Lookup::NotYet,
             Ok(Lookup::Gone) => Lookup::Gone,
-            Err(PinError::Removed) => return Err(GetError::Removed),
+            Err(PinError::Removed) => return Err(GetError::Key(KeyError::Removed)),
             Err(PinError::Claimed) => return Err(GetError::Claimed { version }),
         })
     }

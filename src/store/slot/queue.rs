@@ -7,7 +7,7 @@ use super::lossless::Begin;
 use super::slot::Slot;
 use crate::core::lookup::Lookup;
 use crate::core::ring::{Position, Taken, Work};
-use crate::store::error::GetError;
+use crate::store::error::{GetError, KeyError};
 use crate::store::wait::{Deadline, Spin, wait_for_event};
 
 /// One worker of a queue.
@@ -111,11 +111,11 @@ impl Assignment {
         self.slot.check_fork()?;
         let done = self.taken.take().is_some_and(|taken| self.slot.ring().acknowledge(taken));
         if !self.slot.ring().is_current() {
-            Err(GetError::Removed)
+            Err(GetError::Key(KeyError::Removed))
         } else if done {
             Ok(())
         } else {
-            Err(GetError::Damaged)
+            Err(GetError::Key(KeyError::Damaged))
         }
     }
 }

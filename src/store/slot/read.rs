@@ -7,7 +7,7 @@ use super::slot::Slot;
 use crate::core::index::SlotRef;
 use crate::core::lookup::Lookup;
 use crate::core::ring::{ReadError, Ring};
-use crate::store::error::GetError;
+use crate::store::error::{GetError, KeyError};
 use crate::store::session::Session;
 
 impl Slot {
@@ -142,10 +142,10 @@ impl Session {
 impl From<ReadError> for GetError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Removed => Self::Removed,
+            ReadError::Removed => Self::Key(KeyError::Removed),
             ReadError::Lost => Self::Lost,
             ReadError::Overtaken => Self::Overtaken,
-            ReadError::Corrupt => Self::Damaged,
+            ReadError::Corrupt => Self::Key(KeyError::Damaged),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::core::cell_counts::CellCounts;
 use crate::core::index::SlotRef;
 use crate::core::memory::records::Event;
 use crate::core::ring::{Begin, KeptVersion, ModifyError, OwnedHandle, Ring};
-use crate::store::error::{AppendError, Forked, GetError, SetError};
+use crate::store::error::{Forked, GetError, KeyError, SetError, UpdateError};
 use crate::store::session::Session;
 use crate::store::wait::Deadline;
 
@@ -28,7 +28,7 @@ use crate::store::wait::Deadline;
 /// let slot = store.slot("k")?;
 /// slot.set(b"v")?;
 /// store.unset("k")?;
-/// assert!(matches!(slot.set(b"w"), Err(SetError::Removed)));
+/// assert!(matches!(slot.set(b"w"), Err(SetError::Key(KeyError::Removed))));
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -130,7 +130,7 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: as for setting the whole value, or a value that cannot be read. The old
+    /// [`UpdateError`]: as for setting the whole value, or a value that cannot be read. The old
     /// value stays.
     ///
     /// # Examples
@@ -146,14 +146,14 @@ impl Slot {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn append(&self, bytes: &[u8]) -> Result<u64, AppendError> {
-        self.check_fork().map_err(SetError::from)?;
+    pub fn append(&self, bytes: &[u8]) -> Result<u64, UpdateError> {
+        self.check_fork()?;
         self.session.check_len(bytes.len())?;
         let (ring, max) = (self.ring(), self.session.max_len());
         let version = ring.append(bytes, max).map_err(|error| match error {
-            ModifyError::Commit(error) => AppendError::Set(error.into()),
-            ModifyError::Read(error) => AppendError::Get(error.into()),
-            ModifyError::Unfit(len) => AppendError::Set(SetError::TooLarge { len, max }),
+            ModifyError::Commit(error) => SetError::from(error).into(),
+            ModifyError::Read(error) => GetError::from(error).into(),
+            ModifyError::Unfit(len) => UpdateError::Set(SetError::TooLarge { len, max }),
         })?;
         self.session.wake(ring);
         Ok(version)
@@ -223,7 +223,7 @@ impl Slot {
     pub fn oldest_from(&self, from: u64) -> Result<Option<u64>, GetError> {
         self.check_fork()?;
         let oldest = self.ring().oldest_from(from);
-        if self.ring().is_current() { Ok(oldest) } else { Err(GetError::Removed) }
+        if self.ring().is_current() { Ok(oldest) } else { Err(GetError::Key(KeyError::Removed)) }
     }
 
     /// How the slot's cells are used now.
@@ -272,13 +272,13 @@ impl Slot {
     pub(crate) fn begin(&self, begin: Begin) -> Result<u64, GetError> {
         self.check_fork()?;
         let version = self.ring().begin_of(begin);
-        if self.ring().is_current() { Ok(version) } else { Err(GetError::Removed) }
+        if self.ring().is_current() { Ok(version) } else { Err(GetError::Key(KeyError::Removed)) }
     }
 
     /// The versions from `from` on that are kept now, oldest first. Reads each cell once.
     pub(crate) fn kept_from(&self, from: u64) -> Result<Vec<KeptVersion>, GetError> {
         let kept = self.ring().kept_from(from);
-        if self.ring().is_current() { Ok(kept) } else { Err(GetError::Removed) }
+        if self.ring().is_current() { Ok(kept) } else { Err(GetError::Key(KeyError::Removed)) }
     }
 
     /// Copies a version that was kept into `value`, replacing its content; `false` if it is gone.

@@ -2,7 +2,7 @@
 
 use crate::core::cell_counts::CellCounts;
 use crate::core::ring::{Claim, CommitError, Ring};
-use crate::store::error::SetError;
+use crate::store::error::{KeyError, SetError};
 use crate::store::session::Session;
 use crate::store::wait::{Deadline, Spin, wait_for_event};
 use crate::sync::yield_now;
@@ -59,8 +59,8 @@ fn retry_until_not_full<T>(
 impl From<CommitError> for SetError {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Backpressure(cells) => Self::Backpressure(cells),
-            CommitError::Removed => Self::Removed,
+            CommitError::Backpressure(cells) => Self::Backpressure(Box::new(cells)),
+            CommitError::Removed => Self::Key(KeyError::Removed),
             CommitError::Exhausted => Self::Exhausted,
         }
     }

@@ -1,5 +1,7 @@
-//! Two cache lines, one for a message and one that says so: what any message between two cores must cost at least. No system at all: there is room
-//! for one message, whose sender must know that it was received.
+//! Two cache lines in shared memory: one with a message, one with its number.
+//!
+//! This is the lower bound of a message between two cores, not a messaging system. It holds one
+//! message, and the sender must not send again before that message was received.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Result;
 use memmap2::MmapRaw;
 
-use crate::peer::{self, Blank, Channel, Job, Kind, Peer};
+use crate::peer::{self, Channel, ChannelSpec, Pattern, Peer, Unsupported};
 
 pub(crate) struct Bare;
 
@@ -50,7 +52,8 @@ fn open(session: &str, channel: Channel) -> Result<End> {
 impl End {
     fn lines(&self) -> &Lines {
         assert!(self.mapping.len() >= size_of::<Lines>());
-        // SAFETY: a mapping begins at a page and is long enough; it holds atomics, for which any bytes will do.
+        // SAFETY: the mapping is page-aligned, long enough (asserted above), and lives as long as
+        // `self`. It is accessed only through these atomics, which accept every bit pattern.
         unsafe { &*self.mapping.as_ptr().cast::<Lines>() }
     }
 }
@@ -60,22 +63,22 @@ impl Peer for Bare {
     type Sender = End;
     type Receiver = End;
 
-    fn host(session: &str, job: Job) -> Result<Host> {
-        if job.kind != Kind::Spinning || job.size != 64 {
-            return Err(Blank("is two cache lines").into());
+    fn host(session: &str, spec: ChannelSpec) -> Result<Host> {
+        if spec.pattern != Pattern::Spinning || spec.size != 64 {
+            return Err(Unsupported("is only two cache lines, for one message of 64 bytes").into());
         }
-        let host = Host([Channel::There, Channel::Back].map(|channel| path(session, channel)).into());
+        let host = Host([Channel::Forward, Channel::Backward].map(|channel| path(session, channel)).into());
         for path in &host.0 {
             File::create_new(path)?.set_len(size_of::<Lines>() as u64)?;
         }
         Ok(host)
     }
 
-    fn sender(session: &str, channel: Channel, _: Job) -> Result<End> {
+    fn sender(session: &str, channel: Channel, _: ChannelSpec) -> Result<End> {
         open(session, channel)
     }
 
-    fn receiver(session: &str, channel: Channel, _: Job) -> Result<End> {
+    fn receiver(session: &str, channel: Channel, _: ChannelSpec) -> Result<End> {
         open(session, channel)
     }
 }
@@ -88,6 +91,7 @@ impl peer::Sender for End {
         for (word, bytes) in lines.message.0.iter().zip(message.as_chunks().0) {
             word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
         }
+        // Pairs with the load in `receive`: the message is visible once its number is.
         lines.number.0[0].store(self.number, Ordering::Release);
         Ok(())
     }
@@ -96,6 +100,7 @@ impl peer::Sender for End {
 impl peer::Receiver for End {
     #[inline]
     fn receive(&mut self, _: usize, into: &mut Vec<u8>) -> Result<bool> {
+        // Pairs with the store in `send`.
         if self.lines().number.0[0].load(Ordering::Acquire) == self.number {
             return Ok(false);
         }

@@ -1,7 +1,8 @@
-//! crossbar: topics with rings of blocks, or the one block that "pinned" mode uses again and again, which is its fastest; of typed values,
-//! and losslessly, a `PodBus`.
+//! crossbar: topics, and a bounded `PodBus` for lossless messages.
 //!
-//! Pinned mode refuses to publish while somebody reads, so its sender tries again.
+//! A topic has a ring of blocks. In "pinned" mode, its fastest, it has a single block that is
+//! overwritten in place. Publishing fails in this mode while the block is read, so the sender
+//! retries.
 
 use std::hint;
 
@@ -9,16 +10,17 @@ use anyhow::{Context, Result};
 use crossbar::error::Error;
 use crossbar::{BusSubscriber, Config, PodBus, Publisher, Stream, Subscriber, Topic, WaitStrategy};
 
-use crate::peer::{self, Blank, Channel, Job, Kind, Peer};
+use crate::peer::{self, Channel, ChannelSpec, Pattern, Peer, Unsupported};
 
-/// By blocks that are used in turn, or by one that is pinned to its topic.
+/// Topics with a ring of blocks, or with one pinned block.
 pub(crate) struct Crossbar<const PINNED: bool>;
 
-/// The messages that a lossless bus has room for.
+/// The capacity of a lossless bus, in messages.
 const BACKLOG: usize = 64;
 
-/// Of values of some size.
+/// Sends a message over a bus, whose value type depends on the message size.
 type Publish = Box<dyn FnMut(&[u8])>;
+/// Receives a message from a bus; `false` if there is none.
 type Receive = Box<dyn FnMut(&mut Vec<u8>) -> bool>;
 
 pub(crate) enum Sender<const PINNED: bool> {
@@ -28,21 +30,21 @@ pub(crate) enum Sender<const PINNED: bool> {
 
 pub(crate) enum Receiver<const PINNED: bool> {
     Topics { streams: Vec<Stream>, _region: Subscriber },
-    Lossless { sources: Vec<Receive>, turn: usize },
+    Lossless { buses: Vec<Receive>, turn: usize },
 }
 
 fn region(session: &str, channel: Channel) -> String {
     format!("{session}-{}", channel.name())
 }
 
-fn config(job: Job) -> Config {
-    let topics = job.keys as u32;
-    let ring_depth = if job.kind == Kind::Newest { 2 } else { 8 };
+fn config(spec: ChannelSpec) -> Config {
+    let topics = spec.keys as u32;
+    let ring_depth = if spec.pattern == Pattern::Newest { 2 } else { 8 };
     Config {
         max_topics: topics,
         ring_depth,
         block_count: topics * ring_depth + 8,
-        block_size: (job.size as u32 + 8).next_multiple_of(64),
+        block_size: (spec.size as u32 + 8).next_multiple_of(64),
         ..Config::default()
     }
 }
@@ -70,52 +72,52 @@ fn lossless_receiver<const WORDS: usize>(name: &str) -> Result<Receive> {
     }))
 }
 
-const TOO_LARGE: Blank = Blank("copies values through the stack, which is no way for such large ones");
+const TOO_LARGE: Unsupported = Unsupported("copies values through the stack, which is unsuitable for this size");
 
 impl<const PINNED: bool> Peer for Crossbar<PINNED> {
     type Host = ();
     type Sender = Sender<PINNED>;
     type Receiver = Receiver<PINNED>;
 
-    fn host(_: &str, job: Job) -> Result<()> {
-        if PINNED && job.kind != Kind::Newest {
-            return Err(Blank("in pinned mode, has no next message, but only the newest").into());
+    fn host(_: &str, spec: ChannelSpec) -> Result<()> {
+        if PINNED && spec.pattern != Pattern::Newest {
+            return Err(Unsupported("has only the newest message in pinned mode").into());
         }
         Ok(())
     }
 
-    fn sender(session: &str, channel: Channel, job: Job) -> Result<Sender<PINNED>> {
+    fn sender(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Sender<PINNED>> {
         let name = region(session, channel);
-        if job.kind == Kind::All {
-            return Ok(Sender::Lossless(match job.size {
+        if spec.pattern == Pattern::Lossless {
+            return Ok(Sender::Lossless(match spec.size {
                 64 => lossless_sender::<8>(&name)?,
                 1024 => lossless_sender::<128>(&name)?,
                 4096 => lossless_sender::<512>(&name)?,
                 _ => return Err(TOO_LARGE.into()),
             }));
         }
-        let mut publisher = Publisher::create(&name, config(job))?;
-        let topics = (0..job.keys).map(|key| publisher.register(&format!("/{key}")));
+        let mut publisher = Publisher::create(&name, config(spec))?;
+        let topics = (0..spec.keys).map(|key| publisher.register(&format!("/{key}")));
         let topics = topics.collect::<Result<_, _>>()?;
         Ok(Sender::Topics(Box::new(publisher), topics))
     }
 
-    fn receiver(session: &str, channel: Channel, job: Job) -> Result<Receiver<PINNED>> {
-        if job.kind == Kind::All {
-            // It has one sender a bus.
-            let source = |channel| {
+    fn receiver(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Receiver<PINNED>> {
+        if spec.pattern == Pattern::Lossless {
+            // A bus has one sender, so there is one for each.
+            let bus = |channel| {
                 let name = region(session, channel);
-                match job.size {
+                match spec.size {
                     64 => lossless_receiver::<8>(&name),
                     1024 => lossless_receiver::<128>(&name),
                     4096 => lossless_receiver::<512>(&name),
                     _ => Err(TOO_LARGE.into()),
                 }
             };
-            return Ok(Receiver::Lossless { sources: vec![source(Channel::There)?, source(Channel::Back)?], turn: 0 });
+            return Ok(Receiver::Lossless { buses: vec![bus(Channel::Forward)?, bus(Channel::Backward)?], turn: 0 });
         }
         let subscriber = Subscriber::connect(&region(session, channel))?;
-        let streams = (0..job.keys).map(|key| subscriber.subscribe(&format!("/{key}")));
+        let streams = (0..spec.keys).map(|key| subscriber.subscribe(&format!("/{key}")));
         let streams = streams.collect::<Result<_, _>>()?;
         Ok(Receiver::Topics { streams, _region: subscriber })
     }
@@ -128,7 +130,7 @@ impl<const PINNED: bool> peer::Sender for Sender<PINNED> {
             Self::Topics(publisher, topics) if PINNED => {
                 let mut loan = loop {
                     match publisher.loan_pinned(&topics[key]) {
-                        // Somebody reads: later.
+                        // The block is being read: retry.
                         Err(Error::PinnedReadersActive { .. }) => hint::spin_loop(),
                         loan => break loan?,
                     }
@@ -161,18 +163,18 @@ impl<const PINNED: bool> peer::Receiver for Receiver<PINNED> {
                 sample.as_ref().inspect(|message| peer::copy(message, into));
                 Ok(sample.is_some())
             }
-            Self::Lossless { sources, turn } => {
+            Self::Lossless { buses, turn } => {
                 *turn += 1;
-                let count = sources.len();
-                Ok(sources[*turn % count](into))
+                let count = buses.len();
+                Ok(buses[*turn % count](into))
             }
         }
     }
 
     fn wait(&mut self, into: &mut Vec<u8>) -> Result<()> {
-        let Self::Topics { streams, .. } = self else { unreachable!("only the receiver of a topic waits") };
-        let asleep = WaitStrategy::Adaptive { spin_iters: 0, yield_iters: 0 };
-        let sample = streams[0].recv_with(asleep).context("recv")?;
+        let Self::Topics { streams, .. } = self else { unreachable!("only receivers of topics sleep") };
+        let sleep = WaitStrategy::Adaptive { spin_iters: 0, yield_iters: 0 };
+        let sample = streams[0].recv_with(sleep).context("recv")?;
         peer::copy(&sample, into);
         Ok(())
     }

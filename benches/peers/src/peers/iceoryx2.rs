@@ -1,4 +1,4 @@
-//! iceoryx2: publish-subscribe between processes, and an event for a receiver that sleeps.
+//! iceoryx2: publish-subscribe services, and an event service for receivers that sleep.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
 use iceoryx2::service::port_factory::publish_subscribe::PortFactory;
 
-use crate::peer::{self, Channel, Job, Kind, Peer};
+use crate::peer::{self, Channel, ChannelSpec, Pattern, Peer};
 
 pub(crate) struct Iceoryx2;
 
-/// The messages that a receiver has room for, if it must see all.
+/// The buffer size of a lossless receiver, in messages.
 const BACKLOG: usize = 64;
 
 type Ipc = ipc::Service;
@@ -29,7 +29,7 @@ pub(crate) struct Receiver {
     listener: Option<Listener<Ipc>>,
 }
 
-/// A node that leaves everything it leaves under the name of the session.
+/// Creates a node whose files all have the name of the session in their path.
 fn node(session: &str) -> Result<Node<Ipc>> {
     set_log_level(LogLevel::Fatal);
     let mut config = Config::default();
@@ -39,26 +39,32 @@ fn node(session: &str) -> Result<Node<Ipc>> {
     failed("node", NodeBuilder::new().config(&config).create::<Ipc>())
 }
 
-/// Its errors say neither what was done nor why, only their own names.
+/// Adds the failed operation to an error. Errors of iceoryx2 contain only their variant's name.
 fn failed<T, E: std::fmt::Debug>(what: &str, result: Result<T, E>) -> Result<T> {
     result.map_err(|error| anyhow!("{what}: {error:?}"))
 }
 
-fn service(node: &Node<Ipc>, session: &str, channel: &str, key: usize, job: Job) -> Result<PortFactory<Ipc, [u8], ()>> {
+fn service(
+    node: &Node<Ipc>,
+    session: &str,
+    channel: &str,
+    key: usize,
+    spec: ChannelSpec,
+) -> Result<PortFactory<Ipc, [u8], ()>> {
     let name = failed("name", ServiceName::new(&format!("{session}/{channel}/{key}")))?;
     let builder =
         node.service_builder(&name).publish_subscribe::<[u8]>().max_nodes(4).max_publishers(2).max_subscribers(1);
-    let builder = match job.kind {
-        Kind::Newest => builder.subscriber_max_buffer_size(1).enable_safe_overflow(true),
-        Kind::All => builder.subscriber_max_buffer_size(BACKLOG).enable_safe_overflow(false),
-        Kind::Spinning | Kind::Asleep => builder,
+    let builder = match spec.pattern {
+        Pattern::Newest => builder.subscriber_max_buffer_size(1).enable_safe_overflow(true),
+        Pattern::Lossless => builder.subscriber_max_buffer_size(BACKLOG).enable_safe_overflow(false),
+        Pattern::Spinning | Pattern::Sleeping => builder,
     };
     failed("service", builder.open_or_create())
 }
 
-/// Two senders of one job share a service.
-fn channel_name(channel: Channel, job: Job) -> &'static str {
-    if job.kind == Kind::All { "all" } else { channel.name() }
+/// Returns the name of the service. Two senders to one receiver share a service.
+fn channel_name(channel: Channel, spec: ChannelSpec) -> &'static str {
+    if spec.pattern == Pattern::Lossless { "all" } else { channel.name() }
 }
 
 fn event(
@@ -75,25 +81,25 @@ impl Peer for Iceoryx2 {
     type Sender = Sender;
     type Receiver = Receiver;
 
-    fn receiver_first(kind: Kind) -> bool {
-        kind == Kind::All
+    fn receiver_first(pattern: Pattern) -> bool {
+        pattern == Pattern::Lossless
     }
 
-    fn host(_: &str, _: Job) -> Result<()> {
+    fn host(_: &str, _: ChannelSpec) -> Result<()> {
         Ok(())
     }
 
-    fn sender(session: &str, channel: Channel, job: Job) -> Result<Sender> {
-        let (node, channel) = (node(session)?, channel_name(channel, job));
+    fn sender(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Sender> {
+        let (node, channel) = (node(session)?, channel_name(channel, spec));
         let publisher = |key| {
-            let service = service(&node, session, channel, key, job)?;
-            let builder = service.publisher_builder().initial_max_slice_len(job.size).max_loaned_samples(1);
+            let service = service(&node, session, channel, key, spec)?;
+            let builder = service.publisher_builder().initial_max_slice_len(spec.size).max_loaned_samples(1);
             let builder = builder.backpressure_strategy(BackpressureStrategy::RetryUntilDelivered);
             failed("publisher", builder.create())
         };
-        let publishers = (0..job.keys).map(publisher).collect::<Result<_>>()?;
-        let notifier = match job.kind {
-            Kind::Asleep => {
+        let publishers = (0..spec.keys).map(publisher).collect::<Result<_>>()?;
+        let notifier = match spec.pattern {
+            Pattern::Sleeping => {
                 let event = event(&node, session, channel)?;
                 Some(failed("notifier", event.notifier_builder().create())?)
             }
@@ -102,15 +108,15 @@ impl Peer for Iceoryx2 {
         Ok(Sender { publishers, notifier })
     }
 
-    fn receiver(session: &str, channel: Channel, job: Job) -> Result<Receiver> {
-        let (node, channel) = (node(session)?, channel_name(channel, job));
+    fn receiver(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Receiver> {
+        let (node, channel) = (node(session)?, channel_name(channel, spec));
         let subscriber = |key| {
-            let service = service(&node, session, channel, key, job)?;
+            let service = service(&node, session, channel, key, spec)?;
             failed("subscriber", service.subscriber_builder().create())
         };
-        let subscribers = (0..job.keys).map(subscriber).collect::<Result<_>>()?;
-        let listener = match job.kind {
-            Kind::Asleep => {
+        let subscribers = (0..spec.keys).map(subscriber).collect::<Result<_>>()?;
+        let listener = match spec.pattern {
+            Pattern::Sleeping => {
                 let event = event(&node, session, channel)?;
                 Some(failed("listener", event.listener_builder().create())?)
             }
@@ -142,7 +148,7 @@ impl peer::Receiver for Receiver {
 
     fn wait(&mut self, into: &mut Vec<u8>) -> Result<()> {
         while !self.receive(0, into)? {
-            let listener = self.listener.as_ref().expect("who sleeps has one");
+            let listener = self.listener.as_ref().expect("a sleeping receiver has a listener");
             failed("wait", listener.timed_wait(|_| {}, Duration::from_secs(1)))?;
         }
         Ok(())

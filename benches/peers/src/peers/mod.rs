@@ -1,4 +1,4 @@
-//! One file a system.
+//! One file for each measured system.
 
 pub(crate) mod bare;
 pub(crate) mod crossbar;

@@ -1,4 +1,6 @@
-//! Redis over a Unix socket: a daemon, and a round trip through the kernel for everything. Values of keys, and a list where messages are waited for.
+//! Redis over a Unix socket: string values, and lists for messages that are received in order.
+//!
+//! Every operation is a round trip to the server process through the kernel.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -8,11 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use redis::{Client, Connection};
 
-use crate::peer::{self, Blank, Channel, Job, Kind, Peer};
+use crate::peer::{self, Channel, ChannelSpec, Pattern, Peer, Unsupported};
 
 pub(crate) struct Redis;
 
-/// A server of our own, which keeps nothing on disk.
+/// A server without persistence, which is started for the measurement and killed on drop.
 pub(crate) struct Host {
     server: Child,
     directory: PathBuf,
@@ -29,7 +31,7 @@ impl Drop for Host {
 pub(crate) struct Ends {
     connection: Connection,
     keys: Vec<String>,
-    kind: Kind,
+    pattern: Pattern,
 }
 
 fn directory(session: &str) -> PathBuf {
@@ -48,11 +50,11 @@ fn connect(session: &str) -> Result<Connection> {
     }
 }
 
-fn ends(session: &str, channel: Channel, job: Job) -> Result<Ends> {
-    // Two senders of one job share a list.
-    let channel = if job.kind == Kind::All { "all" } else { channel.name() };
-    let keys = (0..job.keys).map(|key| format!("{channel} {key}")).collect();
-    Ok(Ends { connection: connect(session)?, keys, kind: job.kind })
+fn ends(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Ends> {
+    // Two senders to one receiver share a list.
+    let channel = if spec.pattern == Pattern::Lossless { "all" } else { channel.name() };
+    let keys = (0..spec.keys).map(|key| format!("{channel} {key}")).collect();
+    Ok(Ends { connection: connect(session)?, keys, pattern: spec.pattern })
 }
 
 impl Peer for Redis {
@@ -60,7 +62,7 @@ impl Peer for Redis {
     type Sender = Ends;
     type Receiver = Ends;
 
-    fn host(session: &str, _: Job) -> Result<Host> {
+    fn host(session: &str, _: ChannelSpec) -> Result<Host> {
         let directory = directory(session);
         std::fs::create_dir(&directory)?;
         let socket = directory.join("redis");
@@ -73,25 +75,25 @@ impl Peer for Redis {
             .spawn();
         let Ok(server) = server else {
             let _ = std::fs::remove_dir_all(&directory);
-            return Err(Blank("is not installed here").into());
+            return Err(Unsupported("is not installed").into());
         };
         let host = Host { server, directory };
         connect(session)?;
         Ok(host)
     }
 
-    fn sender(session: &str, channel: Channel, job: Job) -> Result<Ends> {
-        ends(session, channel, job)
+    fn sender(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Ends> {
+        ends(session, channel, spec)
     }
 
-    fn receiver(session: &str, channel: Channel, job: Job) -> Result<Ends> {
-        ends(session, channel, job)
+    fn receiver(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Ends> {
+        ends(session, channel, spec)
     }
 }
 
 impl Ends {
-    fn take(&mut self, key: usize, into: &mut Vec<u8>) -> Result<bool> {
-        let command = if self.kind == Kind::Newest { "GET" } else { "RPOP" };
+    fn get_or_pop(&mut self, key: usize, into: &mut Vec<u8>) -> Result<bool> {
+        let command = if self.pattern == Pattern::Newest { "GET" } else { "RPOP" };
         let value: Option<Vec<u8>> = redis::cmd(command).arg(&self.keys[key]).query(&mut self.connection)?;
         let found = value.is_some();
         if let Some(value) = value {
@@ -103,7 +105,7 @@ impl Ends {
 
 impl peer::Sender for Ends {
     fn send(&mut self, key: usize, message: &[u8]) -> Result<()> {
-        let command = if self.kind == Kind::Newest { "SET" } else { "LPUSH" };
+        let command = if self.pattern == Pattern::Newest { "SET" } else { "LPUSH" };
         redis::cmd(command).arg(&self.keys[key]).arg(message).exec(&mut self.connection)?;
         Ok(())
     }
@@ -111,14 +113,14 @@ impl peer::Sender for Ends {
 
 impl peer::Receiver for Ends {
     fn receive(&mut self, key: usize, into: &mut Vec<u8>) -> Result<bool> {
-        self.take(key, into)
+        self.get_or_pop(key, into)
     }
 
     fn wait(&mut self, into: &mut Vec<u8>) -> Result<()> {
         let popped: Option<(String, Vec<u8>)> =
             redis::cmd("BRPOP").arg(&self.keys[0]).arg(0).query(&mut self.connection)?;
-        let (_, message) = popped.context("BRPOP without a time limit ended without a message")?;
-        ensure!(!message.is_empty(), "an empty message");
+        let (_, message) = popped.context("BRPOP without a timeout returned no message")?;
+        ensure!(!message.is_empty(), "received an empty message");
         *into = message;
         Ok(())
     }

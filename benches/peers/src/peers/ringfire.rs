@@ -1,5 +1,6 @@
-//! ringfire: its blackboard for the newest value of a key, a ring for what is received in order (a ring of blobs where messages are long),
-//! with a reader that holds up its writer where nothing may be lost.
+//! ringfire: a blackboard for newest values, and a ring for messages that are received in order.
+//!
+//! Lossless messages use a ring with backpressure. Long messages use a ring of blobs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,17 +11,18 @@ use ringfire::{
     RingProducer, RingProducerBuilder,
 };
 
-use crate::peer::{self, Blank, Channel, Job, Kind, Peer};
+use crate::peer::{self, Channel, ChannelSpec, Pattern, Peer, Unsupported};
 
-/// With messages of this size, in bytes: it carries values of a type. With blobs if it is `BLOBS`.
+/// ringfire with messages of this size in bytes as its value type, or with blobs if `SIZE` is
+/// [`BLOBS`].
 pub(crate) struct Ringfire<const SIZE: usize>;
 
-/// As the size of a type, stands for all that are longer.
+/// The `SIZE` that stands for all longer messages.
 pub(crate) const BLOBS: usize = LONGEST + 1;
 
 type Message<const SIZE: usize> = [u8; SIZE];
 
-/// Longer messages are blobs: it copies values of a type through the stack.
+/// The longest typed value: they are copied through the stack. Longer messages are blobs.
 const LONGEST: usize = 4096;
 
 pub(crate) enum Sender<const SIZE: usize> {
@@ -44,40 +46,42 @@ impl<const SIZE: usize> Peer for Ringfire<SIZE> {
     type Sender = Sender<SIZE>;
     type Receiver = Receiver<SIZE>;
 
-    fn host(_: &str, _: Job) -> Result<()> {
+    fn host(_: &str, _: ChannelSpec) -> Result<()> {
         Ok(())
     }
 
-    fn sender(session: &str, channel: Channel, job: Job) -> Result<Sender<SIZE>> {
+    fn sender(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Sender<SIZE>> {
         let path = path(session, channel);
-        Ok(match job.kind {
-            Kind::Newest if SIZE <= LONGEST => Sender::Blackboard(BlackboardProducer::create(path, job.keys)?),
-            Kind::Newest => Sender::Blobs(BlobProducer::create(path, 64, 8 * job.size)?),
-            Kind::Spinning | Kind::Asleep if SIZE <= LONGEST => Sender::Ring(RingProducer::create(path, 64)?),
-            Kind::Spinning | Kind::Asleep => Sender::Blobs(BlobProducer::create(path, 64, 8 * job.size)?),
-            Kind::All if SIZE <= LONGEST => {
+        Ok(match spec.pattern {
+            Pattern::Newest if SIZE <= LONGEST => Sender::Blackboard(BlackboardProducer::create(path, spec.keys)?),
+            Pattern::Newest => Sender::Blobs(BlobProducer::create(path, 64, 8 * spec.size)?),
+            Pattern::Spinning | Pattern::Sleeping if SIZE <= LONGEST => Sender::Ring(RingProducer::create(path, 64)?),
+            Pattern::Spinning | Pattern::Sleeping => Sender::Blobs(BlobProducer::create(path, 64, 8 * spec.size)?),
+            Pattern::Lossless if SIZE <= LONGEST => {
                 let builder = RingProducerBuilder::new(64).flow_control(FlowControl::LosslessBackpressure);
                 Sender::Ring(builder.build(path)?)
             }
-            Kind::All => return Err(Blank("loses blobs when the reader is slow").into()),
+            Pattern::Lossless => return Err(Unsupported("loses blobs if the receiver is slow").into()),
         })
     }
 
-    fn receiver(session: &str, channel: Channel, job: Job) -> Result<Receiver<SIZE>> {
+    fn receiver(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Receiver<SIZE>> {
         let ring = |channel| RingConsumer::attach(path(session, channel));
-        Ok(match job.kind {
-            Kind::Newest if SIZE <= LONGEST => {
+        Ok(match spec.pattern {
+            Pattern::Newest if SIZE <= LONGEST => {
                 let board = BlackboardConsumer::attach(path(session, channel))?;
                 Receiver::Blackboard(board, Box::new([0; SIZE]))
             }
-            Kind::Spinning | Kind::Asleep if SIZE <= LONGEST => {
+            Pattern::Spinning | Pattern::Sleeping if SIZE <= LONGEST => {
                 Receiver::Rings { rings: vec![ring(channel)?], turn: 0 }
             }
-            Kind::Newest | Kind::Spinning | Kind::Asleep => {
-                Receiver::Blobs(BlobConsumer::attach(path(session, channel))?, job.size)
+            Pattern::Newest | Pattern::Spinning | Pattern::Sleeping => {
+                Receiver::Blobs(BlobConsumer::attach(path(session, channel))?, spec.size)
             }
-            // It has one sender a ring.
-            Kind::All => Receiver::Rings { rings: vec![ring(Channel::There)?, ring(Channel::Back)?], turn: 0 },
+            // A ring has one sender, so there is one for each.
+            Pattern::Lossless => {
+                Receiver::Rings { rings: vec![ring(Channel::Forward)?, ring(Channel::Backward)?], turn: 0 }
+            }
         })
     }
 }
@@ -125,11 +129,11 @@ impl<const SIZE: usize> peer::Receiver for Receiver<SIZE> {
 
     fn wait(&mut self, into: &mut Vec<u8>) -> Result<()> {
         let Self::Rings { rings, .. } = self else {
-            return Err(Blank("has no way to sleep until there is a blob").into());
+            return Err(Unsupported("has no blocking receive of blobs").into());
         };
-        // Without spinning first.
-        let mut asleep = FutexWait::new(0, Some(Duration::from_secs(1)));
-        peer::copy(&rings[0].recv_blocking(&mut asleep), into);
+        // Sleeps at once, without spinning first.
+        let mut sleep = FutexWait::new(0, Some(Duration::from_secs(1)));
+        peer::copy(&rings[0].recv_blocking(&mut sleep), into);
         Ok(())
     }
 }

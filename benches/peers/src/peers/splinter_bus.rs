@@ -1,4 +1,4 @@
-//! splinter-bus: values of keys by the store, messages that must all arrive by the typed bus.
+//! splinter-bus: slots of the store, and the typed bus with lossless subscribers.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use anyhow::{Result, ensure};
 use splinter_bus::store::{Slot, Store, StoreOptions, Lookup};
 use splinter_bus::{Bus, Publisher, SubscribeOptions, Subscriber};
 
-use crate::peer::{self, Channel, Job, Kind, Peer};
+use crate::peer::{self, Channel, ChannelSpec, Pattern, Peer};
 
-/// Two senders write under one key, or each under a key of its own.
+/// With `KEY_EACH`, two senders publish under two keys, else under the same key.
 pub(crate) struct SplinterBus<const KEY_EACH: bool>;
 
-/// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a sender waits for a slow receiver.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Host(Store);
 
@@ -33,10 +33,10 @@ pub(crate) enum Receiver {
     All { subscribers: Vec<Subscriber<Vec<u8>>>, turn: usize },
 }
 
-/// The keys of a job, in one direction.
-fn slots(session: &str, channel: Channel, job: Job) -> Result<Vec<Slot>> {
+/// Opens the slots of a channel.
+fn slots(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Vec<Slot>> {
     let store = Store::open(session)?;
-    Ok((0..job.keys).map(|key| store.slot(&format!("{} {key}", channel.name()))).collect::<Result<_, _>>()?)
+    Ok((0..spec.keys).map(|key| store.slot(&format!("{} {key}", channel.name()))).collect::<Result<_, _>>()?)
 }
 
 impl<const KEY_EACH: bool> Peer for SplinterBus<KEY_EACH> {
@@ -44,41 +44,40 @@ impl<const KEY_EACH: bool> Peer for SplinterBus<KEY_EACH> {
     type Sender = Sender;
     type Receiver = Receiver;
 
-    fn receiver_first(kind: Kind) -> bool {
-        kind == Kind::All
+    fn receiver_first(pattern: Pattern) -> bool {
+        pattern == Pattern::Lossless
     }
 
-    fn host(session: &str, job: Job) -> Result<Host> {
-        let options = StoreOptions::new().slots(2 * job.keys as u32).max_value_size(job.size as u64);
-        let options = match job.kind {
-            // Older values are not wanted.
-            Kind::Newest => options.history(1).spare(3),
-            Kind::Spinning | Kind::Asleep => options,
-            // Room for the envelope, and for messages that wait to be received.
-            Kind::All => options.max_value_size(job.size as u64 + 256).history(64),
+    fn host(session: &str, spec: ChannelSpec) -> Result<Host> {
+        let options = StoreOptions::new().slots(2 * spec.keys as u32).max_value_size(spec.size as u64);
+        let options = match spec.pattern {
+            Pattern::Newest => options.history(1).spare(3),
+            Pattern::Spinning | Pattern::Sleeping => options,
+            // Values also contain the envelope. The history is the buffer of the receiver.
+            Pattern::Lossless => options.max_value_size(spec.size as u64 + 256).history(64),
         };
         Ok(Host(options.create(session)?))
     }
 
-    fn sender(session: &str, channel: Channel, job: Job) -> Result<Sender> {
-        if job.kind == Kind::All {
+    fn sender(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Sender> {
+        if spec.pattern == Pattern::Lossless {
             let bus = Bus::<Vec<u8>>::open(session)?;
-            let key = if KEY_EACH { channel } else { Channel::There }.name();
+            let key = if KEY_EACH { channel } else { Channel::Forward }.name();
             return Ok(Sender::Bus(Box::new(bus.publisher(key)?), Vec::new()));
         }
-        Ok(Sender::Store(slots(session, channel, job)?))
+        Ok(Sender::Store(slots(session, channel, spec)?))
     }
 
-    fn receiver(session: &str, channel: Channel, job: Job) -> Result<Receiver> {
-        match job.kind {
-            Kind::Newest => Ok(Receiver::Newest(slots(session, channel, job)?)),
-            Kind::Spinning | Kind::Asleep => {
-                let slot = slots(session, channel, job)?.swap_remove(0);
+    fn receiver(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Receiver> {
+        match spec.pattern {
+            Pattern::Newest => Ok(Receiver::Newest(slots(session, channel, spec)?)),
+            Pattern::Spinning | Pattern::Sleeping => {
+                let slot = slots(session, channel, spec)?.swap_remove(0);
                 Ok(Receiver::Next(Box::new(slot), 0))
             }
-            Kind::All => {
+            Pattern::Lossless => {
                 let bus = Bus::<Vec<u8>>::open(session)?;
-                let keys = if KEY_EACH { &[Channel::There, Channel::Back][..] } else { &[Channel::There] };
+                let keys = if KEY_EACH { &[Channel::Forward, Channel::Backward][..] } else { &[Channel::Forward] };
                 let options = SubscribeOptions::new().lossless();
                 let subscribers = keys.iter().map(|key| bus.subscribe_with(key.name(), &options));
                 Ok(Receiver::All { subscribers: subscribers.collect::<Result<_, _>>()?, turn: 0 })
@@ -95,7 +94,7 @@ impl peer::Sender for Sender {
             Self::Bus(publisher, buffer) => {
                 buffer.clear();
                 buffer.extend_from_slice(message);
-                publisher.publish_timeout(buffer, PATIENCE)?;
+                publisher.publish_timeout(buffer, TIMEOUT)?;
             }
         }
         Ok(())
@@ -123,9 +122,9 @@ impl peer::Receiver for Receiver {
     }
 
     fn wait(&mut self, into: &mut Vec<u8>) -> Result<()> {
-        let Self::Next(slot, seen) = self else { unreachable!("only those who want the next message wait for it") };
+        let Self::Next(slot, seen) = self else { unreachable!("only a receiver of the next message sleeps") };
         let _ = slot.poll_after(*seen, None)?;
-        ensure!(slot.get_version_into(*seen + 1, into)? == Lookup::Found(()), "the next message is gone");
+        ensure!(slot.get_version_into(*seen + 1, into)? == Lookup::Found(()), "the next message was overwritten");
         *seen += 1;
         Ok(())
     }

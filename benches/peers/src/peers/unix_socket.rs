@@ -1,4 +1,4 @@
-//! A Unix datagram socket: what everybody has.
+//! A Unix datagram socket: the baseline that needs no library.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use rustix::net::sockopt;
 
-use crate::peer::{self, Blank, Channel, Job, Kind, Peer};
+use crate::peer::{self, Channel, ChannelSpec, Pattern, Peer, Unsupported};
 
 pub(crate) struct UnixSocket;
 
@@ -32,9 +32,9 @@ fn directory(session: &str) -> PathBuf {
     std::env::temp_dir().join(session)
 }
 
-fn path(session: &str, channel: Channel, job: Job) -> PathBuf {
-    // Two senders of one job share a receiver.
-    directory(session).join(if job.kind == Kind::All { "all" } else { channel.name() })
+fn path(session: &str, channel: Channel, spec: ChannelSpec) -> PathBuf {
+    // Two senders share one receiver.
+    directory(session).join(if spec.pattern == Pattern::Lossless { "all" } else { channel.name() })
 }
 
 impl Peer for UnixSocket {
@@ -42,32 +42,32 @@ impl Peer for UnixSocket {
     type Sender = Sender;
     type Receiver = Receiver;
 
-    fn receiver_first(_: Kind) -> bool {
+    fn receiver_first(_: Pattern) -> bool {
         true
     }
 
-    fn host(session: &str, job: Job) -> Result<Host> {
-        if job.keys > 1 {
-            return Err(Blank("has no keys").into());
+    fn host(session: &str, spec: ChannelSpec) -> Result<Host> {
+        if spec.keys > 1 {
+            return Err(Unsupported("has no keys").into());
         }
-        if job.size > 64 << 10 {
-            return Err(Blank("has no datagrams of that size, unless the system is told to").into());
+        if spec.size > 64 << 10 {
+            return Err(Unsupported("has no datagrams of this size with the default limits of the kernel").into());
         }
         let directory = directory(session);
         std::fs::create_dir(&directory)?;
         Ok(Host(directory))
     }
 
-    fn sender(session: &str, channel: Channel, job: Job) -> Result<Sender> {
+    fn sender(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Sender> {
         let socket = UnixDatagram::unbound()?;
         sockopt::set_socket_send_buffer_size(&socket, 4 << 20)?;
-        Ok(Sender { socket, to: path(session, channel, job) })
+        Ok(Sender { socket, to: path(session, channel, spec) })
     }
 
-    fn receiver(session: &str, channel: Channel, job: Job) -> Result<Receiver> {
-        let socket = UnixDatagram::bind(path(session, channel, job))?;
-        socket.set_nonblocking(job.kind != Kind::Asleep)?;
-        Ok(Receiver { socket, size: job.size })
+    fn receiver(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Receiver> {
+        let socket = UnixDatagram::bind(path(session, channel, spec))?;
+        socket.set_nonblocking(spec.pattern != Pattern::Sleeping)?;
+        Ok(Receiver { socket, size: spec.size })
     }
 }
 
@@ -75,7 +75,7 @@ impl peer::Sender for Sender {
     #[inline]
     fn send(&mut self, _: usize, message: &[u8]) -> Result<()> {
         let sent = self.socket.send_to(message, &self.to)?;
-        ensure!(sent == message.len(), "a datagram was cut");
+        ensure!(sent == message.len(), "a datagram was truncated");
         Ok(())
     }
 }
@@ -86,7 +86,7 @@ impl peer::Receiver for Receiver {
         into.resize(self.size, 0);
         match self.socket.recv(into) {
             Ok(received) => {
-                ensure!(received == self.size, "a datagram was cut");
+                ensure!(received == self.size, "a datagram was truncated");
                 Ok(true)
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(false),
