@@ -26,7 +26,7 @@ impl Store {
     /// assert_eq!(store.set("k", b"first")?, 1);
     /// assert_eq!(store.set("k", b"second")?, 2);
     /// let error = store.set("k", &[0; 17]).unwrap_err();
-    /// assert_eq!(error.to_string(), "value of 17 bytes does not fit: this store's max_value_size is 16");
+    /// assert_eq!(error.to_string(), "value too large: 17 bytes (a message counts with its envelope), maximum 16; shorten it, or create a store with a larger max_value_size");
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

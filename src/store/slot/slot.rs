@@ -21,7 +21,7 @@ use crate::store::wait::Deadline;
 /// # Examples
 ///
 /// ```
-/// use splinter_bus::store::{SetError, Store};
+/// use splinter_bus::store::{KeyError, SetError, Store};
 ///
 /// # let name = format!("splinter-doc-slot-type-{}", std::process::id());
 /// let store = Store::create(&name)?;
