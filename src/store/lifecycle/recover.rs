@@ -35,7 +35,7 @@ use crate::store::recovery::{Recovery, UnprovenJobs};
 use crate::sync::Ordering;
 
 /// A store that is sound. In a file, no other process can open it until this is dropped.
-#[must_use = "whoever is not a participant yet must keep others from making the store sound"]
+#[must_use = "until the process is a participant, this keeps other processes from recovering the store"]
 pub(crate) struct Settled<'a> {
     mapped: &'a Mapped,
     pub(crate) recovery: Option<Recovery>,
