@@ -58,7 +58,8 @@ impl Event {
         reached(Step::EventWordMoved);
     }
 
-    /// Whether nobody has struck since `listen` gave this word.
+    /// Whether nobody has notified since `listen` gave this word.
+    #[cfg(any(feature = "async", loom))]
     #[inline]
     pub(crate) fn is_quiet(&self, word: u32) -> bool {
         // SeqCst: what was made to happen before a signal that we see is seen by whoever looks for it next.
