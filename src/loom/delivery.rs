@@ -5,7 +5,7 @@ use loom::thread;
 use super::support::{GENERATION, Sleeper, Slot, publish, whole};
 use crate::core::delivery::LowWaterMark;
 use crate::core::lookup::Lookup;
-use crate::core::ring::{Begin, CommitError, Position, Ring, Work};
+use crate::core::ring::{Begin, CommitError, PinError, Position, Ring, Work};
 use crate::sync::Ordering;
 use crate::sync::watched::{model, model_within};
 
@@ -30,7 +30,9 @@ fn a_version_that_is_pinned_does_not_change() {
             })
         };
         let ring = slot.ring(0);
-        if let Lookup::Found(pin) = ring.pin_version(1, |_| false).unwrap() {
+        let pinned = ring.pin_version(1, |_| false);
+        assert_ne!(pinned, Err(PinError::Removed));
+        if let Ok(Lookup::Found(pin)) = pinned {
             for _ in 0..2 {
                 let mut bytes = Vec::new();
                 ring.copy_pinned(pin, &mut bytes);
