@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use std::{env, hint, thread};
 
 use criterion::{Criterion, criterion_group};
-use splinter_bus::store::{Slot, Store, StoreOptions, Version};
+use splinter_bus::store::{Lookup, Slot, Store, StoreOptions};
 use splinter_bus::{Bus, Message, Subscriber};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -70,7 +70,7 @@ impl Endpoint {
     fn receive(&mut self) {
         match self {
             Self::Raw { from, next, value, .. } => {
-                while from.get_version_into(*next, value).unwrap() != Version::Copied {
+                while from.get_version_into(*next, value).unwrap() != Lookup::Found(()) {
                     hint::spin_loop();
                 }
                 *next += 1;

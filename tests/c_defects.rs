@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{DirectoryError, GetError, KeyError, OpenError, SetError, Store, StoreOptions, Version};
+use splinter_bus::store::{DirectoryError, GetError, KeyError, Lookup, OpenError, SetError, Store, StoreOptions};
 use support::{Actor, DEADLINE, Name, proof};
 
 fn options() -> StoreOptions {
@@ -327,7 +327,7 @@ fn defect_15_a_waiting_reader_misses_no_update_between_two_calls() {
         while seen < 100 {
             let newest = store.poll_after("key", seen, Some(DEADLINE)).unwrap().expect("in time");
             for version in seen + 1..=newest {
-                assert_eq!(slot.get_version_into(version, &mut value).unwrap(), Version::Copied);
+                assert_eq!(slot.get_version_into(version, &mut value).unwrap(), Lookup::Found(()));
                 assert_eq!(value, version.to_le_bytes());
             }
             seen = newest;

@@ -2,7 +2,7 @@
 
 mod support;
 
-use splinter_bus::store::{DirectoryError, MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE, SetError, StoreOptions, Version};
+use splinter_bus::store::{DirectoryError, Lookup, MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE, SetError, StoreOptions};
 use support::Name;
 
 #[test]
@@ -56,7 +56,7 @@ fn the_longest_history() {
     }
     let mut value = Vec::new();
     for version in 10_001 - u64::from(MAX_HISTORY)..=10_000 {
-        assert_eq!(slot.get_version_into(version, &mut value).unwrap(), Version::Copied);
+        assert_eq!(slot.get_version_into(version, &mut value).unwrap(), Lookup::Found(()));
         assert_eq!(value, version.to_le_bytes());
     }
     assert_eq!(slot.cells().readable, u64::from(2 * MAX_HISTORY));

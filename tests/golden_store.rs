@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use splinter_bus::store::{Flags, Store, StoreOptions, Version};
+use splinter_bus::store::{Flags, Lookup, Store, StoreOptions};
 
 const GOLDEN: &str = include_str!("golden/layout_5.txt");
 
@@ -93,7 +93,7 @@ fn a_store_of_layout_5_is_read() {
     assert_eq!(store.keys(), ["empty", "first", "log", "n"]);
     assert_eq!(store.get("first").unwrap().as_deref(), Some(&b"newest value"[..]));
     let mut value = Vec::new();
-    assert_eq!(store.slot("first").unwrap().get_version_into(1, &mut value).unwrap(), Version::Copied);
+    assert_eq!(store.slot("first").unwrap().get_version_into(1, &mut value).unwrap(), Lookup::Found(()));
     assert_eq!(value, b"overwritten");
     assert_eq!(store.get("log").unwrap().as_deref(), Some(&b"one,two"[..]));
     assert_eq!(store.integer("n").unwrap().get().unwrap(), Some(0x0102_0304));

@@ -184,7 +184,7 @@ fn every_field_of_the_header_that_is_wrong_is_told() {
         ("history", 12, &4097u32.to_ne_bytes(), "history of 4097 is out of range"),
         ("spare", 16, &u32::MAX.to_ne_bytes(), "spare of 4294967295 is out of range"),
         ("lossless", 56, &1025u32.to_ne_bytes(), "lossless of 1025 is out of range"),
-        ("traits", 20, &4u32.to_ne_bytes(), "traits"),
+        ("feature bits", 20, &4u32.to_ne_bytes(), "feature bits"),
         ("value size", 24, &u64::MAX.to_ne_bytes(), "max_value_size of 18446744073709551615"),
         ("total length", 32, &7u64.to_ne_bytes(), "its header says 7"),
     ] {

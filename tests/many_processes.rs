@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 use std::thread;
 
-use splinter_bus::store::{Store, StoreOptions, Version};
+use splinter_bus::store::{Lookup, Store, StoreOptions};
 use support::{Actor, Name, proof};
 
 const WRITERS: u32 = 4;
@@ -52,7 +52,7 @@ fn every_version_of_eight_writers_in_two_processes_is_seen_once_or_counted_as_la
     let mut value = Vec::new();
     while next <= total {
         match slot.get_version_into(next, &mut value).unwrap() {
-            Version::Copied => {
+            Lookup::Found(()) => {
                 let (writer, number) = proof::read(&value);
                 if let Some(last) = last_of.insert(writer, number) {
                     assert!(number > last, "writer {writer}: {number} after {last}");
@@ -60,13 +60,13 @@ fn every_version_of_eight_writers_in_two_processes_is_seen_once_or_counted_as_la
                 seen += 1;
                 next += 1;
             }
-            Version::NotYet => {
+            Lookup::NotYet => {
                 assert!(
                     slot.poll_after(next - 1, Some(support::DEADLINE)).unwrap().is_some(),
                     "the writers went silent"
                 );
             }
-            Version::Gone => {
+            Lookup::Gone => {
                 let oldest = slot.oldest_from(next).unwrap().expect("the newest is always kept");
                 assert!(oldest > next, "version {next} was gone, and is there");
                 lagged += oldest - next;

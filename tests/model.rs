@@ -14,7 +14,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde::{Deserialize, Serialize};
-use splinter_bus::store::{SetError, Store, StoreOptions, Version};
+use splinter_bus::store::{Lookup, SetError, Store, StoreOptions};
 use support::{Actor, Name};
 
 const PROCESSES: usize = 4;
@@ -210,13 +210,13 @@ fn read_version(store: &Store, key: &str, back: u64, model: &mut Model) {
     let versions = model.keys.entry(key.to_owned()).or_default();
     let Some((newest, _)) = versions.last() else { return };
     let mut value = Vec::new();
-    assert_eq!(slot.get_version_into(newest + 1, &mut value).unwrap(), Version::NotYet);
+    assert_eq!(slot.get_version_into(newest + 1, &mut value).unwrap(), Lookup::NotYet);
     let version = newest.saturating_sub(back).max(1);
     let held = versions.iter().find(|(of, _)| *of == version);
     match (slot.get_version_into(version, &mut value).unwrap(), held) {
-        (Version::Copied, Some((_, held))) => assert_eq!(value, *held, "{key} version {version}"),
+        (Lookup::Found(()), Some((_, held))) => assert_eq!(value, *held, "{key} version {version}"),
         // Others purge the store, but the newest stays.
-        (Version::Gone, _) => assert!(back > 0 || held.is_none(), "{key} version {version}"),
+        (Lookup::Gone, _) => assert!(back > 0 || held.is_none(), "{key} version {version}"),
         (answer, held) => panic!("{key} version {version}: {answer:?}, and it held {held:?}"),
     }
 }

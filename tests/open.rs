@@ -179,7 +179,7 @@ fn a_store_that_was_cut_or_whose_header_lies_is_damaged() {
     refused("one byte is missing", &good[..good.len() - 1]);
     refused("a byte too many", &[&good[..], &[0]].concat());
     for (what, at, value) in
-        [("slots", 8, 5), ("history", 12, 17), ("spare", 16, 0), ("traits", 20, 2), ("value size", 24, u32::MAX)]
+        [("slots", 8, 5), ("history", 12, 17), ("spare", 16, 0), ("feature bits", 20, 2), ("value size", 24, u32::MAX)]
     {
         let mut bytes = good.clone();
         bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use splinter_bus::store::{
-    CellCounts, DirectoryError, Flags, KeyError, SetError, Store, StoreOptions, UpdateError, Version,
+    CellCounts, DirectoryError, Flags, KeyError, Lookup, SetError, Store, StoreOptions, UpdateError,
 };
 use splinter_bus::{Bus, Message};
 use support::{Actor, DEADLINE, ForeignLock, Name, proof};
@@ -329,7 +329,7 @@ fn without_auto_vacuum_nothing_is_scrubbed_and_a_purge_makes_up_for_it() {
     assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"newest"[..]));
     drop(pinned);
     assert_eq!((slot.first_version(), slot.oldest_from(0).unwrap()), (slot.version(), Some(slot.version())));
-    assert_eq!(slot.get_version_into(slot.version() - 1, &mut Vec::new()).unwrap(), Version::Gone);
+    assert_eq!(slot.get_version_into(slot.version() - 1, &mut Vec::new()).unwrap(), Lookup::Gone);
 }
 
 #[test]

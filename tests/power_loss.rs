@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use splinter_bus::store::{Slot, Store, StoreOptions, Version};
+use splinter_bus::store::{Lookup, Slot, Store, StoreOptions};
 use splinter_bus::{Bus, Start, SubscribeOptions};
 use support::Random;
 use tempfile::TempDir;
@@ -257,7 +257,7 @@ impl World {
                 assert!(found >= number, "{key}: value {found} is older than {number}, which was flushed");
                 let mut bytes = Vec::new();
                 let copied = slot.get_version_into(version, &mut bytes).unwrap();
-                assert_eq!((copied, number_of(&bytes)), (Version::Copied, number), "{key}: what was flushed is gone");
+                assert_eq!((copied, number_of(&bytes)), (Lookup::Found(()), number), "{key}: what was flushed is gone");
             }
             self.met.newest += u32::from(newest.is_some());
         }
@@ -267,7 +267,7 @@ impl World {
     fn check_versions(&mut self, key: &str, slot: &Slot) -> Option<u64> {
         let (mut bytes, mut newest, mut next) = (Vec::new(), None, 0);
         while let Some(version) = slot.oldest_from(next).unwrap() {
-            assert_eq!(slot.get_version_into(version, &mut bytes).unwrap(), Version::Copied);
+            assert_eq!(slot.get_version_into(version, &mut bytes).unwrap(), Lookup::Found(()));
             let number = number_of(&bytes);
             assert_eq!(bytes, value(number, bytes.len()), "{key}: version {version} is torn");
             assert_eq!(self.values.get(&number).map(String::as_str), Some(key), "{key} never had value {number}");
@@ -464,7 +464,7 @@ fn who_has_seen_more_than_the_disk_has_is_told_of_the_next_publish() {
     assert_eq!(store.poll_after("k", seen, Some(Duration::ZERO)).unwrap(), Some(next));
     let (slot, mut bytes) = (store.slot("k").unwrap(), Vec::new());
     for version in 2..=seen {
-        assert_eq!(slot.get_version_into(version, &mut bytes).unwrap(), Version::Gone);
+        assert_eq!(slot.get_version_into(version, &mut bytes).unwrap(), Lookup::Gone);
     }
     // Nobody is said to have missed the versions that never were.
     let mut subscriber = Bus::<Vec<u8>>::on(store).subscribe_from("new", Start::Oldest).unwrap();
@@ -553,11 +553,11 @@ fn a_key_with_the_fewest_cells_is_published_beside_a_flush_that_never_ends() {
     set();
     let (slot, mut bytes) = (store.slot("k").unwrap(), Vec::new());
     for version in [flushed, newest] {
-        assert_eq!(slot.get_version_into(version, &mut bytes).unwrap(), Version::Copied);
+        assert_eq!(slot.get_version_into(version, &mut bytes).unwrap(), Lookup::Found(()));
     }
     store.flush().unwrap();
     set();
-    assert_eq!(slot.get_version_into(flushed, &mut bytes).unwrap(), Version::Gone);
+    assert_eq!(slot.get_version_into(flushed, &mut bytes).unwrap(), Lookup::Gone);
     assert_eq!(store.purge().unwrap(), 0);
     assert_eq!(store.cells().readable, 1);
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use splinter_bus::bus::SubscribeOptions;
-use splinter_bus::store::{Store, StoreOptions, Version};
+use splinter_bus::store::{Lookup, Store, StoreOptions};
 use splinter_bus::{Bus, Start};
 use support::Name;
 
@@ -112,7 +112,7 @@ fn who_comes_after_a_purge_begins_above_it_also_where_it_had_to_leave_something(
     drop(first);
     let _third = bus.subscribe_with("k", &lossless()).unwrap();
     let slot = bus.store().slot("k").unwrap();
-    assert_eq!(slot.get_version_into(2, &mut Vec::new()).unwrap(), Version::Gone);
+    assert_eq!(slot.get_version_into(2, &mut Vec::new()).unwrap(), Lookup::Gone);
     assert_eq!(slot.cells().readable, 1);
 }
 

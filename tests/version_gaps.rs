@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use splinter_bus::store::{Store, StoreOptions, Version};
+use splinter_bus::store::{Lookup, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions};
 use tempfile::TempDir;
 
@@ -100,7 +100,7 @@ fn history_from_before_a_gap_is_left_alone_as_long_as_it_is_among_the_newest() {
     slot.set(&[9]).unwrap();
     let mut value = Vec::new();
     for version in 6..=8 {
-        assert_eq!(slot.get_version_into(version, &mut value).unwrap(), Version::Copied, "version {version}");
+        assert_eq!(slot.get_version_into(version, &mut value).unwrap(), Lookup::Found(()), "version {version}");
     }
 }
 

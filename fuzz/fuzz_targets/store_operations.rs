@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use splinter_bus::store::{Pinned, SetError, Store, StoreOptions, UpdateError, Version};
+use splinter_bus::store::{Pinned, SetError, Store, StoreOptions, UpdateError, Lookup};
 use splinter_bus::{Bus, Job, Start, SubscribeOptions, Subscriber, WorkQueue};
 use splinter_bus_fuzz::anonymous;
 
@@ -176,9 +176,9 @@ impl Play {
                 let slot = store.slot(key(number)).expect("a slot");
                 let expected = model.values.iter().find(|(known, _)| *known == version);
                 match (slot.get_version_into(version, &mut value).expect("nothing is wrong with it"), expected) {
-                    (Version::Copied, Some((_, expected))) => assert_eq!(&value, expected),
-                    (Version::Gone, None) => {}
-                    (Version::Gone, Some(_)) => assert!(self.may_be_gone(key(number), newest - version)),
+                    (Lookup::Found(()), Some((_, expected))) => assert_eq!(&value, expected),
+                    (Lookup::Gone, None) => {}
+                    (Lookup::Gone, Some(_)) => assert!(self.may_be_gone(key(number), newest - version)),
                     (outcome, _) => panic!("version {version} of {newest}: {outcome:?}"),
                 }
             }

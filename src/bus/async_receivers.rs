@@ -14,7 +14,7 @@ use super::received::Received;
 use super::subscriber::Subscriber;
 use super::work_queue::{Job, WorkQueue};
 use crate::message::DecodeOwned;
-use crate::store::opener::Opener;
+use crate::store::participant::opener::Opener;
 use crate::store::reactor::{Reactor, Waiting, Want};
 
 /// Declares an asynchronous receiver over one that blocks.

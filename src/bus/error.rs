@@ -8,6 +8,8 @@ use uuid::Uuid;
 use super::received::Received;
 use crate::frame::{FaultCode, FrameError};
 use crate::message::{DecodeError, EncodeError, Fault};
+use crate::store::by_key::look_up::KeyRemoved;
+use crate::store::slot::lossless::LosslessError;
 use crate::store::{DirectoryError, Forked, GetError, KeyError, SetError};
 
 /// Why a message was not published. The message still belongs to the caller.
@@ -126,6 +128,27 @@ pub enum SubscribeError {
         /// How many there can be.
         max: u32,
     },
+}
+
+impl From<LosslessError> for SubscribeError {
+    fn from(error: LosslessError) -> Self {
+        match error {
+            LosslessError::TooMany { max } => Self::TooManyLossless { max },
+            LosslessError::Key(error) => Self::Key(error),
+        }
+    }
+}
+
+impl KeyRemoved for SubscribeError {
+    fn is_removed(&self) -> bool {
+        matches!(self, Self::Key(KeyError::Removed))
+    }
+}
+
+impl KeyRemoved for PublishError {
+    fn is_removed(&self) -> bool {
+        matches!(self, Self::Set(SetError::Key(KeyError::Removed)))
+    }
 }
 
 impl From<DirectoryError> for SubscribeError {

@@ -18,9 +18,7 @@ use super::work_queue::WorkQueue;
 use crate::frame;
 use crate::message::{DecodeOwned, Fault, InPlace, Message, MessageType};
 use crate::os::clock;
-use crate::store::directory::REMOVALS;
-use crate::store::pin::PinnedVersion;
-use crate::store::{GetError, KeyError, Location, OpenError, Store, Version};
+use crate::store::{GetError, KeyError, Location, Lookup, OpenError, Store};
 
 /// A bus of messages of type `T`, on a store that several processes have open, with at most 128 handles in all.
 ///
@@ -216,18 +214,9 @@ impl<T> Bus<T> {
     /// The newest message that is complete, where the newest version is a part of one.
     #[cold]
     fn newest_whole(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, RecvError> {
-        for _ in 0..REMOVALS {
-            // Looked up and not created: a reader waits for nobody.
-            let Some(slot) = self.store.existing_slot(key).map_err(|error| RecvError::of(error.into(), key))? else {
-                return Ok(None);
-            };
-            match parts::newest_whole(&slot) {
-                // Removed in between: look again.
-                Err(GetError::Key(KeyError::Removed)) => {}
-                newest => return newest.map_err(|error| RecvError::of(error, key)),
-            }
-        }
-        Err(RecvError::of(GetError::Key(KeyError::Removed), key))
+        // Looked up and not created: a reader waits for nobody.
+        let newest = self.store.with_existing_slot(key, |slot| parts::newest_whole(&slot));
+        Ok(newest.map_err(|error| RecvError::of(error, key))?.flatten())
     }
 }
 
@@ -293,13 +282,13 @@ impl<T> Bus<T> {
             return Ok(None);
         };
         let storage = match slot.try_pin(version) {
-            Ok(PinnedVersion::Pinned(pinned)) => Storage::Pinned(pinned),
-            Ok(PinnedVersion::NotYet | PinnedVersion::Gone) | Err(GetError::Key(KeyError::Removed)) => return Ok(None),
-            Ok(PinnedVersion::Claimed) => {
+            Ok(Lookup::Found(pinned)) => Storage::Pinned(pinned),
+            Ok(Lookup::NotYet | Lookup::Gone) | Err(GetError::Key(KeyError::Removed)) => return Ok(None),
+            Err(GetError::Claimed { .. }) => {
                 let mut bytes = Vec::new();
                 match slot.get_version_into(version, &mut bytes) {
-                    Ok(Version::Copied) => Storage::Copied(AlignedBytes::copy_of(&bytes)),
-                    Ok(Version::NotYet | Version::Gone) | Err(GetError::Key(KeyError::Removed)) => return Ok(None),
+                    Ok(Lookup::Found(())) => Storage::Copied(AlignedBytes::copy_of(&bytes)),
+                    Ok(Lookup::NotYet | Lookup::Gone) | Err(GetError::Key(KeyError::Removed)) => return Ok(None),
                     Err(error) => return Err(RecvError::of(error, key)),
                 }
             }

@@ -15,8 +15,8 @@ use super::parts;
 use crate::frame::{self, Encoding, FrameError, Outgoing};
 use crate::message::{Fault, Message, Plain};
 use crate::os::clock;
-use crate::store::directory::{REMOVALS, WaitLimit};
-use crate::store::loan::Lending;
+use crate::store::directory::WaitLimit;
+use crate::store::slot::loan::Lending;
 use crate::store::wait::Deadline;
 use crate::store::{self, KeyError, SetError, Slot, Store};
 
@@ -282,7 +282,7 @@ impl<T: Message> Publisher<T> {
     fn send_parts<M: Message>(&mut self, stamp: Stamp, deadline: Deadline) -> Result<Sent, PublishError> {
         self.slot.check_fork()?;
         let (len, max) = (self.writer.bytes().len(), self.slot.max_len());
-        let mut envelope = self.writer.sender.part_envelope::<M>(stamp);
+        let envelope = self.writer.sender.part_envelope::<M>(stamp);
         let overhead = frame::head_len(&envelope)? + parts::PREFIX_LEN;
         let Some(room) = max.checked_sub(overhead).filter(|&room| room > 0) else {
             return Err(SetError::TooLarge { len, max }.into());
@@ -292,46 +292,21 @@ impl<T: Message> Publisher<T> {
         let parts = len.div_ceil(room);
         let mut part = Vec::with_capacity(max);
         let mut limit = limit_of(deadline);
-        'again: for _ in 0..REMOVALS {
-            self.check_parts(len, parts, deadline)?;
+        let version = self.store.with_kept_slot(&self.key, &mut self.slot, &mut limit, |slot| {
+            check_parts(&self.store, slot, len, parts, deadline)?;
             let mut version = 0;
             for (seq, bytes) in (0..).zip(self.writer.frame.chunks(room)) {
-                envelope = Outgoing { seq, eof: seq as usize + 1 == parts, ..envelope };
+                let envelope = Outgoing { seq, eof: seq as usize + 1 == parts, ..envelope };
                 frame::write::<PublishError>(&mut part, &envelope, |payload| {
                     payload.extend_from_slice(&parts::prefix(number, total));
                     payload.extend_from_slice(bytes);
                     Ok(())
                 })?;
-                version = match self.slot.set_within(&part, deadline) {
-                    Ok(version) => version,
-                    Err(SetError::Key(KeyError::Removed)) => {
-                        self.slot = self.store.slot_within(&self.key, &mut limit)?;
-                        continue 'again;
-                    }
-                    Err(error) => return Err(error.into()),
-                };
+                version = slot.set_within(&part, deadline)?;
             }
-            return Ok(Sent { id: stamp.id, version });
-        }
-        Err(KeyError::Removed.into())
-    }
-
-    /// Whether a message of so many parts can be received, and sent without waiting if nobody wants to wait.
-    fn check_parts(&self, len: usize, parts: usize, deadline: Deadline) -> Result<(), PublishError> {
-        if self.slot.is_queue() {
-            return Err(SetError::TooLarge { len, max: self.slot.max_len() }.into());
-        }
-        let history = self.store.geometry().history;
-        let waits = !matches!(deadline, Deadline::Now) && self.slot.has_lossless();
-        if parts > history as usize && !waits {
-            return Err(PublishError::TooManyParts { len, parts, history });
-        }
-        let cells = self.slot.cells();
-        let room = cells.total().saturating_sub(cells.retained + cells.pinned + cells.in_flight);
-        if matches!(deadline, Deadline::Now) && cells.retained > 0 && (room as usize) < parts {
-            return Err(SetError::Backpressure(Box::new(cells)).into());
-        }
-        Ok(())
+            Ok::<_, PublishError>(version)
+        })?;
+        Ok(Sent { id: stamp.id, version })
     }
 
     fn fingerprint(&self) -> u64 {
@@ -414,16 +389,9 @@ impl<T: Message> Publisher<T> {
         let envelope = self.writer.sender.envelope::<T>(stamp);
         let head = frame::head_len(&envelope)?;
         let frame_len = head.checked_add(len).ok_or(FrameError::PayloadTooLong { len })?;
-        let mut lent = self.slot.loan_within(frame_len, lending, Deadline::Now);
-        let mut limit = WaitLimit::longest();
-        for _ in 0..REMOVALS {
-            if !matches!(lent, Err(SetError::Key(KeyError::Removed))) {
-                break;
-            }
-            self.slot = self.store.slot_within(&self.key, &mut limit)?;
-            lent = self.slot.loan_within(frame_len, lending, Deadline::Now);
-        }
-        let mut raw = lent?;
+        let mut raw = self.store.with_kept_slot(&self.key, &mut self.slot, &mut WaitLimit::longest(), |slot| {
+            slot.loan_within(frame_len, lending, Deadline::Now).map_err(PublishError::from)
+        })?;
         frame::write_head(&mut raw, &envelope, len)?;
         let (store, key) = (self.store.clone(), Arc::clone(&self.key));
         Ok((raw, loan::Terms { store, key, id, head, summed: T::CHECKSUM }))
@@ -438,16 +406,28 @@ pub(super) fn publish_frame(
     frame: &[u8],
     deadline: Deadline,
 ) -> Result<(u64, Slot), PublishError> {
-    let mut limit = limit_of(deadline);
-    for _ in 0..REMOVALS {
-        let slot = store.slot_within(key, &mut limit)?;
-        match slot.set_within(frame, deadline) {
-            Ok(version) => return Ok((version, slot)),
-            Err(SetError::Key(KeyError::Removed)) => {}
-            Err(error) => return Err(error.into()),
-        }
+    store.with_slot(key, &mut limit_of(deadline), |slot| {
+        let version = slot.set_within(frame, deadline)?;
+        Ok((version, slot))
+    })
+}
+
+/// Whether a message of so many parts can be received, and sent without waiting if nobody wants to wait.
+fn check_parts(store: &Store, slot: &Slot, len: usize, parts: usize, deadline: Deadline) -> Result<(), PublishError> {
+    if slot.is_queue() {
+        return Err(SetError::TooLarge { len, max: slot.max_len() }.into());
     }
-    Err(KeyError::Removed.into())
+    let history = store.geometry().history;
+    let waits = !matches!(deadline, Deadline::Now) && slot.has_lossless();
+    if parts > history as usize && !waits {
+        return Err(PublishError::TooManyParts { len, parts, history });
+    }
+    let cells = slot.cells();
+    let room = cells.total().saturating_sub(cells.retained + cells.pinned + cells.in_flight);
+    if matches!(deadline, Deadline::Now) && cells.retained > 0 && (room as usize) < parts {
+        return Err(SetError::Backpressure(Box::new(cells)).into());
+    }
+    Ok(())
 }
 
 /// How long a publisher waits for the directory of keys: as long as for a cell, if it waits for one.

@@ -15,11 +15,10 @@ use super::received::Received;
 use super::sample::{Sample, Storage};
 use crate::frame::{self, Frame};
 use crate::message::{DecodeOwned, InPlace};
-use crate::store::directory::{REMOVALS, WaitLimit};
-use crate::store::lossless::{Begin, Lossless, LosslessError};
-use crate::store::pin::PinnedVersion;
+use crate::store::directory::WaitLimit;
+use crate::store::slot::lossless::{Begin, Lossless, LosslessError};
 use crate::store::wait::{Deadline, Spin};
-use crate::store::{GetError, KeyError, Slot, Store, Version};
+use crate::store::{GetError, KeyError, Lookup, Slot, Store};
 
 /// Receives the messages of one key, in order, each once. Says how many it missed when publishers are faster by more than
 /// the store's history; or, if it is [lossless](SubscribeOptions::lossless), has them wait.
@@ -81,33 +80,21 @@ impl<T> Subscriber<T> {
         key: &str,
         options: &SubscribeOptions,
     ) -> Result<Self, SubscribeError> {
-        let mut limit = WaitLimit::longest();
-        for _ in 0..REMOVALS {
-            let slot = store.slot_within(key, &mut limit)?;
-            let begin = match options.start {
-                Start::Next => Begin::Next,
-                Start::Newest => Begin::Newest,
-                Start::Oldest | Start::Time(_) => Begin::Oldest,
-                Start::Version(version) => Begin::At(version),
-            };
-            let lossless = match options.lossless.then(|| Lossless::new(&slot, begin)).transpose() {
-                Ok(lossless) => lossless,
-                // Removed in between: as if it had been before.
-                Err(LosslessError::Key(KeyError::Removed)) => continue,
-                Err(LosslessError::TooMany { max }) => return Err(SubscribeError::TooManyLossless { max }),
-                Err(LosslessError::Key(error)) => return Err(error.into()),
-            };
+        let begin = match options.start {
+            Start::Next => Begin::Next,
+            Start::Newest => Begin::Newest,
+            Start::Oldest | Start::Time(_) => Begin::Oldest,
+            Start::Version(version) => Begin::At(version),
+        };
+        store.with_slot(key, &mut WaitLimit::longest(), |slot| {
+            let lossless = options.lossless.then(|| Lossless::new(&slot, begin)).transpose()?;
             let next = match &lossless {
-                Some(lossless) => Ok(lossless.version()),
-                None => slot.begin(begin),
+                Some(lossless) => lossless.version(),
+                None => slot.begin(begin).map_err(SubscribeError::of)?,
             };
             let mut subscriber = Self {
                 slot,
-                next: match next {
-                    Ok(next) => next,
-                    Err(GetError::Key(KeyError::Removed)) => continue,
-                    Err(error) => return Err(SubscribeError::of(error)),
-                },
+                next,
                 lossless,
                 store: store.clone(),
                 shared: Arc::clone(shared),
@@ -122,15 +109,10 @@ impl<T> Subscriber<T> {
             };
             if let Start::Time(time) = options.start {
                 let nanos = time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
-                match subscriber.skip_to_time(u64::try_from(nanos).unwrap_or(u64::MAX)) {
-                    Ok(()) => {}
-                    Err(GetError::Key(KeyError::Removed)) => continue,
-                    Err(error) => return Err(SubscribeError::of(error)),
-                }
+                subscriber.skip_to_time(u64::try_from(nanos).unwrap_or(u64::MAX)).map_err(SubscribeError::of)?;
             }
-            return Ok(subscriber);
-        }
-        Err(KeyError::Removed.into())
+            Ok(subscriber)
+        })
     }
 
     /// Passes what was sent earlier. Looks once at each cell, and copies each version at most once.
@@ -418,8 +400,8 @@ impl<T: DecodeOwned> Subscriber<T> {
     fn look(&mut self) -> Result<Option<Received<T>>, RecvError> {
         loop {
             match self.slot.get_version_into(self.next, &mut self.frame) {
-                Ok(Version::NotYet) => return self.nothing(),
-                Ok(Version::Copied) => {
+                Ok(Lookup::NotYet) => return self.nothing(),
+                Ok(Lookup::Found(())) => {
                     let version = self.next;
                     self.pass();
                     let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
@@ -432,7 +414,7 @@ impl<T: DecodeOwned> Subscriber<T> {
                         return message;
                     }
                 }
-                Ok(Version::Gone) => self.skip_what_is_gone()?,
+                Ok(Lookup::Gone) => self.skip_what_is_gone()?,
                 Err(error) => return Err(self.lost(error)),
             }
         }
@@ -501,15 +483,15 @@ impl<T: InPlace> Subscriber<T> {
         loop {
             let version = self.next;
             let storage = match self.slot.try_pin(version) {
-                Ok(PinnedVersion::NotYet) => return self.nothing(),
-                Ok(PinnedVersion::Pinned(pinned)) => Storage::Pinned(pinned),
-                Ok(PinnedVersion::Gone) => {
+                Ok(Lookup::NotYet) => return self.nothing(),
+                Ok(Lookup::Found(pinned)) => Storage::Pinned(pinned),
+                Ok(Lookup::Gone) => {
                     self.skip_what_is_gone()?;
                     continue;
                 }
-                Ok(PinnedVersion::Claimed) => match self.slot.get_version_into(version, &mut self.frame) {
-                    Ok(Version::Copied) => Storage::Copied(AlignedBytes::copy_of(&self.frame)),
-                    Ok(Version::NotYet | Version::Gone) => {
+                Err(GetError::Claimed { .. }) => match self.slot.get_version_into(version, &mut self.frame) {
+                    Ok(Lookup::Found(())) => Storage::Copied(AlignedBytes::copy_of(&self.frame)),
+                    Ok(Lookup::NotYet | Lookup::Gone) => {
                         self.skip_what_is_gone()?;
                         continue;
                     }

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use super::error::WaitError;
 use super::subscriber::Subscriber;
 use super::work_queue::WorkQueue;
+use crate::core::wait::{Slept, Waiter};
 use crate::os::futex;
 use crate::store::Slot;
-use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin};
+use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin, SpinningWaiter, wait_until_found};
 
-/// Waits for any of up to 127 subscribers and work queues, of any types and stores, or for a [`Waker`].
+/// Waits for any of up to 127 subscribers and work queues, of any types and stores, or for a
+/// [`Waker`].
 ///
 /// # Examples
 ///
@@ -51,7 +53,8 @@ pub struct WaitSet {
     spin: Spin,
 }
 
-/// Wakes a [`WaitSet`] from any thread. Once for each wait, however often: if nobody waits, the next one to wait.
+/// Wakes a [`WaitSet`] from any thread. Several wakes before a wait count as one. If no thread
+/// waits, the next wait ends at once.
 ///
 /// # Examples
 ///
@@ -72,7 +75,7 @@ pub struct Waker {
 /// Why a wait has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waited {
-    /// These have something to receive, or to tell: their positions among the sources, in order.
+    /// These have something to receive or to report: their positions among the sources, in order.
     Ready(Vec<usize>),
     /// By a [`Waker`].
     Woken,
@@ -120,25 +123,26 @@ impl WaitSet {
     /// How many sources can be waited for at a time.
     pub const MAX_SOURCES: usize = futex::MAX_WORDS - 1;
 
-    /// A set, and with it a place to be woken at.
+    /// A set without sources. Each wait names its sources.
     #[must_use]
     pub fn new() -> Self {
         Self { woken: Arc::default(), seen: 0, spin: Spin::default() }
     }
 
-    /// A handle that wakes whoever waits with this set.
+    /// A handle that wakes the thread that waits with this set.
     #[must_use]
     pub fn waker(&self) -> Waker {
         Waker { woken: Arc::clone(&self.woken) }
     }
 
-    /// Waits until any of the sources has something to receive or to tell, or somebody wakes us; at most for `timeout`, without one for
-    /// ever. Spins briefly, then sleeps.
+    /// Waits until any of the sources has something to receive or to report, or a [`Waker`] wakes
+    /// the set, for `timeout` at most. Without a `timeout`, there is no time limit. Spins briefly,
+    /// then sleeps.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES). [`WaitError::Forked`]: a source was made by the parent of this
-    /// process.
+    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES). [`WaitError::Forked`]:
+    /// a source was made by the parent of this process.
     ///
     /// # Examples
     ///
@@ -149,50 +153,70 @@ impl WaitSet {
         }
         sources.iter().try_for_each(|source| source.listens_to().check_fork())?;
         let deadline = Deadline::after(timeout);
-        if let Some(waited) = self.look(sources) {
-            return Ok(waited);
-        }
-        let woken = Arc::clone(&self.woken);
-        if !matches!(deadline, Deadline::Now) {
-            // Cheaper than to ask each whether it is ready.
-            let version = |source: &&dyn Source| source.listens_to().version();
-            let seen: Vec<_> = sources.iter().map(version).collect();
-            let before = self.seen;
-            let moved = || sources.iter().map(version).ne(seen.iter().copied());
-            self.spin.until(|| moved() || woken.load(Ordering::SeqCst) != before);
-        }
-        let start = Instant::now();
-        let mut words = Vec::with_capacity(sources.len() + 1);
-        loop {
-            words.clear();
-            words.push((&*woken, self.seen));
-            words.extend(sources.iter().map(|source| {
-                let event = source.listens_to().new_version();
-                (&event.word, event.listen())
-            }));
-            if let Some(waited) = self.look(sources) {
-                self.spin.slept(start.elapsed());
-                return Ok(waited);
-            }
-            let Some(left) = deadline.left() else {
-                return Ok(Waited::TimedOut);
-            };
-            let soonest = sources.iter().filter_map(|source| source.at_the_latest()).min();
-            let until = soonest.map_or(left, |at| left.min(at.saturating_duration_since(Instant::now())));
-            futex::wait_any(&words, until.min(LONGEST_SLEEP));
-        }
+        let mut waiter =
+            SetWaiter { sources, woken: &self.woken, seen: &mut self.seen, versions: Vec::new(), deadline };
+        Ok(wait_until_found(&mut waiter, deadline, &mut self.spin).unwrap_or(Waited::TimedOut))
+    }
+}
+
+/// A wait for any of several sources, or for a waker.
+struct SetWaiter<'a> {
+    sources: &'a [&'a dyn Source],
+    woken: &'a AtomicU32,
+    /// What `woken` was when we were woken last.
+    seen: &'a mut u32,
+    /// The newest version of each source when spinning began.
+    versions: Vec<u64>,
+    deadline: Deadline,
+}
+
+impl<'a> Waiter for SetWaiter<'a> {
+    type Listened = Vec<(&'a AtomicU32, u32)>;
+    type Found = Waited;
+
+    fn listen(&mut self) -> Self::Listened {
+        let mut words = Vec::with_capacity(self.sources.len() + 1);
+        words.push((self.woken, *self.seen));
+        words.extend(self.sources.iter().map(|source| {
+            let event = source.listens_to().new_version();
+            (&event.word, event.listen())
+        }));
+        words
     }
 
-    fn look(&mut self, sources: &[&dyn Source]) -> Option<Waited> {
-        let ready: Vec<_> = (0..sources.len()).filter(|&index| sources[index].ready()).collect();
+    fn check(&mut self) -> Option<Waited> {
+        let ready: Vec<_> = (0..self.sources.len()).filter(|&index| self.sources[index].ready()).collect();
         if !ready.is_empty() {
             return Some(Waited::Ready(ready));
         }
+        // SeqCst: pairs with `Waker::wake`.
         let woken = self.woken.load(Ordering::SeqCst);
-        (woken != self.seen).then(|| {
-            self.seen = woken;
+        (woken != *self.seen).then(|| {
+            *self.seen = woken;
             Waited::Woken
         })
+    }
+
+    fn sleep(&mut self, words: Self::Listened) -> Slept {
+        let Some(left) = self.deadline.left() else {
+            return Slept::TimedOut;
+        };
+        let soonest = self.sources.iter().filter_map(|source| source.at_the_latest()).min();
+        let until = soonest.map_or(left, |at| left.min(at.saturating_duration_since(Instant::now())));
+        futex::wait_any(&words, until.min(LONGEST_SLEEP));
+        Slept::CheckAgain
+    }
+}
+
+impl SpinningWaiter for SetWaiter<'_> {
+    /// Compares versions, which is cheaper than to ask each source whether it is ready.
+    fn has_changed(&mut self) -> bool {
+        let versions = self.sources.iter().map(|source| source.listens_to().version());
+        if self.versions.len() < self.sources.len() {
+            self.versions = versions.collect();
+            return false;
+        }
+        versions.ne(self.versions.iter().copied()) || self.woken.load(Ordering::SeqCst) != *self.seen
     }
 }
 
@@ -203,7 +227,7 @@ impl Default for WaitSet {
 }
 
 impl Waker {
-    /// Wakes whoever waits, or the next one to wait.
+    /// Wakes the thread that waits, or ends the next wait at once.
     pub fn wake(&self) {
         self.woken.fetch_add(1, Ordering::SeqCst);
         futex::wake_all(&self.woken);

@@ -11,9 +11,9 @@ use super::handle::Shared;
 use super::receive::{DECLARE_AGAIN, Origin, declare_again};
 use super::received::{Envelope, Received};
 use crate::message::DecodeOwned;
-use crate::store::directory::{REMOVALS, WaitLimit};
-use crate::store::lossless::Begin;
-use crate::store::queue::{self, Assignment, Queue};
+use crate::store::directory::WaitLimit;
+use crate::store::slot::lossless::Begin;
+use crate::store::slot::queue::{self, Assignment, Queue};
 use crate::store::wait::Deadline;
 use crate::store::{GetError, KeyError, Slot, Store};
 
@@ -79,16 +79,9 @@ pub struct Job<T> {
 
 impl<T> WorkQueue<T> {
     pub(super) fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, SubscribeError> {
-        let mut limit = WaitLimit::longest();
-        let mut queue = Queue::new(store.slot_within(key, &mut limit)?, Begin::Oldest);
-        for _ in 0..REMOVALS {
-            if !matches!(queue, Err(GetError::Key(KeyError::Removed))) {
-                break;
-            }
-            // Removed in between: as if it had been before.
-            queue = Queue::new(store.slot_within(key, &mut limit)?, Begin::Oldest);
-        }
-        let queue = queue.map_err(SubscribeError::of)?;
+        let queue = store.with_slot(key, &mut WaitLimit::longest(), |slot| {
+            Queue::new(slot, Begin::Oldest).map_err(SubscribeError::of)
+        })?;
         Ok(Self {
             store: store.clone(),
             shared: Arc::clone(shared),

@@ -1,4 +1,4 @@
-//! The files that stores are, under `/dev/shm` or anywhere else: names, room, permissions.
+//! The files of stores, under `/dev/shm` or anywhere else: names, space, permissions.
 
 use std::fs::File;
 use std::io;
@@ -18,14 +18,15 @@ pub(crate) enum Links {
     Refuse,
 }
 
-/// Opens a file for reading and writing, without waiting for anything that it may be instead of one.
+/// Opens a file for reading and writing. Does not block, also if the name is that of a pipe or a
+/// device.
 pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let flags = if links == Links::Refuse { flags | OFlags::NOFOLLOW } else { flags };
     Ok(File::from(rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
 }
 
-/// What an open file is. Asked for by the oldest call there is: newer ones may be missing.
+/// What an open file is. Read by `fstat`, because newer calls may be missing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Status {
     pub(crate) is_regular: bool,
@@ -53,7 +54,7 @@ pub(crate) fn create(path: &Path, len: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether anything has this name, be it a symbolic link that leads nowhere.
+/// Whether this name exists, also as a symbolic link that leads nowhere.
 pub(crate) fn exists(path: &Path) -> io::Result<bool> {
     match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),
@@ -67,11 +68,12 @@ pub(crate) fn is_link(path: &Path) -> bool {
     rustix::fs::lstat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
 }
 
-/// Reserves the first `len` bytes of a file that nobody has written to yet, so that touching them later cannot fail
-/// for want of space.
+/// Reserves the first `len` bytes of a file that was not written to yet, so that later accesses
+/// cannot fail for lack of space.
 pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
-    /// Where a call gives back what it has reserved when a signal comes, as older kernels do on tmpfs, a long one
-    /// may never end. One of this size takes microseconds, so it ends between two ticks of a profiler's timer.
+    /// On older kernels, a signal makes a call on tmpfs undo its reservation, so a long call may
+    /// never end. A call of this size takes microseconds, so it ends between two ticks of a
+    /// profiler's timer.
     const SHORTEST_STEP: u64 = 1 << 16;
     let (mut from, mut step) = (0, len.max(1));
     while from < len {
@@ -98,23 +100,24 @@ fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// How many bytes the file system of this directory has left.
+/// How many bytes are free in the file system of this directory.
 pub(crate) fn available(directory: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(directory)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Gives a file its final name, unless that name is taken (`AlreadyExists`). Atomic: nobody sees a state between.
+/// Gives a file its final name, unless that name is taken (`AlreadyExists`). Atomic.
 ///
-/// Where the kernel, the file system or a sandbox lacks the call that renames without replacing (`renameat2`), the
-/// file gets the name as a second one. Then it still has the name of its draft, too, which the caller removes.
+/// If the kernel, the file system or a sandbox lacks the call that renames without replacing
+/// (`renameat2`), the file gets the name as a second one. Then it also keeps the name of its draft,
+/// which the caller removes.
 pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         Err(renamed) if is_missing(renamed) => match rustix::fs::linkat(CWD, draft, CWD, path, AtFlags::empty()) {
             Ok(()) => Ok(()),
-            // vfat, for one, has no links, and says that they are not permitted. If nothing is, then it is a matter
-            // of permissions.
+            // vfat, for one, has no links, and reports that they are not permitted. If neither call
+            // is permitted, permissions are missing.
             Err(linked) if is_missing(linked) && !(is_denied(linked) && is_denied(renamed)) => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 format!("neither renameat2 ({renamed}) nor linkat ({linked}) gives a file a name that is free"),
@@ -125,7 +128,8 @@ pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a call was refused as it is where it does not exist: by the kernel, by the file system, or by a sandbox.
+/// Whether a call was refused because it does not exist: in the kernel, in the file system, or in a
+/// sandbox.
 fn is_missing(error: Errno) -> bool {
     matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) || is_denied(error)
 }
@@ -134,17 +138,17 @@ fn is_denied(error: Errno) -> bool {
     matches!(error, Errno::PERM | Errno::ACCESS)
 }
 
-/// Sees to it that the names in this directory survive a loss of power.
+/// Writes the names in this directory to the disk, so that they survive a loss of power.
 pub(crate) fn flush_names(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Removes the name; whoever has the file mapped keeps it.
+/// Removes the name. Processes that have the file mapped keep it.
 pub(crate) fn unlink(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::unlinkat(CWD, path, AtFlags::empty())?)
 }
 
-/// Everything in this directory whose name starts with `prefix`.
+/// All files in this directory whose names start with `prefix`.
 pub(crate) fn with_prefix(directory: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -156,17 +160,18 @@ pub(crate) fn with_prefix(directory: &Path, prefix: &str) -> io::Result<Vec<Path
     Ok(paths)
 }
 
-/// Sets the permission bits exactly, whatever the umask.
+/// Sets the permission bits. The umask is ignored.
 pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::fchmod(file.as_fd(), Mode::from_raw_mode(mode))?)
 }
 
-/// What tells a file from every other on this machine, copies of it too: device, number, and time of birth.
+/// What distinguishes a file from all others on this machine, also from copies of it: device, inode
+/// number, and time of birth.
 ///
-/// The time is 0 on tmpfs, and where the kernel does not say it (no `statx`, or a file system without it). A number
-/// may be used again after its file is gone, and then only the time of birth differs. tmpfs counts its
-/// numbers up, so there nothing is lost, and processes that may call `statx` and others that may not agree on the
-/// identity of every segment.
+/// The time is 0 on tmpfs, and where the kernel does not give it (no `statx`, or a file system
+/// without it). An inode number may be used again after its file is gone; then only the time of
+/// birth differs. tmpfs never uses a number again, so the time is not needed there, and all
+/// processes agree on the identity of a segment, whether or not they may call `statx`.
 pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
     let device = |major: u32, minor: u32| u64::from(major) << 32 | u64::from(minor);
     if !file_system::is_tmpfs(file)
@@ -179,12 +184,12 @@ pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
     Ok([device(rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)), stat.st_ino, 0, 0])
 }
 
-/// The boot id, which differs for each run of the machine; `None` when the kernel does not say, as in some containers.
+/// The boot id, which differs for each run of the machine; `None` if the kernel does not give it,
+/// as in some containers.
 ///
 /// # Errors
 ///
-/// No descriptor is left to read it by. A later call may have one, so this is not the same as a kernel that does not
-/// say.
+/// No descriptor is left to read it. A later call may have one, so this is not the same as `None`.
 pub(crate) fn boot_id() -> io::Result<Option<Vec<u8>>> {
     match std::fs::read("/proc/sys/kernel/random/boot_id") {
         Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) => Err(error),

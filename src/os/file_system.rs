@@ -1,9 +1,9 @@
 //! Which file systems hold stores, and which cannot.
 //!
-//! A store needs one kernel that has all pages of the file and all locks on it. A file system whose files other
-//! machines can change, too, has several: each would map its own copy of a page, and locks may mean nothing to the
-//! others. Such file systems are refused, even if only one machine uses the file today: nothing would say so on the
-//! day when a second one does.
+//! A store needs a single kernel that has all pages of the file and all locks on it. If other
+//! machines can change the files of a file system, each machine maps its own copy of a page, and
+//! locks may not be shared. Such file systems are refused, even if only one machine uses the file
+//! today: nothing would report that a second one begins to.
 
 use std::fs::File;
 use std::path::Path;
@@ -15,8 +15,8 @@ pub(super) const TMPFS_MAGIC: u32 = 0x0102_1994;
 /// `f_type` of everything that a process serves through FUSE, and of virtiofs.
 const FUSE_SUPER_MAGIC: u32 = 0x6573_5546;
 
-/// File systems whose files other machines can change, by `f_type`: from `linux/magic.h`, statfs(2), and the
-/// sources of those that are not part of the kernel.
+/// File systems whose files other machines can change, by `f_type`: from `linux/magic.h`,
+/// statfs(2), and the sources of those that are not part of the kernel.
 const SHARED_WITH_OTHER_MACHINES: &[(u32, &str)] = &[
     // Network file systems.
     (0x0000_6969, "NFS"),
@@ -47,8 +47,8 @@ const SHARED_WITH_OTHER_MACHINES: &[(u32, &str)] = &[
     (0x7C7C_6673, "prl_fs"),
 ];
 
-/// What FUSE serves for other machines, by the type in the table of mounts. The rest of FUSE (ntfs-3g,
-/// fuse-overlayfs, gocryptfs) is local: this kernel has the only copy of each page.
+/// What FUSE serves for other machines, by the type in the table of mounts. The rest of FUSE
+/// (ntfs-3g, fuse-overlayfs, gocryptfs) is local: this kernel has the only copy of each page.
 const SHARED_BY_FUSE: &[&str] = &[
     "virtiofs",
     "fuse.sshfs",
@@ -73,12 +73,13 @@ const SHARED_BY_FUSE: &[&str] = &[
 
 /// The name of the file system that this file is on, if other machines can change its files.
 ///
-/// `None` also where the kernel does not say: a sandbox may refuse `statfs`, and nearly all file systems are local.
+/// `None` also if the kernel does not tell: a sandbox may refuse `statfs`, and nearly all file
+/// systems are local.
 pub(crate) fn shared_with_other_machines(file: &File) -> Option<String> {
     name_if_shared(kind(&fstatfs(file).ok()?), || type_of_mount(fstat(file).ok()?.st_dev))
 }
 
-/// As [`shared_with_other_machines`], of the files that this directory will have.
+/// As [`shared_with_other_machines`], for files that are created in this directory.
 pub(crate) fn directory_is_shared_with_other_machines(directory: &Path) -> Option<String> {
     name_if_shared(kind(&statfs(directory).ok()?), || type_of_mount(stat(directory).ok()?.st_dev))
 }
@@ -88,7 +89,7 @@ pub(super) fn is_tmpfs(file: &File) -> bool {
     fstatfs(file).is_ok_and(|found| kind(&found) == TMPFS_MAGIC)
 }
 
-/// `f_type` has 32 bits that mean something, in a field whose width and sign depend on the machine.
+/// The lower 32 bits of `f_type`, a field whose width and sign depend on the machine.
 fn kind(found: &StatFs) -> u32 {
     found.f_type as u32
 }
@@ -106,12 +107,13 @@ fn name_if_shared(kind: u32, mounted_type: impl FnOnce() -> Option<String>) -> O
     SHARED_WITH_OTHER_MACHINES.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| (*name).to_owned())
 }
 
-/// Finds the type of the file system with this device number in the text of `/proc/self/mountinfo`: see
-/// proc_pid_mountinfo(5).
+/// Finds the type of the file system with this device number in the text of `/proc/self/mountinfo`:
+/// see proc_pid_mountinfo(5).
 fn mounted_type(mounts: &str, (major, minor): (u32, u32)) -> Option<&str> {
     let device = format!("{major}:{minor}");
     mounts.lines().find_map(|line| {
-        // "36 35 98:0 /root /mount rw,noatime shared:1 - ext3 /dev/sda rw": any number of tags stand before the dash.
+        // "36 35 98:0 /root /mount rw,noatime shared:1 - ext3 /dev/sda rw": any number of tags
+        // stand before the dash.
         let (before, after) = line.split_once(" - ")?;
         (before.split(' ').nth(2)? == device).then(|| after.split(' ').next())?
     })

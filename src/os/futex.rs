@@ -1,4 +1,4 @@
-//! Sleeping on words of memory, shared between processes, until somebody wakes whoever sleeps there.
+//! Sleeping on words of memory, which may be shared between processes, until they are woken.
 
 use std::time::Duration;
 
@@ -11,14 +11,15 @@ use crate::sync::AtomicU32;
 /// How many words can be slept on at once.
 pub(crate) const MAX_WORDS: usize = 128;
 
-/// The longest sleep where the kernel does not wake us: on one of several words, or on none.
+/// The longest sleep if the kernel does not wake us: on only one of several words, or on none.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Sleeps while `word` holds `expected`, at most for `timeout`; returns at once if it holds something else.
+/// Sleeps while `word` holds `expected`, at most for `timeout`; returns at once if it holds
+/// something else.
 ///
-/// May return early for any reason: callers look again at what they wait for. The word may be shared between processes, so
-/// none of the `PRIVATE` flags apply. Where the kernel refuses to sleep on words, it sleeps for a millisecond at
-/// most.
+/// May return early for any reason: callers check again what they wait for. The word may be shared
+/// between processes, so no `PRIVATE` flag is used. If the kernel refuses to sleep on words, the
+/// sleep lasts a millisecond at most.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
     let limit = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
@@ -29,26 +30,27 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Duration) {
     }
 }
 
-/// As [`wait`], while each of the words, [`MAX_WORDS`] at most, holds what is expected of it.
+/// As [`wait`], while each of the words, [`MAX_WORDS`] at most, holds its expected value.
 ///
-/// Kernels before 5.16 cannot do this, and sandboxes may refuse it: then it sleeps on the first word, for a
-/// millisecond at most.
+/// Kernels before 5.16 cannot do this, and sandboxes may refuse it: then the sleep is on the first
+/// word, for a millisecond at most.
 pub(crate) fn wait_any(words: &[(&AtomicU32, u32)], timeout: Duration) {
-    // Asked each time: one refused call in a millisecond costs nothing, and memory that is short now may be there
-    // later.
+    // Tried each time: one refused call in a millisecond costs nothing, and a lack of memory may be
+    // over later.
     if !wait_for_all_at_once(words, timeout) {
         wait_for_one_at_a_time(words, timeout);
     }
 }
 
-/// Whether the kernel did what it was asked to: it slept, or saw that a word had changed. All outcomes of that
-/// (woken, changed, interrupted, timed out) mean the same to callers, who look again. After any other they would
-/// come back at once, and again, and keep a processor busy.
+/// Whether the kernel did what it was asked to: it slept, or saw that a word had changed. All
+/// outcomes of that (woken, changed, interrupted, timed out) mean the same to callers, which check
+/// again. After any other outcome they would come back at once, again and again, and keep a
+/// processor busy.
 fn has_slept<T>(outcome: Result<T, Errno>) -> bool {
     matches!(outcome, Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT))
 }
 
-/// `false` if the kernel, or what it lets us call, has no such thing.
+/// `false` if the kernel has no such call, or a sandbox refuses it.
 fn wait_for_all_at_once(words: &[(&AtomicU32, u32)], timeout: Duration) -> bool {
     let waits: Vec<_> = words
         .iter()
@@ -80,10 +82,10 @@ fn wait_for_one_at_a_time(words: &[(&AtomicU32, u32)], timeout: Duration) {
     }
 }
 
-/// Wakes everyone who sleeps on `word`, in any process.
+/// Wakes all threads that sleep on `word`, in any process.
 pub(crate) fn wake_all(word: &AtomicU32) {
-    // A wake on a mapped, aligned word fails only where a sandbox refuses it. Then sleepers notice by themselves,
-    // within the longest sleep.
+    // A wake on a mapped, aligned word fails only if a sandbox refuses it. Then sleepers notice by
+    // themselves, after the longest sleep.
     let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
 }
 

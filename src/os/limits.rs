@@ -1,4 +1,4 @@
-//! What this process may use at most, as `ulimit` sets it.
+//! The resource limits of this process, as `ulimit` sets them.
 
 use rustix::process::{Resource, getrlimit};
 
@@ -14,7 +14,7 @@ pub(crate) fn open_files() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Bytes of addresses; `None` for as many as there are.
+/// The size of the address space in bytes; `None` for any size.
 pub(crate) fn address_space() -> Option<u64> {
     getrlimit(Resource::As).current
 }

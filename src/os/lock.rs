@@ -1,8 +1,8 @@
 //! Locks on single bytes of a file, owned by the open file description.
 //!
-//! The kernel drops such a lock when the last descriptor of the description closes, which it does however the process
-//! ends: a lock that can be taken is the proof that its owner is gone. The bytes lie far beyond any data; a lock needs
-//! no byte behind it.
+//! The kernel releases such a lock when the last descriptor of the description is closed, also when
+//! the process is killed. So a lock that can be taken proves that its owner is gone. The bytes lie
+//! far beyond any data; a lock needs no data behind it.
 
 #![allow(unsafe_code)]
 
@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 
 /// Tries to take the lock on `byte`; `false` when another open file description holds it.
 ///
-/// A lock that this description already holds is granted again, so threads that share one keep a mutex beside it.
+/// A lock that this description already holds is granted again, so threads that share one keep a
+/// mutex beside it.
 pub(crate) fn try_lock(file: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
     granted(set(file, byte, libc::F_WRLCK))
 }
 
-/// Tries to take the lock on `byte` together with others who do this; `false` when somebody holds it alone.
+/// Tries to take the shared lock on `byte`; `false` if another description holds it exclusively.
 pub(crate) fn try_lock_shared(file: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
     granted(set(file, byte, libc::F_RDLCK))
 }
@@ -31,16 +32,19 @@ fn granted(answer: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-/// Takes the lock on `byte`, waiting for its owner to let go or die, at most for `limit`; `false` when that was too short.
+/// Takes the lock on `byte`. Waits until its owner releases it or dies, for `limit` at most;
+/// `false` if that was too short.
 pub(crate) fn lock_within(file: BorrowedFd<'_>, byte: u64, limit: Duration) -> io::Result<bool> {
     let locked = within(limit, || Ok(try_lock(file, byte)?.then_some(())))?;
     Ok(locked.is_some())
 }
 
-/// Makes attempts until one succeeds, for `limit` at most; one if that is zero. `None` when none did.
+/// Makes attempts until one succeeds, for `limit` at most; a single one if that is zero. `None` if
+/// none succeeded.
 ///
-/// Polls instead of sleeping in the kernel, because that sleep has no time limit: what these locks guard takes microseconds, so
-/// polling is the quicker way, too.
+/// This polls instead of sleeping in the kernel, because that sleep has no time limit. Nobody
+/// notifies either, because the holder may be killed. What these locks guard takes microseconds, so
+/// polling is also faster.
 fn within<T>(limit: Duration, mut attempt: impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
     const YIELDS: u32 = 64;
     const LONGEST_PAUSE: Duration = Duration::from_millis(1);
@@ -63,10 +67,11 @@ fn within<T>(limit: Duration, mut attempt: impl FnMut() -> io::Result<Option<T>>
     Ok(None)
 }
 
-/// As [`lock_within`], for threads that share an open file description, which the kernel's lock does not keep apart: `mutex` does.
+/// As [`lock_within`], for threads that share an open file description: the kernel's lock does not
+/// exclude them from each other, so `mutex` does.
 ///
-/// Both are tried together, so that one limit covers both: a thread that waits for another process keeps no thread waiting for longer than
-/// its own limit.
+/// Both are tried together, so that one limit covers both: a thread that waits for another process
+/// delays no other thread beyond the limit of that thread.
 pub(crate) fn lock_among_threads<'a>(
     file: BorrowedFd<'_>,
     byte: u64,
@@ -83,12 +88,12 @@ pub(crate) fn lock_among_threads<'a>(
     })
 }
 
-/// Lets go of the lock on `byte`.
+/// Releases the lock on `byte`.
 pub(crate) fn unlock(file: BorrowedFd<'_>, byte: u64) -> io::Result<()> {
     set(file, byte, libc::F_UNLCK)
 }
 
-/// Whether another open file description holds the lock on `byte` alone.
+/// Whether another open file description holds the lock on `byte` exclusively.
 pub(crate) fn is_locked(file: BorrowedFd<'_>, byte: u64) -> io::Result<bool> {
     let mut request = request(byte, libc::F_RDLCK);
     call(file, libc::F_OFD_GETLK, &mut request)?;
@@ -111,13 +116,14 @@ fn request(byte: u64, kind: libc::c_int) -> libc::flock {
 }
 
 fn call(file: BorrowedFd<'_>, command: libc::c_int, request: &mut libc::flock) -> io::Result<()> {
-    // SAFETY: `file` is open for the whole call; both OFD commands take a pointer to one `flock`, which `request` is,
-    // exclusively ours, and the kernel keeps no pointer to it after the call.
+    // SAFETY: `file` is open for the whole call; both OFD commands take a pointer to one `flock`,
+    // which `request` is, exclusively ours, and the kernel keeps no pointer to it after the call.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(request)) };
     if result == -1 { Err(explained(io::Error::last_os_error())) } else { Ok(()) }
 }
 
-/// Says what is missing where there are no such locks. For that, the kernel's own words are "invalid argument".
+/// The error with the reason if there are no such locks, for which the kernel reports only "invalid
+/// argument".
 fn explained(error: io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP | libc::ENOLCK) => io::Error::new(

@@ -1,8 +1,9 @@
 //! Mappings of shared memory and of files.
 //!
-//! This is all that the crate `shared_memory` does here: it creates and opens segments by their names under `/dev/shm` and
-//! maps them. Names, permissions, locks, growth and removal are the store's own, since the crate does not lend its
-//! descriptor and would remove a name that another store has taken meanwhile.
+//! The crate `shared_memory` is used here, and only here. It creates and opens segments by their
+//! names under `/dev/shm`, and maps them. Names, permissions, locks and removal are the business of
+//! the store, for two reasons. The crate does not lend its descriptor; and it would remove a name
+//! that another store has taken meanwhile.
 
 #![allow(unsafe_code)]
 
@@ -20,7 +21,7 @@ use shared_memory::{Shmem, ShmemConf, ShmemError};
 ///
 /// Dropping a mapping never removes the name of what is mapped.
 pub(crate) struct Mapping {
-    // Keeps the mapping alive; everything goes through `base`.
+    // Keeps the mapping alive. All accesses go through `base`.
     source: Source,
     base: NonNull<u8>,
     len: usize,
@@ -31,29 +32,32 @@ enum Source {
     File(MmapRaw),
 }
 
-/// What populating a mapping came to.
+/// The outcome of populating a mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Populated {
-    /// All pages are there.
+    /// All pages are present.
     All,
-    /// The kernel does not know how, or a sandbox refuses it.
+    /// The kernel does not support it, or a sandbox refuses it.
     Unsupported,
 }
 
-// SAFETY: the mapping is not tied to a thread, and neither `Shmem` nor `MmapRaw` has other state that is.
+// SAFETY: the mapping is not tied to a thread, and neither `Shmem` nor `MmapRaw` has other state
+// that is.
 unsafe impl Send for Mapping {}
 // SAFETY: a shared mapping lends its address, and no bytes.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Creates the segment `name`, `len` bytes of zeros, readable and writable by its owner alone, and maps it.
+    /// Creates the segment `name`, `len` bytes of zeros, readable and writable by its owner alone,
+    /// and maps it.
     ///
     /// # Errors
     ///
-    /// `ShmemError::MappingIdExists` if the name is taken, else what the kernel said.
+    /// `ShmemError::MappingIdExists` if the name is taken, else the kernel's reason.
     pub(crate) fn create_segment(name: &str, len: usize) -> Result<Self, ShmemError> {
         let mut segment = ShmemConf::new().os_id(name).size(len).create()?;
-        // The crate would unlink the name when the segment is dropped, whatever store has it by then.
+        // Else the crate would remove the name when the segment is dropped, also if another store
+        // has it by then.
         segment.set_owner(false);
         Self::of(segment)
     }
@@ -62,7 +66,7 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// What the kernel said.
+    /// The kernel's reason.
     pub(crate) fn open_segment(name: &str) -> Result<Self, ShmemError> {
         Self::of(ShmemConf::new().os_id(name).open()?)
     }
@@ -77,7 +81,7 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// What the kernel said.
+    /// The kernel's reason.
     pub(crate) fn of_file(file: &File, len: usize) -> io::Result<Self> {
         let mapping = MmapOptions::new().len(len).map_raw(file)?;
         let base = NonNull::new(mapping.as_mut_ptr()).ok_or(io::ErrorKind::InvalidInput)?;
@@ -99,8 +103,8 @@ impl Mapping {
         self.flush_first(self.len)
     }
 
-    /// Writes the pages that hold the first `len` bytes to the disk, if the mapping is of a file. Blocks until they are
-    /// there.
+    /// Writes the pages that hold the first `len` bytes to the disk, if the mapping is of a file.
+    /// Blocks until they are there.
     pub(crate) fn flush_first(&self, len: usize) -> io::Result<()> {
         match &self.source {
             Source::Segment { .. } => Ok(()),
@@ -111,8 +115,8 @@ impl Mapping {
     /// Pre-faults all pages for writing. Blocks until they are there.
     pub(crate) fn populate(&self) -> io::Result<Populated> {
         let base = self.base.as_ptr().cast();
-        // SAFETY: the range is this mapping, which lives as long as `self`; the advice brings pages in and changes nothing in
-        // them.
+        // SAFETY: the range is this mapping, which lives as long as `self`; the advice populates
+        // pages and does not change their content.
         match unsafe { madvise(base, self.len, Advice::LinuxPopulateWrite) } {
             // Kernels before 5.14 do not know the advice, and sandboxes may refuse it.
             Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::ACCESS) => Ok(Populated::Unsupported),

@@ -1,6 +1,8 @@
-//! What the kernel does for a store: files, locks on single bytes, sleeping and waking, clocks.
+//! The operating system: files, mappings, locks on single bytes, sleeping and waking, clocks,
+//! `fork`.
 //!
-//! Everything here is a thin, safe wrapper; what the calls are used for is told where they are used.
+//! Everything here is a thin, safe wrapper. The comments where it is used explain what it is used
+//! for.
 
 pub(crate) mod clock;
 pub(crate) mod file;

@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicPtr;
 use super::fork;
 use crate::sync::Ordering;
 
-/// A value that each process has one of: a child of `fork` gets a new one, and never touches its parent's, whose locks may be held by threads that the
-/// child does not have. Values are never dropped.
+/// A value of which each process has its own. A child of `fork` gets a new one. It never touches
+/// its parent's, whose locks may be held by threads that the child does not have. Values are never
+/// dropped.
 pub(crate) struct PerProcess<T: 'static> {
     newest: AtomicPtr<Owned<T>>,
 }
@@ -24,11 +25,13 @@ impl<T: Send + Sync> PerProcess<T> {
         Self { newest: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// The value of this process, which `make` makes if there is none. If several threads come first, one of what they make is kept.
+    /// The value of this process, which `make` makes if there is none. If several threads make one
+    /// at the same time, one of them is kept.
     pub(crate) fn get(&self, make: impl FnOnce() -> T) -> &'static T {
-        // Acquire: pairs with the release below; whoever sees the pointer sees what it points to.
+        // Acquire: pairs with the release below; a thread that sees the pointer sees what it points
+        // to.
         let seen = self.newest.load(Ordering::Acquire);
-        // SAFETY: null, or made below from a box that nobody frees or changes.
+        // SAFETY: null, or made below from a box that is never freed or changed.
         let newest = unsafe { seen.as_ref() };
         if let Some(owned) = newest.filter(|owned| owned.forks == fork::count()) {
             return &owned.value;
@@ -39,9 +42,10 @@ impl<T: Send + Sync> PerProcess<T> {
             // SAFETY: from the box above, which is never freed now that others can see it.
             Ok(_) => unsafe { &(*made).value },
             Err(others) => {
-                // SAFETY: from the box above; nobody else has seen the pointer.
+                // SAFETY: from the box above; no other thread has seen the pointer.
                 drop(unsafe { Box::from_raw(made) });
-                // SAFETY: not null, since only what was made here is ever stored; of this process, since another thread of it has stored it just now.
+                // SAFETY: not null, since only what was made here is ever stored; of this process,
+                // since another thread of it has stored it just now.
                 unsafe { &(*others).value }
             }
         }

@@ -1,11 +1,11 @@
-//! Switches that every participant of a store sees.
+//! The switches of a store.
 
 use bitflags::bitflags;
 
 bitflags! {
     /// Switches of a store, seen and changed by all its participants at once.
     ///
-    /// Bits 0 to 15 belong to the system, 16 to 31 to users, who may mean by them whatever they agree on.
+    /// Bits 0 to 15 belong to the system, bits 16 to 31 to users, who give them their meaning.
     ///
     /// # Examples
     ///
@@ -26,37 +26,37 @@ bitflags! {
     pub struct Flags: u32 {
         /// Older values are zeroed as they are overwritten.
         const AUTO_VACUUM = 1;
-        /// Yours.
+        /// For users.
         const USR1 = 1 << 16;
-        /// Yours.
+        /// For users.
         const USR2 = 1 << 17;
-        /// Yours.
+        /// For users.
         const USR3 = 1 << 18;
-        /// Yours.
+        /// For users.
         const USR4 = 1 << 19;
-        /// Yours.
+        /// For users.
         const USR5 = 1 << 20;
-        /// Yours.
+        /// For users.
         const USR6 = 1 << 21;
-        /// Yours.
+        /// For users.
         const USR7 = 1 << 22;
-        /// Yours.
+        /// For users.
         const USR8 = 1 << 23;
-        /// Yours.
+        /// For users.
         const USR9 = 1 << 24;
-        /// Yours.
+        /// For users.
         const USR10 = 1 << 25;
-        /// Yours.
+        /// For users.
         const USR11 = 1 << 26;
-        /// Yours.
+        /// For users.
         const USR12 = 1 << 27;
-        /// Yours.
+        /// For users.
         const USR13 = 1 << 28;
-        /// Yours.
+        /// For users.
         const USR14 = 1 << 29;
-        /// Yours.
+        /// For users.
         const USR15 = 1 << 30;
-        /// Yours.
+        /// For users.
         const USR16 = 1 << 31;
     }
 }

@@ -1,24 +1,25 @@
-//! Where stores lie: under a name in shared memory, or in a file.
+//! Where a store is: a segment of shared memory, or a file.
 
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::error::OpenError;
 use crate::os::file::Links;
+use crate::store::error::OpenError;
 
-/// Where segments of shared memory are files.
+/// The directory in which segments of shared memory are files.
 const SHARED_MEMORY: &str = "/dev/shm";
-/// What the names of stores that are not complete begin with.
-pub(super) const DRAFT_PREFIX: &str = ".splinter-draft-";
-/// File names have this many bytes at most.
+/// The prefix of the file names of drafts: stores that are not complete yet.
+pub(crate) const DRAFT_PREFIX: &str = ".splinter-draft-";
+/// The longest file name in bytes.
 const MAX_NAME_LEN: usize = 255;
 
-/// Where a store lies.
+/// Where a store is: in shared memory, or in a file.
 ///
-/// A text with a `/` in it is the path of a file, one without is the name of a segment of shared memory: `"llm_bus"` is in
-/// memory, `"/var/lib/llm/bus"` and `"./bus"` are files. A [`Path`] or [`PathBuf`] is always a file.
+/// A text that contains a `/` is the path of a file. Any other text is the name of a segment of
+/// shared memory: `"llm_bus"` is in memory, `"/var/lib/llm/bus"` and `"./bus"` are files. A
+/// [`Path`] or [`PathBuf`] is always a file.
 ///
 /// # Examples
 ///
@@ -32,9 +33,9 @@ const MAX_NAME_LEN: usize = 255;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Location {
-    /// A segment of shared memory, by its name under `/dev/shm`. Gone when the machine stops.
+    /// A segment of shared memory, by its name under `/dev/shm`. It is gone when the machine stops.
     Memory(String),
-    /// A file, by its path. Stays until it is removed.
+    /// A file, by its path. It stays until it is removed.
     File(PathBuf),
 }
 
@@ -58,7 +59,7 @@ impl Location {
     }
 
     /// The directory that the file is in.
-    pub(super) fn directory(&self) -> PathBuf {
+    pub(crate) fn directory(&self) -> PathBuf {
         match self {
             Self::Memory(_) => PathBuf::from(SHARED_MEMORY),
             Self::File(path) => match path.parent() {
@@ -69,15 +70,15 @@ impl Location {
     }
 
     /// Whether a store that exists may be opened through a symbolic link. Segments have none.
-    pub(super) fn links(&self) -> Links {
+    pub(crate) fn links(&self) -> Links {
         match self {
             Self::Memory(_) => Links::Refuse,
             Self::File(_) => Links::Follow,
         }
     }
 
-    /// Whether a store can be here at all.
-    pub(super) fn check(&self) -> Result<(), OpenError> {
+    /// Checks that a store can be here.
+    pub(crate) fn check(&self) -> Result<(), OpenError> {
         let path = self.path();
         let name = match self {
             Self::Memory(name) => OsStr::new(name),

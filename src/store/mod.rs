@@ -1,63 +1,47 @@
-//! The store under the bus: bytes in, bytes out, for those who bring their own protocol.
+//! The store under the bus: bytes in, bytes out, for programs that bring their own protocol.
 //!
-//! A [`Store`] is a segment of shared memory, or a file, with a fixed number of slots. Each slot is the home of one key and
-//! a ring of cells, one value each; publishing fills a cell that nobody else looks at, then makes it the newest with one
-//! compare-and-swap. Readers copy and check; they never wait for writers, nor writers for them.
+//! A [`Store`] is a segment of shared memory, or a file, with a fixed number of slots. Each slot
+//! has one key and a ring of cells, one value each. To publish, a writer fills a cell that nobody
+//! else uses, then makes it the newest with one compare-and-swap. Readers copy and check. They
+//! never wait for writers, and writers never wait for them.
 //!
-//! Nothing read from shared memory is trusted: a store that something else has scribbled over gives errors, or other
-//! values, but no panic, no access out of bounds and no endless loop.
+//! Nothing that is read from shared memory is trusted: a store that something else has overwritten
+//! gives errors, or other values, but no panic, no access out of bounds and no endless loop.
 
-mod administration;
-mod context;
-mod crashed_locks;
-mod create;
+pub(crate) mod by_key;
 pub(crate) mod directory;
 pub(crate) mod error;
-mod evict;
 mod flags;
-mod flush;
 mod geometry;
-mod handle;
-mod identity;
-mod inner;
-mod integer;
-pub(crate) mod loan;
+mod lifecycle;
+mod local_pins;
 mod location;
-pub(crate) mod lossless;
 mod mapped;
-mod memory;
-mod open;
-pub(crate) mod opener;
-mod options;
-mod participant;
-pub(crate) mod pin;
-pub(crate) mod queue;
+pub(crate) mod participant;
 #[cfg(feature = "async")]
 pub(crate) mod reactor;
-mod recover;
-mod schema;
-mod slot;
-mod snapshot;
+mod recovery;
+mod session;
+pub(crate) mod slot;
+#[expect(clippy::module_inception, reason = "the type that the folder is about")]
+mod store;
 pub(crate) mod wait;
-mod watch;
+mod whole;
 
 pub use crate::core::cell_counts::CellCounts;
 pub use crate::core::key::MAX_KEY_LEN;
+pub use crate::core::lookup::Lookup;
+pub use by_key::Evicted;
 pub use error::{
     DirectoryError, EvictError, Forked, GeometryError, GetError, KeyError, OpenError, PatternError, SetError,
     UpdateError,
 };
-pub use evict::Evicted;
 pub use flags::Flags;
 pub use geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
-pub use handle::Store;
-pub use integer::Integer;
-pub use loan::{Loan, LoanUninit};
+pub use lifecycle::StoreOptions;
 pub use location::Location;
-pub use options::StoreOptions;
 pub use participant::Participant;
-pub use pin::Pinned;
-pub use recover::{Recovery, UnprovenJobs};
-pub use slot::{Slot, Version};
-pub use snapshot::{Diagnostics, LosslessSnapshot, QueueSnapshot, SlotSnapshot, StoreSnapshot};
-pub use watch::{Change, Watch};
+pub use recovery::{Recovery, UnprovenJobs};
+pub use slot::{Integer, Loan, LoanUninit, LosslessSnapshot, Pinned, QueueSnapshot, Slot, SlotSnapshot};
+pub use store::Store;
+pub use whole::{Change, Diagnostics, StoreSnapshot, Watch};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use splinter_bus::store::{Slot, Store, StoreOptions, Version};
+use splinter_bus::store::{Slot, Store, StoreOptions, Lookup};
 use splinter_bus::{Bus, Publisher, SubscribeOptions, Subscriber};
 
 use crate::peer::{self, Channel, ChannelSpec, Pattern, Peer};
@@ -107,7 +107,7 @@ impl peer::Receiver for Receiver {
         match self {
             Self::Newest(slots) => Ok(slots[key].get_into(into)?.is_some()),
             Self::Next(slot, seen) => {
-                let next = slot.get_version_into(*seen + 1, into)? == Version::Copied;
+                let next = slot.get_version_into(*seen + 1, into)? == Lookup::Found(());
                 *seen += u64::from(next);
                 Ok(next)
             }
@@ -124,7 +124,7 @@ impl peer::Receiver for Receiver {
     fn wait(&mut self, into: &mut Vec<u8>) -> Result<()> {
         let Self::Next(slot, seen) = self else { unreachable!("only a receiver of the next message sleeps") };
         let _ = slot.poll_after(*seen, None)?;
-        ensure!(slot.get_version_into(*seen + 1, into)? == Version::Copied, "the next message was overwritten");
+        ensure!(slot.get_version_into(*seen + 1, into)? == Lookup::Found(()), "the next message was overwritten");
         *seen += 1;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use splinter_bus::store::{GetError, Loan, Pinned, SetError, Slot, Store, Version};
+use splinter_bus::store::{GetError, Loan, Lookup, Pinned, SetError, Slot, Store};
 
 use crate::arena::{Arena, Sort};
 use crate::defect::{Defect, Fault};
@@ -97,15 +97,15 @@ impl<'a> Values<'a> {
         let version = key.some_version(random)?;
         match recorder.tallies.time_if(
             Kind::GetVersion,
-            |found| *found == Version::Copied,
+            |found| *found == Lookup::Found(()),
             || key.slot.get_version_into(version, &mut self.buffer),
         ) {
-            Ok(Version::Copied) => key.read(version, &self.buffer).map(drop),
-            Ok(Version::Gone) => {
+            Ok(Lookup::Found(())) => key.read(version, &self.buffer).map(drop),
+            Ok(Lookup::Gone) => {
                 recorder.tallies.lagged(Kind::GetVersion, 1);
                 Ok(())
             }
-            Ok(Version::NotYet) => {
+            Ok(Lookup::NotYet) => {
                 let what = "a published version was reported as not published yet";
                 Err(Defect::new(Fault::Backwards, key.witness.name(), version, what))
             }

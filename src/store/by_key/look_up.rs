@@ -1,0 +1,181 @@
+//! Looking a key up, or creating it, and using its slot.
+//!
+//! Any process may remove a key at any moment, also while another uses its slot. An operation that
+//! works on the key by its name then looks the key up again, or creates it again, as if the removal
+//! had come first. [`retry_if_removed`] is the one place that does so.
+
+use std::sync::Arc;
+
+use crate::core::index::{self, SlotRef};
+use crate::core::key::Key;
+use crate::store::directory::{Full, WaitLimit};
+use crate::store::error::{DirectoryError, GetError, KeyError, SetError, UpdateError};
+use crate::store::slot::Slot;
+use crate::store::store::Store;
+
+/// How many times an operation is repeated because its key was removed during it. More often is no
+/// coincidence.
+const REMOVALS: usize = 1000;
+
+/// An error that can mean that the key was removed while it was used.
+pub(crate) trait KeyRemoved: From<KeyError> {
+    /// Whether it means that.
+    fn is_removed(&self) -> bool;
+}
+
+/// Repeats an attempt while it fails because the key was removed.
+#[inline]
+pub(crate) fn retry_if_removed<T, E: KeyRemoved>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    for _ in 0..REMOVALS {
+        match attempt() {
+            Err(error) if error.is_removed() => {}
+            outcome => return outcome,
+        }
+    }
+    Err(KeyError::Removed.into())
+}
+
+impl Store {
+    /// A handle on the key's slot, creating the key, without a value, if there is none. Blocks as
+    /// [`set`](Self::set) does.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError`]: not a valid key, or every slot has one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// let slot = store.slot("k")?;
+    /// slot.set(b"v")?;
+    /// assert_eq!(store.get("k")?.as_deref(), Some(&b"v"[..]));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn slot(&self, key: &str) -> Result<Slot, DirectoryError> {
+        self.slot_within(key, &mut WaitLimit::longest())
+    }
+
+    /// As [`slot`](Self::slot), waiting no longer than `limit`.
+    pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, DirectoryError> {
+        Ok(self.slot_at(self.find_or_insert(&Key::new(key).map_err(KeyError::from)?, limit)?))
+    }
+
+    /// As [`slot`](Self::slot), and creates nothing.
+    pub(crate) fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
+        let found = index::find(self.mapped(), &Key::new(key).map_err(KeyError::from)?);
+        Ok(found.map(|slot_ref| self.slot_at(slot_ref)))
+    }
+
+    /// Acts on the slot of a key, which is created if there is none. Acts again if the key was
+    /// removed meanwhile.
+    #[inline]
+    pub(super) fn with_key<T, E>(
+        &self,
+        key: &str,
+        limit: &mut WaitLimit,
+        mut act: impl FnMut(SlotRef) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: KeyRemoved + From<DirectoryError>,
+    {
+        let key = Key::new(key).map_err(KeyError::from)?;
+        retry_if_removed(|| act(self.find_or_insert(&key, limit)?))
+    }
+
+    /// As [`with_key`](Self::with_key), with a handle on the slot.
+    pub(crate) fn with_slot<T, E>(
+        &self,
+        key: &str,
+        limit: &mut WaitLimit,
+        mut act: impl FnMut(Slot) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: KeyRemoved + From<DirectoryError>,
+    {
+        self.with_key(key, limit, |slot_ref| act(self.slot_at(slot_ref)))
+    }
+
+    /// As [`with_slot`](Self::with_slot), with a handle that the caller keeps: it is replaced if
+    /// its key was removed.
+    pub(crate) fn with_kept_slot<T, E>(
+        &self,
+        key: &str,
+        slot: &mut Slot,
+        limit: &mut WaitLimit,
+        mut act: impl FnMut(&Slot) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: KeyRemoved + From<DirectoryError>,
+    {
+        let mut is_removed = false;
+        retry_if_removed(|| {
+            if is_removed {
+                *slot = self.slot_within(key, limit)?;
+            }
+            is_removed = true;
+            act(slot)
+        })
+    }
+
+    /// Acts on the slot of a key; `None` if there is no such key. Acts again if the key was removed
+    /// meanwhile.
+    #[inline]
+    pub(super) fn with_existing_key<T>(
+        &self,
+        key: &str,
+        mut act: impl FnMut(SlotRef) -> Result<T, GetError>,
+    ) -> Result<Option<T>, GetError> {
+        self.check_fork()?;
+        let key = Key::new(key).map_err(KeyError::from)?;
+        retry_if_removed(|| match index::find(self.mapped(), &key) {
+            Some(slot_ref) => act(slot_ref).map(Some),
+            None => Ok(None),
+        })
+    }
+
+    /// As [`with_existing_key`](Self::with_existing_key), with a handle on the slot.
+    pub(crate) fn with_existing_slot<T>(
+        &self,
+        key: &str,
+        mut act: impl FnMut(Slot) -> Result<T, GetError>,
+    ) -> Result<Option<T>, GetError> {
+        self.with_existing_key(key, |slot_ref| act(self.slot_at(slot_ref)))
+    }
+
+    fn slot_at(&self, slot_ref: SlotRef) -> Slot {
+        Slot::new(Arc::clone(&self.session), slot_ref)
+    }
+
+    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<SlotRef, DirectoryError> {
+        self.check_fork()?;
+        if let Some(slot_ref) = index::find(self.mapped(), key) {
+            return Ok(slot_ref);
+        }
+        let inserted = self.session.directory(limit)?.insert(key);
+        inserted.map_err(|Full| DirectoryError::Full { slots: self.geometry().slots })
+    }
+}
+
+impl KeyRemoved for GetError {
+    #[inline]
+    fn is_removed(&self) -> bool {
+        matches!(self, Self::Key(KeyError::Removed))
+    }
+}
+
+impl KeyRemoved for SetError {
+    #[inline]
+    fn is_removed(&self) -> bool {
+        matches!(self, Self::Key(KeyError::Removed))
+    }
+}
+
+impl KeyRemoved for UpdateError {
+    fn is_removed(&self) -> bool {
+        matches!(self, Self::Key(KeyError::Removed))
+    }
+}

@@ -1,0 +1,10 @@
+//! Operations on keys by their names.
+
+pub(crate) mod look_up;
+
+mod evict;
+mod keys;
+mod poll;
+mod values;
+
+pub use evict::Evicted;

@@ -1,0 +1,321 @@
+//! Creating and removing keys, under the lock of the directory.
+//!
+//! The steps, the journal and what a crash leaves are described in [`directory`](super).
+
+use std::sync::{Mutex, MutexGuard};
+
+use super::rebuild::rebuild;
+use super::wait_limit::WaitLimit;
+use crate::core::index::{self, Indexed, SlotRef, find, has_key};
+use crate::core::key::{Key, StoredKey};
+use crate::core::memory::records::{DirectoryHeader, SlotHeader};
+use crate::core::ring::{Context, Handle, Ring};
+use crate::core::word::MAX_VERSION;
+use crate::kill_points::{Step, reached};
+use crate::os::lock;
+use crate::store::error::DirectoryError;
+use crate::store::mapped::{LockByte, Mapped};
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Every slot has a key.
+#[derive(Debug)]
+pub(crate) struct Full;
+
+/// The directory, locked against all other processes and threads that would change it.
+pub(crate) struct Locked<'a> {
+    mapped: &'a Mapped,
+    /// On whose behalf cells are claimed.
+    context: &'a Context,
+    _thread: MutexGuard<'a, ()>,
+}
+
+/// Locks the directory, and finishes what a crashed holder began. Waits for the present holder for
+/// `limit` at most.
+///
+/// The threads of this session wait for each other by `mutex`, within the same limit.
+///
+/// With a limit of zero, it does not finish an interrupted change either, which reads all slots:
+/// the directory counts as busy then.
+pub(crate) fn lock<'a>(
+    mapped: &'a Mapped,
+    context: &'a Context,
+    mutex: &'a Mutex<()>,
+    limit: &mut WaitLimit,
+) -> Result<Locked<'a>, DirectoryError> {
+    let byte = LockByte::Directory.offset();
+    let thread = lock::lock_among_threads(mapped.fd(), byte, mutex, limit.left()).map_err(DirectoryError::Lock)?;
+    let busy = || DirectoryError::Busy {
+        pid: mapped.directory_header().lock_owner_pid.load(Ordering::Relaxed),
+        waited: limit.limit,
+    };
+    let locked = Locked { mapped, context, _thread: thread.ok_or_else(busy)? };
+    if limit.limit.is_zero() && locked.a_holder_crashed() {
+        return Err(busy());
+    }
+    mapped.directory_header().lock_owner_pid.store(std::process::id(), Ordering::Relaxed);
+    reached(Step::DirectoryLocked);
+    locked.finish_interrupted_change();
+    Ok(locked)
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // If this fails, closing the file releases the lock.
+        let _ = lock::unlock(self.mapped.fd(), LockByte::Directory.offset());
+    }
+}
+
+impl Locked<'_> {
+    /// Gives the key a slot, unless it has one.
+    pub(crate) fn insert(&self, key: &Key<'_>) -> Result<SlotRef, Full> {
+        if let Some(place) = find(self.mapped, key) {
+            return Ok(place);
+        }
+        if !index::has_an_end(self.active_table(), key.hash()) {
+            // An index has more entries than there are slots, so something else has overwritten it.
+            self.rebuild_all();
+            if let Some(place) = find(self.mapped, key) {
+                return Ok(place);
+            }
+        }
+        let slot = self.take_free_slot()?;
+        let header = self.header(slot);
+        // No version of a key is ever used again for that key, whatever slots it had.
+        let base_version = self.on_ring(slot, |ring| {
+            ring.forget_queue();
+            ring.skip_to(self.directory_header().highest_removed_version.load(Ordering::Relaxed))
+        });
+        reached(Step::VersionsSkipped);
+        let generation = index::assign(header, key, base_version);
+        if index::insert(self.active_table(), key.hash(), slot) {
+            let tombstones = &self.directory_header().tombstones;
+            tombstones.store(tombstones.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        }
+        reached(Step::IndexInserted);
+        let header = self.directory_header();
+        header.key_count.store(header.key_count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.close_journal();
+        Ok(SlotRef { slot, generation })
+    }
+
+    /// Removes the key and empties its slot. Returns the slot, if there was such a key. Does not
+    /// wake those who wait for the key.
+    pub(crate) fn remove(&self, key: &Key<'_>) -> Option<u32> {
+        let SlotRef { slot, .. } = find(self.mapped, key)?;
+        self.open_journal(slot);
+        self.empty(slot);
+        let header = self.directory_header();
+        let tombstones = header.tombstones.load(Ordering::Relaxed);
+        header.tombstones.store(index::delete(self.active_table(), key.hash(), slot, tombstones), Ordering::Relaxed);
+        reached(Step::IndexEntryDeleted);
+        header.key_count.store(header.key_count.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
+        self.header(slot).next_free.store(header.free_list.load(Ordering::Relaxed), Ordering::Relaxed);
+        header.free_list.store(slot + 1, Ordering::Relaxed);
+        reached(Step::SlotListed);
+        if header.tombstones.load(Ordering::Relaxed) as usize > self.active_table().len() / 4 {
+            self.rebuild();
+        }
+        self.close_journal();
+        Some(slot)
+    }
+
+    /// Removes key and values from a slot.
+    fn empty(&self, slot: u32) {
+        let header = self.header(slot);
+        index::unassign(header);
+        // Release: the key is erased after the generation is even. Else a crash in between would
+        // leave a slot with an invalid key.
+        fence(Ordering::Release);
+        if self.context.host.auto_vacuum() {
+            StoredKey::erase(&header.key);
+        }
+        reached(Step::KeyErased);
+        let version = self.on_ring(slot, |ring| {
+            ring.clear();
+            ring.head().version()
+        });
+        let highest = &self.directory_header().highest_removed_version;
+        highest.store(highest.load(Ordering::Relaxed).max(version).min(MAX_VERSION), Ordering::Relaxed);
+        reached(Step::HighestRaised);
+    }
+
+    /// Takes a slot from the list of free slots, or a fresh one, and opens the journal for it.
+    fn take_free_slot(&self) -> Result<u32, Full> {
+        let (header, slots) = (self.directory_header(), self.mapped.geometry.slots);
+        for _ in 0..2 {
+            // Each is read once, so that the value that was checked is the value that is used.
+            let listed = header.free_list.load(Ordering::Relaxed).checked_sub(1);
+            let fresh = header.used_slots.load(Ordering::Relaxed);
+            if listed.is_none() && fresh >= slots {
+                return Err(Full);
+            }
+            let slot = listed.unwrap_or(fresh);
+            if slot < slots && !has_key(self.generation(slot)) {
+                self.open_journal(slot);
+                if listed.is_some() {
+                    header.free_list.store(self.header(slot).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
+                    reached(Step::SlotUnlisted);
+                } else {
+                    header.used_slots.store(fresh + 1, Ordering::Relaxed);
+                    reached(Step::SlotUnlisted);
+                    self.wipe_fresh_slot(slot);
+                }
+                return Ok(slot);
+            }
+            self.rebuild_all();
+        }
+        Err(Full)
+    }
+
+    fn wipe_fresh_slot(&self, slot: u32) {
+        if self.mapped.checksums {
+            // In a file whose machine stopped, the cells of an unknown slot may be older than their
+            // headers.
+            self.on_ring(slot, |ring| ring.wipe());
+            reached(Step::SlotWiped);
+        }
+    }
+
+    /// Rebuilds the directory from all slots, because its header contradicts them and so is
+    /// damaged.
+    fn rebuild_all(&self) {
+        let slots = self.mapped.geometry.slots;
+        // There is no slot of this number: a process that finds the journal open rebuilds, and
+        // empties nothing.
+        self.open_journal(slots);
+        rebuild(self.mapped, slots);
+        self.close_journal();
+    }
+
+    fn a_holder_crashed(&self) -> bool {
+        self.directory_header().journal.load(Ordering::Acquire) != 0
+    }
+
+    fn finish_interrupted_change(&self) {
+        let Some(slot) = self.directory_header().journal.load(Ordering::Acquire).checked_sub(1) else {
+            return;
+        };
+        if slot < self.mapped.geometry.slots && !has_key(self.generation(slot)) {
+            self.empty(slot);
+        }
+        self.rebuild();
+        self.close_journal();
+    }
+
+    fn rebuild(&self) {
+        rebuild(self.mapped, self.mapped.used_slots());
+    }
+
+    fn open_journal(&self, slot: u32) {
+        self.directory_header().journal.store(slot + 1, Ordering::Relaxed);
+        // Release: no part of the change is written before the journal is open, so that a crash in
+        // the middle is always seen.
+        fence(Ordering::Release);
+        reached(Step::JournalOpened);
+    }
+
+    fn close_journal(&self) {
+        // Release: pairs with the acquire load of the journal; not before all of the change is
+        // written.
+        self.directory_header().journal.store(0, Ordering::Release);
+        reached(Step::JournalClosed);
+    }
+
+    fn active_table(&self) -> &[AtomicU64] {
+        self.mapped.table(self.directory_header().active.load(Ordering::Relaxed))
+    }
+
+    fn directory_header(&self) -> &DirectoryHeader {
+        self.mapped.directory_header()
+    }
+
+    fn header(&self, slot: u32) -> &SlotHeader {
+        self.mapped.slot_header(slot)
+    }
+
+    fn generation(&self, slot: u32) -> u64 {
+        self.header(slot).generation.load(Ordering::Acquire)
+    }
+
+    fn on_ring<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
+        act(Ring::new(&Handle::of_present_key(self.mapped.slot(slot)), self.context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Store;
+
+    /// Two sessions of a store in a file, the second of which can hold the directory. The file is
+    /// gone with them.
+    fn two_handles() -> (Store, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.store");
+        (Store::create(&path).unwrap(), Store::open(&path).unwrap())
+    }
+
+    fn is_busy<T>(result: &Result<T, DirectoryError>, limit: Duration) -> bool {
+        matches!(result, Err(DirectoryError::Busy { waited, .. }) if *waited == limit)
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_the_directory_delays_no_other_thread_beyond_its_own_limit() {
+        let (store, other) = two_handles();
+        let long = Duration::from_secs(600);
+        let holder = other.session.directory(&mut WaitLimit::longest()).unwrap();
+        let (waits, waiting) = mpsc::channel();
+        let waiter = thread::spawn({
+            let store = store.clone();
+            move || {
+                waits.send(()).unwrap();
+                store.slot_within("waited for", &mut WaitLimit::new(long)).map(drop)
+            }
+        });
+        waiting.recv().unwrap();
+        let (answers, answered) = mpsc::channel();
+        for limit in [Duration::ZERO, Duration::from_millis(30)] {
+            for number in 0..4 {
+                let (store, answers) = (store.clone(), answers.clone());
+                thread::spawn(move || {
+                    let outcome = store.slot_within(&format!("{number}"), &mut WaitLimit::new(limit));
+                    answers.send(is_busy(&outcome, limit)).unwrap();
+                });
+            }
+        }
+        for _ in 0..8 {
+            let busy = answered.recv_timeout(long / 10).expect("delayed by another thread that waits");
+            assert!(busy);
+        }
+        assert!(!waiter.is_finished());
+        drop(holder);
+        waiter.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn all_waits_of_one_operation_share_one_limit() {
+        let (store, other) = two_handles();
+        let _holder = other.session.directory(&mut WaitLimit::longest()).unwrap();
+        let mut limit = WaitLimit::new(Duration::from_millis(20));
+        assert!(is_busy(&store.slot_within("k", &mut limit), limit.limit));
+        assert!(limit.left().is_zero());
+        assert!(is_busy(&store.slot_within("k", &mut limit), limit.limit));
+    }
+
+    #[test]
+    fn an_operation_that_does_not_wait_leaves_an_interrupted_change_to_others() {
+        let (store, _) = two_handles();
+        store.slot("before").unwrap();
+        let header = store.mapped().directory_header();
+        header.journal.store(store.mapped().geometry.slots + 1, Ordering::Relaxed);
+        assert!(is_busy(&store.slot_within("k", &mut WaitLimit::new(Duration::ZERO)), Duration::ZERO));
+        assert_ne!(header.journal.load(Ordering::Relaxed), 0);
+        store.slot("k").unwrap();
+        assert_eq!(header.journal.load(Ordering::Relaxed), 0);
+        store.slot_within("another", &mut WaitLimit::new(Duration::ZERO)).unwrap();
+    }
+}

@@ -1,0 +1,215 @@
+//! Creating a store.
+//!
+//! A store is written under a draft name, and gets its own name in one step when it is complete. So a process that opens it
+//! never finds it incomplete. Steps, and what a crash leaves after each of them:
+//!
+//! 1. Remove the drafts of crashed creators: their locks are free.
+//! 2. Make the draft, a file of zeros, and map it. *A crash leaves a draft without a lock.*
+//! 3. Lock the draft, and check that it still has its name: another creator may have removed it before it was locked.
+//! 4. Reserve the space, write the header, then the magic number, and become the first participant. *A crash leaves a draft,
+//!    whose lock the kernel releases: the next creator in this directory removes it.*
+//! 5. Write all of it to the disk, if it is a file.
+//! 6. Give it its name, unless that is taken. *A crash after this leaves a complete store. In a file, a loss of power before
+//!    the directory is on the disk may leave no store, but never an incomplete one.*
+//! 7. Release the draft's lock, and write the directory to the disk.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rustix::io::Errno;
+use uuid::Uuid;
+
+use super::clean_epoch::{self, UNKNOWN};
+use super::draft::{Draft, remove_abandoned_drafts};
+use super::identity::{CHECKSUMS, LAYOUT, MAGIC, Shape};
+use super::opening::{ATTEMPTS, into_store, map, open_locks};
+use super::options::StoreOptions;
+use super::refused::{creating_refused, mapping_refused, no_space, os_error, refused, too_large};
+use crate::core::memory::records::StoreHeader;
+use crate::kill_points::{Step, reached};
+use crate::os::fork::UninheritedFile;
+use crate::os::mapping::Mapping;
+use crate::os::{clock, file, file_system, limits, lock};
+use crate::store::error::OpenError;
+use crate::store::flags::Flags;
+use crate::store::geometry::Geometry;
+use crate::store::location::Location;
+use crate::store::mapped::{LockByte, Memory};
+use crate::store::participant::join;
+use crate::store::store::Store;
+use crate::sync::Ordering;
+
+impl StoreOptions {
+    /// Creates a store, in shared memory or in a file, with all its space reserved. Blocks until
+    /// that is done.
+    ///
+    /// The name appears when the store is complete: a process that opens it finds all of it, and a
+    /// creator that crashes leaves no store behind. A file that has the name already is not
+    /// overwritten, and symbolic links are not followed.
+    ///
+    /// Reserved space cannot run out later, except on file systems that never write in place, such
+    /// as btrfs and ZFS: see [`sparse`](Self::sparse). A store cannot be on a network file system,
+    /// nor on any other whose files several machines can change.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: the name is taken or not valid; the geometry is impossible; there is not
+    /// enough space; no permission; the file system is shared with other machines; a limit of the
+    /// process, on the size of files, open files or memory, is reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{OpenError, StoreOptions};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("a.store");
+    /// let store = StoreOptions::new().slots(16).mode(0o660).create(&path)?;
+    /// store.set("k", b"v")?;
+    /// assert!(matches!(StoreOptions::new().create(&path), Err(OpenError::AlreadyExists { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
+        create(&location.into(), self)
+    }
+}
+
+fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenError> {
+    location.check()?;
+    let geometry = match location {
+        Location::Memory(_) => options.geometry,
+        // A geometry that is out of range is refused here, before `in_a_file` could change it.
+        Location::File(_) => options.geometry.layout().map(|_| options.geometry.in_a_file())?,
+    };
+    let len = geometry.layout()?.total_len;
+    let directory = location.directory();
+    if file::exists(&location.path()).map_err(refused("look for", location))? {
+        return Err(OpenError::AlreadyExists { name: location.to_string() });
+    }
+    if let Some(file_system) = file_system::directory_is_shared_with_other_machines(&directory) {
+        return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
+    }
+    // Checked before a file grows: the kernel ends a process that exceeds this limit.
+    if limits::file_size().is_some_and(|limit| len as u64 > limit) {
+        return Err(too_large(location, len));
+    }
+    remove_abandoned_drafts(&directory);
+    for _ in 0..ATTEMPTS {
+        // If the kernel does not tell what is available, the attempt to reserve it will.
+        if !options.sparse && file::available(&directory).is_ok_and(|available| len as u64 > available) {
+            return Err(no_space(location, len, None));
+        }
+        // Until the draft is locked, another creator may take it for an abandoned one and remove
+        // it: then we start again.
+        let Some((draft, memory, file, locks)) = begin_draft(location, &directory, len)? else {
+            continue;
+        };
+        if !options.sparse {
+            file::reserve(&file, len as u64).map_err(|source| match Errno::from_io_error(&source) {
+                // In shared memory, space is memory.
+                Some(Errno::NOMEM) => no_space(location, len, Some(source)),
+                _ => creating_refused("reserve the space of", location, len)(source),
+            })?;
+        }
+        reached(Step::DraftReserved);
+        let store = initialise(location, geometry, options, memory, file, locks)?;
+        // First the store, then its name. Else the machine could stop in between, and leave an
+        // incomplete file of that name.
+        store.mapped().memory.mapping.flush().map_err(refused("write", location))?;
+        reached(Step::DraftFlushed);
+        return match file::publish(&draft.0, &location.path()) {
+            Ok(()) => {
+                reached(Step::StoreNamed);
+                // The file may still have the draft's name, too. That is removed before the lock is
+                // released, so that no other creator finds it.
+                drop(draft);
+                // A file with a name of its own is no draft any more. If this fails, closing the
+                // file releases the lock.
+                let _ = lock::unlock(store.mapped().fd(), LockByte::Draft.offset());
+                if let Location::File(_) = location {
+                    // A process that may not read the directory cannot do this. Its store is
+                    // complete all the same: the kernel writes the name by itself, a little later.
+                    let _ = file::flush_names(&directory);
+                }
+                Ok(store)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Err(OpenError::AlreadyExists { name: location.to_string() })
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => Err(creating_refused("name", location, len)(error)),
+        };
+    }
+    Err(OpenError::Unsettled { name: location.to_string() })
+}
+
+/// A draft, its memory, the file that is mapped, and the file that holds its locks.
+type Begun = (Draft, Memory, File, UninheritedFile);
+
+/// Makes a draft of `len` zeros, mapped and locked; `None` if another creator took it for an
+/// abandoned one.
+fn begin_draft(location: &Location, directory: &Path, len: usize) -> Result<Option<Begun>, OpenError> {
+    let draft = Draft::in_directory(directory);
+    let (mapping, file) = match location {
+        Location::Memory(_) => {
+            let name = draft.0.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let mapping = Mapping::create_segment(name, len)
+                .map_err(os_error)
+                .map_err(creating_refused("create", location, len))?;
+            // The crate `shared_memory` does not lend its file.
+            match file::open(&draft.0, file::Links::Refuse) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                file => (mapping, file.map_err(refused("create", location))?),
+            }
+        }
+        Location::File(_) => {
+            let file = file::create(&draft.0, len as u64).map_err(creating_refused("create", location, len))?;
+            let mapping = Mapping::of_file(&file, len).map_err(mapping_refused("map", location, len as u64))?;
+            (mapping, file)
+        }
+    };
+    reached(Step::DraftMade);
+    let Some(locks) = open_locks(location, &draft.0, &file, file::Links::Refuse)? else {
+        return Ok(None);
+    };
+    let locked = lock::try_lock(locks.fd(), LockByte::Draft.offset()).map_err(refused("lock", location))?;
+    reached(Step::DraftLocked);
+    let memory = Memory::new(mapping).map_err(mapping_refused("map", location, len as u64))?;
+    Ok(locked.then_some((draft, memory, file, locks)))
+}
+
+/// Writes the header of a new store, and becomes its first participant.
+fn initialise(
+    location: &Location,
+    geometry: Geometry,
+    options: &StoreOptions,
+    memory: Memory,
+    file: File,
+    locks: UninheritedFile,
+) -> Result<Store, OpenError> {
+    file::set_mode(&file, options.mode).map_err(refused("set the mode of", location))?;
+    let shape = Shape { geometry, checksums: matches!(location, Location::File(_)) };
+    let clean_epoch = clean_epoch::of_file(&file, shape.checksums).map_err(refused("examine", location))?;
+    let mapped = map(location, shape, memory, file, locks)?;
+    let StoreHeader { identity, switches, directory, .. } = mapped.header();
+    identity.layout.store(LAYOUT, Ordering::Relaxed);
+    identity.slots.store(geometry.slots, Ordering::Relaxed);
+    identity.history.store(geometry.history, Ordering::Relaxed);
+    identity.spare.store(geometry.spare, Ordering::Relaxed);
+    identity.lossless.store(geometry.lossless, Ordering::Relaxed);
+    identity.features.store(if shape.checksums { CHECKSUMS } else { 0 }, Ordering::Relaxed);
+    identity.max_value_size.store(geometry.max_value_size, Ordering::Relaxed);
+    identity.total_len.store(mapped.memory.region.len() as u64, Ordering::Relaxed);
+    identity.id.store(Uuid::now_v7().as_u64_pair().1, Ordering::Relaxed);
+    identity.created.store(clock::unix_nanos(), Ordering::Relaxed);
+    switches.flags.store(if options.auto_vacuum { Flags::AUTO_VACUUM.bits() } else { 0 }, Ordering::Relaxed);
+    directory.clean_epoch.store(clean_epoch.unwrap_or(UNKNOWN), Ordering::Relaxed);
+    reached(Step::HeaderWritten);
+    // Release: pairs with the acquire in `open`; a process that sees the magic number sees all of
+    // the above.
+    identity.magic.store(MAGIC, Ordering::Release);
+    reached(Step::MagicWritten);
+    let joined = join::join(&mapped);
+    into_store(mapped, joined, None)
+}

@@ -1,0 +1,140 @@
+//! Opening a store if it exists, creating it if not.
+
+use super::opening::ATTEMPTS;
+use super::options::StoreOptions;
+use crate::store::error::OpenError;
+use crate::store::location::Location;
+use crate::store::store::Store;
+
+impl Store {
+    /// Creates a store with the default [options](StoreOptions).
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{OpenError, Store};
+    ///
+    /// # let name = format!("splinter-doc-store-create-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert!(matches!(Store::create(&name), Err(OpenError::AlreadyExists { .. })));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create(location: impl Into<Location>) -> Result<Self, OpenError> {
+        StoreOptions::new().create(location)
+    }
+
+    /// Creates a store with the default [options](StoreOptions), or opens it if it exists.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::create_or_open`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-create-or-open-{}", std::process::id());
+    /// let (first, second) = (Store::create_or_open(&name)?, Store::create_or_open(&name)?);
+    /// assert_ne!(first.participant(), second.participant());
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create_or_open(location: impl Into<Location>) -> Result<Self, OpenError> {
+        StoreOptions::new().create_or_open(location)
+    }
+
+    /// Opens a store, or creates it with the default [options](StoreOptions) if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::open_or_create`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-open-or-create-{}", std::process::id());
+    /// let store = Store::open_or_create(&name)?;
+    /// assert_eq!(store.geometry().slots, 128);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_or_create(location: impl Into<Location>) -> Result<Self, OpenError> {
+        StoreOptions::new().open_or_create(location)
+    }
+}
+
+impl StoreOptions {
+    /// Creates a store, or opens it if it exists.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create`](Self::create) and [`Store::open`], except that the name is taken or does
+    /// not exist.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{Store, StoreOptions};
+    ///
+    /// # let name = format!("splinter-doc-create-or-open-{}", std::process::id());
+    /// let first = StoreOptions::new().slots(16).create_or_open(&name)?;
+    /// let second = StoreOptions::new().slots(99).create_or_open(&name)?;
+    /// assert_eq!(second.geometry().slots, 16);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create_or_open(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
+        let location = location.into();
+        until_settled(&location, || match self.create(&location) {
+            Err(OpenError::AlreadyExists { .. }) => Store::open(&location),
+            done => done,
+        })
+    }
+
+    /// Opens a store, or creates it if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create`](Self::create) and [`Store::open`], except that the name is taken or does
+    /// not exist.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{Store, StoreOptions};
+    ///
+    /// # let name = format!("splinter-doc-open-or-create-{}", std::process::id());
+    /// let store = StoreOptions::new().slots(16).open_or_create(&name)?;
+    /// assert_eq!(store.geometry().slots, 16);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_or_create(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
+        let location = location.into();
+        until_settled(&location, || match Store::open(&location) {
+            Err(OpenError::NotFound { .. }) => self.create(&location),
+            done => done,
+        })
+    }
+}
+
+/// Repeats an attempt that fails only because another process created or removed the name at the
+/// same moment.
+fn until_settled(
+    location: &Location,
+    mut attempt: impl FnMut() -> Result<Store, OpenError>,
+) -> Result<Store, OpenError> {
+    for _ in 0..ATTEMPTS {
+        match attempt() {
+            Err(OpenError::AlreadyExists { .. } | OpenError::NotFound { .. } | OpenError::Unsettled { .. }) => {}
+            done => return done,
+        }
+    }
+    Err(OpenError::Unsettled { name: location.to_string() })
+}

@@ -1,0 +1,15 @@
+//! How a store comes into being, is opened, is recovered, and goes away.
+
+mod clean_epoch;
+mod create;
+mod create_or_open;
+mod draft;
+mod identity;
+mod open;
+mod opening;
+mod options;
+mod recover;
+mod refused;
+
+pub(crate) use identity::LAYOUT;
+pub use options::StoreOptions;

@@ -1,0 +1,153 @@
+//! Opening a store, and removing one.
+
+use std::fs::File;
+use std::io::ErrorKind;
+
+use rustix::io::Errno;
+use shared_memory::ShmemError;
+
+use super::identity::{self, MAGIC};
+use super::opening::{ATTEMPTS, into_store, map, open_locks};
+use super::recover;
+use super::refused::{mapping_refused, os_error, refused};
+use crate::os::file::{self, Links};
+use crate::os::file_system;
+use crate::os::mapping::Mapping;
+use crate::store::error::OpenError;
+use crate::store::location::Location;
+use crate::store::mapped::Memory;
+use crate::store::participant::join;
+use crate::store::store::Store;
+use crate::sync::Ordering;
+
+impl Store {
+    /// Opens a store.
+    ///
+    /// Does not block, unless the store is in a file. The first process that opens such a store
+    /// waits for one small write to the disk. It also checks every value if the machine has stopped
+    /// since the store was last used, if its last participants were killed, if the file is a copy,
+    /// or if the kernel does not give its boot id. That takes as long as reading the values. Others
+    /// wait for it, ten seconds at most. See [`recovery`](Self::recovery).
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: no such store; no permission; not a store of this version; damaged; open 128
+    /// times already; on a file system that is shared with other machines; a limit of the process,
+    /// on open files or memory, is reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::store::{OpenError, Store};
+    ///
+    /// # let name = format!("splinter-doc-store-open-{}", std::process::id());
+    /// assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })));
+    /// Store::create(&name)?.set("k", b"v")?;
+    /// assert_eq!(Store::open(&name)?.get("k")?.as_deref(), Some(&b"v"[..]));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(location: impl Into<Location>) -> Result<Self, OpenError> {
+        open(&location.into())
+    }
+
+    /// Removes a store's name. Processes that have the store open keep it, without a name. Its
+    /// space is freed when the last of them closes it.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: no such store, no permission, or not a store of splinter-bus, which is then
+    /// not touched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-remove-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// Store::remove(&name)?;
+    /// assert!(Store::open(&name).is_err());
+    /// store.set("k", b"v")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn remove(location: impl Into<Location>) -> Result<(), OpenError> {
+        remove(&location.into())
+    }
+}
+
+fn open(location: &Location) -> Result<Store, OpenError> {
+    location.check()?;
+    for _ in 0..ATTEMPTS {
+        let file = open_file(location, location.links())?;
+        if let Some(file_system) = file_system::shared_with_other_machines(&file) {
+            return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
+        }
+        let len = file::status(&file).map_err(refused("examine", location))?.len;
+        let seen = identity::read(&file, len).map_err(refused("read", location))?;
+        let shape = identity::check(location, seen.as_ref(), len)?;
+        let mapping = match location {
+            Location::Memory(name) => match Mapping::open_segment(name) {
+                Err(ShmemError::MapOpenFailed(code)) if code == libc::ENOENT as u32 => {
+                    return Err(OpenError::NotFound { name: location.to_string() });
+                }
+                mapping => mapping.map_err(os_error).map_err(mapping_refused("map", location, len))?,
+            },
+            Location::File(_) => {
+                Mapping::of_file(&file, len as usize).map_err(mapping_refused("map", location, len))?
+            }
+        };
+        let memory = Memory::new(mapping).map_err(mapping_refused("map", location, len))?;
+        let Some(locks) = open_locks(location, &location.path(), &file, location.links())? else {
+            continue;
+        };
+        // A mapping by name may be of another store than `file` is.
+        let same = seen.as_ref().is_some_and(|seen| {
+            let id = memory.region.header().identity.id.load(Ordering::Relaxed);
+            id == seen.id.load(Ordering::Relaxed) && memory.region.len() as u64 == len
+        });
+        if same {
+            let mapped = map(location, shape, memory, file, locks)?;
+            // Acquire: pairs with the release in `found`.
+            mapped.header().identity.magic.load(Ordering::Acquire);
+            let mut settled = recover::check_or_recover(&mapped, location)?;
+            let (joined, recovery) = (join::join(&mapped), settled.recovery.take());
+            drop(settled);
+            return into_store(mapped, joined, recovery);
+        }
+    }
+    Err(OpenError::Unsettled { name: location.to_string() })
+}
+
+fn remove(location: &Location) -> Result<(), OpenError> {
+    location.check()?;
+    let file = open_file(location, Links::Refuse)?;
+    let len = file::status(&file).map_err(refused("examine", location))?.len;
+    let identity = identity::read(&file, len).map_err(refused("read", location))?;
+    if identity.is_none_or(|identity| identity.magic.load(Ordering::Relaxed) != MAGIC) {
+        let reason = "it does not begin as one does".to_owned();
+        return Err(OpenError::NotAStore { name: location.to_string(), reason });
+    }
+    file::unlink(&location.path()).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => OpenError::NotFound { name: location.to_string() },
+        _ => refused("remove", location)(error),
+    })
+}
+
+fn open_file(location: &Location, links: Links) -> Result<File, OpenError> {
+    let name = || location.to_string();
+    let not_a_store = |reason: &str| OpenError::NotAStore { name: name(), reason: reason.to_owned() };
+    let path = location.path();
+    let file = file::open(&path, links).map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::NOENT) if file::is_link(&path) => not_a_store("it is a symbolic link that leads nowhere"),
+        Some(Errno::NOENT) => OpenError::NotFound { name: name() },
+        Some(Errno::LOOP) => not_a_store("it is a symbolic link"),
+        Some(Errno::ISDIR) => not_a_store("it is a directory"),
+        Some(Errno::NXIO | Errno::OPNOTSUPP) => not_a_store("it is not a regular file"),
+        Some(Errno::TXTBSY) => not_a_store("it is a program that is running"),
+        _ => refused("open", location)(error),
+    })?;
+    if !file::status(&file).map_err(refused("examine", location))?.is_regular {
+        return Err(not_a_store("it is not a regular file"));
+    }
+    Ok(file)
+}

@@ -1,0 +1,77 @@
+//! What creating and opening a store have in common.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::identity::Shape;
+use super::refused::refused;
+use crate::core::memory::records::PARTICIPANTS;
+use crate::os::file::{self, Links};
+use crate::os::fork::UninheritedFile;
+use crate::store::error::OpenError;
+use crate::store::location::Location;
+use crate::store::mapped::{Mapped, Memory};
+use crate::store::participant::join::Joined;
+use crate::store::recovery::Recovery;
+use crate::store::store::Store;
+
+/// How many times an operation starts again because another process created or removed the name
+/// meanwhile.
+pub(crate) const ATTEMPTS: usize = 64;
+
+pub(crate) fn map(
+    location: &Location,
+    shape: Shape,
+    memory: Memory,
+    file: File,
+    locks: UninheritedFile,
+) -> Result<Arc<Mapped>, OpenError> {
+    let Shape { geometry, checksums } = shape;
+    let layout = geometry.layout()?;
+    let tables = layout.tables(geometry, &memory.region).ok_or_else(|| OpenError::Damaged {
+        name: location.to_string(),
+        reason: format!("its mapping of {} bytes is too short for its {} bytes", memory.region.len(), layout.total_len),
+    })?;
+    Ok(Arc::new(Mapped { location: location.clone(), geometry, checksums, memory, tables, file, locks }))
+}
+
+/// Makes a handle of a mapping, if we have become a participant.
+pub(crate) fn into_store(
+    mapped: Arc<Mapped>,
+    joined: io::Result<Joined>,
+    recovery: Option<Recovery>,
+) -> Result<Store, OpenError> {
+    let name = || mapped.location.to_string();
+    match joined.map_err(refused("lock", &mapped.location))? {
+        Joined::As(me) => Ok(Store::new(mapped, me, recovery)),
+        Joined::Full => Err(OpenError::TooManyParticipants { name: name(), max: PARTICIPANTS }),
+        Joined::LockedOut => Err(OpenError::LockedOut { name: name() }),
+    }
+}
+
+/// Opens a store's file a second time, for its locks; `None` if another file has its name by now.
+///
+/// By name, because `/proc`, which could open it by its descriptor, is not available everywhere.
+pub(crate) fn open_locks(
+    location: &Location,
+    path: &Path,
+    file: &File,
+    links: Links,
+) -> Result<Option<UninheritedFile>, OpenError> {
+    let locks = match UninheritedFile::open(|| file::open(path, links)) {
+        Err(error) if is_another(&error) => return Ok(None),
+        locks => locks.map_err(refused("open", location))?,
+    };
+    let same = file::is_same(file, locks.fd()).map_err(refused("examine", location))?;
+    Ok(same.then_some(locks))
+}
+
+/// Whether a file could not be opened because its name is gone, or is that of something else.
+fn is_another(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::NOENT | Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::OPNOTSUPP))
+}

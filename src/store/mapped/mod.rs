@@ -1,0 +1,10 @@
+//! A store's memory, the file behind it, and the locks on that file.
+
+mod lock_byte;
+#[expect(clippy::module_inception, reason = "the concept that the folder is about")]
+mod mapped;
+mod memory;
+
+pub(crate) use lock_byte::LockByte;
+pub(crate) use mapped::Mapped;
+pub(crate) use memory::Memory;

@@ -1,0 +1,67 @@
+//! The operating system and the store, as the protocol sees them: its [`Host`].
+
+use std::sync::Arc;
+
+use super::crashed_locks::CrashedLocks;
+use crate::core::epoch;
+use crate::core::index::Indexed;
+use crate::core::memory::records::PARTICIPANTS;
+use crate::core::ring::{Context, Host, Permutation, Tags};
+use crate::core::word::MAX_VERSION;
+use crate::os::futex;
+use crate::store::flags::Flags;
+use crate::store::geometry::Geometry;
+use crate::store::mapped::Mapped;
+use crate::sync::{AtomicU32, Ordering};
+
+/// The operating system and the store, for one participant.
+struct StoreHost {
+    mapped: Arc<Mapped>,
+    me: u32,
+    crashed: CrashedLocks,
+}
+
+/// The context of the participant `me` in all slots of the store.
+pub(crate) fn context(mapped: &Arc<Mapped>, me: u32) -> Context {
+    let Geometry { history, spare, .. } = mapped.geometry;
+    Context {
+        me,
+        history,
+        checksums: mapped.checksums,
+        permutation: Permutation::of(history + spare),
+        tags: Tags::default(),
+        host: Arc::new(StoreHost { mapped: Arc::clone(mapped), me, crashed: CrashedLocks::new() }),
+    }
+}
+
+impl Host for StoreHost {
+    fn auto_vacuum(&self) -> bool {
+        // Relaxed: a switch, which publishes nothing else.
+        self.mapped.header().switches.flags.load(Ordering::Relaxed) & Flags::AUTO_VACUUM.bits() != 0
+    }
+
+    fn next_version(&self, before: u64) -> u64 {
+        epoch::next_version(self.mapped.directory_header(), before, &|| self.mapped.memory.flush_header().is_ok())
+    }
+
+    fn first_version(&self) -> u64 {
+        self.mapped.directory_header().first_version.load(Ordering::Relaxed).min(MAX_VERSION)
+    }
+
+    fn if_crashed(&self, participant: u32, clean: &mut dyn FnMut()) {
+        if participant == self.me {
+            return;
+        }
+        if participant >= PARTICIPANTS as u32 {
+            // No participant has this index: the mark is damage.
+            clean();
+        } else {
+            // A participant whose lock cannot be examined is left alone.
+            let _ = self.crashed.if_crashed(&self.mapped, participant, clean);
+        }
+    }
+
+    fn wake_all(&self, word: &AtomicU32) {
+        futex::wake_all(word);
+    }
+}

@@ -1,0 +1,19 @@
+//! Handles on one key: writing, reading, pinning, lending, waiting.
+
+mod integer;
+pub(crate) mod loan;
+pub(crate) mod lossless;
+pub(crate) mod pinned;
+pub(crate) mod queue;
+mod read;
+#[expect(clippy::module_inception, reason = "the concept that the folder is about")]
+mod slot;
+mod snapshot;
+mod wait;
+mod write;
+
+pub use integer::Integer;
+pub use loan::{Loan, LoanUninit};
+pub use pinned::Pinned;
+pub use slot::Slot;
+pub use snapshot::{LosslessSnapshot, QueueSnapshot, SlotSnapshot};

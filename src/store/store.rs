@@ -1,0 +1,180 @@
+//! The handle on an open store.
+//!
+//! This file imports nothing that works on keys: each operation is an `impl Store` in the file of
+//! what it returns.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::error::Forked;
+use super::geometry::Geometry;
+use super::location::Location;
+use super::mapped::Mapped;
+use super::participant::Participant;
+use super::recovery::Recovery;
+use super::session::Session;
+
+/// A key-value store in shared memory or in a file: bytes in, bytes out, for at most 128 open
+/// handles of any processes.
+///
+/// Cloning gives another handle on the same open store, as cheaply as an `Arc`. Handles may be used
+/// from any thread. The store stays where it is until it is [removed](Self::remove), also when all
+/// processes have closed it. A store in shared memory is gone when the machine stops. A store in a
+/// file is not: see [`recovery`](Self::recovery) and [`flush`](Self::flush).
+///
+/// A process may die at any moment without harm to the others. What it had published stays. What it
+/// had not published is never seen. What it held is released by the next process that needs it.
+///
+/// # Fork
+///
+/// A handle, and all that was made with it (slots, pins, loans, publishers, subscribers, jobs,
+/// tasks), belongs to the process that opened the store. In a child of `fork`, operations return an
+/// error, [`Forked`](super::Forked) or the variant of that name, which says what to do: open the
+/// store again in the child. Dropping an inherited handle does nothing: it stays the parent's. A
+/// program that becomes a daemon by `fork` opens its stores afterwards.
+///
+/// Reading through a view of the store's memory is not checked. In a child of `fork`, the bytes of
+/// an inherited sample or pin may change at any moment: do not read them, receive again in the
+/// child. Do not write to an inherited loan.
+///
+/// These still work in a child: [`keys`](Self::keys), [`keys_matching`](Self::keys_matching),
+/// [`cells`](Self::cells), [`snapshot`](Self::snapshot), [`Slot::version`](super::Slot::version) and the like. So do
+/// switches ([`set_flags`](Self::set_flags), [`clear_flags`](Self::clear_flags),
+/// [`set_auto_vacuum`](Self::set_auto_vacuum)) and
+/// [`report_parse_failure`](Self::report_parse_failure), because they belong to no participant.
+///
+/// Descriptors are close-on-exec. The one that holds a handle's locks is closed in every child
+/// before `fork` returns there. So what a dead parent held is released although its children live.
+/// A child made by the raw system call `clone`, not by the C library's `fork`, is not noticed: it
+/// must call `exec`, or use nothing that it has inherited.
+///
+/// # A file that is truncated
+///
+/// A process that may write to a store may also truncate its file while others have it mapped.
+/// Nothing can prevent that. The kernel ends a process that then touches the missing part, with
+/// SIGBUS. This crate installs no handler for that: signals belong to the program, and no handler
+/// could say which value is missing. The next attempt to open the store reports that it is damaged.
+/// Share a store only with processes that you would allow to end yours.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::Store;
+///
+/// # let name = format!("splinter-doc-store-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// store.set("user:prompt", b"Tell me a joke about computers.")?;
+/// assert_eq!(store.get("user:prompt")?.as_deref(), Some(&b"Tell me a joke about computers."[..]));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    pub(super) session: Arc<Session>,
+}
+
+impl Store {
+    pub(super) fn new(mapped: Arc<Mapped>, me: Participant, recovery: Option<Recovery>) -> Self {
+        Self { session: Arc::new(Session::new(mapped, me, recovery)) }
+    }
+
+    /// Refuses to go on in a child of the process that opened the store.
+    #[inline]
+    pub(super) fn check_fork(&self) -> Result<(), Forked> {
+        self.session.check_fork()
+    }
+
+    pub(super) fn mapped(&self) -> &Mapped {
+        &self.session.mapped
+    }
+
+    /// Where the store was opened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-location-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert_eq!(store.location().to_string(), name);
+    /// # Store::remove(store.location())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.session.mapped.location
+    }
+
+    /// The store's shape.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-store-geometry-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert_eq!((store.geometry().max_value_size, store.geometry().history), (4096, 16));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn geometry(&self) -> Geometry {
+        self.session.mapped.geometry
+    }
+
+    /// The report of the recovery when this session opened the store: if the machine had stopped
+    /// since it was last used, if its last participants were killed, or if the file is a copy.
+    /// `None` if there was no recovery.
+    ///
+    /// # Examples
+    ///
+    /// See [`Recovery`].
+    #[must_use]
+    pub fn recovery(&self) -> Option<&Recovery> {
+        self.session.recovery.as_ref()
+    }
+
+    /// Pre-faults all pages of the store for this process, so that no later access waits for the
+    /// kernel.
+    ///
+    /// Blocks until the kernel has done so. Takes no space that was not reserved at creation,
+    /// unless the store is [sparse](super::StoreOptions::sparse): then all of its space is taken
+    /// now. The kernel writes all of a store in a file to the disk once. Loans are written through
+    /// a second mapping, which is not pre-faulted.
+    ///
+    /// Kernels before 5.14 have no call for it. There, this writes to each page what the page holds
+    /// already. If the space of a sparse store runs out, that ends the process, as any other write
+    /// to it does.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's reason: not enough memory, or, for a sparse store, not enough space. In a child
+    /// of the process that opened the store: [`Forked`](super::Forked).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-prefault-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// store.prefault()?;
+    /// store.set("k", b"no slower than the next one")?;
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn prefault(&self) -> io::Result<()> {
+        self.session.check_fork()?;
+        self.mapped().memory.prefault()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("location", &self.location())
+            .field("geometry", &self.geometry())
+            .field("participant", &self.session.me)
+            .finish_non_exhaustive()
+    }
+}
