@@ -74,6 +74,7 @@ impl Event {
     }
 
     /// Whether nobody has notified since `listen` returned this word.
+    #[cfg(any(feature = "async", loom))]
     #[inline]
     pub(crate) fn is_quiet(&self, word: u32) -> bool {
         // SeqCst: pairs with `move_word`; a caller that sees a notification sees the change before
