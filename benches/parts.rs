@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use serde::{Deserialize, Serialize};
 use splinter_bus::Message;
-use splinter_bus::frame::{self, Encoding, Frame, Kind, Outgoing, WriteError};
+use splinter_bus::frame::{self, Encoding, Frame, FrameError, Kind, Outgoing};
 use splinter_bus::message::Decode;
 use splinter_bus::store::{Slot, Store, StoreOptions};
 use uuid::Uuid;
@@ -87,7 +87,7 @@ fn frames(c: &mut Criterion) {
         let (payload, mut bytes) = (vec![7; size], Vec::new());
         for (label, checksum) in [("without checksum", false), ("with checksum", true)] {
             let write = |bytes: &mut Vec<u8>| {
-                frame::write::<WriteError>(bytes, &envelope(&payload, checksum), |out| {
+                frame::write::<FrameError>(bytes, &envelope(&payload, checksum), |out| {
                     out.extend_from_slice(black_box(&payload));
                     Ok(())
                 })

@@ -26,7 +26,7 @@ async fn answer(prompts: AsyncWorkQueue<Prompt>, answers: Bus<Token>) -> Result<
     let mut publisher = answers.publisher("answers")?.from("model");
     loop {
         let prompt = prompts.recv().await?;
-        let mut words = publisher.stream(prompt.id());
+        let mut words = publisher.stream(prompt.envelope().id());
         for word in prompt.text.split_whitespace().rev() {
             words.send(&Token { text: word.to_owned() })?;
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Error> {
     while let Some(token) = tokens.next().await {
         let token = token?;
         print!("{} ", token.text);
-        if token.id() == sent.id && token.eof() {
+        if token.envelope().id() == sent.id && token.envelope().eof() {
             break;
         }
     }

@@ -13,7 +13,7 @@ struct Page {
     url: String,
 }
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+type Result<T> = std::result::Result<T, splinter_bus::Error>;
 
 fn main() -> Result<()> {
     match std::env::args().collect::<Vec<_>>().as_slice() {

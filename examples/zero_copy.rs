@@ -22,7 +22,7 @@ struct Prompt<'a> {
     text: &'a str,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), splinter_bus::Error> {
     let name = format!("zero_copy_{}", std::process::id());
     let store = StoreOptions::new().slots(8).max_value_size(8192).create(name.as_str())?;
     let (prompts, embeddings) = (Bus::<Prompt>::on(store.clone()), Bus::<Embedding>::on(store));
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     prompts.publish("prompts", &Prompt { number: 7, text: "Why is the sky blue?" })?;
     let sample = prompt_subscriber.recv_sample()?;
     let prompt = sample.view()?; // The text is borrowed from the store. `sample` keeps it.
-    println!("prompt {} from {}: {:?}", prompt.number, sample.from(), prompt.text);
+    println!("prompt {} from {}: {:?}", prompt.number, sample.envelope().from(), prompt.text);
 
     let mut publisher = embeddings.publisher("embeddings")?;
     let mut embedding_subscriber = embeddings.subscribe("embeddings")?;

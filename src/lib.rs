@@ -25,9 +25,9 @@
 //! // And in the first:
 //! let prompt = prompts.recv()?;
 //! assert_eq!(prompt.text, "Why is the sky blue?");
-//! println!("{} from {}: {}", prompt.id(), prompt.from(), prompt.text);
+//! println!("{} says {:?}", prompt.envelope().from(), prompt.text);
 //! # splinter_bus::Store::remove(&name)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok::<(), splinter_bus::Error>(())
 //! ```
 //!
 //! # The layers
@@ -70,6 +70,8 @@
 #[cfg(not(loom))]
 pub mod bus;
 mod core;
+#[cfg(not(loom))]
+mod error;
 pub mod frame;
 #[cfg(not(kill_points))]
 mod kill_points;
@@ -92,6 +94,8 @@ pub use bus::{
     Bus, Envelope, Job, Loan, PublishError, Publisher, Received, RecvError, Sample, Sent, Start, Stream,
     SubscribeError, SubscribeOptions, Subscriber, WaitSet, WorkQueue,
 };
+#[cfg(not(loom))]
+pub use error::Error;
 pub use message::Message;
 pub use splinter_bus_derive::{Message, Schema};
 #[cfg(not(loom))]
@@ -115,9 +119,9 @@ pub mod __private {
 struct Readme;
 
 #[cfg(doctest)]
-#[doc = include_str!("../derive/docs/message.md")]
+#[doc = include_str!("../docs/derive/message.md")]
 struct DeriveMessage;
 
 #[cfg(doctest)]
-#[doc = include_str!("../derive/docs/schema.md")]
+#[doc = include_str!("../docs/derive/schema.md")]
 struct DeriveSchema;

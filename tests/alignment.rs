@@ -3,7 +3,7 @@
 mod support;
 
 use bytemuck::{Pod, Zeroable};
-use splinter_bus::frame::{self, Encoding, Frame, Kind, MAX_PAYLOAD_ALIGN, Outgoing, WriteError};
+use splinter_bus::frame::{self, Encoding, Frame, FrameError, Kind, MAX_PAYLOAD_ALIGN, Outgoing};
 use splinter_bus::message::Plain;
 use splinter_bus::store::StoreOptions;
 use splinter_bus::{Bus, Message, Start, Store};
@@ -67,7 +67,7 @@ where
     publisher.publish(&T::filled(1)).unwrap();
     let sample = subscriber.recv_sample().unwrap();
     assert!(sample.is_in_place());
-    assert_eq!((*sample, sample.from()), (T::filled(1), from));
+    assert_eq!((*sample, sample.envelope().from()), (T::filled(1), from));
     is_aligned(&*sample, sample.payload());
     assert_eq!(*bus.get("k").unwrap().unwrap(), T::filled(1));
 
@@ -168,7 +168,7 @@ fn a_replayed_message_lies_right() {
     let mut queue = bus.work_queue("q").unwrap();
     bus.publish("q", &Z64::filled(8)).unwrap();
     let job = queue.recv().unwrap();
-    assert_eq!(**job, Z64::filled(8));
+    assert_eq!(*job, Z64::filled(8));
     job.acknowledge().unwrap();
 }
 
@@ -191,9 +191,9 @@ fn envelope(payload_align: usize, from: &str) -> Outgoing<'_> {
     }
 }
 
-fn written(envelope: &Outgoing<'_>) -> Result<Vec<u8>, WriteError> {
+fn written(envelope: &Outgoing<'_>) -> Result<Vec<u8>, FrameError> {
     let mut bytes = vec![];
-    frame::write::<WriteError>(&mut bytes, envelope, |payload| {
+    frame::write::<FrameError>(&mut bytes, envelope, |payload| {
         payload.push(1);
         Ok(())
     })?;
@@ -231,7 +231,7 @@ fn padding_is_as_short_as_the_alignment_allows() {
 fn an_alignment_that_no_frame_has_is_refused() {
     for align in [0, 3, 48, MAX_PAYLOAD_ALIGN * 2] {
         let error = written(&envelope(align, "n")).unwrap_err();
-        assert_eq!(error, WriteError::Alignment { align });
+        assert_eq!(error, FrameError::Alignment { align, max: MAX_PAYLOAD_ALIGN });
         assert_eq!(
             error.to_string(),
             format!("a payload cannot be aligned to {align} bytes: a power of two up to 64 is possible")

@@ -97,7 +97,7 @@ fn publishing_and_receiving_plain_messages_allocates_nothing() {
     let count = allocations(|| {
         publisher.publish(&Plain { numbers: [1; 8] }).unwrap();
         assert_eq!(subscriber.recv().unwrap().numbers, [1; 8]);
-        assert_eq!(lossless.recv().unwrap().from(), "somebody");
+        assert_eq!(lossless.recv().unwrap().envelope().from(), "somebody");
         publisher.loan_zeroed().unwrap().send().unwrap();
         assert_eq!(subscriber.recv_sample().unwrap().numbers, [0; 8]);
         assert_eq!(lossless.recv_sample().unwrap().numbers, [0; 8]);

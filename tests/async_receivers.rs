@@ -1,4 +1,4 @@
-//! Receiving in tasks: on tokio, and on an executor that knows nothing but wakers.
+//! Receiving in tasks: on tokio, and on the simplest executor.
 
 #![cfg(feature = "async")]
 
@@ -57,7 +57,7 @@ impl Wake for Unpark {
     }
 }
 
-/// As bare as an executor can be: one future, one thread.
+/// The simplest executor: one future, one thread.
 fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -69,7 +69,29 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Looks at a future once.
+/// Polls a future once, which must not be ready, then does what makes it ready, and polls it again
+/// when it is woken.
+fn woken_by<F: Future>(future: F, act: impl FnOnce()) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    act();
+    thread::park_timeout(DEADLINE);
+    block_on(future)
+}
+
+/// Awaits a future, and adds one to `waiting` once it was polled and was not ready.
+async fn counted<F: Future>(future: F, waiting: &AtomicU64) -> F::Output {
+    let mut future = pin!(future);
+    let first = std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context)));
+    if let Poll::Ready(output) = first.await {
+        return output;
+    }
+    waiting.fetch_add(1, Ordering::Relaxed);
+    future.await
+}
+
+/// Polls a future once.
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
@@ -111,13 +133,13 @@ fn tokio_receives_a_stream_of_another_process() {
 }
 
 #[test]
-fn a_future_that_is_dropped_takes_no_message_with_it() {
+fn a_dropped_future_loses_no_message() {
     let name = Name::new();
     let bus = bus(&name);
     let ticks = bus.subscribe("k").unwrap().into_async().unwrap();
     runtime().block_on(async {
         for count in 0..200 {
-            // Dropped while it waits, or in the moment in which there is something.
+            // It is dropped while it waits, or when there is a message.
             let waiting = tokio::time::timeout(Duration::from_micros(count * 5), ticks.recv()).await;
             assert!(waiting.is_err());
             let mut woken = Box::pin(ticks.recv());
@@ -131,7 +153,7 @@ fn a_future_that_is_dropped_takes_no_message_with_it() {
 }
 
 #[test]
-fn of_several_tasks_on_one_subscriber_each_message_goes_to_one() {
+fn each_message_of_a_subscriber_goes_to_one_of_its_tasks() {
     let name = Name::new();
     let bus = bus(&name);
     let options = SubscribeOptions::new().lossless();
@@ -160,7 +182,7 @@ fn of_several_tasks_on_one_subscriber_each_message_goes_to_one() {
 }
 
 #[test]
-fn jobs_go_to_one_task_each_and_those_of_the_dead_to_another() {
+fn each_job_goes_to_one_task_and_those_of_a_killed_worker_to_another() {
     let name = Name::new();
     let bus = bus(&name);
     let queue = Arc::new(bus.work_queue("work").unwrap().into_async().unwrap());
@@ -194,7 +216,7 @@ fn jobs_go_to_one_task_each_and_those_of_the_dead_to_another() {
 }
 
 #[test]
-fn a_removed_key_and_a_missing_part_wake_tasks_too() {
+fn a_removed_key_and_a_missing_part_wake_tasks() {
     let name = Name::new();
     let bus = bus(&name);
     let options = SubscribeOptions::new().part_timeout(Duration::from_millis(30));
@@ -206,18 +228,10 @@ fn a_removed_key_and_a_missing_part_wake_tasks_too() {
     assert_eq!(block_on(large.recv()).unwrap().len(), 1000);
     slot.set(&first).unwrap();
     assert!(matches!(block_on(large.recv()), Err(RecvError::Incomplete { .. })));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(10));
-            bus.store().unset("large").unwrap();
-        });
-        assert!(matches!(block_on(large.recv()), Err(RecvError::Removed { .. })));
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(10));
-            bytes.publish("large", &vec![1]).unwrap();
-        });
-        assert_eq!(**block_on(large.recv()).unwrap(), [1]);
-    });
+    let removed = woken_by(large.recv(), || assert!(bus.store().unset("large").unwrap()));
+    assert!(matches!(removed, Err(RecvError::Removed { .. })));
+    let published = woken_by(large.recv(), || _ = bytes.publish("large", &vec![1]).unwrap());
+    assert_eq!(**published.unwrap(), [1]);
 }
 
 /// User and system time of this process.
@@ -232,11 +246,11 @@ fn threads() -> usize {
 }
 
 #[test]
-fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_thread_without_working() {
-    // In a process of its own: what others do is not ours.
+fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_idle_thread() {
+    // In a process of its own, so that only its own threads and time are measured.
     if std::env::var_os("SPLINTER_TEST_ALONE").is_none() {
         let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-        alone.args(["--exact", "ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_thread_without_working"]);
+        alone.args(["--exact", "ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_idle_thread"]);
         assert!(alone.arg("--nocapture").env("SPLINTER_TEST_ALONE", "yes").status().unwrap().success());
         return;
     }
@@ -260,11 +274,12 @@ fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_thread_without_workin
                 })
             })
             .collect();
-        // They all wait.
+        // After this all of them wait.
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }
         let (start, cpu) = (Instant::now(), cpu_time());
+        // Not for anything to happen: this is the time in which the process must do nothing.
         thread::sleep(Duration::from_secs(2));
         let (idle, worked) = (start.elapsed(), cpu_time() - cpu);
         println!("10,000 tasks wait for 100 subscribers: {worked:?} of work in {idle:?}");
@@ -286,17 +301,21 @@ fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_thread_without_workin
 }
 
 #[test]
-fn more_keys_than_the_kernel_sleeps_on_are_waited_for_all_the_same() {
+fn tasks_wait_for_more_keys_than_one_system_call_can() {
     let name = Name::new();
     let bus = bus(&name);
     let subscribers: Vec<_> =
         (0..200).map(|key| bus.subscribe(&format!("key {key}")).unwrap().into_async().unwrap()).collect();
     runtime().block_on(async {
+        let waiting = Arc::new(AtomicU64::new(0));
         let tasks: Vec<_> = subscribers
             .into_iter()
-            .map(|ticks| tokio::spawn(async move { ticks.recv().await.unwrap().count }))
+            .map(|ticks| {
+                let waiting = Arc::clone(&waiting);
+                tokio::spawn(async move { counted(ticks.recv(), &waiting).await.unwrap().count })
+            })
             .collect();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        support::wait_until("all tasks wait", || waiting.load(Ordering::Relaxed) == 200);
         for key in (0..200).rev() {
             bus.publish(&format!("key {key}"), &Tick { count: key }).unwrap();
         }
@@ -306,7 +325,7 @@ fn more_keys_than_the_kernel_sleeps_on_are_waited_for_all_the_same() {
     });
 }
 
-/// Says that it was woken.
+/// A waker that records that it was called.
 struct Flag {
     thread: Thread,
     is_set: AtomicBool,
@@ -338,7 +357,7 @@ mod bad {
     pub(super) const PANIC_IN_CLONE: u32 = 1;
     pub(super) const PANIC_IN_WAKE: u32 = 2;
     pub(super) const PANIC_IN_DROP: u32 = 4;
-    /// What is thrown panics when it is dropped.
+    /// The payload of the panic panics when it is dropped.
     pub(super) const THROW_A_BOMB: u32 = 8;
 }
 
@@ -382,7 +401,7 @@ fn bad_waker() -> Waker {
 }
 
 #[test]
-fn a_waker_that_panics_keeps_no_other_task_from_being_woken() {
+fn a_panic_in_a_waker_does_not_keep_other_tasks_asleep() {
     let name = Name::new();
     let bus = bus(&name);
     let [bad_ticks, ticks] = ["bad", "good"].map(|key| bus.subscribe(key).unwrap().into_async().unwrap());
@@ -407,7 +426,7 @@ fn a_waker_that_panics_keeps_no_other_task_from_being_woken() {
         BAD.store(0, Ordering::SeqCst);
         assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(), "the message is still there");
     }
-    // These two panic in the task's own thread, which is the task's business; others go on.
+    // These two panic in the thread of the task. Other tasks continue.
     BAD.store(bad::PANIC_IN_CLONE, Ordering::SeqCst);
     let mut future = Box::pin(bad_ticks.recv());
     let poll = || future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending();
@@ -422,11 +441,11 @@ fn a_waker_that_panics_keeps_no_other_task_from_being_woken() {
     BAD.store(0, Ordering::SeqCst);
     bus.publish("bad", &Tick { count: 2 }).unwrap();
     assert_eq!(block_on(bad_ticks.recv()).unwrap().count, 2);
-    // The process has a thread as before, and others can come.
+    // The thread of the process still runs, and new tasks can wait.
     bus.subscribe("another").unwrap().into_async().unwrap();
 }
 
-/// A message that panics while it is decoded, if it is to.
+/// A message that can be made to panic while it is decoded.
 #[derive(Message, serde::Serialize)]
 struct Fragile {
     count: u64,
@@ -441,7 +460,7 @@ impl<'de> serde::Deserialize<'de> for Fragile {
 }
 
 #[test]
-fn a_message_that_panics_while_it_is_decoded_is_passed_and_tasks_receive_the_next() {
+fn after_a_panic_in_decoding_tasks_receive_the_next_message() {
     let name = Name::new();
     let bus: Bus<Fragile> = Bus::on(bus(&name).store().clone());
     let fragile = bus.subscribe("k").unwrap().into_async().unwrap();
@@ -456,9 +475,9 @@ fn a_message_that_panics_while_it_is_decoded_is_passed_and_tasks_receive_the_nex
 }
 
 #[test]
-fn tasks_of_a_forked_child_that_opens_the_store_again_are_woken() {
-    // In a process of its own, which has no other threads that could hold a lock while it forks.
-    let test = "tasks_of_a_forked_child_that_opens_the_store_again_are_woken";
+fn tasks_in_a_forked_child_are_woken_once_it_opens_the_store_again() {
+    // In a process of its own, without other threads that could hold a lock during the fork.
+    let test = "tasks_in_a_forked_child_are_woken_once_it_opens_the_store_again";
     if std::env::var_os("SPLINTER_TEST_ALONE").is_none() {
         let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
         alone.args(["--exact", test, "--nocapture"]).env("SPLINTER_TEST_ALONE", "yes");
@@ -475,7 +494,7 @@ fn tasks_of_a_forked_child_that_opens_the_store_again_are_woken() {
     assert!(child >= 0);
     if child == 0 {
         let woken = catch_unwind(AssertUnwindSafe(|| {
-            // What it has inherited is its parent's: to drop it does nothing.
+            // Dropping an inherited handle does nothing.
             drop(waits);
             let bus = Bus::<Tick>::on(Store::open(&*name).unwrap());
             let ticks = bus.subscribe("k").unwrap().into_async().unwrap();
@@ -495,7 +514,7 @@ fn tasks_of_a_forked_child_that_opens_the_store_again_are_woken() {
     let child = rustix::process::Pid::from_raw(child).unwrap();
     let (_, status) = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap().unwrap();
     assert_eq!(status.exit_status(), Some(0));
-    // The parent's own task is woken as ever.
+    // The task of the parent is woken as before.
     assert_eq!(block_on(waits).unwrap().count, 7);
 }
 
@@ -513,7 +532,7 @@ impl Drop for Receives {
 }
 
 #[test]
-fn a_waker_may_use_the_subscriber_that_drops_it() {
+fn a_waker_may_use_its_subscriber_while_it_is_dropped() {
     let name = Name::new();
     let ticks = Arc::new(bus(&name).subscribe("k").unwrap().into_async().unwrap());
     let (done, is_done) = std::sync::mpsc::channel();
@@ -522,7 +541,7 @@ fn a_waker_may_use_the_subscriber_that_drops_it() {
         let waker = Waker::from(Arc::new(Receives(Arc::clone(&ticks))));
         assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         drop(waker);
-        // The other one is dropped here, in the middle of the call.
+        // The other waker is dropped here, during the call.
         assert!(poll_once(future.as_mut()).is_pending());
         done.send(()).unwrap();
     });

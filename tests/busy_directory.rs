@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use splinter_bus::bus::{PublishError, SubscribeOptions, WaitSet, Waited};
-use splinter_bus::store::{DirectoryError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError};
 use support::{ForeignLock, Name, wait_until};
 
@@ -126,7 +126,7 @@ fn a_timeout_covers_the_wait_for_the_directory_too() {
         assert_eq!(store.poll("none", Some(short)).unwrap(), None);
         assert_eq!(store.poll_after("none", 3, Some(short)).unwrap(), None);
         let refused = publisher.publish_timeout(&b"message".to_vec(), short);
-        let Err(PublishError::Directory(DirectoryError::Busy { waited, .. })) = refused else {
+        let Err(PublishError::Set(SetError::Directory(DirectoryError::Busy { waited, .. }))) = refused else {
             panic!("{refused:?}");
         };
         assert!(waited <= short);

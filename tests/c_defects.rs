@@ -1,4 +1,4 @@
-//! What goes wrong in the C library that this one takes the place of. Here, none of it may.
+//! One test for each defect of the C library that this library replaces.
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{GetError, OpenError, SetError, Store, StoreOptions, Version};
+use splinter_bus::store::{DirectoryError, GetError, KeyError, OpenError, SetError, Store, StoreOptions, Version};
 use support::{Actor, DEADLINE, Name, proof};
 
 fn options() -> StoreOptions {
@@ -52,7 +52,7 @@ fn actor() {
 }
 
 #[test]
-fn defect_1_a_creator_and_those_who_open_agree_where_values_lie() {
+fn defect_1_creators_and_openers_agree_where_values_lie() {
     let name = Name::new();
     let store = name.create(&options());
     let mut value = Vec::new();
@@ -84,7 +84,7 @@ fn defect_2_a_writer_killed_inside_set_leaves_its_key_readable_and_writable() {
 }
 
 #[test]
-fn defect_3_two_writers_of_one_new_key_create_it_once() {
+fn defect_3_concurrent_writers_of_a_new_key_create_it_once() {
     let name = Name::new();
     let store = name.create(&options());
     for _ in 0..300 {
@@ -105,7 +105,7 @@ fn defect_3_two_writers_of_one_new_key_create_it_once() {
 }
 
 #[test]
-fn defect_4_of_writers_of_different_new_keys_none_loses_its_own() {
+fn defect_4_concurrent_writers_of_different_new_keys_lose_none() {
     let name = Name::new();
     let store = name.create(&options());
     let setters = ["a", "b", "c"].map(|who| Actor::spawn("setter", &[&name, who]));
@@ -118,10 +118,10 @@ fn defect_4_of_writers_of_different_new_keys_none_loses_its_own() {
 }
 
 #[test]
-fn defect_5_a_key_set_again_after_others_were_unset_exists_once_and_does_not_come_back() {
+fn defect_5_a_key_set_again_after_others_were_removed_exists_once() {
     let name = Name::new();
     let store = name.create(&options());
-    // Every pair in both orders: wherever their places in the index lie, some are neighbours.
+    // Every pair in both orders: some of them are neighbours in the index.
     let keys: Vec<String> = (0..16).map(|number| format!("key {number}")).collect();
     for first in &keys {
         for key in &keys {
@@ -141,7 +141,7 @@ fn defect_5_a_key_set_again_after_others_were_unset_exists_once_and_does_not_com
 }
 
 #[test]
-fn defect_6_a_reader_never_gets_a_value_that_unset_has_half_zeroed() {
+fn defect_6_a_reader_never_gets_a_half_zeroed_value() {
     let name = Name::new();
     let store = name.create(&options());
     let done = AtomicBool::new(false);
@@ -169,7 +169,7 @@ fn defect_6_a_reader_never_gets_a_value_that_unset_has_half_zeroed() {
 }
 
 #[test]
-fn defect_7_under_churn_a_reader_never_gets_another_keys_value() {
+fn defect_7_a_reader_never_gets_the_value_of_another_key() {
     let name = Name::new();
     // More keys than slots: every slot has had every key.
     let store = name.create(&options().slots(2));
@@ -197,7 +197,7 @@ fn defect_7_under_churn_a_reader_never_gets_another_keys_value() {
     assert!(seen > 0);
 }
 
-/// The shortest of many times: what it takes when nothing else happens on the machine.
+/// The shortest of many times, which is the one that other processes disturb least.
 fn shortest(mut act: impl FnMut()) -> Duration {
     let time = |act: &mut dyn FnMut()| {
         let start = Instant::now();
@@ -208,7 +208,7 @@ fn shortest(mut act: impl FnMut()) -> Duration {
 }
 
 #[test]
-fn defect_8_a_miss_and_an_insert_into_a_full_store_look_at_a_few_entries_only() {
+fn defect_8_a_miss_and_an_insert_into_a_full_store_read_few_entries() {
     let (small, large) = (Name::new(), Name::new());
     let fill = |name: &Name, slots| {
         let store = name.create(&options().slots(slots).max_value_size(8).history(1).spare(1));
@@ -219,8 +219,10 @@ fn defect_8_a_miss_and_an_insert_into_a_full_store_look_at_a_few_entries_only() 
     };
     let (small, large) = (fill(&small, 64), fill(&large, 32_768));
     let miss = |store: &Store| shortest(|| assert_eq!(store.get("not there").unwrap(), None));
-    let full = |store: &Store| shortest(|| assert!(matches!(store.set("new", b""), Err(SetError::Full { .. }))));
-    // 512 times as many slots: who looks at all of them takes 512 times as long.
+    let full = |store: &Store| {
+        shortest(|| assert!(matches!(store.set("new", b""), Err(SetError::Directory(DirectoryError::Full { .. })))))
+    };
+    // There are 512 times as many slots. A search through all of them would take 512 times as long.
     for (what, small, large) in [("miss", miss(&small), miss(&large)), ("full", full(&small), full(&large))] {
         assert!(large < small * 20, "{what}: {large:?} in a large store, {small:?} in a small one");
     }
@@ -243,19 +245,22 @@ fn defect_9_keys_that_are_too_long_or_empty_are_refused_and_take_no_slot() {
 }
 
 #[test]
-fn defect_10_empty_values_are_values_and_what_is_refused_says_why() {
+fn defect_10_empty_values_are_accepted_and_refusals_have_reasons() {
     let name = Name::new();
     let store = name.create(&options().slots(1));
     store.set("key", b"").unwrap();
     assert_eq!((store.get("key").unwrap(), store.size("key").unwrap()), (Some(vec![]), Some(0)));
     let too_large = store.set("key", &[0; 257]).unwrap_err().to_string();
-    assert_eq!(too_large, "value of 257 bytes does not fit: this store's max_value_size is 256");
+    assert_eq!(
+        too_large,
+        "value too large: 257 bytes (a message counts with its envelope), maximum 256; shorten it, or create a store with a larger max_value_size"
+    );
     let full = store.set("other", b"").unwrap_err().to_string();
     assert_eq!(full, "all 1 slots of the store have keys: unset one, or create a store with more slots");
 }
 
 #[test]
-fn defect_11_values_beyond_4_gib_are_their_own() {
+fn defect_11_values_beyond_4_gib_do_not_overlap() {
     let name = Name::new();
     let store = name.create(&options().slots(5000).max_value_size(1 << 20).history(1).spare(1).sparse(true));
     assert!(store.snapshot().total_len > 2 << 32);
@@ -268,7 +273,7 @@ fn defect_11_values_beyond_4_gib_are_their_own() {
 }
 
 #[test]
-fn defect_12_keys_are_all_there_and_stay_what_they_were() {
+fn defect_12_all_keys_are_listed_unchanged() {
     let name = Name::new();
     let store = name.create(&options().slots(5000).max_value_size(8).history(1).spare(1));
     let mut expected: Vec<String> = (0..5000).map(|number| format!("key {number}")).collect();
@@ -284,7 +289,7 @@ fn defect_12_keys_are_all_there_and_stay_what_they_were() {
 }
 
 #[test]
-fn defect_13_what_is_missing_is_told_from_what_went_wrong() {
+fn defect_13_missing_keys_and_failures_are_different_errors() {
     let name = Name::new();
     assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })));
     let store = name.create(&options());
@@ -295,11 +300,11 @@ fn defect_13_what_is_missing_is_told_from_what_went_wrong() {
     assert!(matches!(store.get(""), Err(GetError::Key(_))));
     let slot = store.slot("key").unwrap();
     store.unset("key").unwrap();
-    assert!(matches!(slot.size(), Err(GetError::Removed)));
+    assert!(matches!(slot.size(), Err(GetError::Key(KeyError::Removed))));
 }
 
 #[test]
-fn defect_14_who_waits_for_a_key_may_come_before_it() {
+fn defect_14_a_reader_can_wait_for_a_key_that_does_not_exist_yet() {
     let name = Name::new();
     let store = name.create(&options());
     let publisher = Actor::spawn("late publisher", &[&name]);
@@ -308,7 +313,7 @@ fn defect_14_who_waits_for_a_key_may_come_before_it() {
 }
 
 #[test]
-fn defect_15_who_waits_misses_no_update_between_two_calls() {
+fn defect_15_a_waiting_reader_misses_no_update_between_two_calls() {
     let name = Name::new();
     let store = name.create(&options().history(100).spare(2));
     let slot = store.slot("key").unwrap();
@@ -331,11 +336,12 @@ fn defect_15_who_waits_misses_no_update_between_two_calls() {
 }
 
 #[test]
-fn defect_16_who_waits_is_woken_and_does_not_sleep_in_steps() {
+fn defect_16_a_waiting_reader_is_woken_at_once() {
     const ROUNDS: u64 = 300;
     let name = Name::new();
     let store = name.create(&options());
-    // Not for anything to happen: both ways are measured with a partner that has fallen asleep, which takes this long.
+    // Synchronises nothing. Both ways are measured with a partner that has fallen asleep, which
+    // takes about this long.
     let pause = || thread::sleep(Duration::from_micros(300));
     let by_poll = thread::scope(|scope| {
         let (there, back) = (store.slot("there").unwrap(), store.slot("back").unwrap());
@@ -376,7 +382,7 @@ fn defect_16_who_waits_is_woken_and_does_not_sleep_in_steps() {
 }
 
 #[test]
-fn defect_17_what_is_no_store_is_refused_and_nothing_of_it_is_used() {
+fn defect_17_files_that_are_no_stores_are_refused() {
     let (name, other) = (Name::new(), Name::new());
     let good = other.create(&options());
     good.set("key", b"v").unwrap();
@@ -430,7 +436,7 @@ fn defect_18_creating_a_store_in_a_file_overwrites_nothing() {
 }
 
 #[test]
-fn defect_19_a_process_has_any_number_of_stores_private_ones_and_closes_what_it_opens() {
+fn defect_19_a_process_can_open_many_private_stores_and_closes_them() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let names: Vec<Name> = (0..10).map(|_| Name::new()).collect();
@@ -446,7 +452,7 @@ fn defect_19_a_process_has_any_number_of_stores_private_ones_and_closes_what_it_
         assert_eq!(store.get("key").unwrap().as_deref(), Some(&[number as u8][..]));
         assert_eq!(fs::metadata(store.location().path()).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    // Those of this store alone: other tests run beside this one.
+    // Only those of this store, because other tests run at the same time.
     let path = fs::canonicalize(&paths[0]).unwrap();
     let descriptors = || {
         let links =

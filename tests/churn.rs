@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, SetError, Store, StoreOptions};
 use support::{Actor, Name, Random, proof};
 
 const SLOTS: u32 = 24;
@@ -76,7 +76,7 @@ fn churn(store: &Store, me: u32) {
 }
 
 fn full_is_an_answer(error: SetError) -> Result<(), SetError> {
-    if matches!(error, SetError::Full { slots: SLOTS }) { Ok(()) } else { Err(error) }
+    if matches!(error, SetError::Directory(DirectoryError::Full { slots: SLOTS })) { Ok(()) } else { Err(error) }
 }
 
 #[test]
@@ -121,5 +121,5 @@ fn keys_come_and_go_in_four_processes_that_are_killed_again_and_again() {
     for number in STEADY..SLOTS {
         store.set(&format!("fill {number}"), b"").unwrap_or_else(|error| panic!("a slot was lost: {error}"));
     }
-    assert!(matches!(store.set("one too many", b""), Err(SetError::Full { .. })));
+    assert!(matches!(store.set("one too many", b""), Err(SetError::Directory(DirectoryError::Full { .. }))));
 }

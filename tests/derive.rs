@@ -26,7 +26,7 @@ fn fingerprint<T: Message>() -> u64 {
 }
 
 #[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
-#[message(kind = "query", topic = "llm:prompt", name = "llm.Prompt", version = 3)]
+#[message(kind = "query", name = "llm.Prompt", version = 3)]
 struct Prompt {
     text: String,
     options: Options,
@@ -49,8 +49,8 @@ enum Sampling {
 #[test]
 fn attributes_become_constants() {
     assert_eq!((Prompt::NAME, Prompt::VERSION), ("llm.Prompt", 3));
-    assert_eq!((Prompt::KIND, Prompt::TOPIC), (Kind::Query, Some("llm:prompt")));
-    assert_eq!((Fixed::NAME, Fixed::VERSION, Fixed::KIND, Fixed::TOPIC), ("Fixed", 1, Kind::Event, None));
+    assert_eq!(Prompt::KIND, Kind::Query);
+    assert_eq!((Fixed::NAME, Fixed::VERSION, Fixed::KIND), ("Fixed", 1, Kind::Event));
     assert_eq!((Prompt::ENCODING, Fixed::ENCODING), (Encoding::Postcard, Encoding::Zerocopy));
 }
 
@@ -272,7 +272,7 @@ mod hostile {
     mod splinter_bus {}
 
     #[derive(other::Message, serde::Serialize, serde::Deserialize, PartialEq, Debug)]
-    #[message(crate = "other", topic = "t")]
+    #[message(crate = "other", kind = "query")]
     pub(crate) struct Unmoved {
         pub(crate) schema: i32,
         pub(crate) payload: bool,

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 use splinter_bus::Message;
+use splinter_bus::frame::Kind;
 use splinter_bus::message::{Decode, InPlace};
 
 fn round_trip<T: Message + for<'de> Decode<'de> + PartialEq + Debug>(message: &T) {
@@ -222,9 +223,9 @@ fn variants_of_all_kinds_may_come_from_a_macro() {
 }
 
 macro_rules! attributes {
-    ($name:ident, $topic:literal, $version:expr, $checksum:literal, $schema:literal, $krate:path) => {
+    ($name:ident, $kind:literal, $version:expr, $checksum:literal, $schema:literal, $krate:path) => {
         #[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
-        #[message(topic = $topic, version = $version, checksum = $checksum, crate = $krate)]
+        #[message(kind = $kind, version = $version, checksum = $checksum, crate = $krate)]
         struct $name {
             #[message(schema = $schema)]
             bound: std::ops::Bound<u32>,
@@ -232,12 +233,12 @@ macro_rules! attributes {
     };
 }
 
-attributes!(Attributes, "t", 7, false, "Bound<u32>", ::splinter_bus);
+attributes!(Attributes, "query", 7, false, "Bound<u32>", ::splinter_bus);
 
 #[test]
 fn values_of_attributes_may_come_from_a_macro() {
     round_trip(&Attributes { bound: std::ops::Bound::Included(3) });
-    assert_eq!((Attributes::TOPIC, Attributes::VERSION, Attributes::CHECKSUM), (Some("t"), 7, false));
+    assert_eq!((Attributes::KIND, Attributes::VERSION, Attributes::CHECKSUM), (Kind::Query, 7, false));
     assert_eq!(description::<Attributes>(), "Attributes{bound:Bound<u32>}");
 }
 
@@ -293,7 +294,7 @@ mod hostile {
     mod splinter_bus {}
 
     #[::std::prelude::v1::derive(::splinter_bus::Message, ::std::cmp::PartialEq, ::std::fmt::Debug)]
-    #[message(topic = "t")]
+    #[message(kind = "query")]
     #[repr(i16)]
     pub(crate) enum Text {
         Payload { schema: ::std::string::String, payload: ::std::option::Option<i64> } = 1,

@@ -1,4 +1,5 @@
-//! A child of `fork` has its parent's handles, and nothing of what they stand for.
+//! Handles that a child of `fork` inherits: they do nothing in the child, and keep nothing of the
+//! parent alive.
 
 mod support;
 
@@ -13,7 +14,7 @@ use std::{env, thread};
 use splinter_bus::bus::{
     AcknowledgeError, PublishError, RecvError, SubscribeError, SubscribeOptions, WaitError, WaitSet,
 };
-use splinter_bus::store::{Forked, GetError, SetError, SlotError, Store, StoreOptions, UnsetError};
+use splinter_bus::store::{DirectoryError, Forked, GetError, KeyError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
 use support::{Actor, Name, open_soon, role, wait_until};
 
@@ -55,7 +56,7 @@ fn end(body: impl FnOnce()) -> ! {
     unsafe { libc::_exit(failed.into()) }
 }
 
-/// Tells another process that something has happened.
+/// Signals to another process that something has happened.
 #[derive(Clone, Copy)]
 struct Pipe([RawFd; 2]);
 
@@ -77,14 +78,14 @@ impl Pipe {
     }
 }
 
-/// How many bytes were read: 0 at the end.
+/// Reads a byte. Returns the number of bytes read: 0 at the end of the pipe.
 fn read_byte(fd: RawFd) -> isize {
     let mut byte = [0u8];
     // SAFETY: `byte` has room for the one byte that is asked for.
     unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) }
 }
 
-/// Runs a role in a process of its own, whose threads are few and known, and which may fork.
+/// Runs a role in a process of its own, which may fork because all of its threads are known.
 fn in_a_process(role: &str, arguments: &[&str]) {
     Actor::spawn(role, arguments).finish();
 }
@@ -115,7 +116,7 @@ fn image(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_child_drops_stays_its_parents() {
+fn drops_in_a_child_leave_the_parent_unaffected() {
     let name = Name::new();
     in_a_process("drop", &[&name]);
 }
@@ -182,7 +183,7 @@ fn drop_everything(name: &str) {
 }
 
 #[test]
-fn operations_in_a_child_say_what_to_do_and_change_nothing() {
+fn operations_on_inherited_handles_are_errors_and_change_nothing() {
     let name = Name::new();
     in_a_process("operate", &[&name]);
 }
@@ -208,7 +209,7 @@ fn operate(name: &str) {
     bus.publish("q", &message).unwrap();
     let job = queue.recv().unwrap();
     let lent = bus.publisher("l").unwrap().loan_bytes(3).unwrap();
-    // So that its cursor is no longer what publishers know of it.
+    // Moves its cursor beyond the position that publishers have cached.
     bus.publish("p", &message).unwrap();
     assert!(lossless.try_recv().unwrap().is_some());
     let mut watch = store.watch();
@@ -238,59 +239,59 @@ fn operate(name: &str) {
                 )*};
             }
             forked! {
-                store.set("k", b"w") => SetError::Forked(_),
-                store.set("new", b"w") => SetError::Forked(_),
+                store.set("k", b"w") => SetError::Key(KeyError::Forked(_)),
+                store.set("new", b"w") => SetError::Key(KeyError::Forked(_)),
                 store.append("k", b"w") => _,
-                store.get("k") => GetError::Forked(_),
-                store.get("none") => GetError::Forked(_),
-                store.get_into("k", &mut Vec::new()) => GetError::Forked(_),
-                store.size("k") => GetError::Forked(_),
-                store.slot_snapshot("k") => GetError::Forked(_),
-                store.slot("k") => SlotError::Forked(_),
-                store.slot("new") => SlotError::Forked(_),
-                store.integer("n") => SlotError::Forked(_),
-                store.unset("k") => UnsetError::Forked(_),
-                store.unset("none") => UnsetError::Forked(_),
-                store.poll("k", long) => SlotError::Forked(_),
-                store.poll_after("k", 0, None) => SlotError::Forked(_),
+                store.get("k") => GetError::Key(KeyError::Forked(_)),
+                store.get("none") => GetError::Key(KeyError::Forked(_)),
+                store.get_into("k", &mut Vec::new()) => GetError::Key(KeyError::Forked(_)),
+                store.size("k") => GetError::Key(KeyError::Forked(_)),
+                store.slot_snapshot("k") => GetError::Key(KeyError::Forked(_)),
+                store.slot("k") => DirectoryError::Key(KeyError::Forked(_)),
+                store.slot("new") => DirectoryError::Key(KeyError::Forked(_)),
+                store.integer("n") => DirectoryError::Key(KeyError::Forked(_)),
+                store.unset("k") => DirectoryError::Key(KeyError::Forked(_)),
+                store.unset("none") => DirectoryError::Key(KeyError::Forked(_)),
+                store.poll("k", long) => DirectoryError::Key(KeyError::Forked(_)),
+                store.poll_after("k", 0, None) => DirectoryError::Key(KeyError::Forked(_)),
                 store.purge() => _,
                 store.flush() => _,
                 store.prefault() => _,
                 store.participants() => _,
                 store.is_alive(store.participant()) => _,
                 watch.poll(None) => Forked { .. },
-                slot.set(b"w") => SetError::Forked(_),
-                slot.set_timeout(b"w", Duration::MAX) => SetError::Forked(_),
+                slot.set(b"w") => SetError::Key(KeyError::Forked(_)),
+                slot.set_timeout(b"w", Duration::MAX) => SetError::Key(KeyError::Forked(_)),
                 slot.append(b"w") => _,
                 slot.loan(1) => _,
                 slot.loan_uninit(1) => _,
-                slot.get_into(&mut Vec::new()) => GetError::Forked(_),
-                slot.get_version_into(1, &mut Vec::new()) => GetError::Forked(_),
-                slot.size() => GetError::Forked(_),
-                slot.snapshot() => GetError::Forked(_),
-                slot.oldest_from(0) => GetError::Forked(_),
-                slot.poll(None) => GetError::Forked(_),
-                slot.poll_after(0, None) => GetError::Forked(_),
-                slot.pin() => GetError::Forked(_),
-                slot.pin_version(1) => GetError::Forked(_),
+                slot.get_into(&mut Vec::new()) => GetError::Key(KeyError::Forked(_)),
+                slot.get_version_into(1, &mut Vec::new()) => GetError::Key(KeyError::Forked(_)),
+                slot.size() => GetError::Key(KeyError::Forked(_)),
+                slot.snapshot() => GetError::Key(KeyError::Forked(_)),
+                slot.oldest_from(0) => GetError::Key(KeyError::Forked(_)),
+                slot.poll(None) => GetError::Key(KeyError::Forked(_)),
+                slot.poll_after(0, None) => GetError::Key(KeyError::Forked(_)),
+                slot.pin() => GetError::Key(KeyError::Forked(_)),
+                slot.pin_version(1) => GetError::Key(KeyError::Forked(_)),
                 integer.get() => _,
-                integer.set(2) => SetError::Forked(_),
+                integer.set(2) => SetError::Key(KeyError::Forked(_)),
                 integer.fetch_add(1) => _,
                 integer.compare_exchange(1, 2) => _,
-                loan.send() => SetError::Forked(_),
-                bus.publish("p", &message) => PublishError::Forked(_),
-                bus.publish("p", &vec![0; 1500]) => PublishError::Forked(_),
-                bus.publisher("p") => PublishError::Forked(_),
-                bus.subscribe("p") => SubscribeError::Forked(_),
-                bus.work_queue("q") => SubscribeError::Forked(_),
+                loan.send() => SetError::Key(KeyError::Forked(_)),
+                bus.publish("p", &message) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                bus.publish("p", &vec![0; 1500]) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                bus.publisher("p") => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                bus.subscribe("p") => SubscribeError::Key(KeyError::Forked(_)),
+                bus.work_queue("q") => SubscribeError::Key(KeyError::Forked(_)),
                 bus.get("p") => RecvError::Forked(_),
                 bus.sample("p") => RecvError::Forked(_),
                 bus.sample_version("p", 1) => RecvError::Forked(_),
-                publisher.publish(&message) => PublishError::Forked(_),
-                publisher.publish(&vec![0; 1500]) => PublishError::Forked(_),
-                publisher.publish_timeout(&message, Duration::MAX) => PublishError::Forked(_),
-                publisher.loan_bytes(1) => PublishError::Forked(_),
-                lent.send() => PublishError::Forked(_),
+                publisher.publish(&message) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                publisher.publish(&vec![0; 1500]) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                publisher.publish_timeout(&message, Duration::MAX) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                publisher.loan_bytes(1) => PublishError::Set(SetError::Key(KeyError::Forked(_))),
+                lent.send() => PublishError::Set(SetError::Key(KeyError::Forked(_))),
                 subscriber.recv() => RecvError::Forked(_),
                 subscriber.try_recv() => RecvError::Forked(_),
                 subscriber.recv_timeout(Duration::MAX) => RecvError::Forked(_),
@@ -304,9 +305,10 @@ fn operate(name: &str) {
                 queue.try_recv() => RecvError::Forked(_),
                 WaitSet::new().wait(&[&subscriber], None) => WaitError::Forked(_),
                 WaitSet::new().wait(&[&behind, &queue], None) => WaitError::Forked(_),
-                job.acknowledge() => AcknowledgeError::Forked(_),
+                job.acknowledge() => AcknowledgeError::Key { source: KeyError::Forked(_), .. },
             }
-            // Reading what cannot fail goes on, and a bus on the inherited store can be made, and fails later.
+            // Reading what cannot fail goes on, and a bus on the inherited store can be made, and
+            // fails later.
             assert_eq!((slot.version(), store.keys().len()), (1, 5));
             assert_eq!((store.snapshot().keys, store.cells().pinned), (5, 0));
             forked! { Bus::<Numbers>::on(store.clone()).get("p") => RecvError::Forked(_) }
@@ -318,7 +320,7 @@ fn operate(name: &str) {
 }
 
 #[test]
-fn a_child_opens_the_store_again_and_uses_it_beside_its_parent() {
+fn a_child_can_open_the_store_again_beside_its_parent() {
     let name = Name::new();
     in_a_process("open again", &[&name]);
 }
@@ -335,13 +337,13 @@ fn open_again(name: &str) {
             assert_ne!(mine.store().participant(), parent);
             assert_eq!(mine.store().participants().unwrap(), [parent, mine.store().participant()]);
             assert!(mine.store().is_alive(parent).unwrap());
-            let id = mine.get("to child").unwrap().unwrap().id();
+            let id = mine.get("to child").unwrap().unwrap().envelope().id();
             let mut jobs = mine.work_queue("jobs").unwrap();
             mine.publish("jobs", &b"job".to_vec()).unwrap();
             jobs.recv().unwrap().acknowledge().unwrap();
             let sent = mine.publish("to parent", &b"hello, too".to_vec()).unwrap();
             assert_ne!(sent.id, id);
-            // What was inherited may go before or after.
+            // The inherited handles may be dropped before or after.
             drop((bus, from_child));
             mine.publish("to parent", &b"goodbye".to_vec()).unwrap();
         })
@@ -354,7 +356,7 @@ fn open_again(name: &str) {
 }
 
 #[test]
-fn a_daemon_that_forks_after_opening_is_told_to_open_again() {
+fn a_daemon_that_forks_after_opening_gets_an_error_that_says_so() {
     let name = Name::new();
     in_a_process("daemon", &[&name]);
 }
@@ -367,13 +369,14 @@ fn become_a_daemon(name: &str) {
     let Some(daemon) = Child::fork() else {
         end(move || {
             before.tell();
-            // The parent has let go of the store.
+            // The parent has closed the store.
             after.wait();
             let error = store.slot("k").unwrap_err();
-            assert!(matches!(error, SlotError::Forked(_)), "{error}");
+            assert!(matches!(error, DirectoryError::Key(KeyError::Forked(_))), "{error}");
             let place = store.participant();
             let again = Store::open(name).unwrap();
-            // The place that the inherited handle speaks of is another's, and stays so when that handle goes.
+            // The participant index of the inherited handle belongs to another participant, and
+            // still does after the handle is dropped.
             assert_eq!(again.participant().id, place.id);
             drop(store);
             assert_eq!(again.participants().unwrap(), [again.participant()]);
@@ -391,11 +394,11 @@ fn become_a_daemon(name: &str) {
 }
 
 #[test]
-fn what_a_dead_parent_had_is_given_back_although_its_children_live() {
+fn what_a_killed_parent_held_is_released_while_its_children_live() {
     let name = Name::new();
     let store = name.create(&small());
     store.set("k", b"v").unwrap();
-    // The children end when this process closes the pipe, however it ends.
+    // The children end when this process closes the pipe, which it does however it ends.
     let mut command = Command::new(env::current_exe().unwrap());
     command.stdin(Stdio::piped());
     let mut parent = Actor::spawn_by(command, "die", &[&name]);
@@ -427,10 +430,11 @@ fn fork_and_wait_to_be_killed(name: &str) {
     let _loan = store.slot("k").unwrap().loan(1).unwrap();
     let (done, there) = (AtomicBool::new(false), Pipe::new());
     let children: Vec<_> = thread::scope(|scope| {
-        // A fork may come at any moment of an opening.
+        // A fork can happen at any moment of an open.
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 std::mem::forget(Store::open(name));
+                // Sets the pace: as many forks as openings, or more.
                 thread::sleep(Duration::from_micros(100));
             }
         });
@@ -455,7 +459,7 @@ fn fork_and_wait_to_be_killed(name: &str) {
 }
 
 #[test]
-fn a_child_that_is_forked_among_busy_threads_does_not_hang() {
+fn a_child_forked_from_a_busy_process_does_not_hang() {
     let name = Name::new();
     in_a_process("threads", &[&name]);
 }
@@ -466,7 +470,7 @@ fn fork_among_threads(name: &str) {
     let slot = store.slot("k").unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        // Each holds one of the handle's mutexes most of the time.
+        // Each thread holds one of the mutexes of the handle most of the time.
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 drop(slot.pin().unwrap());
@@ -485,7 +489,7 @@ fn fork_among_threads(name: &str) {
                     drop(pinned);
                     assert_eq!(
                         slot.pin().map(drop),
-                        Err(GetError::Forked(Forked { opened_by: store.participant().pid }))
+                        Err(GetError::Key(KeyError::Forked(Forked { opened_by: store.participant().pid })))
                     );
                     assert!(store.slot("another").is_err() && store.unset("k").is_err() && store.purge().is_err());
                     let mine = Store::open(name).unwrap();
@@ -549,7 +553,7 @@ fn count_descriptors(name: &str) {
     assert_eq!(descriptors(), at_first);
 }
 
-/// A child that opens the store itself, lets go of what it has inherited, and has a child in its turn.
+/// A child that opens the store, drops the inherited handles, and forks a child itself.
 fn generation(name: &str, inherited: Store, at_first: &[RawFd], open: usize, more: u32) {
     let mine = Store::open(name).unwrap();
     mine.set("k", b"v").unwrap();

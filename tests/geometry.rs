@@ -2,7 +2,7 @@
 
 mod support;
 
-use splinter_bus::store::{MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE, SetError, StoreOptions, Version};
+use splinter_bus::store::{DirectoryError, MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE, SetError, StoreOptions, Version};
 use support::Name;
 
 #[test]
@@ -72,7 +72,7 @@ fn the_smallest_store() {
     }
     store.set("k", b"").unwrap();
     assert_eq!(store.get("k").unwrap(), Some(vec![]));
-    assert!(matches!(store.set("other", b""), Err(SetError::Full { slots: 1 })));
+    assert!(matches!(store.set("other", b""), Err(SetError::Directory(DirectoryError::Full { slots: 1 }))));
     assert!(store.unset("k").unwrap());
     assert!(store.set("other", b"").unwrap() > 101);
 }

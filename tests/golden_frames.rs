@@ -2,7 +2,7 @@
 
 mod support;
 
-use splinter_bus::frame::{self, Encoding, Frame, FrameError, Kind, Outgoing, WriteError};
+use splinter_bus::frame::{self, Encoding, Frame, FrameError, Kind, Outgoing};
 use support::Random;
 use uuid::Uuid;
 
@@ -79,9 +79,9 @@ fn bytes(golden: &str, crc: u32) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
-fn written(envelope: &Outgoing<'_>, payload: &[u8]) -> Result<Vec<u8>, WriteError> {
+fn written(envelope: &Outgoing<'_>, payload: &[u8]) -> Result<Vec<u8>, FrameError> {
     let mut frame = vec![0xee; 7];
-    frame::write::<WriteError>(&mut frame, envelope, |bytes| {
+    frame::write::<FrameError>(&mut frame, envelope, |bytes| {
         bytes.extend_from_slice(payload);
         Ok(())
     })?;
@@ -154,8 +154,8 @@ fn what_is_not_understood_is_named() {
         Frame::parse(&sealed(frame)).map(|frame| frame.eof())
     };
     assert_eq!(with(0, 0), Err(FrameError::Magic { found: 0x4200 }));
-    assert_eq!(with(2, 2), Err(FrameError::NewerVersion { found: 2 }));
-    assert_eq!(with(2, 0), Err(FrameError::NoVersion));
+    assert_eq!(with(2, 2), Err(FrameError::Version { found: 2, newest: 1 }));
+    assert_eq!(with(2, 0), Err(FrameError::Version { found: 0, newest: 1 }));
     assert_eq!(with(3, 9), Err(FrameError::UnknownKind { found: 9 }));
     assert_eq!(with(4, 9), Err(FrameError::UnknownEncoding { found: 9 }));
     assert_eq!(with(5, 0xf1), Ok(true), "unknown flags are ignored");
@@ -164,11 +164,11 @@ fn what_is_not_understood_is_named() {
     // Names longer than the place before the payload.
     assert!(matches!(with(56, 255), Err(FrameError::PayloadOffset { offset: 96, .. })));
     assert!(matches!(with(3, 5), Err(FrameError::Payload { kind: Kind::Heartbeat, len: 5 })));
-    assert_eq!(Frame::parse(&[]).err(), Some(FrameError::TooShort { len: 0 }));
+    assert_eq!(Frame::parse(&[]).err(), Some(FrameError::TooShort { len: 0, header: 64 }));
     // A newer version is named whatever else changed in it.
     let mut newer = good.clone();
     newer[2] = 3;
-    assert_eq!(Frame::parse(&newer).err(), Some(FrameError::NewerVersion { found: 3 }));
+    assert_eq!(Frame::parse(&newer).err(), Some(FrameError::Version { found: 3, newest: 1 }));
 }
 
 #[test]
@@ -176,10 +176,10 @@ fn what_cannot_be_a_frame_is_not_written() {
     let long = "n".repeat(256);
     assert!(matches!(
         written(&Outgoing { from: &long, ..full() }, b"x"),
-        Err(WriteError::NameTooLong { len: 256, .. })
+        Err(FrameError::NameTooLong { len: 256, .. })
     ));
-    assert!(matches!(written(&full(), b""), Err(WriteError::Payload { kind: Kind::Query, len: 0 })));
-    assert!(matches!(written(&small(), b"x"), Err(WriteError::Payload { kind: Kind::Heartbeat, len: 1 })));
+    assert!(matches!(written(&full(), b""), Err(FrameError::Payload { kind: Kind::Query, len: 0 })));
+    assert!(matches!(written(&small(), b"x"), Err(FrameError::Payload { kind: Kind::Heartbeat, len: 1 })));
     let longest = "n".repeat(255);
     let frame = written(&Outgoing { from: &longest, to: &longest, trace: &longest, ..full() }, b"x").unwrap();
     assert_eq!(Frame::parse(&frame).unwrap().trace(), longest);

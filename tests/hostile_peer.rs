@@ -1,8 +1,10 @@
-//! A process that writes whatever it likes into a store while others use it: they get errors, or values, and go on.
+//! A process writes garbage into a store while others use it. They get errors or values, and
+//! continue.
 //!
-//! They never panic, never touch a byte outside the store (before and behind each mapping of it lies a page that cannot be touched), never
-//! take more than a little memory, and are never kept busy by one operation. `SPLINTER_TEST_SECONDS` says for how long. What is
-//! promised against such a process, and what is not, is told in `docs/security.md`.
+//! They never panic, never touch a byte outside of the store (an inaccessible page lies before and
+//! behind each mapping), never take much memory, and complete each operation in a bounded time.
+//! `SPLINTER_TEST_SECONDS` sets how long the test runs. `docs/security.md` says what is promised
+//! against such a process.
 
 mod support;
 
@@ -22,15 +24,16 @@ use splinter_bus::store::{Slot, Store, StoreOptions};
 use splinter_bus::{Bus, Message, Start, SubscribeOptions};
 use support::{Actor, Name, Random};
 
-/// What one operation may take at the most: whoever creates a key waits ten seconds for others who do.
+/// The longest time that one operation may take. Creating a key waits up to ten seconds for a lock.
 const LONGEST: Duration = Duration::from_secs(20);
-/// What a victim may map, in bytes: many times what it needs.
+/// The address space of a victim, in bytes: many times what it needs.
 const MEMORY: u64 = 1 << 32;
 const PAGE: usize = 4096;
-/// How much beyond a mapping must not be touched, where nothing else lies.
+/// The size of the inaccessible memory beside a mapping, where nothing else lies.
 const GUARD: usize = 1 << 20;
 const KEYS: u64 = 10;
-/// The largest value, in bytes, of any header that would do for this store: cells are a little longer than they are asked to be.
+/// The largest value, in bytes, of any header that would do for this store: cells are a little
+/// longer than they are asked to be.
 const MOST: usize = 1040;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -49,10 +52,10 @@ struct Prompt {
     options: Option<(u32, f32)>,
 }
 
-/// What a victim does all the time.
+/// What a victim does in a loop.
 type Act = fn(&mut Victim);
 
-/// One victim for each, by name.
+/// The roles of the victims by name. Each has one victim.
 const ROLES: [(&str, Act); 4] = [
     ("publisher", publish_and_get),
     ("holder", read_and_write_in_place),
@@ -80,7 +83,7 @@ fn actor() {
     let (over, done) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
-            // The end of the pipe is the end of the play.
+            // The victims end when the pipe is closed.
             let _ = std::io::stdin().read(&mut [0]);
             over.store(true, Ordering::Relaxed);
         });
@@ -102,6 +105,7 @@ fn actor() {
 fn watch(over: &AtomicBool, done: &AtomicU64) {
     let (mut last, mut since) = (0, Instant::now());
     while !over.load(Ordering::Relaxed) {
+        // Synchronises nothing: it looks a hundred times a second whether there was progress.
         thread::sleep(Duration::from_millis(10));
         let now = done.load(Ordering::Relaxed);
         if now != last {
@@ -115,7 +119,7 @@ fn watch(over: &AtomicBool, done: &AtomicU64) {
 }
 
 fn limit_memory() {
-    // A sanitizer maps more than there is.
+    // A sanitizer maps more address space than the limit.
     if std::env::var_os("SPLINTER_TEST_UNLIMITED").is_none() {
         let limit = libc::rlimit { rlim_cur: MEMORY, rlim_max: MEMORY };
         // SAFETY: the kernel reads the limit and keeps nothing of it.
@@ -278,13 +282,14 @@ fn receive(victim: &mut Victim) {
     let _ = WaitSet::new().wait(&sources, Some(MILLISECOND));
 }
 
-/// Writes words all over the store, by turns many and few, and now and then all of it as it was at first, so that there is something left to be
-/// damaged.
+/// Writes words all over the store, sometimes many and sometimes few. Now and then it restores the
+/// first image, so that there is something left to damage.
 fn scribble(location: &str, random: &mut Random) -> ! {
     let file = File::options().read(true).write(true).open(format!("/dev/shm/{location}")).unwrap();
     let mut good = vec![0; file.metadata().unwrap().len() as usize];
     file.read_exact_at(&mut good, 0).unwrap();
-    // Headers, participants, types, index, slots and cursors: what can lead astray. Behind them are cells.
+    // The words that can mislead a reader: headers, participants, types, index, slots and cursors.
+    // Cells follow them.
     let books = 22 * 1024;
     loop {
         for _ in 0..1 << random.below(12) {
@@ -294,7 +299,7 @@ fn scribble(location: &str, random: &mut Random) -> ! {
                 0 => random.next(),
                 1 => u64::MAX,
                 2 => 0,
-                // Heads, versions, marks, cursors and takers that look like some.
+                // Plausible heads, versions, marks, cursors and delivery states.
                 3 => random.below(14) << 48 | random.below(64),
                 4 => random.below(3) << 56 | random.below(200) << 48 | random.below(64),
                 5 => random.below(1 << 16) << 48 | u64::MAX >> 17,
@@ -306,6 +311,7 @@ fn scribble(location: &str, random: &mut Random) -> ! {
         }
         match random.below(4) {
             0 => file.write_all_at(&good, 0).unwrap(),
+            // Sets the pace: the victims have some time to run into what is damaged.
             1 => thread::sleep(MILLISECOND),
             _ => {}
         }
@@ -313,19 +319,22 @@ fn scribble(location: &str, random: &mut Random) -> ! {
 }
 
 thread_local! {
-    /// Those that are no longer beside any mapping stay for a while: the next one may come to lie there.
+    /// Guards that are no longer beside a mapping stay for a while, because the next mapping may
+    /// lie there.
     static GUARDS: RefCell<VecDeque<Guard>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Opens the store such that whoever runs beyond either end of a mapping of it is ended by the kernel.
+/// Opens the store between inaccessible pages, so that an access beyond either end of a mapping
+/// ends the process.
 fn open_between_guards(location: &str) -> Option<Store> {
     let len = std::fs::metadata(format!("/dev/shm/{location}")).unwrap().len() as usize;
-    // The kernel puts a mapping below the last one, or into any gap above that is large enough: those are filled first.
+    // The kernel puts a mapping below the last one, or into a gap that is large enough. So the gaps
+    // are filled first.
     let before = GUARDS.with_borrow(VecDeque::len);
     for _ in 0..100 {
         GUARDS.with_borrow_mut(|guards| guards.push_back(Guard::anywhere(len)));
         let Ok(store) = Store::open(location) else {
-            // Those before are of the store that stays open.
+            // The guards before these belong to the store that stays open.
             GUARDS.with_borrow_mut(|guards| guards.truncate(before));
             return None;
         };
@@ -368,7 +377,7 @@ impl Guard {
         [GUARD, PAGE].into_iter().find_map(|len| Self::at(end - len, len))
     }
 
-    /// None where something else lies.
+    /// `None` if something else is mapped there.
     fn at(start: usize, len: usize) -> Option<Self> {
         Self::map(Some(start), len)
     }
@@ -410,7 +419,7 @@ fn maps() -> Vec<(usize, usize, String, String)> {
 }
 
 #[test]
-fn whoever_shares_a_store_with_a_hostile_process_gets_errors_or_values() {
+fn processes_beside_a_hostile_one_get_errors_or_values() {
     let (name, reports) = (Name::new(), tempfile::tempdir().unwrap());
     let store = name.create(&options());
     let bus = Bus::<Vec<u8>>::on(store.clone());
@@ -432,6 +441,7 @@ fn whoever_shares_a_store_with_a_hostile_process_gets_errors_or_values() {
             let ended = victim.0.try_wait().unwrap();
             assert!(ended.is_none(), "{role} has ended: {ended:?}");
         }
+        // Sets how often the victims are looked at while the scribbler is at work.
         thread::sleep(Duration::from_millis(50));
     }
     assert!(scribbler.0.try_wait().unwrap().is_none());

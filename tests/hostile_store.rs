@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
 use splinter_bus::bus::AcknowledgeError;
-use splinter_bus::store::{OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{KeyError, OpenError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, message::Fault};
 use support::{ForeignLock, Name, Random};
 
@@ -299,7 +299,7 @@ fn a_job_that_was_taken_away_is_not_said_to_be_done() {
     let job = queue.recv().unwrap();
     let file = File::options().write(true).open(name.path()).unwrap();
     file.write_all_at(&[0; 8], CELLS + TAKER).unwrap();
-    assert!(matches!(job.acknowledge(), Err(AcknowledgeError::Damaged { .. })));
+    assert!(matches!(job.acknowledge(), Err(AcknowledgeError::Key { source: KeyError::Damaged, .. })));
 }
 
 /// How many damaged copies are opened.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use splinter_bus::bus::WaitSet;
 use splinter_bus::frame::FaultCode;
-use splinter_bus::store::StoreOptions;
+use splinter_bus::store::{SetError, StoreOptions};
 use splinter_bus::{Bus, Message, PublishError, RecvError, Start, SubscribeOptions};
 use support::{Actor, DEADLINE, Name, Random};
 
@@ -69,8 +69,8 @@ fn every_length_comes_back() {
     for len in (0..1500).chain([5000, 20_000]) {
         let sent = bus.publish("k", &document(len)).unwrap();
         let received = copied.recv().unwrap();
-        assert_eq!((received.text.len(), received.id(), received.version()), (len, sent.id, sent.version));
-        assert_eq!((received.seq(), received.eof()), (0, true));
+        assert_eq!((received.text.len(), received.envelope().id(), received.version()), (len, sent.id, sent.version));
+        assert_eq!((received.envelope().seq(), received.envelope().eof()), (0, true));
         let sample = sampled.recv_sample().unwrap();
         assert_eq!(sample.view().unwrap().text.len(), len);
         // Names of senders are of any length.
@@ -117,7 +117,10 @@ fn streams_of_large_messages_under_one_id_keep_their_numbers() {
     first.finish(&document(4000)).unwrap();
     for (len, seq, eof) in [(2000, 0, false), (3000, 0, false), (10, 1, true), (4000, 1, true)] {
         let received = subscriber.recv().unwrap();
-        assert_eq!((received.text.len(), received.seq(), received.eof(), received.id()), (len, seq, eof, id));
+        assert_eq!(
+            (received.text.len(), received.envelope().seq(), received.envelope().eof(), received.envelope().id()),
+            (len, seq, eof, id)
+        );
     }
 }
 
@@ -205,7 +208,7 @@ fn what_has_too_many_parts_is_refused_unless_nothing_can_be_lost() {
     // Without waiting, all of it or nothing.
     bus.publish("k", &document(20_000)).unwrap();
     let before = bus.store().slot("k").unwrap().version();
-    assert!(matches!(bus.publish("k", &document(20_000)), Err(PublishError::Backpressure(_))));
+    assert!(matches!(bus.publish("k", &document(20_000)), Err(PublishError::Set(SetError::Backpressure(_)))));
     assert_eq!(bus.store().slot("k").unwrap().version(), before);
     assert_eq!(subscriber.recv().unwrap().text.len(), 20_000);
 }

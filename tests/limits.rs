@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use splinter_bus::PublishError;
-use splinter_bus::store::{LoanError, Location, OpenError, Store, StoreOptions};
+use splinter_bus::store::{Location, OpenError, SetError, Store, StoreOptions};
 use support::places::Places;
 use support::seccomp::{Call, refuse};
 
@@ -140,7 +140,7 @@ fn be_short_of_addresses(place: &str) {
     }
     assert!(!fs::exists(path(&new)).unwrap());
     let error = store.slot("key").unwrap().loan(8).unwrap_err();
-    assert!(matches!(error, LoanError::Mapping(_)), "{error}");
+    assert!(matches!(error, SetError::Mapping { .. }), "{error}");
     for text in [error.to_string(), PublishError::from(error).to_string()] {
         assert!(text.contains("Cannot allocate memory") && text.contains("ulimit -v"), "{text}");
     }

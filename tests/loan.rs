@@ -1,4 +1,5 @@
-//! Messages that are written in place: published whole, or without a trace; held for any time, they delay nobody.
+//! Messages that are written in place. They are published whole or leave no trace, and a loan that
+//! is held delays nobody.
 
 #[path = "support/counted.rs"]
 mod counted;
@@ -6,11 +7,10 @@ mod support;
 
 use std::fs;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use counted::Counted;
-use splinter_bus::store::{LoanError, SetError, Store, StoreOptions};
-use splinter_bus::{Bus, Message, PublishError, Start};
+use splinter_bus::store::{KeyError, SetError, Store, StoreOptions};
+use splinter_bus::{Bus, Loan, Message, PublishError, Start};
 use support::{Actor, Name};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
@@ -62,7 +62,7 @@ fn holder(name: &Name, store: &Store) -> Actor {
 }
 
 #[test]
-fn what_is_written_in_place_is_received_like_any_other_message() {
+fn a_message_written_in_place_is_received_like_any_other() {
     let name = Name::new();
     let bus = Bus::<Embedding>::on(name.create(&options()));
     let mut received = bus.subscribe("k").unwrap();
@@ -70,11 +70,14 @@ fn what_is_written_in_place_is_received_like_any_other_message() {
     let mut zeroed = publisher.loan_zeroed().unwrap();
     assert_eq!(zeroed.values, [0.0; 64]);
     zeroed.values[3] = 0.25;
-    let id = zeroed.id();
+    let id = Loan::id(&zeroed);
     let sent = zeroed.send().unwrap();
     assert_eq!((sent.id, sent.version), (id, 1));
     let embedding = received.recv().unwrap();
-    assert_eq!((embedding.values[3], embedding.id(), embedding.from(), embedding.to()), (0.25, id, "me", "you"));
+    assert_eq!(
+        (embedding.values[3], embedding.envelope().id(), embedding.envelope().from(), embedding.envelope().to()),
+        (0.25, id, "me", "you")
+    );
     assert!(embedding.envelope().sent_at().elapsed().unwrap() < support::DEADLINE);
     publisher.loan().unwrap().write(&Embedding { values: [2.0; 64] }).send().unwrap();
     assert_eq!(received.recv().unwrap().values, [2.0; 64]);
@@ -115,7 +118,7 @@ fn a_loan_that_is_dropped_leaves_no_trace() {
 }
 
 #[test]
-fn nothing_of_older_values_is_behind_what_was_written_in_place() {
+fn no_bytes_of_older_values_follow_a_value_written_in_place() {
     let name = Name::new();
     let store = name.create(&options().history(1).spare(1));
     let slot = store.slot("k").unwrap();
@@ -123,7 +126,7 @@ fn nothing_of_older_values_is_behind_what_was_written_in_place() {
         slot.set(&SECRET.repeat(20)).unwrap();
     }
     for _ in 0..2 {
-        // One byte more than a word: what is behind it in the last word counts, too.
+        // One byte more than a word: the rest of the last word is checked, too.
         slot.loan_uninit(9).unwrap().write(b"nine char").send().unwrap();
     }
     assert!(!has_secret(&name));
@@ -131,7 +134,7 @@ fn nothing_of_older_values_is_behind_what_was_written_in_place() {
 }
 
 #[test]
-fn any_number_of_loans_is_held_and_sent_in_any_order() {
+fn several_loans_are_held_at_once_and_sent_in_any_order() {
     let name = Name::new();
     let bus = Bus::<Embedding>::on(name.create(&options()));
     let mut publisher = bus.publisher("k").unwrap();
@@ -160,7 +163,7 @@ fn more_loans_than_cells_are_refused_at_once_with_the_numbers() {
     slot.set(b"newest").unwrap();
     let loans: Vec<_> = (1..CELLS).map(|_| slot.loan(8).unwrap()).collect();
     let error = slot.loan(8).unwrap_err();
-    let LoanError::Set(SetError::Backpressure(cells)) = &error else { panic!("{error}") };
+    let SetError::Backpressure(cells) = &error else { panic!("{error}") };
     assert_eq!((cells.total(), cells.in_flight), (u64::from(CELLS), u64::from(CELLS - 1)));
     assert!(error.to_string().contains("of 8, 0 hold"), "{error}");
     assert!(error.to_string().contains("7 are in use by writers or on loan"), "{error}");
@@ -173,17 +176,17 @@ fn more_loans_than_cells_are_refused_at_once_with_the_numbers() {
 }
 
 #[test]
-fn what_cannot_be_lent_is_refused() {
+fn values_that_cannot_be_lent_are_refused() {
     let name = Name::new();
     let store = name.create(&options().max_value_size(200));
     let error = store.slot("k").unwrap().loan(201).unwrap_err();
-    assert!(matches!(error, LoanError::Set(SetError::TooLarge { len: 201, max: 200 })), "{error}");
+    assert!(matches!(error, SetError::TooLarge { len: 201, max: 200 }), "{error}");
     let embeddings = Bus::<Embedding>::on(store.clone());
     let error = embeddings.publisher("k").unwrap().loan().unwrap_err();
-    assert!(matches!(error, PublishError::TooLarge { len: 256.., max: 200 }), "{error}");
+    assert!(matches!(error, PublishError::Set(SetError::TooLarge { len: 256.., max: 200 })), "{error}");
     let lights = Bus::<Light>::on(store.clone());
     let error = lights.publisher("k").unwrap().loan_zeroed().unwrap_err();
-    assert!(error.to_string().contains("a value of Light cannot begin as zeros"), "{error}");
+    assert!(error.to_string().contains("zeros are not a value of Light"), "{error}");
     lights.publisher("k").unwrap().loan().unwrap().write(&Light::Green).send().unwrap();
     assert_eq!(*lights.sample("k").unwrap().unwrap(), Light::Green);
     let bytes = Bus::<Vec<u8>>::on(store.clone());
@@ -192,7 +195,7 @@ fn what_cannot_be_lent_is_refused() {
 }
 
 #[test]
-fn a_loan_of_a_removed_key_is_sent_under_the_key_created_anew() {
+fn a_loan_of_a_removed_key_is_sent_under_the_key_created_again() {
     let name = Name::new();
     let bus = Bus::<Embedding>::on(name.create(&options()));
     let mut publisher = bus.publisher("k").unwrap();
@@ -203,12 +206,12 @@ fn a_loan_of_a_removed_key_is_sent_under_the_key_created_anew() {
     assert_eq!(bus.get("k").unwrap().unwrap().values[1], 1.0);
     let raw = bus.store().slot("k").unwrap().loan(5).unwrap();
     bus.store().unset("k").unwrap();
-    assert!(matches!(raw.send(), Err(SetError::Removed)));
+    assert!(matches!(raw.send(), Err(SetError::Key(KeyError::Removed))));
     assert_eq!(bus.store().cells().in_flight, 0);
 }
 
 #[test]
-fn in_a_file_what_was_written_in_place_has_a_checksum() {
+fn a_value_written_in_place_in_a_file_has_a_checksum() {
     let directory = tempfile::tempdir().unwrap();
     let (path, copy) = (directory.path().join("store"), directory.path().join("copy"));
     let store = options().create(&path).unwrap();
@@ -222,7 +225,7 @@ fn in_a_file_what_was_written_in_place_has_a_checksum() {
 }
 
 #[test]
-fn a_stopped_holder_of_a_loan_and_a_sample_costs_two_cells_and_no_more() {
+fn a_stopped_holder_of_a_loan_and_a_sample_takes_two_cells_only() {
     let name = Name::new();
     let bus = Bus::<Vec<u8>>::on(name.create(&options()));
     bus.publish("k", &b"pinned".to_vec()).unwrap();
@@ -249,7 +252,7 @@ fn a_killed_holder_leaves_nothing_behind() {
     let mut holder = holder(&name, bus.store());
     assert!(has_secret(&name));
     holder.kill();
-    // Whoever needs all cells takes back what the dead had.
+    // A process that needs all cells takes back those of the killed one.
     let slot = bus.store().slot("k").unwrap();
     let mut loans = vec![];
     for _ in 0..CELLS - 1 {
@@ -262,17 +265,19 @@ fn a_killed_holder_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_publisher_that_waits_gets_the_cell_of_a_loan_that_is_given_back() {
+fn a_waiting_publisher_gets_the_cell_of_a_dropped_loan() {
     let name = Name::new();
     let store = name.create(&options().history(1).spare(1));
     let slot = store.slot("k").unwrap();
     slot.set(b"newest").unwrap();
     let loan = slot.loan(8).unwrap();
+    let waiting = support::this_thread();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| slot.set_timeout(b"next", support::DEADLINE));
-        std::thread::sleep(Duration::from_millis(5));
-        drop(loan);
-        assert_eq!(waiting.join().unwrap().unwrap(), 2);
+        scope.spawn(move || {
+            support::wait_until_asleep(waiting);
+            drop(loan);
+        });
+        assert_eq!(slot.set_timeout(b"next", support::DEADLINE).unwrap(), 2);
     });
 }
 

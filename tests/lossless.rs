@@ -1,4 +1,5 @@
-//! Lossless subscribers: nothing is overwritten before they have it; publishers are refused, or wait.
+//! Lossless subscribers: no message is overwritten before they have received it. Publishers are
+//! refused, or wait.
 
 mod support;
 
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use splinter_bus::bus::{WaitSet, Waited};
-use splinter_bus::store::{EvictError, Store, StoreOptions};
+use splinter_bus::store::{EvictError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, PublishError, RecvError, Start, SubscribeError, SubscribeOptions, Subscriber};
 use support::{Actor, DEADLINE, Name, proof};
 
@@ -24,7 +25,7 @@ fn lossless(bus: &Bus<Vec<u8>>) -> Subscriber<Vec<u8>> {
     bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap()
 }
 
-/// Publishes until it is refused, and gives the number that were not.
+/// Publishes until a message is refused. Returns the number of those that were not.
 fn fill(bus: &Bus<Vec<u8>>) -> u64 {
     let mut publisher = bus.publisher("k").unwrap();
     (1..).find(|number: &u64| publisher.publish(&number.to_le_bytes().to_vec()).is_err()).unwrap() - 1
@@ -55,7 +56,8 @@ fn actor() {
             let mut subscriber = lossless(&bus);
             bus.store().set("subscribed", b"yes").unwrap();
             bus.store().poll_after("go on", 0, Some(DEADLINE)).unwrap().expect("to be continued");
-            // What it was to receive next is gone. It is told why, then how much, then receives what is kept.
+            // Its next message is overwritten. It gets the error, then the number it missed, then
+            // what is kept.
             let error = subscriber.recv().unwrap_err();
             assert!(matches!(&error, RecvError::Evicted { key, next: 1 } if key == "k"), "{error}");
             assert!(!subscriber.is_lossless());
@@ -67,21 +69,21 @@ fn actor() {
                 assert_eq!(subscriber.recv().unwrap().version(), version);
             }
             assert!(subscriber.try_recv().unwrap().is_none());
-            // Its place is free: both can be had again.
+            // Its cursor is free, so there can be two subscribers again.
             let _both = (lossless(&bus), lossless(&bus));
         }
         _ => panic!("no such role: {role}"),
     }
 }
 
-/// A process that has a lossless subscriber which receives nothing.
+/// A process with a lossless subscriber that receives nothing.
 fn idle_subscriber(name: &Name, store: &Store) -> Actor {
     let actor = Actor::spawn("subscriber", &[name]);
     store.poll_after("subscribed", 0, Some(DEADLINE)).unwrap().expect("a subscriber");
     actor
 }
 
-/// How many messages, unless the environment says otherwise.
+/// The number of messages, unless the environment sets another.
 fn messages() -> u64 {
     std::env::var("SPLINTER_TEST_MESSAGES").map_or(100_000, |count| count.parse().expect("a number"))
 }
@@ -110,14 +112,14 @@ fn everything_from_four_publishers_arrives_once_in_order_and_whole() {
 }
 
 #[test]
-fn a_publisher_is_refused_at_once_while_there_is_no_room() {
+fn a_publisher_is_refused_at_once_while_there_is_no_free_space() {
     let name = Name::new();
     let bus = bus(&name);
     let mut subscriber = lossless(&bus);
     // All cells.
     assert_eq!(fill(&bus), 8);
     let error = bus.publish("k", &vec![1]).unwrap_err();
-    let PublishError::Backpressure(cells) = &error else { panic!("{error}") };
+    let PublishError::Set(SetError::Backpressure(cells)) = &error else { panic!("{error}") };
     assert_eq!((cells.total(), cells.retained), (8, 8));
     assert!(error.to_string().contains("of 8, 8 hold what a lossless subscriber"), "{error}");
     for number in 1..=3u64 {
@@ -131,13 +133,13 @@ fn a_publisher_is_refused_at_once_while_there_is_no_room() {
 }
 
 #[test]
-fn without_lossless_subscribers_nobody_is_refused_any_more() {
+fn without_lossless_subscribers_no_publisher_is_refused() {
     let name = Name::new();
     let bus = bus(&name);
     let (one, other) = (lossless(&bus), lossless(&bus));
     fill(&bus);
     drop(one);
-    assert!(matches!(bus.publish("k", &vec![1]), Err(PublishError::Backpressure(_))));
+    assert!(matches!(bus.publish("k", &vec![1]), Err(PublishError::Set(SetError::Backpressure(_)))));
     drop(other);
     for number in 0..100 {
         bus.publish("k", &vec![number]).unwrap();
@@ -146,7 +148,7 @@ fn without_lossless_subscribers_nobody_is_refused_any_more() {
 }
 
 #[test]
-fn the_slowest_of_several_counts_and_the_snapshot_says_who_it_is() {
+fn the_slowest_subscriber_limits_publishers_and_the_snapshot_names_it() {
     let name = Name::new();
     let bus = bus(&name);
     let other = Bus::<Vec<u8>>::on(Store::open(&name).unwrap());
@@ -164,27 +166,29 @@ fn the_slowest_of_several_counts_and_the_snapshot_says_who_it_is() {
 }
 
 #[test]
-fn a_publisher_that_waits_is_woken_when_there_is_room() {
+fn a_publisher_that_waits_is_woken_when_there_is_free_space() {
     let name = Name::new();
     let bus = bus(&name);
     let mut subscriber = lossless(&bus);
     let full = fill(&bus);
+    let mut publisher = bus.publisher("k").unwrap();
+    let waiting = support::this_thread();
     thread::scope(|scope| {
-        let mut publisher = bus.publisher("k").unwrap();
-        let waiting = scope.spawn(move || publisher.publish_timeout(&b"waited".to_vec(), DEADLINE));
-        thread::sleep(Duration::from_millis(5));
-        subscriber.recv().unwrap();
-        assert_eq!(waiting.join().unwrap().unwrap().version, full + 1);
+        scope.spawn(|| {
+            support::wait_until_asleep(waiting);
+            subscriber.recv().unwrap();
+        });
+        let sent = publisher.publish_timeout(&b"waited".to_vec(), DEADLINE).unwrap();
+        assert_eq!(sent.version, full + 1);
     });
     let start = Instant::now();
-    let mut publisher = bus.publisher("k").unwrap();
     let timed_out = publisher.publish_timeout(&vec![1], Duration::from_millis(30));
-    assert!(matches!(timed_out, Err(PublishError::Backpressure(_))));
+    assert!(matches!(timed_out, Err(PublishError::Set(SetError::Backpressure(_)))));
     assert!(start.elapsed() >= Duration::from_millis(30));
 }
 
 #[test]
-fn one_that_dies_stops_counting_at_once() {
+fn a_killed_subscriber_limits_publishers_no_longer() {
     let name = Name::new();
     let bus = bus(&name);
     let mut dead = idle_subscriber(&name, bus.store());
@@ -193,12 +197,12 @@ fn one_that_dies_stops_counting_at_once() {
     for number in 0..100 {
         bus.publish("k", &vec![number]).unwrap();
     }
-    // Its place is free, too.
+    // Its cursor is free, too.
     let _both = (lossless(&bus), lossless(&bus));
 }
 
 #[test]
-fn one_that_is_stopped_holds_publishers_as_long_as_their_deadlines_and_misses_nothing() {
+fn a_stopped_subscriber_delays_publishers_until_their_timeouts_and_misses_nothing() {
     let name = Name::new();
     let bus = bus(&name);
     let stopped = idle_subscriber(&name, bus.store());
@@ -207,16 +211,16 @@ fn one_that_is_stopped_holds_publishers_as_long_as_their_deadlines_and_misses_no
     let mut publisher = bus.publisher("k").unwrap();
     for _ in 0..3 {
         let refused = publisher.publish_timeout(&vec![1], Duration::from_millis(10));
-        assert!(matches!(refused, Err(PublishError::Backpressure(_))));
+        assert!(matches!(refused, Err(PublishError::Set(SetError::Backpressure(_)))));
     }
     let snapshot = bus.store().slot_snapshot("k").unwrap().unwrap();
     assert_eq!((snapshot.lossless.len(), snapshot.lossless[0].behind), (1, 8));
-    // Other keys are not concerned.
+    // Other keys are not affected.
     bus.publish("other", &vec![1]).unwrap();
 }
 
 #[test]
-fn one_that_is_stopped_can_be_evicted_so_that_publishers_go_on_and_is_told_when_it_goes_on() {
+fn a_stopped_subscriber_can_be_evicted_and_gets_an_error_when_it_continues() {
     let name = Name::new();
     let bus = bus(&name);
     let store = bus.store();
@@ -228,7 +232,7 @@ fn one_that_is_stopped_can_be_evicted_so_that_publishers_go_on_and_is_told_when_
     let participant = store.participants().unwrap().into_iter().find(|one| one.id == slowest.participant).unwrap();
     assert_eq!(participant.pid, stopped.0.id());
     thread::scope(|scope| {
-        // One that waits for free space goes on, too.
+        // A publisher that waits for free space continues, too.
         let waiting = scope.spawn(|| bus.publisher("k").unwrap().publish_timeout(&vec![9], DEADLINE));
         let evicted = store.evict("k", participant).unwrap();
         assert_eq!((evicted.subscribers, evicted.next, evicted.behind), (1, 1, 8));
@@ -246,7 +250,7 @@ fn one_that_is_stopped_can_be_evicted_so_that_publishers_go_on_and_is_told_when_
 }
 
 #[test]
-fn one_that_is_evicted_keeps_what_it_has_received_and_is_told_before_it_misses_anything() {
+fn an_evicted_subscriber_gets_an_error_before_it_misses_anything() {
     let name = Name::new();
     let bus = bus(&name);
     let (mut evicted, mut other) = (lossless(&bus), lossless(&Bus::on(Store::open(&name).unwrap())));
@@ -257,7 +261,7 @@ fn one_that_is_evicted_keeps_what_it_has_received_and_is_told_before_it_misses_a
     assert!(evicted.is_lossless());
     let counts = bus.store().evict("k", bus.store().participant()).unwrap();
     assert_eq!((counts.subscribers, counts.next, counts.behind), (1, 2, 3));
-    // The message that it finds is whole, whether it was evicted or not; the next call tells.
+    // The message that it finds is whole, evicted or not. The next call reports the eviction.
     assert_eq!(**evicted.recv().unwrap(), [1]);
     assert!(matches!(evicted.recv(), Err(RecvError::Evicted { next: 3, .. })));
     assert_eq!(**evicted.recv().unwrap(), [2]);
@@ -266,7 +270,7 @@ fn one_that_is_evicted_keeps_what_it_has_received_and_is_told_before_it_misses_a
     for version in 1..=8 {
         assert_eq!(other.recv().unwrap().version(), version);
     }
-    // Also while there is nothing to receive, in place, and where several sources are waited for.
+    // The same without a message, in place, and in a wait set.
     let mut evicted = lossless(&bus);
     bus.store().evict("k", bus.store().participant()).unwrap();
     let ready = WaitSet::new().wait(&[&evicted], Some(DEADLINE)).unwrap();
@@ -276,7 +280,7 @@ fn one_that_is_evicted_keeps_what_it_has_received_and_is_told_before_it_misses_a
 }
 
 #[test]
-fn a_participant_that_took_the_place_of_the_one_that_is_meant_is_not_evicted() {
+fn a_later_participant_with_the_same_index_is_not_evicted() {
     let name = Name::new();
     let bus = bus(&name);
     let first = Store::open(&name).unwrap();
@@ -291,21 +295,21 @@ fn a_participant_that_took_the_place_of_the_one_that_is_meant_is_not_evicted() {
 }
 
 #[test]
-fn more_than_there_is_room_for_are_refused_and_told_how_to_have_more() {
+fn too_many_lossless_subscribers_are_refused_with_the_option_to_change() {
     let name = Name::new();
     let bus = bus(&name);
     let both = (lossless(&bus), lossless(&bus));
     let error = bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap_err();
     assert!(matches!(error, SubscribeError::TooManyLossless { max: 2 }), "{error}");
     assert!(error.to_string().contains("create the store with more `lossless`"), "{error}");
-    // On another key there is room.
+    // Another key has cursors of its own.
     bus.subscribe_with("other", &SubscribeOptions::new().lossless()).unwrap();
     drop(both);
     lossless(&bus);
 }
 
 #[test]
-fn one_that_begins_with_what_is_kept_misses_nothing_of_it() {
+fn a_subscriber_that_starts_with_the_oldest_misses_nothing() {
     let name = Name::new();
     let bus = bus(&name);
     for number in 0..100u8 {
@@ -331,7 +335,7 @@ fn one_that_begins_with_what_is_kept_misses_nothing_of_it() {
     });
 }
 
-/// Says so also when the test fails.
+/// Sets the flag when it is dropped, also if the test fails.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -341,13 +345,13 @@ impl Drop for Stop<'_> {
 }
 
 #[test]
-fn a_removed_key_is_told_of_and_received_from_its_next_life_on() {
+fn a_removed_key_is_reported_and_received_again_once_it_is_created_again() {
     let name = Name::new();
     let bus = bus(&name);
     let mut subscriber = lossless(&bus);
     fill(&bus);
     bus.store().unset("k").unwrap();
-    // The next key is not held up by what was not received of the last.
+    // Messages of the removed key that were not received do not limit the new one.
     for number in 0..20 {
         bus.publish("k", &vec![number]).unwrap();
     }
@@ -360,7 +364,7 @@ fn a_removed_key_is_told_of_and_received_from_its_next_life_on() {
 }
 
 #[test]
-fn a_purge_leaves_what_is_still_to_be_received() {
+fn a_purge_keeps_what_is_still_to_be_received() {
     let name = Name::new();
     let bus = bus(&name);
     for number in 0..4 {
@@ -378,7 +382,7 @@ fn a_purge_leaves_what_is_still_to_be_received() {
 }
 
 #[test]
-fn samples_are_received_without_loss_too() {
+fn samples_are_received_without_loss() {
     let name = Name::new();
     let bus = bus(&name);
     let mut subscriber = lossless(&bus);

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::thread;
 
-use splinter_bus::store::{KeyError, Location, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, KeyError, Location, OpenError, SetError, Store, StoreOptions};
 use support::Name;
 
 fn small() -> StoreOptions {
@@ -86,7 +86,7 @@ fn names_that_cannot_be_are_refused() {
     let error = Store::create(Location::Memory("dir/store".to_owned())).unwrap_err().to_string();
     assert!(error.contains("'/'"), "{error}");
     let error = Store::create("/nowhere/store").unwrap_err().to_string();
-    assert!(error.contains("there is no directory \"/nowhere\""), "{error}");
+    assert!(error.contains("the directory \"/nowhere\", which does not exist"), "{error}");
 }
 
 #[test]
@@ -234,16 +234,16 @@ fn keys_and_values_that_cannot_be_are_refused() {
     let name = Name::new();
     let store = name.create(&small());
     assert!(matches!(store.set("", b"v"), Err(SetError::Key(KeyError::Empty))));
-    assert!(matches!(store.set(&"k".repeat(64), b"v"), Err(SetError::Key(KeyError::TooLong { len: 64 }))));
+    assert!(matches!(store.set(&"k".repeat(64), b"v"), Err(SetError::Key(KeyError::TooLong { len: 64, max: 63 }))));
     assert!(matches!(store.set("a\0b", b"v"), Err(SetError::Key(KeyError::Nul { position: 1 }))));
     let error = store.set("k", &[0; 65]).unwrap_err();
     assert!(matches!(error, SetError::TooLarge { len: 65, max: 64 }), "{error}");
-    assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "the key has 64 bytes: 63 is the most");
+    assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "key too long: 64 bytes, maximum 63");
     // None of these took a slot.
     for number in 0..3 {
         store.set(&format!("{number}"), b"").unwrap();
     }
     store.set(&"k".repeat(63), &[7; 64]).unwrap();
-    assert!(matches!(store.set("five", b""), Err(SetError::Full { slots: 4 })));
+    assert!(matches!(store.set("five", b""), Err(SetError::Directory(DirectoryError::Full { slots: 4 }))));
     assert_eq!(store.get("0").unwrap().as_deref(), Some(&b""[..]), "an empty value is a value");
 }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use splinter_bus::store::{
-    AppendError, CellCounts, DirectoryError, Flags, IntegerError, SetError, SlotError, Store, StoreOptions, Version,
+    CellCounts, DirectoryError, Flags, KeyError, SetError, Store, StoreOptions, UpdateError, Version,
 };
 use splinter_bus::{Bus, Message};
 use support::{Actor, DEADLINE, ForeignLock, Name, proof};
@@ -80,13 +80,13 @@ fn integers_wrap_around_and_what_is_none_is_left_alone() {
     for value in [&b""[..], b"seven..", b"nine bytes"] {
         store.set("text", value).unwrap();
         let text = store.integer("text").unwrap();
-        assert!(matches!(text.get(), Err(IntegerError::NotAnInteger { len }) if len == value.len()));
-        assert!(matches!(text.fetch_add(1), Err(IntegerError::NotAnInteger { .. })));
-        assert!(matches!(text.compare_exchange(0, 1), Err(IntegerError::NotAnInteger { .. })));
+        assert!(matches!(text.get(), Err(UpdateError::NotAnInteger { len }) if len == value.len()));
+        assert!(matches!(text.fetch_add(1), Err(UpdateError::NotAnInteger { .. })));
+        assert!(matches!(text.compare_exchange(0, 1), Err(UpdateError::NotAnInteger { .. })));
         assert_eq!(store.get("text").unwrap().as_deref(), Some(value));
     }
     store.unset("n").unwrap();
-    assert!(matches!(n.fetch_add(1), Err(IntegerError::Set(SetError::Removed))));
+    assert!(matches!(n.fetch_add(1), Err(UpdateError::Key(KeyError::Removed))));
     let too_small = Name::new();
     let store = too_small.create(&options().max_value_size(4));
     assert!(store.integer("n").unwrap().fetch_add(1).is_err());
@@ -106,7 +106,7 @@ fn appended_bytes_of_several_processes_are_all_there_each_in_one_piece() {
     }
     store.set("full", &[1; 250]).unwrap();
     let error = store.append("full", &[2; 7]).unwrap_err();
-    assert!(matches!(error, AppendError::Set(SetError::TooLarge { len: 257, max: 256 })), "{error}");
+    assert!(matches!(error, UpdateError::Set(SetError::TooLarge { len: 257, max: 256 })), "{error}");
     assert_eq!(store.get("full").unwrap().as_deref(), Some(&[1; 250][..]));
     store.append("full", &[2; 6]).unwrap();
     assert_eq!(store.size("full").unwrap(), Some(256));
@@ -393,7 +393,7 @@ fn a_process_stopped_while_it_creates_a_key_holds_up_only_who_creates_keys_and_n
     assert!(subscriber.try_recv().unwrap().is_none());
     assert!(subscriber.recv_timeout(Duration::from_millis(1)).unwrap().is_none());
     let error = store.slot("new").unwrap_err();
-    assert!(matches!(error, SlotError::Directory(DirectoryError::Busy { .. })), "{error}");
+    assert!(matches!(error, DirectoryError::Busy { .. }), "{error}");
     assert!(error.to_string().contains("for more than 10s"), "{error}");
     drop(holder);
     store.set("new", b"v").unwrap();

@@ -1,4 +1,5 @@
-//! Readers that publishers overtake each time: they read all the same, and nobody tells them that the store is damaged.
+//! Readers that publishers overtake each time: they get the value, and no error that the store is
+//! damaged.
 
 mod support;
 
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use splinter_bus::store::{Slot, StoreOptions};
 use support::{DEADLINE, Name};
 
-/// A copy of so much takes longer than from one signal to the next.
+/// Copying a value of this length takes longer than the time between two signals.
 const LEN: usize = 4 << 20;
 
 static VALUE: [u8; LEN] = [7; LEN];
@@ -18,7 +19,8 @@ static SLOT: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
 static SIGNALS: AtomicU32 = AtomicU32::new(0);
 static REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// Overtakes the thread that it interrupts, as publishers on faster cores would: all cells are written once.
+/// Overtakes the thread that it interrupts: it writes all cells once, as publishers on faster cores
+/// would.
 extern "C" fn overtake(_: libc::c_int) {
     // SAFETY: it points to a slot that is never dropped.
     let slot = unsafe { &*SLOT.load(Ordering::SeqCst) };
@@ -31,7 +33,7 @@ extern "C" fn overtake(_: libc::c_int) {
 }
 
 #[test]
-fn a_reader_that_is_overtaken_each_time_reads_the_value_by_way_of_a_pin() {
+fn a_reader_that_is_always_overtaken_reads_the_value_under_a_pin() {
     let name = Name::new();
     let store = name.create(&StoreOptions::new().slots(1).max_value_size(LEN as u64).history(1).spare(2));
     let slot = store.slot("k").unwrap();
@@ -59,7 +61,7 @@ fn a_reader_that_is_overtaken_each_time_reads_the_value_by_way_of_a_pin() {
         while SIGNALS.load(Ordering::SeqCst) == sent && !reader.is_finished() {
             thread::yield_now();
         }
-        // So long the reader may go on: not enough for all of the value.
+        // Sets the pace: the reader goes on for this long, which is not enough to copy the value.
         thread::sleep(Duration::from_micros(50));
     }
     let (read, value, signals) = reader.join().unwrap();

@@ -286,7 +286,7 @@ impl World {
         for job in &back {
             let version = job.version();
             let task = self.tasks.get_mut(&version).expect("a job that was published, and not lost before");
-            assert_eq!(**job.received(), task.bytes, "job {version} is another one");
+            assert_eq!(**job, task.bytes, "job {version} is another one");
             let (done, tries) = task.flushed.unwrap_or_default();
             assert!(!done, "job {version} comes again, although a flush covered that it was done");
             assert!(job.attempt() > tries, "job {version} comes as attempt {} after {tries}", job.attempt());
@@ -363,7 +363,7 @@ fn jobs_of(store: &Store) -> Vec<(String, u32)> {
     let mut queue = Bus::<Vec<u8>>::on(store.clone()).work_queue("jobs").unwrap();
     // All of them before any is given back.
     let jobs: Vec<_> = std::iter::from_fn(|| queue.try_recv().unwrap()).collect();
-    jobs.iter().map(|job| (String::from_utf8_lossy(job.received()).into_owned(), job.attempt())).collect()
+    jobs.iter().map(|job| (String::from_utf8_lossy(job).into_owned(), job.attempt())).collect()
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn publish_at(bus: &Bus<Vec<u8>>, second: u64) {
         to: "",
         trace: "",
     };
-    frame::write(&mut bytes, &envelope, |payload| -> Result<(), frame::WriteError> {
+    frame::write(&mut bytes, &envelope, |payload| -> Result<(), frame::FrameError> {
         vec![second as u8].encode(payload).expect("bytes");
         Ok(())
     })

@@ -164,7 +164,7 @@ fn plain_messages_are_dereferenced_to_and_others_borrow() {
     let view = sample.view().unwrap();
     assert_eq!(view, Prompt { text: "Why?", tags: vec!["sky", "blue"] });
     assert!(sample.payload().as_ptr_range().contains(&view.text.as_ptr()), "it was copied");
-    assert!(sample.from().starts_with("sample-"));
+    assert!(sample.envelope().from().starts_with("sample-"));
 }
 
 #[test]

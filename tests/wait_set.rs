@@ -1,4 +1,4 @@
-//! Waiting for any of several: of other types, in other stores, published by other processes, or woken by hand.
+//! Waiting for any of several sources of different types, stores and processes, and for a waker.
 
 mod support;
 
@@ -35,7 +35,7 @@ fn actor() {
 }
 
 #[test]
-fn whoever_has_something_is_named_in_order() {
+fn the_ready_sources_are_named_in_order() {
     let (name, other) = (Name::new(), Name::new());
     let ticks = Bus::<Tick>::on(name.create(&options()));
     let bytes = Bus::<Vec<u8>>::on(other.create(&options()));
@@ -56,7 +56,7 @@ fn whoever_has_something_is_named_in_order() {
     assert_eq!(set.wait(&[&byte], None).unwrap(), Waited::Ready(vec![0]));
     assert_eq!(**byte.recv().unwrap(), [1]);
     assert_eq!(work.recv().unwrap().attempt(), 2);
-    // A removal is something to be told.
+    // A removal makes a source ready.
     ticks.store().unset("k").unwrap();
     assert_eq!(set.wait(&[&tick], None).unwrap(), Waited::Ready(vec![0]));
     assert!(matches!(tick.recv(), Err(RecvError::Removed { .. })));
@@ -87,26 +87,27 @@ fn a_hundred_subscribers_in_one_set_miss_nothing_of_another_process() {
 }
 
 #[test]
-fn a_sleeper_is_woken_by_a_publisher_and_by_hand() {
+fn a_sleeper_is_woken_by_a_publisher_and_by_a_waker() {
     let name = Name::new();
     let bus = Bus::<Tick>::on(name.create(&options()));
     let mut set = WaitSet::new();
     let waker = set.waker();
     let subscriber = bus.subscribe("k").unwrap();
+    let waiting = support::this_thread();
     thread::scope(|scope| {
         let by_hand = waker.clone();
         scope.spawn(move || {
-            thread::sleep(Duration::from_millis(20));
+            support::wait_until_asleep(waiting);
             by_hand.wake();
         });
         assert_eq!(set.wait(&[&subscriber], None).unwrap(), Waited::Woken);
         scope.spawn(|| {
-            thread::sleep(Duration::from_millis(20));
+            support::wait_until_asleep(waiting);
             bus.publish("k", &Tick { count: 1 }).unwrap();
         });
         assert_eq!(set.wait(&[&subscriber], None).unwrap(), Waited::Ready(vec![0]));
     });
-    // Before anybody waits, and twice: once for the next.
+    // Two calls before the wait wake it once.
     waker.wake();
     waker.wake();
     assert_eq!(set.wait(&[], None).unwrap(), Waited::Woken);
@@ -114,7 +115,7 @@ fn a_sleeper_is_woken_by_a_publisher_and_by_hand() {
 }
 
 #[test]
-fn a_deadline_is_kept_and_more_than_a_set_can_wait_for_is_refused() {
+fn a_timeout_is_kept_and_too_many_sources_are_refused() {
     let name = Name::new();
     let bus = Bus::<Tick>::on(name.create(&options()));
     let mut subscribers: Vec<_> = (0..127).map(|key| bus.subscribe(&format!("key {key}")).unwrap()).collect();
@@ -128,11 +129,11 @@ fn a_deadline_is_kept_and_more_than_a_set_can_wait_for_is_refused() {
     subscribers.push(bus.subscribe("key 0").unwrap());
     let error = set.wait(&sources(&subscribers), None).unwrap_err();
     assert_eq!(error, WaitError::TooMany { given: 128, max: 127 });
-    assert!(error.to_string().contains("127 is the most"), "{error}");
+    assert!(error.to_string().contains("128, maximum 127"), "{error}");
 }
 
 #[test]
-fn what_a_dead_worker_had_makes_a_queue_ready() {
+fn a_requeued_message_makes_a_queue_ready() {
     let name = Name::new();
     let bus = Bus::<Tick>::on(name.create(&options()));
     let other = Bus::<Tick>::on(Store::open(&name).unwrap());

@@ -1,13 +1,15 @@
-//! Work queues: each message to one worker, again only if that one dies or gives it back.
+//! Work queues: each message goes to one worker, and to another only if that one crashes or
+//! requeues it.
 
 mod support;
 
 use std::collections::HashMap;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::store::{SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message, PublishError, RecvError, SubscribeOptions, WorkQueue};
 use support::{Actor, DEADLINE, Name};
 
@@ -16,7 +18,7 @@ struct Task {
     number: u64,
 }
 
-/// A worker says what it has done.
+/// What a worker reports when it has handled a task.
 #[derive(Message, serde::Serialize, serde::Deserialize)]
 struct Done {
     worker: u32,
@@ -76,7 +78,7 @@ fn actor() {
     }
 }
 
-/// A process that has taken three messages.
+/// A process that has leased three messages.
 fn holder(name: &Name, store: &Store) -> Actor {
     let actor = Actor::spawn("holder", &[name]);
     store.poll_after("held", 0, Some(DEADLINE)).unwrap().expect("a worker");
@@ -100,7 +102,7 @@ fn each_message_goes_to_one_worker_in_order() {
 }
 
 #[test]
-fn what_is_given_back_goes_to_the_next_before_anything_newer() {
+fn a_requeued_message_is_delivered_before_newer_ones() {
     let name = Name::new();
     let bus = bus(&name);
     let (mut one, mut other) = (bus.work_queue("work").unwrap(), bus.work_queue("work").unwrap());
@@ -110,7 +112,8 @@ fn what_is_given_back_goes_to_the_next_before_anything_newer() {
     assert_eq!((first.number, second.number), (0, 1));
     drop(first);
     drop(second);
-    // A worker passes by older ones for as many messages as there are cells, at most.
+    // A worker that has passed older messages returns to them after at most as many messages as
+    // there are cells.
     let mut fresh = bus.work_queue("work").unwrap();
     for (number, attempt) in [(0, 2), (1, 2), (2, 1), (3, 1)] {
         let job = fresh.recv().unwrap();
@@ -128,28 +131,32 @@ fn what_is_given_back_goes_to_the_next_before_anything_newer() {
 }
 
 #[test]
-fn a_queue_that_is_full_refuses_publishers_until_something_is_done() {
+fn a_full_queue_refuses_publishers_until_a_message_is_acknowledged() {
     let name = Name::new();
     let bus = bus(&name);
     let mut queue = bus.work_queue("work").unwrap();
     publish(&bus, 0..16);
-    assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Backpressure(_))));
+    assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Set(SetError::Backpressure(_)))));
     let snapshot = bus.store().slot_snapshot("work").unwrap().unwrap().queue.unwrap();
     assert_eq!((snapshot.waiting, snapshot.taken), (16, 0));
     let job = queue.recv().unwrap();
-    assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Backpressure(_))));
+    assert!(matches!(bus.publish("work", &Task { number: 16 }), Err(PublishError::Set(SetError::Backpressure(_)))));
+    let mut publisher = bus.publisher("work").unwrap();
     thread::scope(|scope| {
-        let mut publisher = bus.publisher("work").unwrap();
-        let waiting = scope.spawn(move || publisher.publish_timeout(&Task { number: 16 }, DEADLINE));
-        thread::sleep(Duration::from_millis(5));
+        let (tell, waiting) = mpsc::channel();
+        let publisher = scope.spawn(move || {
+            tell.send(support::this_thread()).unwrap();
+            publisher.publish_timeout(&Task { number: 16 }, DEADLINE)
+        });
+        support::wait_until_asleep(waiting.recv().unwrap());
         job.acknowledge().unwrap();
-        waiting.join().unwrap().unwrap();
+        publisher.join().unwrap().unwrap();
     });
     assert_eq!(numbers(&mut queue), (1..17).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_message_that_takes_long_holds_its_own_cell_and_no_other() {
+fn a_message_that_takes_long_holds_only_its_own_cell() {
     let name = Name::new();
     let bus = bus(&name);
     let (mut slow, mut quick) = (bus.work_queue("work").unwrap(), bus.work_queue("work").unwrap());
@@ -167,7 +174,7 @@ fn a_message_that_takes_long_holds_its_own_cell_and_no_other() {
 }
 
 #[test]
-fn a_queue_stays_one_without_workers_until_its_key_is_removed() {
+fn a_key_stays_a_queue_without_workers_until_it_is_removed() {
     let name = Name::new();
     let bus = bus(&name);
     drop(bus.work_queue("work").unwrap());
@@ -179,13 +186,13 @@ fn a_queue_stays_one_without_workers_until_its_key_is_removed() {
     publish(&bus, 100..200);
     assert!(job.acknowledge().unwrap_err().to_string().contains("was removed"));
     assert!(matches!(queue.recv(), Err(RecvError::Removed { .. })));
-    // From here on it is one again, with what is kept.
+    // It is a queue again, of the messages that are kept.
     let kept = numbers(&mut queue);
     assert!(kept.len() >= 8 && kept.is_sorted() && kept.last() == Some(&199), "{kept:?}");
 }
 
 #[test]
-fn what_is_no_message_is_told_of_once_and_done() {
+fn a_value_that_is_no_message_is_reported_once() {
     let name = Name::new();
     let bus = bus(&name);
     let mut queue = bus.work_queue("work").unwrap();
@@ -194,13 +201,13 @@ fn what_is_no_message_is_told_of_once_and_done() {
     assert!(matches!(queue.recv(), Err(RecvError::Frame { .. })));
     assert_eq!(queue.recv().unwrap().number, 0);
     assert_eq!(bus.store().diagnostics().parse_failures, 1);
-    // Too large for a cell: it would be shared out in parts.
+    // Too large for a cell: its parts would go to different workers.
     let large = Bus::<Vec<u8>>::on(bus.store().clone()).publish("work", &vec![1; 300]);
-    assert!(matches!(large, Err(PublishError::TooLarge { max: 256, .. })));
+    assert!(matches!(large, Err(PublishError::Set(SetError::TooLarge { max: 256, .. }))));
 }
 
 #[test]
-fn what_a_killed_worker_had_is_handled_by_another() {
+fn the_messages_of_a_killed_worker_are_handled_by_another() {
     let name = Name::new();
     let bus = bus(&name);
     let mut queue = bus.work_queue("work").unwrap();
@@ -222,27 +229,26 @@ fn what_a_killed_worker_had_is_handled_by_another() {
 }
 
 #[test]
-fn a_worker_that_sleeps_hears_of_what_a_dead_one_had() {
+fn a_sleeping_worker_gets_the_message_of_a_killed_one() {
     let name = Name::new();
     let bus = bus(&name);
     publish(&bus, 0..3);
-    let mut dead = holder(&name, bus.store());
+    let mut killed = holder(&name, bus.store());
     let mut queue = bus.work_queue("work").unwrap();
+    let waiting = support::this_thread();
     thread::scope(|scope| {
-        let sleeper = scope.spawn(move || {
-            let job = queue.recv_timeout(DEADLINE).unwrap().expect("what the dead had");
-            let what = (job.number, job.attempt());
-            job.acknowledge().unwrap();
-            what
+        scope.spawn(|| {
+            support::wait_until_asleep(waiting);
+            killed.kill();
         });
-        thread::sleep(Duration::from_millis(20));
-        dead.kill();
-        assert_eq!(sleeper.join().unwrap(), (0, 2));
+        let job = queue.recv_timeout(DEADLINE).unwrap().expect("the message of the killed worker");
+        assert_eq!((job.number, job.attempt()), (0, 2));
+        job.acknowledge().unwrap();
     });
 }
 
 #[test]
-fn what_a_stopped_worker_has_stays_its_own() {
+fn a_stopped_worker_keeps_its_messages() {
     let name = Name::new();
     let bus = bus(&name);
     publish(&bus, 0..4);
@@ -255,7 +261,7 @@ fn what_a_stopped_worker_has_stays_its_own() {
 }
 
 #[test]
-fn a_queue_in_a_file_outlives_all_who_have_it_open() {
+fn a_queue_in_a_file_survives_its_last_close() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let bus = Bus::<Task>::on(options().create(&path).unwrap());
@@ -269,7 +275,7 @@ fn a_queue_in_a_file_outlives_all_who_have_it_open() {
     dead.kill();
     let bus = Bus::<Task>::on(Store::open(&path).unwrap());
     assert!(bus.store().recovery().is_some(), "the last who had it open was killed");
-    // Nobody had declared it a queue since.
+    // No process has declared it a queue since.
     let mut queue = bus.work_queue("work").unwrap();
     let mut left = Vec::new();
     while let Some(job) = queue.try_recv().unwrap() {
@@ -281,19 +287,19 @@ fn a_queue_in_a_file_outlives_all_who_have_it_open() {
     assert!(bus.publish("work", &Task { number: 22 }).is_err());
 }
 
-/// How many messages, unless the environment says otherwise.
+/// The number of messages, unless the environment sets another.
 fn messages() -> u64 {
     std::env::var("SPLINTER_TEST_MESSAGES").map_or(20_000, |count| count.parse().expect("a number"))
 }
 
 #[test]
-fn of_four_workers_of_which_two_are_killed_nothing_is_lost_and_the_living_do_nothing_twice() {
+fn of_four_workers_two_are_killed_and_no_message_is_lost_or_done_twice() {
     let name = Name::new();
     let bus = bus(&name);
     let done = Bus::<Done>::on(bus.store().clone());
     let lossless = splinter_bus::SubscribeOptions::new().lossless();
     let mut reports = done.subscribe_with("done", &lossless).unwrap();
-    // From its first message on it is a queue, whoever comes first.
+    // It is declared before the first message, in whatever order the processes start.
     let mut rest = bus.work_queue("work").unwrap();
     let mut workers: Vec<_> = (0..4).map(|worker: u32| Actor::spawn("worker", &[&name, &worker.to_string()])).collect();
     let count = messages();
@@ -316,7 +322,8 @@ fn of_four_workers_of_which_two_are_killed_nothing_is_lost_and_the_living_do_not
         }
     }
     publisher.join().unwrap();
-    // What the dead had handled and not acknowledged is handled again: wait for that, too.
+    // Messages that a killed worker had handled and not acknowledged are handled again: wait for
+    // them, too.
     support::wait_until("the queue is empty", || {
         while let Some(report) = reports.try_recv().unwrap() {
             handled.entry(report.number).or_default().push((report.worker, report.attempt));
@@ -342,12 +349,13 @@ fn of_four_workers_of_which_two_are_killed_nothing_is_lost_and_the_living_do_not
 }
 
 #[test]
-fn what_was_said_of_a_key_means_nothing_for_any_that_comes_after_it() {
+fn queues_and_lossless_subscriptions_of_a_removed_key_do_not_apply_to_later_keys() {
     let name = Name::new();
     let store = name.create(&StoreOptions::new().slots(1).max_value_size(256).history(2).spare(2).lossless(1));
     let bus = Bus::<Task>::on(store.clone());
     drop(bus.work_queue("work").unwrap());
-    // The slot is told of its keys by their number, for some of which there are few bits: all of those come by.
+    // Some words of a slot have few bits for the number of its key. Here each of these numbers
+    // comes up.
     for _ in 0..1 << 15 {
         store.unset("work").unwrap();
         store.set("work", b"no queue").unwrap();

@@ -20,10 +20,6 @@ pub(crate) fn message(input: &Input) -> TokenStream {
     let encoding_variant = format_ident!("{}", encoding.variant());
     let name = input.name();
     let version = attributes.version.as_ref().map_or_else(|| quote!(1), |version| quote!(#version));
-    let topic = match &attributes.topic {
-        Some(topic) => quote!(#private::Option::Some(#topic)),
-        None => quote!(#private::Option::None),
-    };
     let checksum = attributes.checksum.as_ref().is_none_or(|checksum| checksum.value);
     let payload = local("payload");
 
@@ -43,7 +39,6 @@ pub(crate) fn message(input: &Input) -> TokenStream {
             const NAME: &'static #private::str = #name;
             const VERSION: #private::u32 = #version;
             const KIND: #krate::frame::Kind = #krate::frame::Kind::#kind;
-            const TOPIC: #private::Option<&'static #private::str> = #topic;
             const ENCODING: #krate::frame::Encoding = #krate::frame::Encoding::#encoding_variant;
             const CHECKSUM: #private::bool = #checksum;
             #payload_align

@@ -24,7 +24,6 @@ pub(crate) struct Input {
 pub(crate) struct Attributes {
     pub(crate) encoding: Option<LitStr>,
     pub(crate) kind: Option<LitStr>,
-    pub(crate) topic: Option<LitStr>,
     pub(crate) name: Option<LitStr>,
     pub(crate) version: Option<LitInt>,
     pub(crate) checksum: Option<LitBool>,
@@ -98,15 +97,13 @@ impl Input {
 
 impl Attributes {
     fn new(attributes: &[Attribute]) -> Result<Self> {
-        const KNOWN: &str = "known are `encoding`, `kind`, `topic`, `name`, `version`, `checksum` and `crate`";
+        const KNOWN: &str = "known are `encoding`, `kind`, `name`, `version`, `checksum` and `crate`";
         let mut this = Self::default();
         each(attributes, |meta| {
             if meta.path.is_ident("encoding") {
                 put(&mut this.encoding, &meta, string(&meta)?)
             } else if meta.path.is_ident("kind") {
                 put(&mut this.kind, &meta, string(&meta)?)
-            } else if meta.path.is_ident("topic") {
-                put(&mut this.topic, &meta, string(&meta)?)
             } else if meta.path.is_ident("name") {
                 put(&mut this.name, &meta, string(&meta)?)
             } else if meta.path.is_ident("version") {

@@ -4,8 +4,6 @@ use syn::{Error, LitStr, Result};
 
 use crate::model::{Input, Shape};
 
-/// The longest key, and so the longest topic, in bytes.
-const MAX_TOPIC_LEN: usize = 63;
 const ENCODINGS: [&str; 3] = ["postcard", "zerocopy", "bytemuck"];
 const KINDS: [&str; 5] = ["query", "response", "event", "error", "heartbeat"];
 
@@ -15,7 +13,6 @@ pub(crate) fn message(input: &Input) -> Result<()> {
     let mut errors = Vec::new();
     errors.extend(one_of(attributes.encoding.as_ref(), "encoding", &ENCODINGS));
     errors.extend(one_of(attributes.kind.as_ref(), "kind", &KINDS));
-    errors.extend(attributes.topic.as_ref().and_then(topic));
     errors.extend(attributes.name.as_ref().and_then(name));
     if let Some(version) = &attributes.version
         && !version.base10_parse::<u32>().is_ok_and(|version| version > 0)
@@ -30,7 +27,7 @@ pub(crate) fn message(input: &Input) -> Result<()> {
 pub(crate) fn schema(input: &Input) -> Result<()> {
     let attributes = &input.attributes;
     let mut errors = Vec::new();
-    let strings = [("encoding", &attributes.encoding), ("kind", &attributes.kind), ("topic", &attributes.topic)];
+    let strings = [("encoding", &attributes.encoding), ("kind", &attributes.kind)];
     for (name, value) in strings {
         errors.extend(value.as_ref().map(|value| only_for_messages(name, value.span())));
     }
@@ -48,20 +45,6 @@ fn one_of(value: Option<&LitStr>, what: &str, known: &[&str]) -> Option<Error> {
     let value = value.filter(|value| !known.contains(&value.value().as_str()))?;
     let known: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
     Some(Error::new(value.span(), format!("unknown {what} `{}`: known are {}", value.value(), known.join(", "))))
-}
-
-fn topic(topic: &LitStr) -> Option<Error> {
-    let text = topic.value();
-    let reason = if text.is_empty() {
-        "a topic must not be empty".to_owned()
-    } else if text.len() > MAX_TOPIC_LEN {
-        format!("the topic has {} bytes: {MAX_TOPIC_LEN} is the most", text.len())
-    } else if text.contains('\0') {
-        "a topic must not have a NUL byte".to_owned()
-    } else {
-        return None;
-    };
-    Some(Error::new(topic.span(), reason))
 }
 
 fn name(name: &LitStr) -> Option<Error> {

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use splinter_bus::store::{AppendError, IntegerError, Pinned, SetError, Store, StoreOptions, Version};
+use splinter_bus::store::{Pinned, SetError, Store, StoreOptions, UpdateError, Version};
 use splinter_bus::{Bus, Job, Start, SubscribeOptions, Subscriber, WorkQueue};
 use splinter_bus_fuzz::anonymous;
 
@@ -140,7 +140,7 @@ impl Play {
                 let value = [self.models[key].newest().unwrap_or_default(), &tail].concat();
                 match store.append(key, &tail) {
                     Ok(version) => self.is_published(key, value, Ok(version)),
-                    Err(AppendError::Set(SetError::TooLarge { .. })) => assert!(value.len() > MAX_VALUE_SIZE),
+                    Err(UpdateError::Set(SetError::TooLarge { .. })) => assert!(value.len() > MAX_VALUE_SIZE),
                     Err(error) => {
                         assert!(self.may_refuse(key), "{error}");
                         self.models.get_mut(key).expect("one of them").exists = true;
@@ -160,7 +160,7 @@ impl Play {
                         let value = number.wrapping_add(n).to_ne_bytes().to_vec();
                         self.is_published("integer", value, Ok(version));
                     }
-                    (Err(IntegerError::NotAnInteger { .. }), None) => {}
+                    (Err(UpdateError::NotAnInteger { .. }), None) => {}
                     (result, number) => assert!(self.may_refuse("integer"), "{result:?}, {number:?}"),
                 }
             }
@@ -244,7 +244,7 @@ impl Play {
             },
             Operation::Take => match self.queue.try_recv().expect("nothing is wrong with it") {
                 Some(job) => {
-                    let (fill, attempt) = self.waiting.remove(&job.received().version()).expect("it waited");
+                    let (fill, attempt) = self.waiting.remove(&job.version()).expect("it waited");
                     assert_eq!((&job[..], job.attempt()), (&[fill; 2][..], attempt));
                     self.taken.push((job, fill, attempt));
                 }
@@ -259,7 +259,7 @@ impl Play {
             Operation::GiveBack { which } => {
                 if !self.taken.is_empty() {
                     let (job, fill, attempt) = self.taken.swap_remove(usize::from(which) % self.taken.len());
-                    self.waiting.insert(job.received().version(), (fill, attempt + 1));
+                    self.waiting.insert(job.version(), (fill, attempt + 1));
                 }
             }
             Operation::Keys => {

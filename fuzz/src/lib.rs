@@ -3,7 +3,7 @@
 use std::fs;
 
 use arbitrary::Arbitrary;
-use splinter_bus::frame::{self, Encoding, Kind, Outgoing, WriteError};
+use splinter_bus::frame::{self, Encoding, FrameError, Kind, Outgoing};
 use splinter_bus::store::{Store, StoreOptions};
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ pub fn anonymous(options: &StoreOptions) -> Store {
 /// The whole frame; `None` if it cannot be written.
 pub fn written(outgoing: &Outgoing<'_>, payload: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    let append = |frame: &mut Vec<u8>| -> Result<(), WriteError> {
+    let append = |frame: &mut Vec<u8>| -> Result<(), FrameError> {
         frame.extend_from_slice(payload);
         Ok(())
     };

@@ -171,7 +171,7 @@ async_receivers! {
     /// bus.publish("k", &b"work".to_vec())?;
     /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
     /// let job = queue.recv().await?;
-    /// assert_eq!(***job, *b"work");
+    /// assert_eq!(**job, *b"work");
     /// # job.acknowledge()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
     /// # splinter_bus::Store::remove(&name)?;

@@ -1,4 +1,4 @@
-//! What can go wrong on the bus, one enum for each kind of operation.
+//! Errors of the bus: one enum for each kind of operation. Those of the store are nested.
 
 use std::time::Duration;
 
@@ -6,51 +6,60 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::received::Received;
-use crate::frame::{FaultCode, FrameError, WriteError};
+use crate::frame::{FaultCode, FrameError};
 use crate::message::{DecodeError, EncodeError, Fault};
-use crate::store::error::{no_cell, no_second_mapping};
-use crate::store::{CellCounts, DirectoryError, Forked, GetError, KeyError, LoanError, SetError, SlotError};
+use crate::store::{DirectoryError, Forked, GetError, KeyError, SetError};
 
-/// Why a message was not published. The message is still the caller's.
+/// Why a message was not published. The message still belongs to the caller.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{SetError, StoreOptions};
+/// use splinter_bus::{Bus, PublishError, SubscribeOptions};
+///
+/// # let name = format!("splinter-doc-publish-error-{}", std::process::id());
+/// let store = StoreOptions::new().history(1).spare(1).create(&name)?;
+/// let bus: Bus<Vec<u8>> = Bus::on(store);
+/// let idle = bus.subscribe_with("k", &SubscribeOptions::new().lossless())?;
+/// bus.publish("k", &vec![1])?;
+/// bus.publish("k", &vec![2])?;
+/// match bus.publish("k", &vec![3]) {
+///     Err(PublishError::Set(SetError::Backpressure(cells))) => assert_eq!(cells.retained, 2),
+///     other => panic!("{other:?}"),
+/// }
+/// # splinter_bus::Store::remove(&name)?;
+/// # Ok::<(), splinter_bus::Error>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// Not a key.
+    /// The store did not take the frame.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Set(#[from] SetError),
     /// The message cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The envelope or the payload does not fit into a frame.
+    /// The envelope or the payload cannot be put into a frame.
     #[error(transparent)]
-    Frame(#[from] WriteError),
-    /// The publisher's ttl cannot be said in milliseconds.
+    Frame(#[from] FrameError),
+    /// The publisher's ttl is out of range.
     #[error(
-        "a ttl of {ttl:?} is impossible: it must be 1 ms to 49.7 days ({} ms); set another one, or none for messages that do not expire",
+        "a ttl of {ttl:?} is out of range: it must be 1 ms to 49.7 days ({} ms); set another one, or none for messages that do not expire",
         u32::MAX
     )]
     Ttl {
         /// The ttl that was set.
         ttl: Duration,
     },
-    /// A stream has as many messages as can be numbered, but for its last one.
+    /// A stream has as many messages as can be numbered, except for its last one.
     #[error("the stream has {} messages, and only one more can be numbered: finish it, and begin another", u32::MAX)]
     StreamTooLong,
-    /// The frame is larger than the store's cells.
+    /// The message is so large that its first parts would be overwritten before its last one is
+    /// published.
     #[error(
-        "the message does not fit: with its envelope it has {len} bytes, and this store's max_value_size is {max}; \
-         send less, or create the store with a larger max_value_size"
-    )]
-    TooLarge {
-        /// The length of the frame in bytes: envelope and payload.
-        len: usize,
-        /// The largest value of this store in bytes.
-        max: usize,
-    },
-    /// The message is so large that its first parts would be overwritten before its last.
-    #[error(
-        "the message does not fit: with its envelope it has {len} bytes, which makes {parts} parts, and this store keeps {history} of a \
-         key; send less, create the store with a larger max_value_size or more history, or have all subscribers be lossless and \
+        "message too large: with its envelope it has {len} bytes, which makes {parts} parts, and this store keeps {history} of a \
+         key; send less, create the store with a larger max_value_size or more history, or make all subscribers lossless and \
          publish with a timeout"
     )]
     TooManyParts {
@@ -61,73 +70,109 @@ pub enum PublishError {
         /// How many versions of a key the store keeps.
         history: u32,
     },
-    /// Every slot has a key.
-    #[error("all {slots} slots of the store have keys: unset one, or create a store with more slots")]
-    Full {
-        /// The number of slots.
-        slots: u32,
-    },
-    /// The store could not be mapped a second time, for what is lent.
-    #[error("{}", no_second_mapping(.0))]
-    Mapping(#[source] std::io::Error),
-    /// No cell may be overwritten: each is pinned, in the hands of a writer or on loan, or holds what a lossless subscriber or a work
-    /// queue is still to receive.
-    #[error("{}", no_cell(.0))]
-    Backpressure(CellCounts),
-    /// The key was removed, again and again, or while its message was on loan.
-    #[error("the key was removed from the store each time it was to be published to: publish again")]
-    Removed,
-    /// The key's slot has published as many versions as it can count.
-    #[error("the slot of this key has used up its 2^48 versions: create a new store")]
-    Exhausted,
-    /// The directory of keys could not be locked.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// This is a child of the process that opened the store.
-    #[error(transparent)]
-    Forked(#[from] Forked),
 }
 
-/// Why a subscriber could not be made.
+impl From<KeyError> for PublishError {
+    fn from(error: KeyError) -> Self {
+        Self::Set(error.into())
+    }
+}
+
+impl From<DirectoryError> for PublishError {
+    fn from(error: DirectoryError) -> Self {
+        Self::Set(error.into())
+    }
+}
+
+impl From<Forked> for PublishError {
+    fn from(error: Forked) -> Self {
+        Self::Set(error.into())
+    }
+}
+
+/// Why a subscriber or a worker of a queue could not be created.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::StoreOptions;
+/// use splinter_bus::{Bus, SubscribeError, SubscribeOptions};
+///
+/// # let name = format!("splinter-doc-subscribe-error-{}", std::process::id());
+/// let store = StoreOptions::new().lossless(1).create(&name)?;
+/// let bus: Bus<Vec<u8>> = Bus::on(store);
+/// let lossless = SubscribeOptions::new().lossless();
+/// let first = bus.subscribe_with("k", &lossless)?;
+/// let second = bus.subscribe_with("k", &lossless);
+/// assert!(matches!(second, Err(SubscribeError::TooManyLossless { max: 1 })));
+/// # splinter_bus::Store::remove(&name)?;
+/// # Ok::<(), splinter_bus::Error>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// Not a key.
+    /// The key, or the handle on it, cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// Every slot has a key.
-    #[error("all {slots} slots of the store have keys: unset one, or create a store with more slots")]
-    Full {
-        /// The number of slots.
-        slots: u32,
-    },
-    /// As many lossless subscribers of the key as it has room for are there.
+    /// The key could not be created. Never [`DirectoryError::Key`], which is
+    /// [`SubscribeError::Key`].
+    #[error(transparent)]
+    Directory(DirectoryError),
+    /// The key has as many lossless subscribers as are possible.
     #[error(
-        "the key has {max} lossless subscribers, which is all it has room for: end one, or create the store with more `lossless`"
+        "the key has {max} lossless subscribers, which is the maximum: end one, or create the store with more `lossless`"
     )]
     TooManyLossless {
         /// How many there can be.
         max: u32,
     },
-    /// Others removed the key each time that it had been created.
-    #[error("the key was removed each time it was created: stop the process that removes it, or try again")]
-    Removed,
-    /// The key's words contradict each other.
-    #[error("the slot of this key is damaged: something other than splinter-bus wrote into the store; create it anew")]
-    Damaged,
-    /// The directory of keys could not be locked.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// This is a child of the process that opened the store.
-    #[error(transparent)]
-    Forked(#[from] Forked),
 }
 
-/// Why there is no valid message. Each stands for messages that were passed: the next call goes on after them.
+impl From<DirectoryError> for SubscribeError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Key(error) => Self::Key(error),
+            error => Self::Directory(error),
+        }
+    }
+}
+
+impl SubscribeError {
+    /// Why the messages of a key that exists cannot be received.
+    pub(super) fn of(error: GetError) -> Self {
+        match error {
+            GetError::Key(error) => Self::Key(error),
+            _ => Self::Key(KeyError::Damaged),
+        }
+    }
+}
+
+/// Why a receive returned no valid message. The next call continues after the messages that the
+/// error is about.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::StoreOptions;
+/// use splinter_bus::{Bus, RecvError};
+///
+/// # let name = format!("splinter-doc-recv-error-{}", std::process::id());
+/// let store = StoreOptions::new().history(2).spare(1).create(&name)?;
+/// let bus: Bus<Vec<u8>> = Bus::on(store);
+/// let mut numbers = bus.subscribe("numbers")?;
+/// for number in 0..5 {
+///     bus.publish("numbers", &vec![number])?;
+/// }
+/// assert!(matches!(numbers.recv(), Err(RecvError::Lagged(2))));
+/// assert_eq!(**numbers.recv()?, [2]);
+/// # splinter_bus::Store::remove(&name)?;
+/// # Ok::<(), splinter_bus::Error>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// Publishers were faster, and this many messages were overwritten before they were received.
+    /// This many messages were overwritten before they were received, because publishers were
+    /// faster.
     #[error(
         "{0} messages were overwritten before they were received: receive faster, or create the store with more history"
     )]
@@ -142,24 +187,25 @@ pub enum RecvError {
         id: Uuid,
         /// Its sender.
         from: String,
-        /// How many bytes of its frame came.
+        /// How many bytes of its frame arrived.
         received: usize,
-        /// How many there should be.
+        /// The length of its frame in bytes.
         total: usize,
     },
     /// The message's ttl ran out before it was received.
-    #[error("message {id} from {from} was received {age:?} after it was sent, and was to be discarded after {ttl:?}")]
+    #[error("message {id} from {from} expired: it was received {age:?} after it was sent, and its ttl is {ttl:?}")]
     Expired {
         /// Its id.
         id: Uuid,
         /// Its sender.
         from: String,
-        /// How old it is.
+        /// The time since it was sent.
         age: Duration,
-        /// How old it might have been.
+        /// Its ttl.
         ttl: Duration,
     },
-    /// What was published is not a frame, or is a damaged one. Counted in the store's `parse_failures`.
+    /// The published bytes are not a frame, or a damaged one. Counted in the store's
+    /// `parse_failures`.
     #[error("version {version} of {key:?} is not a valid message: {source}")]
     Frame {
         /// The key.
@@ -169,7 +215,7 @@ pub enum RecvError {
         /// What is wrong with it.
         source: FrameError,
     },
-    /// A message of another type. Counted in the store's `parse_failures`.
+    /// The message has another type. Counted in the store's `parse_failures`.
     #[error(
         "version {version} of {key:?} is of another type than expected\n  expected: {expected}\n  found:    {found}"
     )]
@@ -178,12 +224,13 @@ pub enum RecvError {
         key: String,
         /// Its version.
         version: u64,
-        /// The type that was to be received.
+        /// The type of this receiver.
         expected: String,
         /// The type that was published, as far as the store knows it.
         found: String,
     },
-    /// The payload is not what its fingerprint promises. Counted in the store's `parse_failures`.
+    /// The payload is not a message of the type that its fingerprint names. Counted in the store's
+    /// `parse_failures`.
     #[error("version {version} of {key:?} cannot be decoded: {source}")]
     Decode {
         /// The key.
@@ -193,17 +240,21 @@ pub enum RecvError {
         /// What is wrong with it.
         source: DecodeError,
     },
-    /// Somebody says that something went wrong with the message of this id.
-    #[error("{} reports of message {}: {}", .0.from(), .0.id(), ***.0)]
+    /// A receiver or service reports that something went wrong with the message of this id.
+    #[error("{} reports about message {}: {}", .0.envelope().from(), .0.envelope().id(), ***.0)]
     Fault(Box<Received<Fault>>),
-    /// The key was removed, and with it what had not been received. The next call waits for the key's next life.
-    #[error("the key {key:?} was removed from the store, and with it any message that had not been received")]
+    /// The key was removed, and with it all messages that were not received. The next call waits
+    /// until the key is created again.
+    #[error(
+        "the key {key:?} was removed from the store, and with it all messages that were not received: receive again to wait for new ones"
+    )]
     Removed {
         /// The key.
         key: String,
     },
-    /// The subscriber was lossless, and was evicted ([`Store::evict`](crate::Store::evict)) because it held publishers up. Reported once; from here on
-    /// the subscriber is not lossless, and what it misses is [`Lagged`](Self::Lagged).
+    /// The subscriber was lossless, and was evicted ([`Store::evict`](crate::Store::evict)) because
+    /// it kept publishers waiting. Reported once; from then on the subscriber is not lossless, and
+    /// reports what it misses as [`Lagged`](Self::Lagged).
     #[error(
         "this subscriber was evicted from the lossless subscribers of {key:?}: messages from version {next} on may be missed; receive faster, \
          and subscribe again to be lossless"
@@ -211,81 +262,29 @@ pub enum RecvError {
     Evicted {
         /// The key.
         key: String,
-        /// The version that is to be received next: all before it were received.
+        /// The version to receive next: all before it were received.
         next: u64,
     },
-    /// Not a key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The newest message was lost when the machine stopped, and no older one is whole.
-    #[error("the newest message of {key:?} was lost when the machine stopped, or while its file was copied")]
-    Lost {
+    /// The newest value of the key cannot be read.
+    #[error("{key:?} cannot be read: {source}")]
+    Get {
         /// The key.
         key: String,
+        /// Why not. Never [`KeyError::Removed`] or [`KeyError::Forked`], which are
+        /// [`RecvError::Removed`] and [`RecvError::Forked`], and never [`GetError::Claimed`].
+        source: GetError,
     },
-    /// Publishers replaced the key's values, or other workers took them, each time that one was to be read. Nothing is wrong with the key.
-    #[error(
-        "others replaced or took the values of {key:?} faster than one could be read: try again, or create the store with more \
-         history or spare"
-    )]
-    Overtaken {
-        /// The key.
-        key: String,
-    },
-    /// The slot of this key is damaged.
-    #[error("the slot of {key:?} is damaged: something other than splinter-bus wrote into the store; create it anew")]
-    Damaged {
-        /// The key.
-        key: String,
-    },
-    /// The key, which was removed, could not be declared again.
-    #[error("the key was removed and cannot be declared again: {0}")]
+    /// The key, which was removed, could not be created again.
+    #[error("the key was removed and cannot be created again: {0}")]
     Declare(#[source] SubscribeError),
     /// This is a child of the process that opened the store.
     #[error(transparent)]
     Forked(#[from] Forked),
 }
 
-/// Why a message of a work queue was not acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum AcknowledgeError {
-    /// The key was removed, and the message with it: nobody else will get it.
-    #[error("the key {key:?} was removed from the store, and its messages with it, handled or not")]
-    Removed {
-        /// The key.
-        key: String,
-    },
-    /// The store says that somebody else has the message, or that it is done, which cannot be.
-    #[error("the slot of {key:?} is damaged: something other than splinter-bus wrote into the store; create it anew")]
-    Damaged {
-        /// The key.
-        key: String,
-    },
-    /// This is a child of the process that took the message, whose it still is.
-    #[error(transparent)]
-    Forked(#[from] Forked),
-}
-
-/// Why nothing was waited for.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum WaitError {
-    /// More sources than the kernel waits for at a time.
-    #[error("{given} sources are too many for one set: {max} is the most; use several sets, one to a thread")]
-    TooMany {
-        /// How many there are.
-        given: usize,
-        /// How many there may be.
-        max: usize,
-    },
-    /// This is a child of the process that made one of the sources.
-    #[error(transparent)]
-    Forked(#[from] Forked),
-}
-
 impl RecvError {
-    /// The number under which others on the bus are told, if it concerns them.
+    /// The code by which this is reported on the bus; `None` if it does not concern other
+    /// processes.
     #[must_use]
     pub fn fault(&self) -> Option<FaultCode> {
         match self {
@@ -297,60 +296,46 @@ impl RecvError {
             _ => None,
         }
     }
-}
 
-impl PublishError {
-    pub(super) fn of(error: SetError) -> Self {
-        match error {
-            SetError::Key(error) => Self::Key(error),
-            SetError::TooLarge { len, max } => Self::TooLarge { len, max },
-            SetError::Full { slots } => Self::Full { slots },
-            SetError::Backpressure(cells) => Self::Backpressure(cells),
-            // A publisher declares a removed key again, so this is for as long as others remove it.
-            SetError::Removed => Self::Removed,
-            SetError::Exhausted => Self::Exhausted,
-            SetError::Directory(error) => Self::Directory(error),
-            SetError::Forked(error) => Self::Forked(error),
-        }
-    }
-}
-
-impl From<LoanError> for PublishError {
-    fn from(error: LoanError) -> Self {
-        match error {
-            LoanError::Set(error) => Self::of(error),
-            LoanError::Mapping(error) => Self::Mapping(error),
-        }
-    }
-}
-
-impl From<SlotError> for PublishError {
-    fn from(error: SlotError) -> Self {
-        Self::of(error.into())
-    }
-}
-
-impl From<SlotError> for SubscribeError {
-    fn from(error: SlotError) -> Self {
-        match error {
-            SlotError::Key(error) => Self::Key(error),
-            SlotError::Full { slots } => Self::Full { slots },
-            SlotError::Directory(error) => Self::Directory(error),
-            SlotError::Forked(error) => Self::Forked(error),
-        }
-    }
-}
-
-impl RecvError {
     pub(super) fn of(error: GetError, key: &str) -> Self {
         let key = key.to_owned();
         match error {
-            GetError::Key(error) => Self::Key(error),
-            GetError::Removed => Self::Removed { key },
-            GetError::Lost => Self::Lost { key },
-            GetError::Overtaken | GetError::Claimed { .. } => Self::Overtaken { key },
-            GetError::Damaged => Self::Damaged { key },
-            GetError::Forked(error) => Self::Forked(error),
+            GetError::Key(KeyError::Removed) => Self::Removed { key },
+            GetError::Key(KeyError::Forked(error)) => Self::Forked(error),
+            GetError::Claimed { .. } => Self::Get { key, source: GetError::Overtaken },
+            source => Self::Get { key, source },
         }
     }
+}
+
+/// Why a message of a work queue was not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AcknowledgeError {
+    /// The key, or the handle on it, cannot be used. If the key was removed, its messages were
+    /// removed with it, handled or not.
+    #[error("a message of {key:?} was not acknowledged: {source}")]
+    Key {
+        /// The key.
+        key: String,
+        /// Why it cannot be used.
+        source: KeyError,
+    },
+}
+
+/// Why a wait for several sources did not begin.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The set has more sources than the kernel can wait for.
+    #[error("too many sources for one wait set: {given}, maximum {max}; use several sets, each in its own thread")]
+    TooMany {
+        /// How many there are.
+        given: usize,
+        /// How many are possible.
+        max: usize,
+    },
+    /// This is a child of the process that made one of the sources.
+    #[error(transparent)]
+    Forked(#[from] Forked),
 }

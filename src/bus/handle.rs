@@ -20,7 +20,7 @@ use crate::message::{DecodeOwned, Fault, InPlace, Message, MessageType};
 use crate::os::clock;
 use crate::store::directory::REMOVALS;
 use crate::store::pin::PinnedVersion;
-use crate::store::{GetError, Location, OpenError, Store, Version};
+use crate::store::{GetError, KeyError, Location, OpenError, Store, Version};
 
 /// A bus of messages of type `T`, on a store that several processes have open, with at most 128 handles in all.
 ///
@@ -156,7 +156,7 @@ impl<T: Message> Bus<T> {
             // It goes in parts.
             return self.publisher(key)?.publish(message);
         }
-        let version = self.store.set(key, writer.bytes()).map_err(PublishError::of)?;
+        let version = self.store.set(key, writer.bytes())?;
         Ok(Sent { id, version })
     }
 
@@ -218,16 +218,16 @@ impl<T> Bus<T> {
     fn newest_whole(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, RecvError> {
         for _ in 0..REMOVALS {
             // Looked up and not created: a reader waits for nobody.
-            let Some(slot) = self.store.existing_slot(key)? else {
+            let Some(slot) = self.store.existing_slot(key).map_err(|error| RecvError::of(error.into(), key))? else {
                 return Ok(None);
             };
             match parts::newest_whole(&slot) {
                 // Removed in between: look again.
-                Err(GetError::Removed) => {}
+                Err(GetError::Key(KeyError::Removed)) => {}
                 newest => return newest.map_err(|error| RecvError::of(error, key)),
             }
         }
-        Err(RecvError::of(GetError::Removed, key))
+        Err(RecvError::of(GetError::Key(KeyError::Removed), key))
     }
 }
 
@@ -289,17 +289,17 @@ impl<T> Bus<T> {
     where
         T: InPlace,
     {
-        let Some(slot) = self.store.existing_slot(key)? else {
+        let Some(slot) = self.store.existing_slot(key).map_err(|error| RecvError::of(error.into(), key))? else {
             return Ok(None);
         };
         let storage = match slot.try_pin(version) {
             Ok(PinnedVersion::Pinned(pinned)) => Storage::Pinned(pinned),
-            Ok(PinnedVersion::NotYet | PinnedVersion::Gone) | Err(GetError::Removed) => return Ok(None),
+            Ok(PinnedVersion::NotYet | PinnedVersion::Gone) | Err(GetError::Key(KeyError::Removed)) => return Ok(None),
             Ok(PinnedVersion::Claimed) => {
                 let mut bytes = Vec::new();
                 match slot.get_version_into(version, &mut bytes) {
                     Ok(Version::Copied) => Storage::Copied(AlignedBytes::copy_of(&bytes)),
-                    Ok(Version::NotYet | Version::Gone) | Err(GetError::Removed) => return Ok(None),
+                    Ok(Version::NotYet | Version::Gone) | Err(GetError::Key(KeyError::Removed)) => return Ok(None),
                     Err(error) => return Err(RecvError::of(error, key)),
                 }
             }

@@ -20,7 +20,7 @@ use crate::frame;
 use crate::message::{DecodeError, EncodeError, Plain};
 use crate::os::clock;
 use crate::store::wait::Deadline;
-use crate::store::{self, SetError, Store};
+use crate::store::{self, KeyError, SetError, Store};
 
 /// A message that is written in place, in the cell from which it will be read. [`send`](Self::send) publishes it; dropped, it leaves no
 /// trace.
@@ -115,18 +115,20 @@ impl<T: ?Sized> Loan<T> {
         frame::seal(&mut self.raw, clock::unix_nanos(), *summed);
         match self.raw.try_send() {
             Ok(version) => Ok(Sent { id: *id, version }),
-            Err(SetError::Removed) => {
+            Err(SetError::Key(KeyError::Removed)) => {
                 let (version, _) = publish_frame(store, key, &self.raw, Deadline::Now)?;
                 Ok(Sent { id: *id, version })
             }
-            Err(error) => Err(PublishError::of(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// The id that it will be sent with.
+    /// The id that the message will be sent with.
+    ///
+    /// An associated function, so that it hides no method of the message: `Loan::id(&loan)`.
     #[must_use]
-    pub fn id(&self) -> Uuid {
-        self.terms.id
+    pub fn id(this: &Self) -> Uuid {
+        this.terms.id
     }
 
     #[inline]

@@ -12,13 +12,13 @@ use super::handle::Shared;
 use super::ids::Ids;
 use super::loan::{self, Loan, LoanUninit};
 use super::parts;
-use crate::frame::{self, Encoding, Outgoing, WriteError};
+use crate::frame::{self, Encoding, FrameError, Outgoing};
 use crate::message::{Fault, Message, Plain};
 use crate::os::clock;
 use crate::store::directory::{REMOVALS, WaitLimit};
 use crate::store::loan::Lending;
 use crate::store::wait::Deadline;
-use crate::store::{self, LoanError, SetError, Slot, Store};
+use crate::store::{self, KeyError, SetError, Slot, Store};
 
 /// The shortest ttl.
 const MIN_TTL: Duration = Duration::from_millis(1);
@@ -56,7 +56,7 @@ pub struct Sent {
 /// let mut ticks = bus.publisher("ticks")?.from("clock").to("display").ttl(Duration::from_secs(5));
 /// ticks.publish(&Tick { count: 1 })?;
 /// let tick = bus.get("ticks")?.expect("one was published");
-/// assert_eq!((tick.from(), tick.to(), tick.count), ("clock", "display", 1));
+/// assert_eq!((tick.envelope().from(), tick.envelope().to(), tick.count), ("clock", "display", 1));
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -214,6 +214,7 @@ impl<T: Message> Publisher<T> {
     /// ```
     /// use std::time::Duration;
     /// use splinter_bus::bus::SubscribeOptions;
+    /// use splinter_bus::store::SetError;
     /// use splinter_bus::{Bus, PublishError};
     ///
     /// # let name = format!("splinter-doc-publish-timeout-{}", std::process::id());
@@ -223,7 +224,7 @@ impl<T: Message> Publisher<T> {
     /// let line = b"line".to_vec();
     /// while publisher.publish(&line).is_ok() {}
     /// let waited = publisher.publish_timeout(&line, Duration::from_millis(5));
-    /// assert!(matches!(waited, Err(PublishError::Backpressure(_))));
+    /// assert!(matches!(waited, Err(PublishError::Set(SetError::Backpressure(_)))));
     /// log.recv()?;
     /// publisher.publish_timeout(&line, Duration::from_millis(5))?;
     /// # splinter_bus::Store::remove(&name)?;
@@ -267,12 +268,12 @@ impl<T: Message> Publisher<T> {
         let id = stamp.id;
         match self.slot.set_within(frame, deadline) {
             Ok(version) => Ok(Sent { id, version }),
-            Err(SetError::Removed) => {
+            Err(SetError::Key(KeyError::Removed)) => {
                 let (version, slot) = publish_frame(&self.store, &self.key, self.writer.bytes(), deadline)?;
                 self.slot = slot;
                 Ok(Sent { id, version })
             }
-            Err(error) => Err(PublishError::of(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -284,9 +285,9 @@ impl<T: Message> Publisher<T> {
         let mut envelope = self.writer.sender.part_envelope::<M>(stamp);
         let overhead = frame::head_len(&envelope)? + parts::PREFIX_LEN;
         let Some(room) = max.checked_sub(overhead).filter(|&room| room > 0) else {
-            return Err(PublishError::TooLarge { len, max });
+            return Err(SetError::TooLarge { len, max }.into());
         };
-        let total = u32::try_from(len).map_err(|_| PublishError::TooLarge { len, max })?;
+        let total = u32::try_from(len).map_err(|_| SetError::TooLarge { len, max })?;
         let number = self.ids.next_mut(stamp.ts).as_u64_pair().1;
         let parts = len.div_ceil(room);
         let mut part = Vec::with_capacity(max);
@@ -303,22 +304,22 @@ impl<T: Message> Publisher<T> {
                 })?;
                 version = match self.slot.set_within(&part, deadline) {
                     Ok(version) => version,
-                    Err(SetError::Removed) => {
+                    Err(SetError::Key(KeyError::Removed)) => {
                         self.slot = self.store.slot_within(&self.key, &mut limit)?;
                         continue 'again;
                     }
-                    Err(error) => return Err(PublishError::of(error)),
+                    Err(error) => return Err(error.into()),
                 };
             }
             return Ok(Sent { id: stamp.id, version });
         }
-        Err(PublishError::Removed)
+        Err(KeyError::Removed.into())
     }
 
     /// Whether a message of so many parts can be received, and sent without waiting if nobody wants to wait.
     fn check_parts(&self, len: usize, parts: usize, deadline: Deadline) -> Result<(), PublishError> {
         if self.slot.is_queue() {
-            return Err(PublishError::TooLarge { len, max: self.slot.max_len() });
+            return Err(SetError::TooLarge { len, max: self.slot.max_len() }.into());
         }
         let history = self.store.geometry().history;
         let waits = !matches!(deadline, Deadline::Now) && self.slot.has_lossless();
@@ -328,7 +329,7 @@ impl<T: Message> Publisher<T> {
         let cells = self.slot.cells();
         let room = cells.total().saturating_sub(cells.retained + cells.pinned + cells.in_flight);
         if matches!(deadline, Deadline::Now) && cells.retained > 0 && (room as usize) < parts {
-            return Err(PublishError::Backpressure(cells));
+            return Err(SetError::Backpressure(Box::new(cells)).into());
         }
         Ok(())
     }
@@ -412,11 +413,11 @@ impl<T: Message> Publisher<T> {
         self.writer.sender.check_ttl()?;
         let envelope = self.writer.sender.envelope::<T>(stamp);
         let head = frame::head_len(&envelope)?;
-        let frame_len = head.checked_add(len).ok_or(WriteError::PayloadTooLong { len })?;
+        let frame_len = head.checked_add(len).ok_or(FrameError::PayloadTooLong { len })?;
         let mut lent = self.slot.loan_within(frame_len, lending, Deadline::Now);
         let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
-            if !matches!(lent, Err(LoanError::Set(SetError::Removed))) {
+            if !matches!(lent, Err(SetError::Key(KeyError::Removed))) {
                 break;
             }
             self.slot = self.store.slot_within(&self.key, &mut limit)?;
@@ -442,11 +443,11 @@ pub(super) fn publish_frame(
         let slot = store.slot_within(key, &mut limit)?;
         match slot.set_within(frame, deadline) {
             Ok(version) => return Ok((version, slot)),
-            Err(SetError::Removed) => {}
-            Err(error) => return Err(PublishError::of(error)),
+            Err(SetError::Key(KeyError::Removed)) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Err(PublishError::Removed)
+    Err(KeyError::Removed.into())
 }
 
 /// How long a publisher waits for the directory of keys: as long as for a cell, if it waits for one.

@@ -13,7 +13,7 @@ use crate::frame::{Encoding, Frame, FrameError, Kind};
 use crate::message::{DecodeError, DecodeOwned, Fault, InPlace, Message};
 use crate::os::clock;
 use crate::store::directory::{LONGEST_WAIT, WaitLimit};
-use crate::store::{DirectoryError, Slot, SlotError, Store};
+use crate::store::{DirectoryError, Slot, Store};
 
 /// Where a frame came from.
 #[derive(Clone, Copy)]
@@ -145,8 +145,8 @@ pub(super) const DECLARE_AGAIN: Duration = Duration::from_millis(10);
 pub(super) fn declare_again(store: &Store, key: &str, patience: Duration) -> Result<Option<Slot>, RecvError> {
     match store.slot_within(key, &mut WaitLimit::new(patience.min(LONGEST_WAIT))) {
         Ok(slot) => Ok(Some(slot)),
-        Err(SlotError::Directory(DirectoryError::Busy { .. })) => Ok(None),
-        Err(SlotError::Forked(error)) => Err(error.into()),
+        Err(DirectoryError::Busy { .. }) => Ok(None),
+        Err(DirectoryError::Key(error)) => Err(RecvError::of(error.into(), key)),
         Err(error) => Err(RecvError::Declare(error.into())),
     }
 }

@@ -1,4 +1,4 @@
-//! A message as it was received, with its envelope.
+//! A received message with its envelope.
 
 use std::fmt;
 use std::ops::Deref;
@@ -11,7 +11,24 @@ use uuid::Uuid;
 use super::names::Names;
 use crate::frame::{Frame, Kind};
 
-/// What came with a message: who sent it when, to whom, and as what.
+/// The envelope of a received message: who sent it when, to whom, and as what.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::Bus;
+/// use splinter_bus::frame::Kind;
+///
+/// # let name = format!("splinter-doc-envelope-{}", std::process::id());
+/// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+/// bus.publisher("k")?.from("gateway").to("worker").publish(&b"hello".to_vec())?;
+/// let message = bus.get("k")?.expect("one was published");
+/// let envelope = message.envelope();
+/// assert_eq!((envelope.from(), envelope.to(), envelope.kind()), ("gateway", "worker", Kind::Event));
+/// assert_eq!((envelope.seq(), envelope.eof(), message.version()), (0, true, 1));
+/// # splinter_bus::Store::remove(&name)?;
+/// # Ok::<(), splinter_bus::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
     id: Uuid,
@@ -23,9 +40,10 @@ pub struct Envelope {
     names: Names,
 }
 
-/// What would be a `Kind` and two `bool`s, as a number, all of whose values are possible.
+/// A `Kind` and two flags in one number, all of whose values are valid.
 ///
-/// Were there impossible ones, `Option<Received<T>>` would use one of them for `None`, and a message would be moved around that byte, in pieces.
+/// With invalid values, `Option<Received<T>>` would use one of them for `None`, and a message would
+/// be moved in pieces around that byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Marks(u8);
 
@@ -46,7 +64,7 @@ impl Marks {
     }
 
     fn kind(self) -> Kind {
-        // It was one when the frame was parsed.
+        // Valid since the frame was parsed.
         Kind::from_byte(self.0 & !(Self::EOF | Self::TTL)).unwrap_or(Kind::Event)
     }
 }
@@ -83,13 +101,13 @@ impl Envelope {
         self.names.from()
     }
 
-    /// The component that it is for; `*` for all.
+    /// The component that receives it; `*` for all.
     #[must_use]
     pub fn to(&self) -> &str {
         self.names.to()
     }
 
-    /// Its trace or span; empty if it has none.
+    /// Its trace or span id; empty if it has none.
     #[must_use]
     pub fn trace(&self) -> &str {
         self.names.trace()
@@ -101,13 +119,13 @@ impl Envelope {
         self.seq
     }
 
-    /// Whether it is the last of its stream. A message of its own is.
+    /// Whether it is the last message of its stream. A message that is not part of a stream is.
     #[must_use]
     pub fn eof(&self) -> bool {
         self.marks.has(Marks::EOF)
     }
 
-    /// After how long it was to be discarded.
+    /// The time after which it expires; `None` if it does not expire.
     #[must_use]
     pub fn ttl(&self) -> Option<Duration> {
         self.ttl_ms().map(|ttl| Duration::from_millis(ttl.into()))
@@ -123,7 +141,7 @@ impl Envelope {
         UNIX_EPOCH + Duration::from_nanos(self.ts)
     }
 
-    /// Its version under its key.
+    /// The version of the key that the message is.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
@@ -147,9 +165,13 @@ impl fmt::Debug for Envelope {
     }
 }
 
-/// A message and its envelope. Dereferences to the message.
+/// A received message and its envelope. Dereferences to the message.
 ///
-/// Serializes to the JSON rendering of its frame: the fields of the envelope, with `payload` for the message.
+/// Methods of its own are few, so that they hide none of the message: what came with the message is
+/// in [`envelope`](Self::envelope).
+///
+/// Serializes to the JSON rendering of its frame: the fields of the envelope, with `payload` for
+/// the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received<T> {
     message: T,
@@ -162,49 +184,22 @@ impl<T> Received<T> {
         Self { message, envelope }
     }
 
-    /// The message alone.
+    /// Takes the message out.
+    ///
+    /// An associated function, so that it hides no method of the message:
+    /// `Received::into_inner(received)`.
     #[must_use]
-    pub fn into_inner(self) -> T {
-        self.message
+    pub fn into_inner(this: Self) -> T {
+        this.message
     }
 
-    /// The envelope.
+    /// The envelope: id, sender, recipient, kind, time.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
-    /// The message's id; for a response or an error, the id of the query.
-    #[must_use]
-    pub fn id(&self) -> Uuid {
-        self.envelope.id()
-    }
-
-    /// The component that sent it.
-    #[must_use]
-    pub fn from(&self) -> &str {
-        self.envelope.from()
-    }
-
-    /// The component that it is for; `*` for all.
-    #[must_use]
-    pub fn to(&self) -> &str {
-        self.envelope.to()
-    }
-
-    /// Its number in its stream, from 0.
-    #[must_use]
-    pub fn seq(&self) -> u32 {
-        self.envelope.seq()
-    }
-
-    /// Whether it is the last of its stream. A message of its own is.
-    #[must_use]
-    pub fn eof(&self) -> bool {
-        self.envelope.eof()
-    }
-
-    /// Its version under its key.
+    /// The version of the key that the message is.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.envelope.version()

@@ -11,7 +11,6 @@ use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 
 use smallvec::SmallVec;
-use uuid::Uuid;
 
 use super::aligned::AlignedBytes;
 use super::received::Envelope;
@@ -126,31 +125,19 @@ impl<T> Sample<T> {
         &self.frame.as_slice()[self.payload.clone()]
     }
 
-    /// Whether it lies in the store, rather than in a copy.
+    /// Whether it is in the store, and not in a copy.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         matches!(self.frame, Storage::Pinned(_))
     }
 
-    /// The envelope.
+    /// The envelope: id, sender, recipient, kind, time.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
-    /// The message's id; for a response or an error, the id of the query.
-    #[must_use]
-    pub fn id(&self) -> Uuid {
-        self.envelope.id()
-    }
-
-    /// The component that sent it.
-    #[must_use]
-    pub fn from(&self) -> &str {
-        self.envelope.from()
-    }
-
-    /// Its version under its key.
+    /// The version of the key that the message is.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.envelope.version()

@@ -16,11 +16,10 @@ use super::sample::{Sample, Storage};
 use crate::frame::{self, Frame};
 use crate::message::{DecodeOwned, InPlace};
 use crate::store::directory::{REMOVALS, WaitLimit};
-use crate::store::error::LosslessError;
-use crate::store::lossless::{Begin, Lossless};
+use crate::store::lossless::{Begin, Lossless, LosslessError};
 use crate::store::pin::PinnedVersion;
 use crate::store::wait::{Deadline, Spin};
-use crate::store::{GetError, Slot, Store, Version};
+use crate::store::{GetError, KeyError, Slot, Store, Version};
 
 /// Receives the messages of one key, in order, each once. Says how many it missed when publishers are faster by more than
 /// the store's history; or, if it is [lossless](SubscribeOptions::lossless), has them wait.
@@ -94,9 +93,9 @@ impl<T> Subscriber<T> {
             let lossless = match options.lossless.then(|| Lossless::new(&slot, begin)).transpose() {
                 Ok(lossless) => lossless,
                 // Removed in between: as if it had been before.
-                Err(LosslessError::Removed) => continue,
+                Err(LosslessError::Key(KeyError::Removed)) => continue,
                 Err(LosslessError::TooMany { max }) => return Err(SubscribeError::TooManyLossless { max }),
-                Err(LosslessError::Forked(error)) => return Err(error.into()),
+                Err(LosslessError::Key(error)) => return Err(error.into()),
             };
             let next = match &lossless {
                 Some(lossless) => Ok(lossless.version()),
@@ -106,8 +105,8 @@ impl<T> Subscriber<T> {
                 slot,
                 next: match next {
                     Ok(next) => next,
-                    Err(GetError::Removed) => continue,
-                    Err(_) => return Err(SubscribeError::Damaged),
+                    Err(GetError::Key(KeyError::Removed)) => continue,
+                    Err(error) => return Err(SubscribeError::of(error)),
                 },
                 lossless,
                 store: store.clone(),
@@ -125,13 +124,13 @@ impl<T> Subscriber<T> {
                 let nanos = time.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
                 match subscriber.skip_to_time(u64::try_from(nanos).unwrap_or(u64::MAX)) {
                     Ok(()) => {}
-                    Err(GetError::Removed) => continue,
-                    Err(_) => return Err(SubscribeError::Damaged),
+                    Err(GetError::Key(KeyError::Removed)) => continue,
+                    Err(error) => return Err(SubscribeError::of(error)),
                 }
             }
             return Ok(subscriber);
         }
-        Err(SubscribeError::Removed)
+        Err(KeyError::Removed.into())
     }
 
     /// Passes what was sent earlier. Looks once at each cell, and copies each version at most once.
@@ -335,7 +334,7 @@ impl<T> Subscriber<T> {
     #[cold]
     fn lost(&mut self, error: GetError) -> RecvError {
         match error {
-            GetError::Removed => {
+            GetError::Key(KeyError::Removed) => {
                 self.removed = true;
                 self.parts.clear();
             }
@@ -356,11 +355,11 @@ impl<T> Subscriber<T> {
         if self.lossless.is_some() {
             match Lossless::new(&slot, Begin::Oldest) {
                 Ok(lossless) => self.lossless = Some(lossless),
-                Err(LosslessError::Removed) => return Ok(false),
+                Err(LosslessError::Key(KeyError::Removed)) => return Ok(false),
                 Err(LosslessError::TooMany { max }) => {
                     return Err(RecvError::Declare(SubscribeError::TooManyLossless { max }));
                 }
-                Err(LosslessError::Forked(error)) => return Err(error.into()),
+                Err(LosslessError::Key(error)) => return Err(RecvError::of(error.into(), &self.key)),
             }
         }
         self.next = slot.first_version();

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use super::error::{AcknowledgeError, RecvError, SubscribeError};
 use super::handle::Shared;
 use super::receive::{DECLARE_AGAIN, Origin, declare_again};
-use super::received::Received;
+use super::received::{Envelope, Received};
 use crate::message::DecodeOwned;
 use crate::store::directory::{REMOVALS, WaitLimit};
 use crate::store::lossless::Begin;
 use crate::store::queue::{self, Assignment, Queue};
 use crate::store::wait::Deadline;
-use crate::store::{GetError, Slot, Store};
+use crate::store::{GetError, KeyError, Slot, Store};
 
 /// A worker on a key that is a work queue: each message goes to one worker, of whatever process, in order.
 ///
@@ -82,16 +82,13 @@ impl<T> WorkQueue<T> {
         let mut limit = WaitLimit::longest();
         let mut queue = Queue::new(store.slot_within(key, &mut limit)?, Begin::Oldest);
         for _ in 0..REMOVALS {
-            if !matches!(queue, Err(GetError::Removed)) {
+            if !matches!(queue, Err(GetError::Key(KeyError::Removed))) {
                 break;
             }
             // Removed in between: as if it had been before.
             queue = Queue::new(store.slot_within(key, &mut limit)?, Begin::Oldest);
         }
-        let queue = queue.map_err(|error| match error {
-            GetError::Removed => SubscribeError::Removed,
-            _ => SubscribeError::Damaged,
-        })?;
+        let queue = queue.map_err(SubscribeError::of)?;
         Ok(Self {
             store: store.clone(),
             shared: Arc::clone(shared),
@@ -143,7 +140,7 @@ impl<T> WorkQueue<T> {
         self.retry_at = None;
         match Queue::new(slot, Begin::Oldest) {
             Ok(queue) => self.queue = queue,
-            Err(GetError::Removed) => return Ok(false),
+            Err(GetError::Key(KeyError::Removed)) => return Ok(false),
             Err(error) => return Err(RecvError::of(error, &self.key)),
         }
         self.removed = false;
@@ -152,7 +149,7 @@ impl<T> WorkQueue<T> {
 
     #[cold]
     fn lost(&mut self, error: GetError) -> RecvError {
-        self.removed |= error == GetError::Removed;
+        self.removed |= error == GetError::Key(KeyError::Removed);
         RecvError::of(error, &self.key)
     }
 }
@@ -249,25 +246,39 @@ impl<T> Job<T> {
     pub fn acknowledge(self) -> Result<(), AcknowledgeError> {
         self.assignment.acknowledge().map_err(|error| {
             let key = self.key.as_ref().to_owned();
-            match error {
-                GetError::Removed => AcknowledgeError::Removed { key },
-                GetError::Forked(error) => AcknowledgeError::Forked(error),
-                _ => AcknowledgeError::Damaged { key },
-            }
+            let source = match error {
+                GetError::Key(error) => error,
+                _ => KeyError::Damaged,
+            };
+            AcknowledgeError::Key { key, source }
         })
     }
 
-    /// The message with its envelope.
+    /// The envelope: id, sender, recipient, kind, time.
     #[must_use]
-    pub fn received(&self) -> &Received<T> {
-        &self.received
+    pub fn envelope(&self) -> &Envelope {
+        self.received.envelope()
+    }
+
+    /// The version of the key that the message is.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.received.version()
+    }
+
+    /// The message with its envelope, which serializes to JSON.
+    ///
+    /// An associated function, so that it hides no method of the message: `Job::received(&job)`.
+    #[must_use]
+    pub fn received(this: &Self) -> &Received<T> {
+        &this.received
     }
 }
 
 impl<T> Deref for Job<T> {
-    type Target = Received<T>;
+    type Target = T;
 
-    fn deref(&self) -> &Received<T> {
+    fn deref(&self) -> &T {
         &self.received
     }
 }

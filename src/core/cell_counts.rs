@@ -30,7 +30,7 @@ pub struct CellCounts {
     pub pinned: u64,
     /// Cells whose value a lossless subscriber has not received, or a work queue not done with; they are readable as well.
     pub retained: u64,
-    /// Cells whose value is kept because of a [flush](super::Store::flush), in a file; they are readable as well.
+    /// Cells whose value is kept because of a [flush](crate::Store::flush), in a file; they are readable as well.
     pub flushed: u64,
 }
 

@@ -1,6 +1,5 @@
 //! Keys: what is allowed as one, and how one is compared with shared memory.
 
-use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::core::memory::records::KEY_WORDS;
@@ -22,35 +21,15 @@ use crate::sync::{AtomicU64, Ordering};
 /// ```
 pub const MAX_KEY_LEN: usize = KEY_WORDS * WORD - 1;
 
-/// Why a text cannot be a key.
-///
-/// # Examples
-///
-/// ```
-/// # use splinter_bus::store::Store;
-/// # let name = format!("splinter-doc-key-error-{}", std::process::id());
-/// let store = Store::create(&name)?;
-/// assert_eq!(store.get("").unwrap_err().to_string(), "a key must not be empty");
-/// assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "the key has 64 bytes: 63 is the most");
-/// # Store::remove(&name)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The empty key.
-    #[error("a key must not be empty")]
+/// Why a text is not a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InvalidKey {
     Empty,
-    /// More than 63 bytes.
-    #[error("the key has {len} bytes: {MAX_KEY_LEN} is the most")]
     TooLong {
-        /// The key's length in bytes.
         len: usize,
     },
-    /// A NUL byte in the key.
-    #[error("the key has a NUL byte at position {position}, which no key may have")]
+    /// A NUL byte at this position.
     Nul {
-        /// Where, in bytes.
         position: usize,
     },
 }
@@ -64,16 +43,16 @@ pub(crate) struct Key<'a> {
 
 impl<'a> Key<'a> {
     #[inline]
-    pub(crate) fn new(text: &'a str) -> Result<Self, KeyError> {
+    pub(crate) fn new(text: &'a str) -> Result<Self, InvalidKey> {
         let text = text.as_bytes();
         if text.is_empty() {
-            return Err(KeyError::Empty);
+            return Err(InvalidKey::Empty);
         }
         if text.len() > MAX_KEY_LEN {
-            return Err(KeyError::TooLong { len: text.len() });
+            return Err(InvalidKey::TooLong { len: text.len() });
         }
         if text.contains(&0) {
-            return Err(KeyError::Nul { position: text.iter().take_while(|&&byte| byte != 0).count() });
+            return Err(InvalidKey::Nul { position: text.iter().take_while(|&&byte| byte != 0).count() });
         }
         // Of the text as it is: from the form in which slots hold it, it takes half as long again.
         Ok(Self { text, hash: xxh3_64(text) })
@@ -163,9 +142,9 @@ mod tests {
 
     #[test]
     fn a_key_is_1_to_63_bytes_without_nul() {
-        assert_eq!(Key::new("").err(), Some(KeyError::Empty));
-        assert_eq!(Key::new(&"k".repeat(64)).err(), Some(KeyError::TooLong { len: 64 }));
-        assert_eq!(Key::new("a\0b").err(), Some(KeyError::Nul { position: 1 }));
+        assert_eq!(Key::new("").err(), Some(InvalidKey::Empty));
+        assert_eq!(Key::new(&"k".repeat(64)).err(), Some(InvalidKey::TooLong { len: 64 }));
+        assert_eq!(Key::new("a\0b").err(), Some(InvalidKey::Nul { position: 1 }));
         for text in ["k", "llm:prompt", "ключ", &"k".repeat(63)] {
             let (key, stored) = (Key::new(text).unwrap(), StoredKey::of(text.as_bytes()));
             assert_eq!((stored.text().as_deref(), stored.hash()), (Some(text), Some(key.hash())));

@@ -1,38 +1,37 @@
-//! Why bytes are no frame, and why a message makes none.
+//! Errors of reading and writing frames.
 
 use thiserror::Error;
 
 use super::fault_code::FaultCode;
-use super::header::{MAX_NAME_LEN, MAX_PAYLOAD_ALIGN, VERSION};
 use super::kind::Kind;
 
-/// Why bytes are not a frame that this version can read.
+/// Why bytes are not a frame that this version can read, or why a message cannot be put into a
+/// frame.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FrameError {
     /// Fewer bytes than a header.
-    #[error("{len} bytes are fewer than the {} of a frame's header", super::HEADER_LEN)]
+    #[error("too short for a frame: {len} bytes, its header alone has {header}")]
     TooShort {
         /// How many there are.
         len: usize,
+        /// The length of a header in bytes.
+        header: usize,
     },
     /// The first two bytes are not a frame's.
-    #[error(
-        "the bytes begin with {found:#06x}, which no frame does: whoever published them does not speak this protocol"
-    )]
+    #[error("the bytes begin with {found:#06x}, which no frame does: they were published by another protocol")]
     Magic {
         /// What they are.
         found: u16,
     },
-    /// A frame of a newer version.
-    #[error("the frame is of version {found}, and this reader knows versions to {VERSION}: update the reader")]
-    NewerVersion {
+    /// The frame is of a version that this reader does not know.
+    #[error("{}", version(*found, *newest))]
+    Version {
         /// The frame's version.
         found: u8,
+        /// The newest version that this reader knows.
+        newest: u8,
     },
-    /// A frame of version 0, which never was.
-    #[error("the frame is of version 0, which does not exist")]
-    NoVersion,
     /// The frame's length is not that of the bytes.
     #[error("the frame says that it has {expected} bytes, and there are {found}")]
     Length {
@@ -49,13 +48,13 @@ pub enum FrameError {
         /// The checksum of the frame.
         found: u32,
     },
-    /// There is no checksum, and the type of the message wants one.
+    /// There is no checksum, and the type of the message needs one.
     #[error(
-        "the frame has no checksum, and messages of this type have one: their publisher's type was declared otherwise"
+        "the frame has no checksum, and messages of this type have one: the publisher's type has `checksum = false`"
     )]
     Unsummed,
-    /// The payload begins where it cannot.
-    #[error("the payload cannot begin at byte {offset} when names of {names} bytes follow the header")]
+    /// The offset of the payload is wrong.
+    #[error("the payload cannot begin at byte {offset}, because names of {names} bytes follow the header")]
     PayloadOffset {
         /// Where it should begin.
         offset: u16,
@@ -74,13 +73,23 @@ pub enum FrameError {
         /// Its number.
         found: u8,
     },
-    /// A name that is not UTF-8.
+    /// A name in a received frame is not UTF-8.
     #[error("the name in `{field}` is not UTF-8")]
     Name {
-        /// Which of the three.
+        /// Which name.
         field: NameField,
     },
-    /// A heartbeat with a payload, or anything else without one.
+    /// A name is too long for a frame.
+    #[error("the name in `{field}` is too long: {len} bytes, maximum {max}")]
+    NameTooLong {
+        /// Which name.
+        field: NameField,
+        /// Its length in bytes.
+        len: usize,
+        /// The largest length in bytes.
+        max: usize,
+    },
+    /// A heartbeat with a payload, or a frame of another kind without one.
     #[error(
         "a frame of kind {kind} with a payload of {len} bytes: a heartbeat has no payload, all other kinds have one"
     )]
@@ -90,10 +99,33 @@ pub enum FrameError {
         /// The payload's length in bytes.
         len: usize,
     },
+    /// The payload is too long for a frame.
+    #[error("payload too long: {len} bytes, maximum {}", u32::MAX)]
+    PayloadTooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The payload's alignment is not possible in a frame.
+    #[error("a payload cannot be aligned to {align} bytes: a power of two up to {max} is possible")]
+    Alignment {
+        /// The alignment in bytes.
+        align: usize,
+        /// The largest alignment in bytes.
+        max: usize,
+    },
+}
+
+fn version(found: u8, newest: u8) -> String {
+    match found {
+        0 => "the frame is of version 0, which does not exist".to_owned(),
+        _ => {
+            format!("the frame is of version {found}, and this reader knows versions up to {newest}: update the reader")
+        }
+    }
 }
 
 impl FrameError {
-    /// The number under which others on the bus are told.
+    /// The code by which this is reported on the bus.
     #[must_use]
     pub fn fault(&self) -> FaultCode {
         match self {
@@ -122,40 +154,4 @@ impl std::fmt::Display for NameField {
             Self::Trace => "trace",
         })
     }
-}
-
-/// Why a message makes no frame.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// A name is too long.
-    #[error("the name in `{field}` has {len} bytes: {MAX_NAME_LEN} is the most")]
-    NameTooLong {
-        /// Which of the three.
-        field: NameField,
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// The payload's alignment is none that a frame can have.
-    #[error("a payload cannot be aligned to {align} bytes: a power of two up to {MAX_PAYLOAD_ALIGN} is possible")]
-    Alignment {
-        /// The alignment in bytes.
-        align: usize,
-    },
-    /// The payload is longer than a frame can say.
-    #[error("the payload has {len} bytes: a frame carries {} at most", u32::MAX)]
-    PayloadTooLong {
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// A heartbeat with a payload, or anything else without one.
-    #[error(
-        "a message of kind {kind} with a payload of {len} bytes: a heartbeat has no payload, all other kinds have one"
-    )]
-    Payload {
-        /// The kind of the message.
-        kind: Kind,
-        /// The payload's length in bytes.
-        len: usize,
-    },
 }

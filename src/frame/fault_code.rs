@@ -1,8 +1,8 @@
-//! The faults that a message can have, by number.
+//! The numbers of the faults that a message can have.
 
 use std::fmt;
 
-/// What went wrong with a message, as told to others on the bus.
+/// What went wrong with a message, as it is reported on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u16)]
@@ -11,43 +11,17 @@ pub enum FaultCode {
     BadSchema = 1000,
     /// Received after its ttl.
     TtlExpired = 1001,
-    /// The sender may not address this recipient.
-    NotAuthorized = 2000,
     /// A kind of message that the receiver does not know.
     UnknownType = 3000,
-    /// No cell may be overwritten.
-    Backpressure = 4100,
     /// Chunks of a stream are missing past the deadline.
     StreamTimeout = 4200,
-    /// The receiver failed.
+    /// The receiver failed; whether the message can be sent again is in the fault's detail.
     InternalError = 5000,
 }
 
-/// Whether it makes sense to go on after a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Recovery {
-    /// No: drop the message.
-    Drop,
-    /// Yes: the next message may be well.
-    Continue,
-    /// Yes: send it again, later and later.
-    RetryWithBackOff,
-    /// Yes: send it again.
-    Retry,
-    /// It depends on what the receiver says of it.
-    Depends,
-}
-
 impl FaultCode {
-    const ALL: [Self; 7] = [
-        Self::BadSchema,
-        Self::TtlExpired,
-        Self::NotAuthorized,
-        Self::UnknownType,
-        Self::Backpressure,
-        Self::StreamTimeout,
-        Self::InternalError,
-    ];
+    const ALL: [Self; 5] =
+        [Self::BadSchema, Self::TtlExpired, Self::UnknownType, Self::StreamTimeout, Self::InternalError];
 
     /// The fault with this number; `None` for one that this version does not know.
     #[must_use]
@@ -67,23 +41,28 @@ impl FaultCode {
         match self {
             Self::BadSchema => "BAD_SCHEMA",
             Self::TtlExpired => "TTL_EXPIRED",
-            Self::NotAuthorized => "NOT_AUTHORIZED",
             Self::UnknownType => "UNKNOWN_TYPE",
-            Self::Backpressure => "BACKPRESSURE",
             Self::StreamTimeout => "STREAM_TIMEOUT",
             Self::InternalError => "INTERNAL_ERROR",
         }
     }
 
-    /// What the one who hears of it can do.
+    /// Whether the same message may succeed when it is sent again. For
+    /// [`InternalError`](Self::InternalError) that depends on the failure, so this is `false`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::frame::FaultCode;
+    ///
+    /// assert!(FaultCode::TtlExpired.is_retryable());
+    /// assert!(!FaultCode::BadSchema.is_retryable());
+    /// ```
     #[must_use]
-    pub const fn recovery(self) -> Recovery {
+    pub const fn is_retryable(self) -> bool {
         match self {
-            Self::BadSchema | Self::UnknownType => Recovery::Drop,
-            Self::TtlExpired | Self::NotAuthorized => Recovery::Continue,
-            Self::Backpressure => Recovery::RetryWithBackOff,
-            Self::StreamTimeout => Recovery::Retry,
-            Self::InternalError => Recovery::Depends,
+            Self::BadSchema | Self::UnknownType | Self::InternalError => false,
+            Self::TtlExpired | Self::StreamTimeout => true,
         }
     }
 }

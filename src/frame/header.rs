@@ -5,11 +5,11 @@ use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The length of a header in bytes; the names follow.
-pub const HEADER_LEN: usize = 64;
+pub(super) const HEADER_LEN: usize = 64;
 /// The longest name in bytes.
 pub const MAX_NAME_LEN: usize = 255;
 /// The version of the frame that this crate writes, and the newest that it reads.
-pub const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 /// "SB".
 pub(super) const MAGIC: u16 = u16::from_le_bytes(*b"SB");

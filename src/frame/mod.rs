@@ -36,12 +36,13 @@ mod kind;
 mod read;
 mod write;
 
-pub use error::{FrameError, NameField, WriteError};
-pub use fault_code::{FaultCode, Recovery};
+pub use error::{FrameError, NameField};
+pub use fault_code::FaultCode;
 pub(crate) use header::{FRAME_START, PAYLOAD_ALIGN};
-pub use header::{HEADER_LEN, MAX_NAME_LEN, MAX_PAYLOAD_ALIGN, VERSION};
+pub use header::{MAX_NAME_LEN, MAX_PAYLOAD_ALIGN};
 pub use kind::{Encoding, Kind};
 pub use read::Frame;
 pub(crate) use read::is_part;
+#[doc(hidden)]
 pub use write::{Outgoing, write};
 pub(crate) use write::{head_len, seal, write_head};

@@ -65,12 +65,11 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     fn check_version(bytes: &[u8]) -> Result<bool, FrameError> {
         let Ok((header, _)) = Header::ref_from_prefix(bytes) else {
-            return Err(FrameError::TooShort { len: bytes.len() });
+            return Err(FrameError::TooShort { len: bytes.len(), header: HEADER_LEN });
         };
         match (header.magic.get(), header.version) {
             (MAGIC, VERSION) => Ok(header.flags & FLAG_UNSUMMED == 0),
-            (MAGIC, 0) => Err(FrameError::NoVersion),
-            (MAGIC, found) => Err(FrameError::NewerVersion { found }),
+            (MAGIC, found) => Err(FrameError::Version { found, newest: VERSION }),
             (found, _) => Err(FrameError::Magic { found }),
         }
     }
@@ -84,7 +83,7 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     fn of_both(head: &'a [u8], payload: &'a [u8], found: u32) -> Result<Self, FrameError> {
         let Ok((header, names)) = Header::ref_from_prefix(head) else {
-            return Err(FrameError::TooShort { len: head.len() });
+            return Err(FrameError::TooShort { len: head.len(), header: HEADER_LEN });
         };
         let expected = header.crc.get();
         if expected != found {

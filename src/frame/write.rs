@@ -3,7 +3,7 @@
 use uuid::Uuid;
 use zerocopy::IntoBytes;
 
-use super::error::{NameField, WriteError};
+use super::error::{FrameError, NameField};
 use super::header::{
     CRC_AT, FLAG_EOF, FLAG_PART, FLAG_TTL, FLAG_UNSUMMED, FRAME_START, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN,
     MAX_PAYLOAD_ALIGN, PAYLOAD_ALIGN, PAYLOAD_LEN_AT, TS_AT, VERSION,
@@ -47,9 +47,9 @@ pub struct Outgoing<'a> {
 ///
 /// # Errors
 ///
-/// What `payload` returns, or a [`WriteError`]. `frame` holds no frame then.
+/// What `payload` returns, or a [`FrameError`]. `frame` holds no frame then.
 #[inline]
-pub fn write<E: From<WriteError>>(
+pub fn write<E: From<FrameError>>(
     frame: &mut Vec<u8>,
     envelope: &Outgoing<'_>,
     payload: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
@@ -65,7 +65,7 @@ pub fn write<E: From<WriteError>>(
     // The payload was appended, unless its writer took away what was there.
     let len = frame.len().saturating_sub(payload_offset);
     if frame.len() < payload_offset {
-        return Err(WriteError::Payload { kind: envelope.kind, len }.into());
+        return Err(FrameError::Payload { kind: envelope.kind, len }.into());
     }
     let payload_len = payload_len(envelope.kind, len)?;
     frame[PAYLOAD_LEN_AT..PAYLOAD_LEN_AT + 4].copy_from_slice(&payload_len.to_le_bytes());
@@ -76,12 +76,12 @@ pub fn write<E: From<WriteError>>(
 }
 
 /// How many bytes of a frame come before its payload.
-pub(crate) fn head_len(envelope: &Outgoing<'_>) -> Result<usize, WriteError> {
+pub(crate) fn head_len(envelope: &Outgoing<'_>) -> Result<usize, FrameError> {
     Names::of(envelope).map(|names| names.payload_offset())
 }
 
 /// Writes what comes before a payload of `len` bytes into the first [`head_len`] bytes of `frame`.
-pub(crate) fn write_head(frame: &mut [u8], envelope: &Outgoing<'_>, len: usize) -> Result<(), WriteError> {
+pub(crate) fn write_head(frame: &mut [u8], envelope: &Outgoing<'_>, len: usize) -> Result<(), FrameError> {
     let names = Names::of(envelope)?;
     let payload_len = payload_len(envelope.kind, len)?;
     let head = &mut frame[..names.payload_offset()];
@@ -107,11 +107,11 @@ fn write_checksum(frame: &mut [u8]) {
 }
 
 #[inline]
-fn payload_len(kind: Kind, len: usize) -> Result<u32, WriteError> {
+fn payload_len(kind: Kind, len: usize) -> Result<u32, FrameError> {
     if (len == 0) != (kind == Kind::Heartbeat) {
-        return Err(WriteError::Payload { kind, len });
+        return Err(FrameError::Payload { kind, len });
     }
-    u32::try_from(len).map_err(|_| WriteError::PayloadTooLong { len })
+    u32::try_from(len).map_err(|_| FrameError::PayloadTooLong { len })
 }
 
 /// The lengths of `from`, `to` and `trace`, and what the payload behind them is aligned to.
@@ -124,10 +124,10 @@ struct Names {
 
 impl Names {
     #[inline]
-    fn of(envelope: &Outgoing<'_>) -> Result<Self, WriteError> {
+    fn of(envelope: &Outgoing<'_>) -> Result<Self, FrameError> {
         let payload_align = envelope.payload_align;
         if !payload_align.is_power_of_two() || payload_align > MAX_PAYLOAD_ALIGN {
-            return Err(WriteError::Alignment { align: payload_align });
+            return Err(FrameError::Alignment { align: payload_align, max: MAX_PAYLOAD_ALIGN });
         }
         Ok(Self {
             from: name_len(NameField::From, envelope.from)?,
@@ -192,7 +192,7 @@ fn addressee<'a>(envelope: &Outgoing<'a>) -> &'a str {
 }
 
 #[inline]
-fn name_len(field: NameField, name: &str) -> Result<u8, WriteError> {
+fn name_len(field: NameField, name: &str) -> Result<u8, FrameError> {
     let len = name.len();
-    if len > MAX_NAME_LEN { Err(WriteError::NameTooLong { field, len }) } else { Ok(len as u8) }
+    if len > MAX_NAME_LEN { Err(FrameError::NameTooLong { field, len, max: MAX_NAME_LEN }) } else { Ok(len as u8) }
 }

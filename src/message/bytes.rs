@@ -10,7 +10,6 @@ impl Message for Vec<u8> {
     const NAME: &'static str = "bytes";
     const VERSION: u32 = 1;
     const KIND: Kind = Kind::Event;
-    const TOPIC: Option<&'static str> = None;
     const ENCODING: Encoding = Encoding::Raw;
 
     fn encode(&self, payload: &mut Vec<u8>) -> Result<(), EncodeError> {

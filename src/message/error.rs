@@ -1,4 +1,4 @@
-//! Why a message was not encoded or decoded.
+//! Errors of encoding and decoding messages.
 
 use thiserror::Error;
 
@@ -6,19 +6,19 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// `postcard` refused.
+    /// The `postcard` encoder refused the message.
     #[error("postcard cannot encode the message: {0}")]
     Postcard(postcard::Error),
-    /// What was written in place is no value of the type.
+    /// The bytes that were written in place are not a value of the type.
     #[error(
-        "the bytes that were written are no value of {name}: a bool that is neither 0 nor 1, or an enum without such a variant"
+        "the bytes that were written are not a value of {name}: a bool that is neither 0 nor 1, or an enum without such a variant"
     )]
     Invalid {
         /// The type's name on the bus.
         name: &'static str,
     },
-    /// Zeros are no value of the type.
-    #[error("a value of {name} cannot begin as zeros: lend uninitialised room, and write a value into it")]
+    /// Zeros are not a value of the type.
+    #[error("zeros are not a value of {name}: use `loan` instead of `loan_zeroed`, and write a value into it")]
     Zeros {
         /// The type's name on the bus.
         name: &'static str,
@@ -29,17 +29,17 @@ pub enum EncodeError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// `postcard` refused.
+    /// The `postcard` decoder refused the payload.
     #[error("postcard cannot decode the payload: {0}")]
     Postcard(postcard::Error),
-    /// The payload goes on after the message.
-    #[error("{left} bytes of the payload are left after the message")]
+    /// The payload is longer than the message.
+    #[error("{left} bytes follow the message in the payload")]
     TrailingBytes {
-        /// How many.
+        /// How many bytes.
         left: usize,
     },
     /// The payload is not as long as the message.
-    #[error("the payload has {found} bytes, and the message {expected}")]
+    #[error("the payload has {found} bytes, a message of this type has {expected}")]
     Length {
         /// The message's size in bytes.
         expected: usize,
@@ -51,12 +51,12 @@ pub enum DecodeError {
         "the bytes of the payload are not a valid value: a bool that is neither 0 nor 1, or an enum without such a variant"
     )]
     Invalid,
-    /// The payload does not lie where a value of the type can.
+    /// The address of the payload is not a multiple of the type's alignment.
     #[error(
-        "the payload does not begin at a multiple of {needed} bytes, as the type's alignment demands: its sender did not pad the frame for that; receive the message by copy"
+        "the payload does not begin at a multiple of {needed} bytes, the alignment of the type, because its sender did not pad the frame: receive the message by copy"
     )]
     Alignment {
-        /// Its alignment in bytes.
+        /// The alignment in bytes.
         needed: usize,
     },
 }

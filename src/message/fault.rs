@@ -48,7 +48,6 @@ impl Message for Fault {
     const NAME: &'static str = "Fault";
     const VERSION: u32 = 1;
     const KIND: Kind = Kind::Error;
-    const TOPIC: Option<&'static str> = None;
     const ENCODING: Encoding = Encoding::Postcard;
 
     fn encode(&self, payload: &mut Vec<u8>) -> Result<(), EncodeError> {

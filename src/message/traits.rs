@@ -39,10 +39,8 @@ pub trait Message: Schema {
     const NAME: &'static str;
     /// The version of the type, to be raised when it changes its meaning; 1 at first.
     const VERSION: u32;
-    /// What its messages are for, unless their publisher says otherwise.
+    /// What its messages are for.
     const KIND: Kind;
-    /// The key that it is published under by those who name none.
-    const TOPIC: Option<&'static str>;
     /// How its payload is encoded.
     const ENCODING: Encoding;
 

@@ -92,7 +92,7 @@ pub(crate) fn lock<'a>(
 ) -> Result<Locked<'a>, DirectoryError> {
     let mapped = author.mapped;
     let byte = LockByte::Directory.offset();
-    let thread = lock::lock_among_threads(mapped.fd(), byte, mutex, limit.left())?;
+    let thread = lock::lock_among_threads(mapped.fd(), byte, mutex, limit.left()).map_err(DirectoryError::Lock)?;
     let busy =
         || DirectoryError::Busy { pid: mapped.directory_header().holder.load(Ordering::Relaxed), waited: limit.limit };
     let locked = Locked { author, _thread: thread.ok_or_else(busy)? };
@@ -309,7 +309,6 @@ mod tests {
 
     use super::*;
     use crate::Store;
-    use crate::store::error::SlotError;
 
     /// Two handles on a store in a file, the second of which can be in the first one's way; the file is gone when they are.
     fn two_handles() -> (Store, Store) {
@@ -318,8 +317,8 @@ mod tests {
         (Store::create(&path).unwrap(), Store::open(&path).unwrap())
     }
 
-    fn is_busy<T>(result: &Result<T, SlotError>, limit: Duration) -> bool {
-        matches!(result, Err(SlotError::Directory(DirectoryError::Busy { waited, .. })) if *waited == limit)
+    fn is_busy<T>(result: &Result<T, DirectoryError>, limit: Duration) -> bool {
+        matches!(result, Err(DirectoryError::Busy { waited, .. }) if *waited == limit)
     }
 
     #[test]

@@ -1,11 +1,8 @@
 //! Removing lossless subscribers that hold publishers up.
 
-use thiserror::Error;
-
-use super::error::Forked;
+use super::error::EvictError;
 use super::handle::Store;
 use super::participant::{self, Participant};
-use crate::core::key::KeyError;
 
 /// What a participant that was evicted from a key had kept from being overwritten.
 ///
@@ -23,66 +20,24 @@ pub struct Evicted {
     pub behind: u64,
 }
 
-/// Why nobody was evicted.
-///
-/// # Examples
-///
-/// ```
-/// # use splinter_bus::store::{EvictError, Store};
-/// # let name = format!("splinter-doc-evict-error-{}", std::process::id());
-/// let store = Store::create(&name)?;
-/// let error = store.evict("k", store.participant()).unwrap_err();
-/// assert!(matches!(error, EvictError::NoSuchKey { .. }));
-/// store.set("k", b"v")?;
-/// let error = store.evict("k", store.participant()).unwrap_err();
-/// assert!(matches!(error, EvictError::NotSubscribed { .. }));
-/// # Store::remove(&name)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum EvictError {
-    /// Not a key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The store has no such key.
-    #[error("the store has no key {key:?}")]
-    NoSuchKey {
-        /// The key.
-        key: String,
-    },
-    /// The participant has no lossless subscriber of the key, or has closed the store.
-    #[error(
-        "participant {participant} (process {pid}) has no lossless subscriber of {key:?}: `Store::slot_snapshot` lists the participants that have one"
-    )]
-    NotSubscribed {
-        /// The key.
-        key: String,
-        /// The participant's index in the store's table.
-        participant: u32,
-        /// The id of its process.
-        pid: u32,
-    },
-    /// This is a child of the process that opened the store.
-    #[error(transparent)]
-    Forked(#[from] Forked),
-}
-
 impl Store {
-    /// Removes all lossless subscribers that a participant has of one key, so that publishers go on: for a process that is stopped, or that has
-    /// subscribed and does not receive. Never blocks.
+    /// Removes all lossless subscribers that a participant has of one key, so that publishers go
+    /// on: for a process that is stopped, or that has subscribed and does not receive. Never
+    /// blocks.
     ///
-    /// Publishers that wait for free space are woken. The next receive of each evicted subscriber reports it
-    /// ([`RecvError::Evicted`](crate::RecvError::Evicted)), and it goes on as a subscriber that is not lossless. A receive that is blocked reports it
-    /// when the next message comes.
+    /// Publishers that wait for free space are woken. The next receive of each evicted subscriber
+    /// reports it ([`RecvError::Evicted`](crate::RecvError::Evicted)), and it goes on as a
+    /// subscriber that is not lossless. A receive that is blocked reports it when the next message
+    /// comes.
     ///
-    /// Its cursors are counted among the [`lossless`](super::StoreOptions::lossless) ones of the key until that is reported, or its process has ended. A
-    /// participant that has died needs no eviction. Jobs of a work queue are not concerned.
+    /// Its cursors are counted among the [`lossless`](super::StoreOptions::lossless) ones of the
+    /// key until that is reported, or its process has ended. A participant that has died needs no
+    /// eviction. Jobs of a work queue are not concerned.
     ///
     /// # Errors
     ///
-    /// [`EvictError`]: there is no such key, or the participant has no lossless subscriber of it; or this is a child of the process that opened
-    /// the store.
+    /// [`EvictError`]: there is no such key, or the participant has no lossless subscriber of it;
+    /// or this is a child of the process that opened the store.
     ///
     /// # Examples
     ///

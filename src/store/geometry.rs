@@ -100,20 +100,16 @@ impl Geometry {
 
     pub(crate) fn layout(&self) -> Result<Layout, GeometryError> {
         let Self { slots, max_value_size, history, spare, lossless } = *self;
-        if !(1..=MAX_SLOTS).contains(&slots) {
-            return Err(GeometryError::slots(slots));
-        }
-        if !(1..=MAX_VALUE_SIZE).contains(&max_value_size) {
-            return Err(GeometryError::max_value_size(max_value_size));
-        }
-        if !(1..=MAX_HISTORY).contains(&history) {
-            return Err(GeometryError::history(history));
-        }
-        if !(1..=MAX_HISTORY).contains(&spare) {
-            return Err(GeometryError::spare(spare));
-        }
-        if !(1..=MAX_LOSSLESS).contains(&lossless) {
-            return Err(GeometryError::lossless(lossless));
+        for (what, value, max) in [
+            ("slots", slots.into(), MAX_SLOTS.into()),
+            ("max_value_size", max_value_size, MAX_VALUE_SIZE),
+            ("history", history.into(), MAX_HISTORY.into()),
+            ("spare", spare.into(), MAX_HISTORY.into()),
+            ("lossless", lossless.into(), MAX_LOSSLESS.into()),
+        ] {
+            if !(1..=max).contains(&value) {
+                return Err(GeometryError::OutOfRange { what, value, max });
+            }
         }
         let too_large = GeometryError::TooLarge { slots, cells: self.cells(), max_value_size };
         Layout::of(*self).ok_or(too_large)

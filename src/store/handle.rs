@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::directory::{self, Full, REMOVALS, WaitLimit};
-use super::error::{AppendError, DirectoryError, GetError, PatternError, SetError, SlotError, UnsetError};
+use super::error::{DirectoryError, GetError, KeyError, PatternError, SetError, UpdateError};
 use super::geometry::Geometry;
 use super::inner::Inner;
 use super::integer::Integer;
@@ -19,7 +19,7 @@ use super::slot::Slot;
 use super::snapshot::SlotSnapshot;
 use super::wait::{Deadline, Spin};
 use crate::core::index::{self, Place};
-use crate::core::key::{Key, KeyError};
+use crate::core::key::Key;
 use crate::core::ring::Ring;
 
 /// A key-value store in shared memory or in a file: bytes in, bytes out, among processes that have at most 128 handles open on it.
@@ -134,24 +134,24 @@ impl Store {
     /// assert_eq!(store.set("k", b"first")?, 1);
     /// assert_eq!(store.set("k", b"second")?, 2);
     /// let error = store.set("k", &[0; 17]).unwrap_err();
-    /// assert_eq!(error.to_string(), "value of 17 bytes does not fit: this store's max_value_size is 16");
+    /// assert_eq!(error.to_string(), "value too large: 17 bytes (a message counts with its envelope), maximum 16; shorten it, or create a store with a larger max_value_size");
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set(&self, key: &str, value: &[u8]) -> Result<u64, SetError> {
         // Before a key is created for what cannot be its value.
         self.inner.check_len(value.len())?;
-        let key = Key::new(key)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
             let place = self.find_or_insert(&key, &mut limit)?;
             match self.inner.on_key(place, |ring| self.inner.set(ring, value)) {
                 // Somebody removed the key in between, as if before us: it is created anew.
-                Err(SetError::Removed) => {}
+                Err(SetError::Key(KeyError::Removed)) => {}
                 done => return done,
             }
         }
-        Err(SetError::Removed)
+        Err(SetError::Key(KeyError::Removed))
     }
 
     /// Puts bytes behind the key's value, as one update, and gives the version. A key without a value is set to them.
@@ -161,7 +161,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: as when setting the whole, too large among it; or a value that cannot be read. The old value stays.
+    /// [`UpdateError`]: as when setting the whole, too large among it; or a value that cannot be read. The old value stays.
     ///
     /// # Examples
     ///
@@ -175,16 +175,16 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, AppendError> {
+    pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, UpdateError> {
         self.inner.check_len(bytes.len())?;
         let mut limit = WaitLimit::longest();
         for _ in 0..REMOVALS {
-            match self.slot_within(key, &mut limit).map_err(SetError::from)?.append(bytes) {
-                Err(AppendError::Set(SetError::Removed)) => {}
+            match self.slot_within(key, &mut limit)?.append(bytes) {
+                Err(UpdateError::Key(KeyError::Removed)) => {}
                 done => return done,
             }
         }
-        Err(AppendError::Set(SetError::Removed))
+        Err(UpdateError::Key(KeyError::Removed))
     }
 
     /// The key's newest value, copied; `None` if there is no such key, or nothing was set under it yet. Never blocks.
@@ -283,7 +283,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`SlotError`]: no key, or every slot has one.
+    /// [`DirectoryError`]: no key, or every slot has one.
     ///
     /// # Examples
     ///
@@ -297,46 +297,46 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn slot(&self, key: &str) -> Result<Slot, SlotError> {
+    pub fn slot(&self, key: &str) -> Result<Slot, DirectoryError> {
         self.slot_within(key, &mut WaitLimit::longest())
     }
 
     /// Pins the newest value of a key; `None` if there is none.
     pub(crate) fn pin(&self, key: &str) -> Result<Option<Pinned>, GetError> {
         self.inner.check_fork()?;
-        let key = Key::new(key)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         for _ in 0..REMOVALS {
             let Some(place) = index::find(self.mapped(), &key) else {
                 return Ok(None);
             };
             match Pinned::newest(&self.inner, place) {
                 // Somebody removed the key in between: look for it again.
-                Err(GetError::Removed) => {}
+                Err(GetError::Key(KeyError::Removed)) => {}
                 pinned => return pinned,
             }
         }
-        Err(GetError::Removed)
+        Err(GetError::Key(KeyError::Removed))
     }
 
     /// As [`slot`](Self::slot), and creates nothing.
     pub(crate) fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
-        let place = index::find(self.mapped(), &Key::new(key)?);
+        let place = index::find(self.mapped(), &Key::new(key).map_err(KeyError::from)?);
         Ok(place.map(|place| Slot::new(Arc::clone(&self.inner), place)))
     }
 
     /// As [`slot`](Self::slot), waiting no longer than `limit`.
-    pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, SlotError> {
-        let place = self.find_or_insert(&Key::new(key)?, limit)?;
+    pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, DirectoryError> {
+        let place = self.find_or_insert(&Key::new(key).map_err(KeyError::from)?, limit)?;
         Ok(Slot::new(Arc::clone(&self.inner), place))
     }
 
-    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<Place, SlotError> {
+    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<Place, DirectoryError> {
         self.inner.check_fork()?;
         if let Some(place) = index::find(self.mapped(), key) {
             return Ok(place);
         }
         let inserted = self.inner.directory(limit)?.insert(key);
-        inserted.map_err(|Full| SlotError::Full { slots: self.geometry().slots })
+        inserted.map_err(|Full| DirectoryError::Full { slots: self.geometry().slots })
     }
 
     /// A handle on a key whose value is an integer, creating the key if there is none. Blocks as [`set`](Self::set) does.
@@ -356,7 +356,7 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn integer(&self, key: &str) -> Result<Integer, SlotError> {
+    pub fn integer(&self, key: &str) -> Result<Integer, DirectoryError> {
         Ok(Integer::new(self.slot(key)?))
     }
 
@@ -368,7 +368,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`UnsetError`]: no key, or the directory could not be locked.
+    /// [`DirectoryError`]: no key, or the directory could not be locked.
     ///
     /// # Examples
     ///
@@ -383,9 +383,9 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn unset(&self, key: &str) -> Result<bool, UnsetError> {
+    pub fn unset(&self, key: &str) -> Result<bool, DirectoryError> {
         self.inner.check_fork()?;
-        let key = Key::new(key)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         let removed = self.inner.directory(&mut WaitLimit::longest())?.remove(&key);
         if let Some(slot) = removed {
             self.inner.on_slot(slot, |ring| self.inner.wake(ring));
@@ -475,7 +475,7 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn poll(&self, key: &str, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+    pub fn poll(&self, key: &str, timeout: Option<Duration>) -> Result<Option<u64>, DirectoryError> {
         self.poll_from(key, None, timeout)
     }
 
@@ -505,17 +505,22 @@ impl Store {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn poll_after(&self, key: &str, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+    pub fn poll_after(&self, key: &str, seen: u64, timeout: Option<Duration>) -> Result<Option<u64>, DirectoryError> {
         self.poll_from(key, Some(seen), timeout)
     }
 
     /// As [`poll_after`](Self::poll_after), from the newest version on if none is given.
-    fn poll_from(&self, key: &str, seen: Option<u64>, timeout: Option<Duration>) -> Result<Option<u64>, SlotError> {
+    fn poll_from(
+        &self,
+        key: &str,
+        seen: Option<u64>,
+        timeout: Option<Duration>,
+    ) -> Result<Option<u64>, DirectoryError> {
         let (deadline, mut spin, mut seen) = (Deadline::after(timeout), Spin::default(), seen);
         loop {
             let slot = match self.slot_within(key, &mut WaitLimit::until(deadline)) {
                 // The timeout was shorter than the longest wait for the directory.
-                Err(SlotError::Directory(DirectoryError::Busy { .. })) if deadline.left().is_none() => return Ok(None),
+                Err(DirectoryError::Busy { .. }) if deadline.left().is_none() => return Ok(None),
                 slot => slot?,
             };
             let seen = *seen.get_or_insert_with(|| slot.version());
@@ -547,18 +552,18 @@ impl Store {
         mut read: impl FnMut(Ring<'_>, Place) -> Result<T, GetError>,
     ) -> Result<Option<T>, GetError> {
         self.inner.check_fork()?;
-        let key = Key::new(key)?;
+        let key = Key::new(key).map_err(KeyError::from)?;
         for _ in 0..REMOVALS {
             let Some(place) = index::find(self.mapped(), &key) else {
                 return Ok(None);
             };
             match self.inner.on_key(place, |ring| read(ring, place)) {
                 // Somebody removed the key in between: look for it again.
-                Err(GetError::Removed) => {}
+                Err(GetError::Key(KeyError::Removed)) => {}
                 done => return done.map(Some),
             }
         }
-        Err(GetError::Removed)
+        Err(GetError::Key(KeyError::Removed))
     }
 }
 

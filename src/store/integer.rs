@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::error::{GetError, IntegerError, SetError};
+use super::error::{GetError, KeyError, SetError, UpdateError};
 use super::slot::Slot;
 use crate::core::ring::{ModifyError, Unfit};
 
@@ -42,7 +42,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or cannot be read.
+    /// [`UpdateError`]: the value is no integer, or cannot be read.
     ///
     /// # Examples
     ///
@@ -56,12 +56,12 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn get(&self) -> Result<Option<u64>, IntegerError> {
+    pub fn get(&self) -> Result<Option<u64>, UpdateError> {
         let mut value = Vec::with_capacity(8);
         if self.slot.get_into(&mut value)?.is_none() {
             return Ok(None);
         }
-        let bytes = value.as_slice().try_into().map_err(|_| IntegerError::NotAnInteger { len: value.len() })?;
+        let bytes = value.as_slice().try_into().map_err(|_| UpdateError::NotAnInteger { len: value.len() })?;
         Ok(Some(u64::from_le_bytes(bytes)))
     }
 
@@ -90,7 +90,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`UpdateError`]: the value is no integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -105,7 +105,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_add(&self, n: u64) -> Result<u64, IntegerError> {
+    pub fn fetch_add(&self, n: u64) -> Result<u64, UpdateError> {
         self.change(|before| before.wrapping_add(n))
     }
 
@@ -113,7 +113,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`UpdateError`]: the value is no integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -128,7 +128,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_sub(&self, n: u64) -> Result<u64, IntegerError> {
+    pub fn fetch_sub(&self, n: u64) -> Result<u64, UpdateError> {
         self.change(|before| before.wrapping_sub(n))
     }
 
@@ -136,7 +136,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`UpdateError`]: the value is no integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -151,7 +151,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_and(&self, mask: u64) -> Result<u64, IntegerError> {
+    pub fn fetch_and(&self, mask: u64) -> Result<u64, UpdateError> {
         self.change(|before| before & mask)
     }
 
@@ -159,7 +159,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`UpdateError`]: the value is no integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -174,7 +174,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_or(&self, mask: u64) -> Result<u64, IntegerError> {
+    pub fn fetch_or(&self, mask: u64) -> Result<u64, UpdateError> {
         self.change(|before| before | mask)
     }
 
@@ -182,7 +182,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`UpdateError`]: the value is no integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -197,7 +197,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_xor(&self, mask: u64) -> Result<u64, IntegerError> {
+    pub fn fetch_xor(&self, mask: u64) -> Result<u64, UpdateError> {
         self.change(|before| before ^ mask)
     }
 
@@ -205,7 +205,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`UpdateError`]: the value is no integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -220,7 +220,7 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn fetch_not(&self) -> Result<u64, IntegerError> {
+    pub fn fetch_not(&self) -> Result<u64, UpdateError> {
         self.change(|before| !before)
     }
 
@@ -228,7 +228,7 @@ impl Integer {
     ///
     /// # Errors
     ///
-    /// [`IntegerError`]: the value is no integer, or no cell to write to.
+    /// [`UpdateError`]: the value is no integer, or no cell to write to.
     ///
     /// # Examples
     ///
@@ -242,8 +242,8 @@ impl Integer {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn compare_exchange(&self, current: u64, new: u64) -> Result<Result<u64, u64>, IntegerError> {
-        self.slot.check_fork().map_err(SetError::from)?;
+    pub fn compare_exchange(&self, current: u64, new: u64) -> Result<Result<u64, u64>, UpdateError> {
+        self.slot.check_fork()?;
         match self.slot.modify_integer(|before| (before == current).then_some(new)) {
             Ok(before) => Ok(Ok(before)),
             Err(ModifyError::Unfit(Unfit::Unwanted(value))) => Ok(Err(value)),
@@ -251,8 +251,8 @@ impl Integer {
         }
     }
 
-    fn change(&self, next: impl Fn(u64) -> u64) -> Result<u64, IntegerError> {
-        self.slot.check_fork().map_err(SetError::from)?;
+    fn change(&self, next: impl Fn(u64) -> u64) -> Result<u64, UpdateError> {
+        self.slot.check_fork()?;
         Ok(self.slot.modify_integer(|before| Some(next(before)))?)
     }
 }
@@ -263,14 +263,14 @@ impl fmt::Debug for Integer {
     }
 }
 
-impl From<ModifyError<Unfit>> for IntegerError {
+impl From<ModifyError<Unfit>> for UpdateError {
     fn from(error: ModifyError<Unfit>) -> Self {
         match error {
-            ModifyError::Commit(error) => Self::Set(error.into()),
-            ModifyError::Read(error) => Self::Get(error.into()),
+            ModifyError::Commit(error) => SetError::from(error).into(),
+            ModifyError::Read(error) => GetError::from(error).into(),
             ModifyError::Unfit(Unfit::Len(len)) => Self::NotAnInteger { len },
             // Of those who let every integer be changed, none gets this.
-            ModifyError::Unfit(Unfit::Unwanted(_)) => Self::Get(GetError::Damaged),
+            ModifyError::Unfit(Unfit::Unwanted(_)) => Self::Key(KeyError::Damaged),
         }
     }
 }

@@ -3,19 +3,21 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::io;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::error::{Forked, LoanError, SetError};
+use super::error::{Forked, KeyError, SetError};
 use super::inner::Inner;
 use super::wait::Deadline;
 use crate::core::index::Place;
 use crate::core::memory::lent::Lent;
+use crate::core::ring::Claim;
 pub(crate) use crate::core::ring::Lending;
 use crate::core::ring::OwnedHandle;
-use crate::core::ring::{Claim, CommitError};
+use crate::os::limits;
 
 /// Room for a value, in the cell from which it will be read. [`send`](Self::send) makes it the newest; dropped, it leaves no trace.
 ///
@@ -72,10 +74,10 @@ impl Loan {
         len: usize,
         lending: Lending,
         deadline: Deadline,
-    ) -> Result<Self, LoanError> {
-        inner.check_fork().map_err(SetError::from)?;
+    ) -> Result<Self, SetError> {
+        inner.check_fork()?;
         inner.check_len(len)?;
-        let region = inner.lending_region().map_err(LoanError::Mapping)?;
+        let region = inner.lending_region().map_err(no_second_mapping)?;
         let handle = inner.handle(place);
         let claim = inner.claim_within(inner.ring(handle.get()), deadline)?;
         let ring = inner.ring(handle.get());
@@ -85,7 +87,7 @@ impl Loan {
         let lent = unsafe { Lent::new(region, &inner.mapped.tables.slots, place.slot, claim.cell(), len) };
         let Some(lent) = lent else {
             ring.abandon(claim);
-            return Err(SetError::TooLarge { len, max: inner.max_len() }.into());
+            return Err(SetError::TooLarge { len, max: inner.max_len() });
         };
         Ok(Self { inner: Arc::clone(inner), handle, claim: Some(claim), lent })
     }
@@ -94,8 +96,8 @@ impl Loan {
     ///
     /// # Errors
     ///
-    /// [`SetError::Removed`]: the key was removed meanwhile. [`SetError::Exhausted`]. The value is gone then.
-    /// [`SetError::Forked`]: the loan is the parent process's, and stays so.
+    /// [`SetError::Key`]: the key was removed meanwhile; or the loan is the parent process's, and stays so.
+    /// [`SetError::Exhausted`]. The value is discarded then.
     ///
     /// # Examples
     ///
@@ -119,7 +121,7 @@ impl Loan {
     pub(crate) fn try_send(&mut self) -> Result<u64, SetError> {
         self.check_fork()?;
         let Some(mut claim) = self.claim.take() else {
-            return Err(SetError::Removed);
+            return Err(KeyError::Removed.into());
         };
         let ring = self.inner.ring(self.handle.get());
         ring.fill_lent(&mut claim, self.lent.bytes());
@@ -239,8 +241,7 @@ impl fmt::Debug for LoanUninit {
     }
 }
 
-impl From<CommitError> for LoanError {
-    fn from(error: CommitError) -> Self {
-        Self::Set(error.into())
-    }
+#[cold]
+fn no_second_mapping(source: io::Error) -> SetError {
+    SetError::Mapping { limit: limits::address_space(), source }
 }

@@ -2,11 +2,20 @@
 
 use std::fmt;
 
-use super::error::LosslessError;
+use super::error::KeyError;
 use super::slot::Slot;
 use crate::core::ring::{Registered, Unregistered};
 
 pub(crate) use crate::core::ring::Begin;
+
+/// Why a key has no lossless cursor for a subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LosslessError {
+    /// All cursors are in use.
+    TooMany { max: u32 },
+    /// The key, or the handle on it, cannot be used.
+    Key(KeyError),
+}
 
 /// A cursor of this handle: from its version on, nothing of the key is overwritten. Ends when it is dropped, or its process dies.
 pub(crate) struct Lossless {
@@ -17,12 +26,12 @@ pub(crate) struct Lossless {
 
 impl Lossless {
     pub(crate) fn new(slot: &Slot, begin: Begin) -> Result<Self, LosslessError> {
-        slot.check_fork().map_err(LosslessError::Forked)?;
+        slot.check_fork().map_err(|error| LosslessError::Key(error.into()))?;
         let registered = slot.ring().register(begin);
         match registered {
             Ok(registered) => Ok(Self { slot: slot.clone(), registered: Some(registered) }),
             Err(Unregistered::Full) => Err(LosslessError::TooMany { max: slot.inner().mapped.geometry.lossless }),
-            Err(Unregistered::Removed) => Err(LosslessError::Removed),
+            Err(Unregistered::Removed) => Err(LosslessError::Key(KeyError::Removed)),
         }
     }
 

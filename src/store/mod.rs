@@ -42,12 +42,12 @@ pub(crate) mod wait;
 mod watch;
 
 pub use crate::core::cell_counts::CellCounts;
-pub use crate::core::key::{KeyError, MAX_KEY_LEN};
+pub use crate::core::key::MAX_KEY_LEN;
 pub use error::{
-    AppendError, DirectoryError, Forked, GeometryError, GetError, IntegerError, LoanError, OpenError, PatternError,
-    SetError, SlotError, UnsetError,
+    DirectoryError, EvictError, Forked, GeometryError, GetError, KeyError, OpenError, PatternError, SetError,
+    UpdateError,
 };
-pub use evict::{EvictError, Evicted};
+pub use evict::Evicted;
 pub use flags::Flags;
 pub use geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
 pub use handle::Store;

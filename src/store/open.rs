@@ -18,6 +18,7 @@ use super::memory::Memory;
 use super::options::StoreOptions;
 use super::participant::{self, Joined};
 use super::recover::{self, Recovery};
+use crate::core::memory::records::PARTICIPANTS;
 use crate::os::file::{self, Links};
 use crate::os::fork::UninheritedFile;
 use crate::os::mapping::Mapping;
@@ -251,7 +252,7 @@ pub(super) fn enter(
     let name = || mapped.location.to_string();
     match joined.map_err(refused("lock", &mapped.location))? {
         Joined::As(me) => Ok(Store::new(mapped, me, recovery)),
-        Joined::Full => Err(OpenError::TooManyParticipants { name: name() }),
+        Joined::Full => Err(OpenError::TooManyParticipants { name: name(), max: PARTICIPANTS }),
         Joined::LockedOut => Err(OpenError::LockedOut { name: name() }),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::error::GetError;
+use super::error::{GetError, KeyError};
 use super::lossless::Begin;
 use super::slot::Slot;
 use super::wait::{Deadline, LONGEST_SLEEP, Spin};
@@ -122,11 +122,11 @@ impl Assignment {
         self.slot.check_fork()?;
         let done = self.taken.take().is_some_and(|taken| self.slot.ring().acknowledge(taken));
         if !self.slot.ring().is_current() {
-            Err(GetError::Removed)
+            Err(KeyError::Removed.into())
         } else if done {
             Ok(())
         } else {
-            Err(GetError::Damaged)
+            Err(KeyError::Damaged.into())
         }
     }
 }

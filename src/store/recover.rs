@@ -158,7 +158,8 @@ pub(super) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
     }
     let opening = LockByte::Opening.offset();
     if !lock::lock_within(mapped.fd(), opening, LONGEST_WAIT).map_err(refused("lock", location))? {
-        return Err(OpenError::Busy { name: location.to_string(), pid: books.holder.load(Ordering::Relaxed) });
+        let pid = books.holder.load(Ordering::Relaxed);
+        return Err(OpenError::Busy { name: location.to_string(), pid, waited: LONGEST_WAIT });
     }
     books.holder.store(std::process::id(), Ordering::Relaxed);
     reached(Step::OpeningLocked);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::{AppendError, Forked, GetError, LoanError, SetError};
+use super::error::{Forked, GetError, KeyError, SetError, UpdateError};
 use super::inner::Inner;
 use super::loan::{Loan, LoanUninit};
 use super::pin::{Pinned, PinnedVersion};
@@ -25,14 +25,14 @@ use crate::core::ring::{
 /// # Examples
 ///
 /// ```
-/// use splinter_bus::store::{SetError, Store};
+/// use splinter_bus::store::{KeyError, SetError, Store};
 ///
 /// # let name = format!("splinter-doc-slot-type-{}", std::process::id());
 /// let store = Store::create(&name)?;
 /// let slot = store.slot("k")?;
 /// slot.set(b"v")?;
 /// store.unset("k")?;
-/// assert!(matches!(slot.set(b"w"), Err(SetError::Removed)));
+/// assert!(matches!(slot.set(b"w"), Err(SetError::Key(KeyError::Removed))));
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -162,12 +162,12 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`LoanError`]: too large, no cell to lend, the key was removed, or the store cannot be mapped again.
+    /// [`SetError`]: too large, no cell to lend, the key was removed, or the store cannot be mapped again.
     ///
     /// # Examples
     ///
     /// See [`Loan`].
-    pub fn loan(&self, len: usize) -> Result<Loan, LoanError> {
+    pub fn loan(&self, len: usize) -> Result<Loan, SetError> {
         self.loan_within(len, Lending::Zeroed, Deadline::Now)
     }
 
@@ -180,11 +180,11 @@ impl Slot {
     /// # Examples
     ///
     /// See [`LoanUninit`].
-    pub fn loan_uninit(&self, len: usize) -> Result<LoanUninit, LoanError> {
+    pub fn loan_uninit(&self, len: usize) -> Result<LoanUninit, SetError> {
         self.loan_within(len, Lending::AsItIs, Deadline::Now).map(LoanUninit::new)
     }
 
-    pub(crate) fn loan_within(&self, len: usize, lending: Lending, deadline: Deadline) -> Result<Loan, LoanError> {
+    pub(crate) fn loan_within(&self, len: usize, lending: Lending, deadline: Deadline) -> Result<Loan, SetError> {
         Loan::new(&self.inner, self.place, len, lending, deadline)
     }
 
@@ -192,7 +192,7 @@ impl Slot {
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: as when setting the whole, or a value that cannot be read. The old value stays.
+    /// [`UpdateError`]: as when setting the whole, or a value that cannot be read. The old value stays.
     ///
     /// # Examples
     ///
@@ -207,14 +207,14 @@ impl Slot {
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn append(&self, bytes: &[u8]) -> Result<u64, AppendError> {
-        self.check_fork().map_err(SetError::from)?;
+    pub fn append(&self, bytes: &[u8]) -> Result<u64, UpdateError> {
+        self.check_fork()?;
         self.inner.check_len(bytes.len())?;
         let (ring, max) = (self.ring(), self.inner.max_len());
         let version = ring.append(bytes, max).map_err(|error| match error {
-            ModifyError::Commit(error) => AppendError::Set(error.into()),
-            ModifyError::Read(error) => AppendError::Get(error.into()),
-            ModifyError::Unfit(len) => AppendError::Set(SetError::TooLarge { len, max }),
+            ModifyError::Commit(error) => SetError::from(error).into(),
+            ModifyError::Read(error) => GetError::from(error).into(),
+            ModifyError::Unfit(len) => UpdateError::Set(SetError::TooLarge { len, max }),
         })?;
         self.inner.wake(ring);
         Ok(version)
@@ -389,7 +389,7 @@ impl Slot {
     pub fn oldest_from(&self, from: u64) -> Result<Option<u64>, GetError> {
         self.check_fork()?;
         let oldest = self.ring().oldest_from(from);
-        if self.ring().is_current() { Ok(oldest) } else { Err(GetError::Removed) }
+        if self.ring().is_current() { Ok(oldest) } else { Err(KeyError::Removed.into()) }
     }
 
     /// Waits until the key is set from now on, and gives the version; `None` if that did not happen in time. Without a
@@ -446,7 +446,7 @@ impl Slot {
         self.check_fork()?;
         let ring = self.ring();
         let newer = super::wait::for_newer(ring, seen, deadline, spin);
-        if ring.is_current() { Ok(newer) } else { Err(GetError::Removed) }
+        if ring.is_current() { Ok(newer) } else { Err(KeyError::Removed.into()) }
     }
 
     /// Pins the newest value: it is not overwritten until the pin is dropped. `None` if nothing was set yet.
@@ -534,13 +534,13 @@ impl Slot {
     pub(crate) fn begin(&self, begin: Begin) -> Result<u64, GetError> {
         self.check_fork()?;
         let version = self.ring().begin_of(begin);
-        if self.ring().is_current() { Ok(version) } else { Err(GetError::Removed) }
+        if self.ring().is_current() { Ok(version) } else { Err(KeyError::Removed.into()) }
     }
 
     /// The versions from `from` on that are kept now, oldest first. Looks once at each cell.
     pub(crate) fn kept_from(&self, from: u64) -> Result<Vec<KeptVersion>, GetError> {
         let kept = self.ring().kept_from(from);
-        if self.ring().is_current() { Ok(kept) } else { Err(GetError::Removed) }
+        if self.ring().is_current() { Ok(kept) } else { Err(KeyError::Removed.into()) }
     }
 
     /// Copies a version that was kept into `value`, replacing what it held; `false` if it is kept no longer.
@@ -609,8 +609,8 @@ impl fmt::Debug for Slot {
 impl From<CommitError> for SetError {
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Backpressure(cells) => Self::Backpressure(cells),
-            CommitError::Removed => Self::Removed,
+            CommitError::Backpressure(cells) => Self::Backpressure(Box::new(cells)),
+            CommitError::Removed => Self::Key(KeyError::Removed),
             CommitError::Exhausted => Self::Exhausted,
         }
     }
@@ -619,10 +619,10 @@ impl From<CommitError> for SetError {
 impl From<ReadError> for GetError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Removed => Self::Removed,
+            ReadError::Removed => Self::Key(KeyError::Removed),
             ReadError::Lost => Self::Lost,
             ReadError::Overtaken => Self::Overtaken,
-            ReadError::Corrupt => Self::Damaged,
+            ReadError::Corrupt => Self::Key(KeyError::Damaged),
         }
     }
 }

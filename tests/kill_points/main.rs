@@ -21,7 +21,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use scenes::{Act, BEFORE, CELLS, JOBS, SCENES, SLOTS, Scene, Stage, TAIL, THEIRS};
 use splinter_bus::kill_points::{self, Ending, Step};
-use splinter_bus::store::{DirectoryError, OpenError, SlotError, Store};
+use splinter_bus::store::{DirectoryError, OpenError, Store};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, Subscriber};
 use support::{Actor, Name};
 
@@ -183,7 +183,7 @@ impl<'a> Run<'a> {
                     slot.set(&OURS).unwrap();
                     keys.push(format!("more{number}"));
                 }
-                Err(SlotError::Full { .. }) => break,
+                Err(DirectoryError::Full { .. }) => break,
                 Err(error) => panic!("{error}"),
             }
         }
@@ -274,7 +274,7 @@ impl Observer {
         }
         match self.store.slot("another") {
             Ok(_) => assert!(self.store.unset("another").unwrap()),
-            Err(SlotError::Directory(DirectoryError::Busy { pid: named, .. })) => assert_eq!(named, pid),
+            Err(DirectoryError::Busy { pid: named, .. }) => assert_eq!(named, pid),
             Err(error) => panic!("{error}"),
         }
         assert!(self.store.keys().contains(&"calm".to_owned()));

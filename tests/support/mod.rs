@@ -1,72 +1,32 @@
-//! What the tests share: stores that remove themselves, and processes that can really be killed.
+//! What the tests share: names of stores, processes that can be killed, conditions that are
+//! awaited.
 
 #![allow(unreachable_pub, reason = "a module of several test binaries")]
-#![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
 
+mod asleep;
+mod name;
 pub mod places;
 pub mod seccomp;
+mod wait;
 
 use std::env;
 use std::fs::File;
-use std::ops::Deref;
 use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::Signal;
-use splinter_bus::store::{Location, OpenError, Slot, Store, StoreOptions};
+use splinter_bus::store::{Location, OpenError, Slot, Store};
 
-/// Longer than anything here takes on a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(60);
-
-/// A name for a store of this test alone; the store, if there is one, is removed at the end.
-pub struct Name(String);
-
-impl Name {
-    pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(format!("splinter-test-{}-{number}", std::process::id()))
-    }
-
-    pub fn create(&self, options: &StoreOptions) -> Store {
-        options.create(self).expect("a new store")
-    }
-
-    /// Where the segment lies, for tests that do to it what no program should.
-    pub fn path(&self) -> String {
-        format!("/dev/shm/{}", self.0)
-    }
-}
-
-impl Deref for Name {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&Name> for Location {
-    fn from(name: &Name) -> Self {
-        Self::from(&**name)
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        match std::fs::remove_file(self.path()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => eprintln!("{}: {error}", self.path()),
-            _ => {}
-        }
-    }
-}
+pub use asleep::{this_thread, wait_until_asleep};
+pub use name::Name;
+pub use wait::{DEADLINE, wait_until};
 
 const ROLE: &str = "SPLINTER_TEST_ROLE";
 const ARGUMENTS: &str = "SPLINTER_TEST_ARGUMENTS";
 
-/// This test binary once more, as another process: it runs only the test `actor`, which plays `role`.
+/// A process that runs this test binary, of it only the test `actor`, which plays `role`.
 pub struct Actor(pub Child);
 
 impl Actor {
@@ -74,13 +34,14 @@ impl Actor {
         Self::spawn_by(Command::new(env::current_exe().expect("a test binary")), role, arguments)
     }
 
-    /// Has a command that was prepared to run the test binary do so.
+    /// Spawns the actor by a command that runs the test binary.
     pub fn spawn_by(mut command: Command, role: &str, arguments: &[&str]) -> Self {
         command.args(["--exact", "actor", "--nocapture", "--quiet"]).stdout(Stdio::null());
         Self(command.env(ROLE, role).env(ARGUMENTS, arguments.join("\n")).spawn().expect("an actor"))
     }
 
-    /// Runs the actor with a file system of its own, mounted with these options of `mount`; false where that is not allowed.
+    /// Runs the actor with a file system of its own, mounted with these options of `mount`. Returns
+    /// false where that is not allowed.
     pub fn run_on_mount(mount: &str, role: &str, arguments: &[&str]) -> bool {
         let mut allowed = Command::new("unshare");
         allowed.args(["-r", "-m", "true"]).stderr(Stdio::null());
@@ -101,13 +62,13 @@ impl Actor {
         rustix::process::kill_process(pid, signal).expect("our own child");
     }
 
-    /// Stops the process, and waits until it stands still.
+    /// Stops the process, and waits until it has stopped.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
         assert!(self.has_stopped());
     }
 
-    /// Waits until the process stands still, or ends; whether it stands still.
+    /// Waits until the process stops or ends. Returns whether it has stopped.
     pub fn has_stopped(&self) -> bool {
         let pid = rustix::process::Pid::from_child(&self.0);
         let stopped = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::UNTRACED);
@@ -119,7 +80,7 @@ impl Actor {
         self.0.wait().expect("our own child");
     }
 
-    /// Waits until the process ends by itself, which must be in success.
+    /// Waits until the process ends by itself. It must succeed.
     pub fn finish(mut self) {
         assert!(self.0.wait().expect("our own child").success(), "an actor failed");
     }
@@ -150,16 +111,8 @@ pub fn open_soon(location: impl Into<Location>) -> Store {
     }
 }
 
-/// Waits until `condition` holds, however slow the machine.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < DEADLINE, "waited in vain until {what}");
-        std::thread::yield_now();
-    }
-}
-
-/// Holds a lock on bytes of a store's file, as another program may, or a participant that is stopped, until it is dropped.
+/// A lock on bytes of the file of a store, such as another program or a stopped participant may
+/// hold.
 pub struct ForeignLock {
     _file: File,
 }
@@ -176,7 +129,8 @@ impl ForeignLock {
     }
 }
 
-/// Sets every slot in turn, each time to a value that names the slot's number and the version that it will have.
+/// Sets all slots in turn without end. Each value contains the number of its slot and the version
+/// that it gets.
 pub fn write_versions(slots: &[Slot]) -> ! {
     let mut value = Vec::new();
     loop {
@@ -188,7 +142,7 @@ pub fn write_versions(slots: &[Slot]) -> ! {
     }
 }
 
-/// A small generator of numbers that look random; the seed is printed by whoever uses it.
+/// A small pseudo-random number generator. Its users print the seed.
 pub struct Random(u64);
 
 impl Random {
@@ -208,7 +162,8 @@ impl Random {
     }
 }
 
-/// Values that prove of themselves that they are whole: who wrote them, his how-many-th, then bytes that follow from both.
+/// Values that can be checked: the number of the writer, a sequence number, then bytes that follow
+/// from both.
 pub mod proof {
     /// Lengths vary, so that older, longer values would show behind shorter ones.
     pub fn write(value: &mut Vec<u8>, writer: u32, number: u64) {
@@ -221,7 +176,7 @@ pub mod proof {
         }
     }
 
-    /// Who wrote it, and his how-many-th it is. Panics unless every byte is as it was written.
+    /// Returns the writer and the sequence number. Panics unless every byte is as it was written.
     pub fn read(value: &[u8]) -> (u32, u64) {
         assert!(value.len() >= 12, "a value of {} bytes was never written", value.len());
         let writer = u32::from_le_bytes(value[..4].try_into().unwrap());

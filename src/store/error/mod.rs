@@ -1,0 +1,29 @@
+//! What can go wrong with a store: one enum for each kind of operation.
+//!
+//! Causes that operations share stand once, in [`KeyError`] and [`DirectoryError`], and are nested.
+//! A [`KeyError`] is always directly below the operation's enum, never deeper: conversions lift it.
+//!
+//! Nothing here imports the code that fails. Limits that a text names are numbers in the variant.
+
+mod directory;
+mod key;
+mod open;
+mod value;
+
+pub use directory::{DirectoryError, EvictError, PatternError};
+pub use key::{Forked, KeyError};
+pub use open::{GeometryError, OpenError};
+pub use value::{GetError, SetError, UpdateError};
+
+/// What to do when memory or addresses for a mapping are missing. `limit` is this process's limit
+/// on addresses, if there is one.
+fn more_memory(limit: Option<u64>) -> String {
+    match limit {
+        Some(limit) => format!(
+            "this process may use {limit} bytes of addresses: raise its limit (`ulimit -v`, `LimitAS=` of a service), or create a \
+             smaller store"
+        ),
+        None => "free some memory, raise the limits on mappings (`ulimit -l`, sysctl vm.max_map_count), or create a smaller store"
+            .to_owned(),
+    }
+}

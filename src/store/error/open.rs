@@ -1,0 +1,319 @@
+//! Errors of creating, opening and removing a store.
+
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::more_memory;
+
+/// Why a store could not be created, opened or removed.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{OpenError, Store};
+///
+/// let error = Store::open("no such store").unwrap_err();
+/// assert!(matches!(error, OpenError::NotFound { .. }));
+/// assert_eq!(error.to_string(), "there is no store named \"no such store\": create it first, or use open_or_create");
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name cannot be a file name under `/dev/shm`, or the path that of a file.
+    #[error("{name:?} cannot name a store: {reason}")]
+    Name {
+        /// The name or path as it was given.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The options ask for an impossible store.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// There is no store of this name.
+    #[error("there is no store named {name:?}: create it first, or use open_or_create")]
+    NotFound {
+        /// The name that was looked for.
+        name: String,
+    },
+    /// Something of this name exists already.
+    #[error("{name:?} exists already: open it, remove it, or choose another name")]
+    AlreadyExists {
+        /// The name that was to be created.
+        name: String,
+    },
+    /// This process may not use the store, or the directory in which it should be.
+    #[error(
+        "no permission to {action} {name:?}: {source}; its owner decides who may read and write it, by its mode and that of its \
+         directory"
+    )]
+    PermissionDenied {
+        /// The operation that was refused.
+        action: &'static str,
+        /// The name or path of the store.
+        name: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file system takes no changes.
+    #[error(
+        "cannot {action} {name:?}: its file system is read-only; a store must be writable, also for processes that only read"
+    )]
+    ReadOnly {
+        /// The operation that was refused.
+        action: &'static str,
+        /// The path of the store.
+        name: String,
+    },
+    /// The directory of the file does not exist.
+    #[error("{name:?} needs the directory {directory:?}, which does not exist: create it first")]
+    NoDirectory {
+        /// The path of the store.
+        name: String,
+        /// The directory that is missing, or is not a directory.
+        directory: String,
+    },
+    /// There is less free space than the store needs.
+    #[error("{}", no_space(name, directory, *needed, *available, source.as_ref()))]
+    NoSpace {
+        /// The name or path that was to be created.
+        name: String,
+        /// Where the space is missing.
+        directory: String,
+        /// Bytes that the store needs.
+        needed: u64,
+        /// Bytes that were available.
+        available: u64,
+        /// What the operating system said, if it was asked: a quota may be used up, or the numbers
+        /// of files, while there is space.
+        source: Option<io::Error>,
+    },
+    /// The store's file would be longer than the limit on files.
+    #[error("{}", file_too_large(name, *needed, *limit))]
+    FileTooLarge {
+        /// The name or path that was to be created.
+        name: String,
+        /// Bytes that the store needs.
+        needed: u64,
+        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`); `None` if the
+        /// file system is what sets the limit.
+        limit: Option<u64>,
+    },
+    /// The limit on open files is reached.
+    #[error("cannot {action} {name:?}: {}", too_many_files(*limit))]
+    TooManyFiles {
+        /// The operation that was refused.
+        action: &'static str,
+        /// The name or path of the store.
+        name: String,
+        /// How many files this process may have open (`RLIMIT_NOFILE`); `None` if the system as a
+        /// whole has reached its limit.
+        limit: Option<u64>,
+    },
+    /// Memory or addresses are missing to map the store.
+    #[error("cannot map the {needed} bytes of {name:?}: {source}; {}", more_memory(*limit))]
+    NoMemory {
+        /// The name or path of the store.
+        name: String,
+        /// Bytes that were to be mapped.
+        needed: u64,
+        /// How many bytes of addresses this process may have (`RLIMIT_AS`); `None` if that is not
+        /// limited.
+        limit: Option<u64>,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file system shares its files with other machines, which have page caches and locks of
+    /// their own.
+    #[error(
+        "{name:?} is on {file_system}, whose files other machines can change: all users of a store must be on one machine; \
+         choose a local file system, or shared memory (a name without '/')"
+    )]
+    NetworkFileSystem {
+        /// The path of the store.
+        name: String,
+        /// What kind of file system it is, such as `NFS`.
+        file_system: String,
+    },
+    /// The kernel or the file system lacks something that a store needs, or a sandbox refuses it.
+    #[error(
+        "cannot {action} {name:?}: {source}; use another file system, or shared memory (a name without '/'), or have the sandbox allow it"
+    )]
+    Unsupported {
+        /// The operation that was refused.
+        action: &'static str,
+        /// The name or path of the store.
+        name: String,
+        /// What is missing.
+        source: io::Error,
+    },
+    /// The file of this name is not a splinter store.
+    #[error("{name:?} is not a splinter store: {reason}; choose another name")]
+    NotAStore {
+        /// The name that was to be opened.
+        name: String,
+        /// What shows that.
+        reason: String,
+    },
+    /// The file is a store of the C library libsplinter.
+    #[error(
+        "{name:?} is a store of the C library libsplinter (layout {layout}), which this crate cannot share; \
+         choose another name"
+    )]
+    CLibrary {
+        /// The name that was to be opened.
+        name: String,
+        /// The layout number that libsplinter wrote.
+        layout: u32,
+    },
+    /// The store was created by another version of this crate.
+    #[error(
+        "{name:?} was created by another version of splinter-bus (layout {layout:#x}, this version has {supported:#x}); \
+         use that version, or remove the store when no process uses it"
+    )]
+    OtherLayout {
+        /// The name that was to be opened.
+        name: String,
+        /// The layout of the store.
+        layout: u32,
+        /// The layout of this version of the crate.
+        supported: u32,
+    },
+    /// The store's header contradicts itself.
+    #[error("the store {name:?} is damaged: {reason}; remove it and create a new one")]
+    Damaged {
+        /// The name that was to be opened.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// As many handles as a store can have are open.
+    #[error("{name:?} is open {max} times already, which is the maximum: close one handle first")]
+    TooManyParticipants {
+        /// The name that was to be opened.
+        name: String,
+        /// How many handles there can be.
+        max: usize,
+    },
+    /// A program that is not splinter-bus holds locks on the whole file.
+    #[error("another program holds locks on {name:?} that a store needs: end that program, or have it unlock the file")]
+    LockedOut {
+        /// The name that was to be opened.
+        name: String,
+    },
+    /// Another process is checking or changing the store, and does not finish.
+    #[error(
+        "process {pid} has been checking or changing {name:?} for more than {}: resume it if it is stopped, or end it",
+        humantime::format_duration(*waited)
+    )]
+    Busy {
+        /// The path that was to be opened.
+        name: String,
+        /// The process, by the id that it has in its own pid namespace; 0 if it does not use
+        /// splinter-bus.
+        pid: u32,
+        /// How long this process waited.
+        waited: Duration,
+    },
+    /// A copy of a store in shared memory. It has no checksums, so it is unknown which values are
+    /// whole.
+    #[error(
+        "{name:?} is a copy of a store in shared memory, which has no checksums, so it is unknown which values are whole; \
+         open the original, or create stores that are to be copied in a file"
+    )]
+    Copied {
+        /// The path that was to be opened.
+        name: String,
+    },
+    /// Other processes removed and created the store each time that it was to be opened.
+    #[error("{name:?} was removed and created again each time it was to be opened: try again")]
+    Unsettled {
+        /// The name that was to be opened.
+        name: String,
+    },
+    /// The operating system refused.
+    #[error("the operating system refused to {action} {name:?}: {source}")]
+    Io {
+        /// The operation that was refused.
+        action: &'static str,
+        /// The name or path of the store.
+        name: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+fn no_space(name: &str, directory: &str, needed: u64, available: u64, source: Option<&io::Error>) -> String {
+    let said = source.map_or(String::new(), |source| format!(" ({source})"));
+    let advice = match source {
+        Some(source) if source.kind() == io::ErrorKind::OutOfMemory => {
+            "the memory of the machine, or of this control group (`memory.max`), is used up: free some, or create a smaller store"
+        }
+        Some(_) if available >= needed => "a quota or the numbers of files may be used up: see `quota` and `df -i`",
+        _ => "ask for fewer slots, smaller values or less history, free some space, or create it sparse",
+    };
+    format!("not enough space{said}: {name:?} needs {needed} bytes and {directory} has {available} left; {advice}")
+}
+
+fn file_too_large(name: &str, needed: u64, limit: Option<u64>) -> String {
+    let (limit, advice) = match limit {
+        Some(limit) => (
+            format!("this process may make none longer than {limit}"),
+            "raise its limit (`ulimit -f`, `LimitFSIZE=` of a service)",
+        ),
+        None => ("its file system has none that long".to_owned(), "choose another file system"),
+    };
+    format!(
+        "{name:?} needs a file of {needed} bytes, and {limit}: {advice}, or ask for fewer slots, smaller values or less history"
+    )
+}
+
+fn too_many_files(limit: Option<u64>) -> String {
+    match limit {
+        Some(limit) => format!(
+            "this process has as many files open as it may, {limit}: close some, or raise its limit (`ulimit -n`, `LimitNOFILE=` of a \
+             service)"
+        ),
+        None => "the system has as many files open as it may: close some, or raise its limit (sysctl fs.file-max)"
+            .to_owned(),
+    }
+}
+
+/// Why a store cannot have the size that was asked for.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::StoreOptions;
+///
+/// let error = StoreOptions::new().slots(0).create("impossible").unwrap_err();
+/// assert_eq!(error.to_string(), "slots of 0 is out of range: it must be 1 to 16777216");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum GeometryError {
+    /// A number is out of its range.
+    #[error("{what} of {value} is out of range: it must be 1 to {max}")]
+    OutOfRange {
+        /// Which of the options.
+        what: &'static str,
+        /// What was asked for.
+        value: u64,
+        /// The largest allowed.
+        max: u64,
+    },
+    /// The whole would be larger than a process can map.
+    #[error(
+        "{slots} slots of {cells} cells of {max_value_size} bytes are more than can be mapped: ask for fewer or smaller ones"
+    )]
+    TooLarge {
+        /// The number of slots.
+        slots: u32,
+        /// Cells in each slot: history and spare.
+        cells: u32,
+        /// The largest value in bytes.
+        max_value_size: u64,
+    },
+}

@@ -1,0 +1,212 @@
+//! Errors of writing, reading and updating values.
+
+use std::io;
+
+use thiserror::Error;
+
+use super::{DirectoryError, Forked, KeyError, more_memory};
+use crate::core::cell_counts::CellCounts;
+
+/// Why a value was not set, or no cell was lent.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{DirectoryError, SetError, StoreOptions};
+///
+/// # let name = format!("splinter-doc-set-error-{}", std::process::id());
+/// let store = StoreOptions::new().slots(1).max_value_size(16).create(&name)?;
+/// let slot = store.slot("first")?;
+/// assert!(matches!(slot.loan(17), Err(SetError::TooLarge { len: 17, max: 16 })));
+/// let error = store.set("second", b"").unwrap_err();
+/// assert!(matches!(error, SetError::Directory(DirectoryError::Full { slots: 1 })));
+/// # splinter_bus::Store::remove(&name)?;
+/// # Ok::<(), splinter_bus::Error>(())
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SetError {
+    /// The key, or the handle on it, cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The key could not be created. Never [`DirectoryError::Key`], which is [`SetError::Key`].
+    #[error(transparent)]
+    Directory(DirectoryError),
+    /// The value is larger than the store's cells.
+    #[error(
+        "value too large: {len} bytes (a message counts with its envelope), maximum {max}; shorten it, or create a store with a \
+         larger max_value_size"
+    )]
+    TooLarge {
+        /// The value's length in bytes; of a message: the length of its frame, which is envelope
+        /// and payload.
+        len: usize,
+        /// The largest value of this store in bytes.
+        max: usize,
+    },
+    /// No cell of the key may be overwritten: each is pinned, or used by a writer, or lent, or
+    /// holds a value that a lossless subscriber or a work queue has not received.
+    #[error("{}", no_cell(.0))]
+    Backpressure(Box<CellCounts>),
+    /// The key's slot has published as many versions as it can count.
+    #[error("the slot of this key has used up its 2^48 versions: create a new store")]
+    Exhausted,
+    /// The store could not be mapped a second time, which loans need.
+    #[error("{}", no_second_mapping(*limit, source))]
+    Mapping {
+        /// How many bytes of addresses this process may have (`RLIMIT_AS`); `None` if that is not
+        /// limited.
+        limit: Option<u64>,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl From<DirectoryError> for SetError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Key(error) => Self::Key(error),
+            error => Self::Directory(error),
+        }
+    }
+}
+
+impl From<Forked> for SetError {
+    fn from(error: Forked) -> Self {
+        Self::Key(error.into())
+    }
+}
+
+/// Says what keeps a publisher from all cells of a key, and what to do.
+fn no_cell(cells: &CellCounts) -> String {
+    let CellCounts { retained, pinned, in_flight, flushed, .. } = cells;
+    let evict = if *retained > 0 { "evict a lossless subscriber that is stopped (Store::evict), " } else { "" };
+    format!(
+        "no cell of this key may be overwritten: of {}, {retained} hold what a lossless subscriber or a work queue has not received, \
+         {pinned} are pinned, {flushed} are kept for the last flush, {in_flight} are in use by writers or on loan, and one has the newest value; \
+         receive, or drop pins and loans, {evict}wait with a timeout, or create the store with more history or spare",
+        cells.total()
+    )
+}
+
+/// Says why a store could not be mapped a second time, and what to do.
+fn no_second_mapping(limit: Option<u64>, source: &io::Error) -> String {
+    let advice = if matches!(source.kind(), io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock) {
+        more_memory(limit)
+    } else {
+        "publish without a loan".to_owned()
+    };
+    format!("the operating system refused to map the store a second time, which loans need: {source}; {advice}")
+}
+
+/// Why a value was not read.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::{GetError, KeyError, Store};
+/// # let name = format!("splinter-doc-get-error-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// let slot = store.slot("k")?;
+/// store.unset("k")?;
+/// assert_eq!(slot.size(), Err(GetError::Key(KeyError::Removed)));
+/// # Store::remove(&name)?;
+/// # Ok::<(), splinter_bus::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum GetError {
+    /// The key, or the handle on it, cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The key had a value, of which no version was whole after the machine stopped, or in the
+    /// copy.
+    #[error("the value of this key was lost when the machine stopped, or while its file was copied: set it again")]
+    Lost,
+    /// Publishers replaced the key's values, or other workers took them, each time that one was to
+    /// be read. Nothing is wrong with the key.
+    #[error(
+        "other processes replaced or took the values of this key faster than one could be read: try again, or create the store with \
+         more history or spare"
+    )]
+    Overtaken,
+    /// A writer that was stopped is about to overwrite this version, so it cannot be pinned.
+    #[error("version {version} was chosen by a writer to be overwritten, which was stopped: copy it, or pin another")]
+    Claimed {
+        /// The version that was to be pinned.
+        version: u64,
+    },
+}
+
+impl From<Forked> for GetError {
+    fn from(error: Forked) -> Self {
+        Self::Key(error.into())
+    }
+}
+
+/// Why a value was not updated: an append, or an operation on an integer.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{SetError, StoreOptions, UpdateError};
+///
+/// # let name = format!("splinter-doc-update-error-{}", std::process::id());
+/// let store = StoreOptions::new().max_value_size(8).create(&name)?;
+/// store.append("k", b"1234")?;
+/// let error = store.append("k", b"56789").unwrap_err();
+/// assert!(matches!(error, UpdateError::Set(SetError::TooLarge { len: 9, max: 8 })));
+/// let error = store.integer("k")?.fetch_add(1).unwrap_err();
+/// assert!(matches!(error, UpdateError::NotAnInteger { len: 4 }));
+/// # splinter_bus::Store::remove(&name)?;
+/// # Ok::<(), splinter_bus::Error>(())
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The key, or the handle on it, cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The key's value is not an integer, which has 8 bytes.
+    #[error("the value of this key has {len} bytes, an integer has 8: use another key, or set this one to an integer")]
+    NotAnInteger {
+        /// The value's length in bytes.
+        len: usize,
+    },
+    /// The new value could not be set. Never [`SetError::Key`], which is [`UpdateError::Key`].
+    #[error(transparent)]
+    Set(SetError),
+    /// The old value could not be read. Never [`GetError::Key`], which is [`UpdateError::Key`].
+    #[error(transparent)]
+    Get(GetError),
+}
+
+impl From<SetError> for UpdateError {
+    fn from(error: SetError) -> Self {
+        match error {
+            SetError::Key(error) => Self::Key(error),
+            error => Self::Set(error),
+        }
+    }
+}
+
+impl From<GetError> for UpdateError {
+    fn from(error: GetError) -> Self {
+        match error {
+            GetError::Key(error) => Self::Key(error),
+            error => Self::Get(error),
+        }
+    }
+}
+
+impl From<DirectoryError> for UpdateError {
+    fn from(error: DirectoryError) -> Self {
+        SetError::from(error).into()
+    }
+}
+
+impl From<Forked> for UpdateError {
+    fn from(error: Forked) -> Self {
+        Self::Key(error.into())
+    }
+}
