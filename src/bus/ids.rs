@@ -10,14 +10,14 @@ const COUNTER_MASK: u64 = (1 << 62) - 1;
 /// A source of ids. Its first random number comes from the kernel; from there it counts, which the standard allows, and
 /// which keeps the ids of one source in order within a millisecond. Two sources share 74 random bits by no more than chance.
 #[derive(Debug)]
-pub(crate) struct Ids {
+pub(super) struct Ids {
     /// 12 bits.
     random: u64,
     counter: AtomicU64,
 }
 
 impl Ids {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (high, low) = Uuid::now_v7().as_u64_pair();
         // Half of the range is left to count through.
         Self { random: high & 0xfff, counter: AtomicU64::new(low & COUNTER_MASK >> 1) }
@@ -25,13 +25,13 @@ impl Ids {
 
     /// The next id, for a message sent at `ts`, in nanoseconds since the Unix epoch.
     #[inline]
-    pub(crate) fn next(&self, ts: u64) -> Uuid {
+    pub(super) fn next(&self, ts: u64) -> Uuid {
         Self::id(self.random, self.counter.fetch_add(1, Ordering::Relaxed), ts)
     }
 
     /// As [`next`](Self::next), for the only one who counts.
     #[inline]
-    pub(crate) fn next_mut(&mut self, ts: u64) -> Uuid {
+    pub(super) fn next_mut(&mut self, ts: u64) -> Uuid {
         let counter = self.counter.get_mut();
         *counter = counter.wrapping_add(1);
         Self::id(self.random, *counter, ts)

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::error::WaitError;
 use super::subscriber::Subscriber;
 use super::work_queue::WorkQueue;
+use crate::bus::error::WaitError;
 use crate::os::futex;
 use crate::store::Slot;
 use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin};

@@ -4,16 +4,17 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use super::error::RecvError;
-use super::handle::Shared;
-use super::parts;
-use super::received::{Envelope, Received};
-use super::sample::{Head, Sample, Storage};
+use super::sample::Sample;
+use super::storage::{Head, Storage};
+use crate::bus::envelope::Envelope;
+use crate::bus::error::RecvError;
+use crate::bus::parts;
+use crate::bus::received::Received;
+use crate::bus::shared::Shared;
 use crate::frame::{Encoding, Frame, FrameError, Kind};
 use crate::message::{DecodeError, DecodeOwned, Fault, InPlace, Message};
 use crate::os::clock;
-use crate::store::directory::{LONGEST_WAIT, WaitLimit};
-use crate::store::{DirectoryError, Slot, Store};
+use crate::store::Store;
 
 /// Where a frame came from.
 #[derive(Clone, Copy)]
@@ -134,20 +135,6 @@ fn find_plain<T: InPlace>(payload: &[u8]) -> Result<Option<&T>, DecodeError> {
     match T::find_plain(payload)? {
         Some(message) => Ok(Some(message)),
         None => T::view(payload).map(|_| None),
-    }
-}
-
-/// When to look again whether a key that was removed can be declared, while somebody else has the directory of keys.
-pub(super) const DECLARE_AGAIN: Duration = Duration::from_millis(10);
-
-/// Has a key again, which was removed; `None` when others kept the directory of keys for longer than `patience`.
-#[cold]
-pub(super) fn declare_again(store: &Store, key: &str, patience: Duration) -> Result<Option<Slot>, RecvError> {
-    match store.slot_within(key, &mut WaitLimit::new(patience.min(LONGEST_WAIT))) {
-        Ok(slot) => Ok(Some(slot)),
-        Err(DirectoryError::Busy { .. }) => Ok(None),
-        Err(DirectoryError::Key(error)) => Err(RecvError::of(error.into(), key)),
-        Err(error) => Err(RecvError::Declare(error.into())),
     }
 }
 

@@ -10,13 +10,9 @@ use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 
-use smallvec::SmallVec;
-
-use super::aligned::AlignedBytes;
-use super::received::Envelope;
-use crate::frame::Frame;
+use super::storage::Storage;
+use crate::bus::envelope::Envelope;
 use crate::message::{DecodeError, InPlace, Plain};
-use crate::store::Pinned;
 
 /// A message that is read in place: pinned in the store, and not overwritten while this exists.
 ///
@@ -29,7 +25,7 @@ use crate::store::Pinned;
 ///
 /// What is pinned stays as it is as long as all programs that write to the store keep to its protocol. A program that writes to the file by
 /// other means can change a sample under its reader; for a `&str`, `bool` or enum that is undefined behaviour. Where writers are not trusted,
-/// receive copies ([`Subscriber::recv`](super::Subscriber::recv), [`Bus::get`](super::Bus::get)). With mode 0600, the default, only programs of
+/// receive copies ([`Subscriber::recv`](crate::Subscriber::recv), [`Bus::get`](crate::Bus::get)). With mode 0600, the default, only programs of
 /// the same user, and root, can write.
 ///
 /// In a child of `fork`, an inherited sample may change at any moment: do not read it, receive again in the child.
@@ -64,53 +60,6 @@ pub struct Sample<T> {
 unsafe impl<T: Sync> Send for Sample<T> {}
 // SAFETY: a shared sample lends its message as `&T`; all other fields are `Sync`.
 unsafe impl<T: Sync> Sync for Sample<T> {}
-
-/// Where the frame lies.
-pub(super) enum Storage {
-    Pinned(Pinned),
-    Copied(AlignedBytes),
-}
-
-impl Storage {
-    #[inline]
-    pub(super) fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Pinned(pinned) => pinned,
-            Self::Copied(bytes) => bytes.as_slice(),
-        }
-    }
-}
-
-/// A copy of all that comes before a frame's payload, where nobody else can write.
-pub(super) type Head = SmallVec<[u8; USUAL_HEAD]>;
-
-/// As much as usual names need, in bytes.
-const USUAL_HEAD: usize = 128;
-
-impl Storage {
-    #[inline]
-    pub(super) fn head(&self) -> Head {
-        // Nearly always this is all of it.
-        let mut start = [0; USUAL_HEAD];
-        let len = self.as_slice().len();
-        self.copy_start(&mut start[..len.min(USUAL_HEAD)]);
-        let head_len = Frame::head_len(&start).min(len);
-        if head_len <= USUAL_HEAD {
-            return Head::from_buf_and_len(start, head_len);
-        }
-        let mut head = Head::from_elem(0, head_len);
-        self.copy_start(&mut head);
-        head
-    }
-
-    #[inline]
-    fn copy_start(&self, start: &mut [u8]) {
-        match self {
-            Self::Pinned(pinned) => pinned.copy_start(start),
-            Self::Copied(bytes) => start.copy_from_slice(&bytes.as_slice()[..start.len()]),
-        }
-    }
-}
 
 impl<T> Sample<T> {
     /// Of a frame that was checked. `plain` is the reference that `T` has made of the bytes of its payload.

@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use super::error::RecvError;
-use super::received::Received;
 use super::subscriber::Subscriber;
 use super::work_queue::{Job, WorkQueue};
+use crate::bus::error::RecvError;
+use crate::bus::received::Received;
 use crate::message::DecodeOwned;
 use crate::store::opener::Opener;
 use crate::store::reactor::{Reactor, Waiting, Want};

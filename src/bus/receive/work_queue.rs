@@ -6,10 +6,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::error::{AcknowledgeError, RecvError, SubscribeError};
-use super::handle::Shared;
-use super::receive::{DECLARE_AGAIN, Origin, declare_again};
-use super::received::{Envelope, Received};
+use super::origin::Origin;
+use super::recreate::{RECREATE_INTERVAL, recreate_slot};
+use crate::bus::envelope::Envelope;
+use crate::bus::error::{AcknowledgeError, RecvError, SubscribeError};
+use crate::bus::handle::Bus;
+use crate::bus::received::Received;
+use crate::bus::shared::Shared;
 use crate::message::DecodeOwned;
 use crate::store::directory::{REMOVALS, WaitLimit};
 use crate::store::lossless::Begin;
@@ -77,8 +80,20 @@ pub struct Job<T> {
     key: Arc<str>,
 }
 
+impl<T> Bus<T> {
+    /// Joins the workers of a key, each of whose messages goes to one of them. Makes the key a work queue, and creates it, if need be:
+    /// then from the oldest message on that is kept. Waits as [`subscribe`](Self::subscribe) does.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`]: no key, or no room for it.
+    pub fn work_queue(&self, key: &str) -> Result<WorkQueue<T>, SubscribeError> {
+        WorkQueue::new(&self.store, &self.shared, key)
+    }
+}
+
 impl<T> WorkQueue<T> {
-    pub(super) fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, SubscribeError> {
+    fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, SubscribeError> {
         let mut limit = WaitLimit::longest();
         let mut queue = Queue::new(store.slot_within(key, &mut limit)?, Begin::Oldest);
         for _ in 0..REMOVALS {
@@ -132,9 +147,9 @@ impl<T> WorkQueue<T> {
 
     /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
     #[cold]
-    fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
-        let Some(slot) = declare_again(&self.store, &self.key, patience)? else {
-            self.retry_at = Some(Instant::now() + DECLARE_AGAIN);
+    fn recreate(&mut self, patience: Duration) -> Result<bool, RecvError> {
+        let Some(slot) = recreate_slot(&self.store, &self.key, patience)? else {
+            self.retry_at = Some(Instant::now() + RECREATE_INTERVAL);
             return Ok(false);
         };
         self.retry_at = None;
@@ -198,7 +213,7 @@ impl<T> WorkQueue<T> {
 
 impl<T: DecodeOwned> WorkQueue<T> {
     fn recv_until(&mut self, deadline: Deadline) -> Result<Option<Job<T>>, RecvError> {
-        while self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
+        while self.removed && !self.recreate(deadline.left().unwrap_or_default())? {
             if deadline.left().is_none() {
                 return Ok(None);
             }
