@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::names::Names;
 use crate::frame::{Frame, Kind};
 
-/// The envelope of a received message: who sent it when, to whom, and as what.
+/// The envelope of a received message: its id, sender, recipient, kind and time of sending.
 ///
 /// # Examples
 ///
@@ -37,10 +37,10 @@ pub struct Envelope {
     names: Names,
 }
 
-/// A `Kind` and two flags in one number, all of whose values are valid.
+/// A [`Kind`] and two flags in one byte. Every value of the byte is valid.
 ///
-/// With invalid values, `Option<Received<T>>` would use one of them for `None`, and a message would
-/// be moved in pieces around that byte.
+/// If some values were invalid, `Option<Received<T>>` would use one of them for `None`. The
+/// compiler would then move a message in two pieces, before and after that byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Marks(u8);
 
@@ -61,7 +61,7 @@ impl Marks {
     }
 
     fn kind(self) -> Kind {
-        // Valid since the frame was parsed.
+        // The frame was parsed, so this is the number of a kind.
         Kind::from_byte(self.0 & !(Self::EOF | Self::TTL)).unwrap_or(Kind::Event)
     }
 }
@@ -80,49 +80,49 @@ impl Envelope {
         }
     }
 
-    /// The message's id; for a response or an error, the id of the query.
+    /// The id of the message. For a response or an error, this is the id of the query.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// What the message is for.
+    /// The kind of the message: what it is for.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.marks.kind()
     }
 
-    /// The component that sent it.
+    /// The sender's component id.
     #[must_use]
     pub fn from(&self) -> &str {
         self.names.from()
     }
 
-    /// The component that receives it; `*` for all.
+    /// The recipient's component id; `*` if the message is for all.
     #[must_use]
     pub fn to(&self) -> &str {
         self.names.to()
     }
 
-    /// Its trace or span id; empty if it has none.
+    /// The trace or span id; empty if the message has none.
     #[must_use]
     pub fn trace(&self) -> &str {
         self.names.trace()
     }
 
-    /// Its number in its stream, from 0.
+    /// The number of the message in its stream, counted from 0.
     #[must_use]
     pub fn seq(&self) -> u32 {
         self.seq
     }
 
-    /// Whether it is the last message of its stream. A message that is not part of a stream is.
+    /// Whether this is the last message of its stream. `true` for a message outside of streams.
     #[must_use]
     pub fn eof(&self) -> bool {
         self.marks.has(Marks::EOF)
     }
 
-    /// The time after which it expires; `None` if it does not expire.
+    /// The time after which the message expires; `None` if it does not expire.
     #[must_use]
     pub fn ttl(&self) -> Option<Duration> {
         self.ttl_ms().map(|ttl| Duration::from_millis(ttl.into()))
@@ -132,13 +132,13 @@ impl Envelope {
         self.marks.has(Marks::TTL).then_some(self.ttl)
     }
 
-    /// When it was sent, by the sender's clock.
+    /// The time of sending, by the sender's clock.
     #[must_use]
     pub fn sent_at(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.ts)
     }
 
-    /// The version of the key that the message is.
+    /// The message's version of its key.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version

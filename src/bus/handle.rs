@@ -1,4 +1,4 @@
-//! A store with a message type.
+//! `Bus`: a store together with a message type.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,9 +8,13 @@ use super::shared::Shared;
 use crate::message::{Message, MessageType};
 use crate::store::{Location, OpenError, Store};
 
-/// A bus of messages of type `T`, on a store that several processes have open, with at most 128 handles in all.
+/// A bus for messages of type `T`, on a store that several processes have open.
 ///
-/// Cloning gives another handle on the same open store. Handles may be used from any thread.
+/// Cloning returns another handle on the same open store. Handles can be used from any thread. A
+/// store can be open at most 128 times, counted over all processes; clones do not count.
+///
+/// A process may die at any moment: what it published stays, and what it did not finish publishing
+/// is never seen.
 ///
 /// # Examples
 ///
@@ -36,11 +40,11 @@ pub struct Bus<T> {
 }
 
 impl<T> Bus<T> {
-    /// Creates a store with the default options, as a bus.
+    /// Creates a store with the default options and returns a bus on it.
     ///
     /// # Errors
     ///
-    /// As [`Store::create`].
+    /// Those of [`Store::create`].
     pub fn create(location: impl Into<Location>) -> Result<Self, OpenError>
     where
         T: Message,
@@ -48,11 +52,11 @@ impl<T> Bus<T> {
         Store::create(location).map(Self::on)
     }
 
-    /// Opens a store as a bus.
+    /// Opens a store and returns a bus on it.
     ///
     /// # Errors
     ///
-    /// As [`Store::open`].
+    /// Those of [`Store::open`].
     pub fn open(location: impl Into<Location>) -> Result<Self, OpenError>
     where
         T: Message,
@@ -60,11 +64,11 @@ impl<T> Bus<T> {
         Store::open(location).map(Self::on)
     }
 
-    /// Creates a store with the default options, or opens it if it exists, as a bus.
+    /// Creates a store with the default options, or opens it if it exists, and returns a bus on it.
     ///
     /// # Errors
     ///
-    /// As [`Store::create_or_open`].
+    /// Those of [`Store::create_or_open`].
     pub fn create_or_open(location: impl Into<Location>) -> Result<Self, OpenError>
     where
         T: Message,
@@ -72,11 +76,12 @@ impl<T> Bus<T> {
         Store::create_or_open(location).map(Self::on)
     }
 
-    /// Opens a store, or creates it with the default options if it does not exist, as a bus.
+    /// Opens a store, or creates it with the default options if it does not exist, and returns a
+    /// bus on it.
     ///
     /// # Errors
     ///
-    /// As [`Store::open_or_create`].
+    /// Those of [`Store::open_or_create`].
     pub fn open_or_create(location: impl Into<Location>) -> Result<Self, OpenError>
     where
         T: Message,
@@ -84,7 +89,7 @@ impl<T> Bus<T> {
         Store::open_or_create(location).map(Self::on)
     }
 
-    /// A bus on a store that is open already; with it, any number of types share one opening.
+    /// Makes a bus on an open store. Any number of buses, of any types, can share the store.
     #[must_use]
     pub fn on(store: Store) -> Self
     where
@@ -97,13 +102,13 @@ impl<T> Bus<T> {
 }
 
 impl<T: Message> Bus<T> {
-    /// The store below.
+    /// The store that the bus uses.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// What the type is to others.
+    /// The identity of the message type: its name, version, encoding, schema and fingerprint.
     #[must_use]
     pub fn message_type(&self) -> &MessageType {
         &self.shared.message_type

@@ -1,7 +1,9 @@
-//! The bus: typed messages under keys, published and subscribed to.
+//! The bus: typed messages, published and received under keys.
 //!
-//! A [`Bus`] is a store with a message type. Publishing encodes the message, puts it into a frame with its envelope, and sets
-//! the key; receiving copies the frame out, checks it, and decodes it. Several types can share a store, one to a key.
+//! A [`Bus`] is a store together with a message type. To publish, it encodes the message, writes it
+//! into a frame with its envelope, and stores the frame as the newest version of the key. To
+//! receive, it copies the frame out of the store, checks it, and decodes the message. Buses of
+//! several types can share a store; each key has messages of one type.
 
 mod envelope;
 mod error;

@@ -11,11 +11,11 @@ use crate::frame::Kind;
 
 /// A received message and its envelope. Dereferences to the message.
 ///
-/// Methods of its own are few, so that they hide none of the message: what came with the message is
-/// in [`envelope`](Self::envelope).
+/// It has few methods of its own, so that it does not hide methods of the message. Everything else
+/// about the message is in [`envelope`](Self::envelope).
 ///
-/// Serializes to the JSON rendering of its frame: the fields of the envelope, with `payload` for
-/// the message.
+/// Serializes to the JSON form of its frame: the fields of the envelope, and the message as
+/// `payload`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received<T> {
     message: T,
@@ -28,22 +28,22 @@ impl<T> Received<T> {
         Self { message, envelope }
     }
 
-    /// Takes the message out.
+    /// Returns the message without its envelope.
     ///
-    /// An associated function, so that it hides no method of the message:
+    /// This is an associated function, so that it does not hide a method of the message:
     /// `Received::into_inner(received)`.
     #[must_use]
     pub fn into_inner(this: Self) -> T {
         this.message
     }
 
-    /// The envelope: id, sender, recipient, kind, time.
+    /// The envelope: id, sender, recipient, kind and time of sending.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
-    /// The version of the key that the message is.
+    /// The message's version of its key.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.envelope.version()
@@ -66,7 +66,7 @@ impl<T: Serialize> Serialize for Received<T> {
         frame.serialize_field("ts", &humantime::format_rfc3339_millis(envelope.sent_at()).to_string())?;
         frame.serialize_field("from", envelope.from())?;
         frame.serialize_field("type", envelope.kind().name())?;
-        // A heartbeat has none.
+        // A heartbeat has no payload.
         match envelope.kind() {
             Kind::Heartbeat => frame.skip_field("payload")?,
             _ => frame.serialize_field("payload", &self.message)?,

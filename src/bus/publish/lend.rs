@@ -1,4 +1,4 @@
-//! Lending cells to be written in place.
+//! Lending cells to publishers, which write messages in place.
 
 use std::sync::Arc;
 
@@ -16,13 +16,15 @@ use crate::store::wait::Deadline;
 use crate::store::{self, KeyError, SetError};
 
 impl<T> Publisher<T> {
-    /// Room for a message, all zeros, to be written in place and [sent](Loan::send).
+    /// Lends a zeroed cell, in which a message is written in place and then [sent](Loan::send).
     ///
-    /// The first loan of an open store maps it a second time. Any number of loans may be held, as long as there are cells.
+    /// The first loan of an open store maps the store a second time. A publisher may hold any
+    /// number of loans while the key has free cells. Never waits for free cells.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]: larger than a cell, no cell, no key, or zeros are no message.
+    /// [`PublishError`]: the message is larger than a cell, there is no free cell, the key cannot
+    /// be created, or zeros are not a value of `T`.
     pub fn loan_zeroed(&mut self) -> Result<Loan<T>, PublishError>
     where
         T: Plain,
@@ -31,11 +33,12 @@ impl<T> Publisher<T> {
         Loan::zeroed(raw, pending)
     }
 
-    /// Room for a message, whatever is in it, to be [written](LoanUninit::write) in place and sent.
+    /// Lends a cell with undefined content, in which a message is [written](LoanUninit::write) in
+    /// place and then sent.
     ///
     /// # Errors
     ///
-    /// As [`loan_zeroed`](Self::loan_zeroed).
+    /// Those of [`loan_zeroed`](Self::loan_zeroed).
     pub fn loan(&mut self) -> Result<LoanUninit<T>, PublishError>
     where
         T: Plain,
@@ -46,11 +49,12 @@ impl<T> Publisher<T> {
 }
 
 impl Publisher<Vec<u8>> {
-    /// Room for `len` bytes, all zero, to be written in place and [sent](Loan::send).
+    /// Lends `len` zeroed bytes, to be written in place and then [sent](Loan::send).
     ///
     /// # Errors
     ///
-    /// [`PublishError`]: larger than a cell, none at all, no cell, or no key.
+    /// [`PublishError`]: `len` is 0 or larger than a cell, there is no free cell, or the key cannot
+    /// be created.
     ///
     /// # Examples
     ///
@@ -70,11 +74,12 @@ impl Publisher<Vec<u8>> {
         Ok(Loan::bytes(raw, pending))
     }
 
-    /// Room for `len` bytes, whatever is in it, to be [written](LoanUninit::write) in place and sent.
+    /// Lends `len` bytes with undefined content, to be [written](LoanUninit::write) in place and
+    /// then sent.
     ///
     /// # Errors
     ///
-    /// As [`loan_bytes`](Self::loan_bytes).
+    /// Those of [`loan_bytes`](Self::loan_bytes).
     pub fn loan_bytes_uninit(&mut self, len: usize) -> Result<LoanUninit<[u8]>, PublishError> {
         let (raw, pending) = self.lend(len, Lending::AsItIs)?;
         Ok(LoanUninit::new(raw, pending))
@@ -82,13 +87,14 @@ impl Publisher<Vec<u8>> {
 }
 
 impl<T: Message> Publisher<T> {
-    /// A cell with everything in it but the payload of `len` bytes, the time of sending and the checksum.
+    /// Lends a cell whose envelope is written. Missing are the payload of `len` bytes, the time of
+    /// sending and the checksum.
     fn lend(&mut self, len: usize, lending: Lending) -> Result<(store::Loan, PendingSend), PublishError> {
         let id = self.ids.next_mut(clock::unix_nanos());
         let stamp = Stamp { fingerprint: self.fingerprint(), ts: 0, id, chunk: Chunk::ONLY };
         self.writer.sender.check_ttl()?;
         let envelope = self.writer.sender.envelope::<T>(stamp);
-        let payload_start = frame::head_len(&envelope)?;
+        let payload_start = frame::payload_offset(&envelope)?;
         let frame_len = payload_start.checked_add(len).ok_or(FrameError::PayloadTooLong { len })?;
         let mut lent = self.slot.loan_within(frame_len, lending, Deadline::Now);
         let mut limit = WaitLimit::longest();
@@ -100,7 +106,7 @@ impl<T: Message> Publisher<T> {
             lent = self.slot.loan_within(frame_len, lending, Deadline::Now);
         }
         let mut raw = lent?;
-        frame::write_head(&mut raw, &envelope, len)?;
+        frame::write_envelope(&mut raw, &envelope, len)?;
         let (store, key) = (self.store.clone(), Arc::clone(&self.key));
         Ok((raw, PendingSend { store, key, id, payload_start, summed: T::CHECKSUM }))
     }

@@ -1,8 +1,8 @@
-//! Messages that are written where they will be read.
+//! Messages that are written in place, in the cell from which they are read.
 
 #![allow(
     unsafe_code,
-    reason = "passes the store's contract on, and keeps the place of a message that was checked once"
+    reason = "a pointer to a message that was checked once is kept beside the bytes that it points into"
 )]
 
 use std::fmt;
@@ -20,12 +20,13 @@ use crate::os::clock;
 use crate::store::wait::Deadline;
 use crate::store::{self, KeyError, SetError, Store};
 
-/// A message that is written in place, in the cell from which it will be read. [`send`](Self::send) publishes it; dropped, it leaves no
-/// trace.
+/// A message that is written in place, in the cell from which it is read. [`send`](Self::send)
+/// publishes it. If the loan is dropped instead, nothing is published.
 ///
-/// It may be held for any time: it delays nobody. If its process dies, the cell is taken back.
+/// A loan may be held for any time and delays no other process; it only takes one cell of the key.
+/// If its process dies, the cell is reclaimed.
 ///
-/// In a child of `fork`, an inherited loan is still the parent's: do not write to it.
+/// In a child of `fork`, an inherited loan still belongs to the parent: do not write to it.
 ///
 /// # Examples
 ///
@@ -53,35 +54,36 @@ use crate::store::{self, KeyError, SetError, Store};
 pub struct Loan<T: ?Sized> {
     pub(super) raw: store::Loan,
     pub(super) pending: PendingSend,
-    /// The message in `raw`, which is one: found out when the loan was made, and nothing else is written there until it is sent. `None`: no place where
-    /// one can be.
+    /// The message in `raw`: checked when the loan was made, and only changed as a `T` since then.
+    /// `None` if the address is not aligned for `T`.
     pub(super) message: Option<NonNull<T>>,
 }
 
-// SAFETY: `message` is used as a `&mut T` is, which may be sent where `T` is `Send`; all other fields are `Send`.
+// SAFETY: `message` is used like a `&mut T`, which may be sent if `T` is `Send`; all other fields
+// are `Send`.
 unsafe impl<T: ?Sized + Send> Send for Loan<T> {}
-// SAFETY: a shared loan lends its message as `&T`; all other fields are `Sync`.
+// SAFETY: a shared loan only gives out `&T`; all other fields are `Sync`.
 unsafe impl<T: ?Sized + Sync> Sync for Loan<T> {}
 
-/// What a message on loan will be sent as.
+/// What `send` needs, beside the cell, to publish a message on loan.
 pub(super) struct PendingSend {
     pub(super) store: Store,
     pub(super) key: Arc<str>,
     pub(super) id: Uuid,
-    /// Where the payload begins.
+    /// The offset of the payload in the frame.
     pub(super) payload_start: usize,
     pub(super) summed: bool,
 }
 
 impl<T: ?Sized> Loan<T> {
-    /// Publishes the message, as sent now. Copies nothing.
+    /// Publishes the message, with the current time as its time of sending. Copies nothing.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]. The cell is there already, so hardly any: if the key was removed meanwhile, it is created again, for which there
-    /// may be no slot.
+    /// [`PublishError`]. It is rare, because the cell is already reserved. If the key was removed
+    /// meanwhile, `send` creates it again, and that can fail.
     pub fn send(mut self) -> Result<Sent, PublishError> {
-        // Before a byte is written: in a child, the loan is the parent's.
+        // Before anything is written: in a child of `fork`, the loan belongs to the parent.
         self.raw.check_fork()?;
         let PendingSend { store, key, id, summed, .. } = &self.pending;
         frame::seal(&mut self.raw, clock::unix_nanos(), *summed);
@@ -95,9 +97,10 @@ impl<T: ?Sized> Loan<T> {
         }
     }
 
-    /// The id that the message will be sent with.
+    /// The id with which the message will be sent.
     ///
-    /// An associated function, so that it hides no method of the message: `Loan::id(&loan)`.
+    /// This is an associated function, so that it does not hide a method of the message:
+    /// `Loan::id(&loan)`.
     #[must_use]
     pub fn id(this: &Self) -> Uuid {
         this.pending.id
@@ -106,8 +109,9 @@ impl<T: ?Sized> Loan<T> {
     #[inline]
     fn message(&self) -> &T {
         match &self.message {
-            // SAFETY: it lies in bytes that are lent to us alone and stay where they are while `self` exists, and was found valid. Writers of
-            // them are `deref_mut`, which leaves a valid message, and `send`, which ends the loan.
+            // SAFETY: `message` points into bytes that only this loan may access, and that stay in
+            // place while `self` exists. They were found valid. Only two functions write to them:
+            // `deref_mut`, which leaves a valid `T`, and `send`, which consumes the loan.
             Some(message) => unsafe { message.as_ref() },
             None => misplaced(),
         }
@@ -116,7 +120,7 @@ impl<T: ?Sized> Loan<T> {
     #[inline]
     fn message_mut(&mut self) -> &mut T {
         match &mut self.message {
-            // SAFETY: as in `message`; and exclusive, since `self` is borrowed exclusively.
+            // SAFETY: as in `message`; the access is exclusive because `self` is borrowed mutably.
             Some(message) => unsafe { message.as_mut() },
             None => misplaced(),
         }
@@ -125,11 +129,13 @@ impl<T: ?Sized> Loan<T> {
 
 #[cold]
 fn misplaced() -> ! {
-    panic!("the type's alignment is larger than that of payloads in this store: send a copy of the message instead")
+    panic!(
+        "the message is not aligned for its type, whose alignment is larger than that of payloads: publish a copy instead"
+    )
 }
 
 impl<T: Plain> Loan<T> {
-    /// Of bytes that are all zero.
+    /// Makes a loan of a cell whose payload is zeroed.
     pub(super) fn zeroed(mut raw: store::Loan, pending: PendingSend) -> Result<Self, PublishError> {
         match find::<T>(&mut raw, pending.payload_start) {
             Ok(message) => Ok(Self { raw, pending, message: Some(message) }),
@@ -138,16 +144,17 @@ impl<T: Plain> Loan<T> {
     }
 }
 
-/// The place of the message that is all of the bytes from `payload_start` on, if they are one.
+/// Finds the message that occupies all bytes from `payload_start` on.
 pub(super) fn find<T: Plain>(raw: &mut store::Loan, payload_start: usize) -> Result<NonNull<T>, DecodeError> {
     let payload = &mut raw[payload_start..];
     let (start, len) = (payload.as_ptr().addr(), payload.len());
     let found = std::ptr::from_mut(T::of_payload_mut(payload)?).addr();
-    // Implementations of `Plain` that were not derived may have found it anywhere.
+    // An implementation of `Plain` that was not derived might return any reference.
     if found != start || size_of::<T>() != len {
         return Err(DecodeError::Invalid);
     }
-    // Not the reference's own pointer: one that stays good when the bytes are borrowed again, to be sealed.
+    // Not derived from the reference: this pointer stays valid when `send` borrows the bytes to
+    // seal them.
     Ok(raw.tail(payload_start).cast())
 }
 

@@ -1,6 +1,6 @@
-//! Room for a message in a cell, before the message is written.
+//! Cells on loan whose message is not written yet.
 
-#![allow(unsafe_code, reason = "passes the store's contract of uninitialised bytes on")]
+#![allow(unsafe_code, reason = "the caller of `assume_init` guarantees what the store's loan requires")]
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use crate::bus::error::PublishError;
 use crate::message::{EncodeError, Plain};
 use crate::store;
 
-/// Room for a message, of which nobody says what is in it.
+/// A cell on loan whose payload is not written yet. If it is dropped, nothing is published.
 ///
 /// # Examples
 ///
@@ -42,32 +42,34 @@ impl<T: ?Sized> LoanUninit<T> {
         Self { raw: store::LoanUninit::new(raw), pending, message: PhantomData }
     }
 
-    /// The room, to be written byte by byte, before [`assume_init`](Self::assume_init).
+    /// The bytes of the payload. Write all of them, then call [`assume_init`](Self::assume_init).
     pub fn as_uninit_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         &mut self.raw.as_uninit_mut()[self.pending.payload_start..]
     }
 }
 
 impl<T: Plain> LoanUninit<T> {
-    /// Copies a message into the room.
+    /// Copies a message into the cell.
     pub fn write(self, message: &T) -> Loan<T> {
         let mut raw = self.raw.write_from(self.pending.payload_start, message.as_payload());
-        // There may be no place for it, if its alignment is too large: sent, it is a message all the same.
+        // `None` if the alignment of `T` is too large for the cell. The message can still be sent.
         let message = find(&mut raw, self.pending.payload_start).ok();
         Loan { raw, pending: self.pending, message }
     }
 
-    /// Says that every byte was written.
+    /// Turns this into a [`Loan`]. The caller asserts that every byte of the payload was written.
     ///
     /// # Errors
     ///
-    /// [`PublishError::Encode`]: the bytes are no value of the type.
+    /// [`PublishError::Encode`]: the bytes are not a value of `T`.
     ///
     /// # Safety
     ///
-    /// Every byte was written. (What was not is what an older message has left there, which its readers were not to see for ever.)
+    /// Every byte of the payload must have been written. (Other bytes still hold parts of an older
+    /// message, and would be published.)
     pub unsafe fn assume_init(self) -> Result<Loan<T>, PublishError> {
-        // SAFETY: the caller has written every byte of the payload, and what is before it was written when it was lent.
+        // SAFETY: the caller has written every byte of the payload, and `lend` has written all
+        // bytes before it.
         let mut raw = unsafe { self.raw.assume_init() };
         match find(&mut raw, self.pending.payload_start) {
             Ok(message) => Ok(Loan { raw, pending: self.pending, message: Some(message) }),
@@ -77,22 +79,24 @@ impl<T: Plain> LoanUninit<T> {
 }
 
 impl LoanUninit<[u8]> {
-    /// Copies bytes, just as many as were asked for, into the room.
+    /// Copies `bytes` into the cell.
     ///
     /// # Panics
     ///
-    /// If they are not as many.
+    /// If the length of `bytes` is not the length that was asked for.
     pub fn write(self, bytes: &[u8]) -> Loan<[u8]> {
         Loan::bytes(self.raw.write_from(self.pending.payload_start, bytes), self.pending)
     }
 
-    /// Says that every byte was written.
+    /// Turns this into a [`Loan`]. The caller asserts that every byte of the payload was written.
     ///
     /// # Safety
     ///
-    /// Every byte was written. (What was not is what an older message has left there, which its readers were not to see for ever.)
+    /// Every byte of the payload must have been written. (Other bytes still hold parts of an older
+    /// message, and would be published.)
     pub unsafe fn assume_init(self) -> Loan<[u8]> {
-        // SAFETY: the caller has written every byte of the payload, and what is before it was written when it was lent.
+        // SAFETY: the caller has written every byte of the payload, and `lend` has written all
+        // bytes before it.
         Loan::bytes(unsafe { self.raw.assume_init() }, self.pending)
     }
 }

@@ -1,4 +1,4 @@
-//! Publishing messages under keys.
+//! Publishing messages: publishers, streams, and loans.
 
 mod lend;
 mod loan;

@@ -1,4 +1,4 @@
-//! Publishing under one key.
+//! `Publisher`: publishing under one key.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,14 +21,18 @@ use crate::store::directory::REMOVALS;
 use crate::store::wait::Deadline;
 use crate::store::{KeyError, SetError, Slot, Store};
 
-/// Publishes messages under one key, with envelopes of its own making. Keeps the key's slot and a buffer, so that a publish
-/// allocates nothing once the buffer has grown.
+/// Publishes messages under one key.
 ///
-/// A message that is larger than a cell goes in parts, and comes back as one message. It may have as many as the store keeps versions of
-/// a key; more only with a timeout, on a key with lossless subscribers; and on a work queue it must fit into a cell.
+/// It adds an envelope to each message. It keeps the key's slot and a buffer, so a publish
+/// allocates nothing once the buffer is large enough.
 ///
-/// If the key is removed, the next publish or loan creates it again. That waits for others that create or remove keys, ten seconds at most,
-/// or no longer than the timeout of that publish.
+/// A message that is larger than a cell is published in parts and received as one message. It may
+/// have as many parts as the store keeps versions of a key. On a key with lossless subscribers,
+/// [`publish_timeout`](Self::publish_timeout) accepts more. On a work queue, a message must fit
+/// into one cell.
+///
+/// If the key is removed, the next publish or loan creates it again. That waits for other processes
+/// that create or remove keys, at most ten seconds or the timeout of that publish.
 ///
 /// # Examples
 ///
@@ -58,14 +62,15 @@ pub struct Publisher<T> {
 }
 
 impl<T: Message> Bus<T> {
-    /// Publishes a message under a key, creating the key if there is none.
+    /// Publishes a message under a key, and creates the key if it does not exist.
     ///
-    /// Who publishes often under one key is better served by a [publisher](Self::publisher), which finds the key once and
-    /// keeps its buffer. Creating a key waits for others that create or remove keys, ten seconds at most.
+    /// For many messages under one key, use a [publisher](Self::publisher): it looks the key up
+    /// once and reuses its buffer. Creating a key waits for other processes that create or remove
+    /// keys, at most ten seconds.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; nothing was published then.
+    /// [`PublishError`]: nothing was published.
     pub fn publish(&self, key: &str, message: &T) -> Result<Sent, PublishError> {
         let ts = clock::unix_nanos();
         let id = self.shared.ids.next(ts);
@@ -73,18 +78,19 @@ impl<T: Message> Bus<T> {
         let fingerprint = self.shared.message_type.fingerprint();
         writer.write(message, Stamp { fingerprint, ts, id, chunk: Chunk::ONLY })?;
         if writer.bytes().len() > self.store.geometry().max_value_size as usize {
-            // It goes in parts.
+            // It does not fit into a cell: publish it in parts.
             return self.publisher(key)?.publish(message);
         }
         let version = self.store.set(key, writer.bytes())?;
         Ok(Sent { id, version })
     }
 
-    /// A publisher for one key, which is created if there is none. That waits for others that create or remove keys, ten seconds at most.
+    /// Creates a publisher for one key, and the key if it does not exist. That waits for other
+    /// processes that create or remove keys, at most ten seconds.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]: no key, or no room for it.
+    /// [`PublishError`]: the key is not valid or cannot be created.
     pub fn publisher(&self, key: &str) -> Result<Publisher<T>, PublishError> {
         Publisher::new(&self.store, &self.shared, key)
     }
@@ -102,26 +108,29 @@ impl<T: Message> Publisher<T> {
         })
     }
 
-    /// The sender's component id, to 255 bytes. Program name, cut at 200 bytes, and process id, if none is set or it is empty.
+    /// Sets the sender's component id, at most 255 bytes. The default, also for an empty id, is the
+    /// program name, cut to 200 bytes, and the process id.
     ///
-    /// With a longer one, and so with a longer recipient or trace, each publish fails with [`PublishError::Frame`].
+    /// If it is longer than 255 bytes, each publish fails with [`PublishError::Frame`]. The same
+    /// holds for the recipient and the trace.
     #[must_use]
     pub fn from(mut self, component: impl Into<String>) -> Self {
         self.writer.sender.from = component.into();
         self
     }
 
-    /// The recipient's component id, to 255 bytes. `*`, which means all, if none is set or it is empty.
+    /// Sets the recipient's component id, at most 255 bytes. The default, also for an empty id, is
+    /// `*`: all.
     #[must_use]
     pub fn to(mut self, component: impl Into<String>) -> Self {
         self.writer.sender.to = component.into();
         self
     }
 
-    /// After how long messages are to be discarded: 1 millisecond to 2^32 - 1 milliseconds, which are 49.7 days. A fraction of a millisecond is
-    /// rounded up. Never, if not set.
+    /// Sets the time after which messages expire: 1 ms to 2^32 - 1 ms (49.7 days), rounded up to
+    /// whole milliseconds. By default they do not expire.
     ///
-    /// With a shorter or longer one, each publish fails with [`PublishError::Ttl`].
+    /// If it is out of range, each publish fails with [`PublishError::Ttl`].
     ///
     /// # Examples
     ///
@@ -145,47 +154,48 @@ impl<T: Message> Publisher<T> {
         self
     }
 
-    /// The trace or span that messages belong to, to 255 bytes.
+    /// Sets the trace or span to which messages belong, at most 255 bytes. The default is none.
     #[must_use]
     pub fn trace(mut self, trace: impl Into<String>) -> Self {
         self.writer.sender.trace = trace.into();
         self
     }
 
-    /// Another recipient from now on.
+    /// Changes the recipient of the following messages, like [`to`](Self::to).
     pub fn set_to(&mut self, component: &str) {
         self.writer.sender.to.clear();
         self.writer.sender.to.push_str(component);
     }
 
-    /// The key that it publishes under.
+    /// The key under which it publishes.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Publishes a message of its own, with a new id.
+    /// Publishes a message with a new id. Never waits for free cells.
     ///
-    /// Lock-free; makes system calls only if a subscriber sleeps, or if every cell of the key is in somebody's hands. In a file, it also
-    /// waits for one small write to the disk in every 67 million versions of a key, and at the first publish after a recovery.
+    /// Lock-free. It makes a system call only if a subscriber sleeps, or if no cell of the key is
+    /// free. On a store in a file, it also waits for one small write to the disk in every 67
+    /// million versions of a key, and at the first publish after a recovery.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; nothing was published then.
+    /// [`PublishError`]: nothing was published.
     #[inline]
     pub fn publish(&mut self, message: &T) -> Result<Sent, PublishError> {
         self.publish_within(message, Deadline::Now)
     }
 
-    /// As [`publish`](Self::publish), and waits for a cell, at most for `timeout`, while none may be overwritten: until lossless
-    /// subscribers and workers of a queue have received what they are to receive, and readers have let go of what they have pinned.
+    /// Like [`publish`](Self::publish), but waits at most `timeout` for a free cell. A cell becomes
+    /// free when lossless subscribers and workers have received its message and no reader pins it.
     ///
-    /// Of a message that goes in parts, each part is waited for that long.
+    /// If the message goes in parts, the timeout applies to each part.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; nothing was published then. (Of a message that goes in parts, some may have been: whoever receives them is told
-    /// that the message is incomplete.)
+    /// [`PublishError`]: nothing was published. (Parts of a message may have been published: their
+    /// receivers get an error that says that the message is incomplete.)
     ///
     /// # Examples
     ///
@@ -220,11 +230,11 @@ impl<T: Message> Publisher<T> {
         self.send(message, stamp, deadline)
     }
 
-    /// Tells whoever subscribes to this key that something went wrong with the message `id`.
+    /// Reports to the subscribers of this key that processing the message `id` failed.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; nothing was published then.
+    /// [`PublishError`]: nothing was published.
     pub fn fault(&mut self, id: Uuid, fault: &Fault) -> Result<Sent, PublishError> {
         let fingerprint = self.writer.sender.shared.fault_fingerprint;
         let stamp = Stamp { fingerprint, ts: clock::unix_nanos(), id, chunk: Chunk::ONLY };
@@ -255,13 +265,13 @@ impl<T: Message> Publisher<T> {
         }
     }
 
-    /// Publishes the frame that was written in as many frames as it takes.
+    /// Publishes the frame in the buffer as several frames.
     #[cold]
     fn send_parts<M: Message>(&mut self, stamp: Stamp, deadline: Deadline) -> Result<Sent, PublishError> {
         self.slot.check_fork()?;
         let (len, max) = (self.writer.bytes().len(), self.slot.max_len());
         let mut envelope = self.writer.sender.part_envelope::<M>(stamp);
-        let overhead = frame::head_len(&envelope)? + parts::PREFIX_LEN;
+        let overhead = frame::payload_offset(&envelope)? + parts::PREFIX_LEN;
         let Some(room) = max.checked_sub(overhead).filter(|&room| room > 0) else {
             return Err(SetError::TooLarge { len, max }.into());
         };
@@ -294,7 +304,8 @@ impl<T: Message> Publisher<T> {
         Err(KeyError::Removed.into())
     }
 
-    /// Whether a message of so many parts can be received, and sent without waiting if nobody wants to wait.
+    /// Checks that receivers can get a message with this many parts, and that publishing it needs
+    /// no wait if `deadline` allows none.
     fn check_parts(&self, len: usize, parts: usize, deadline: Deadline) -> Result<(), PublishError> {
         if self.slot.is_queue() {
             return Err(SetError::TooLarge { len, max: self.slot.max_len() }.into());

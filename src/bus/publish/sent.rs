@@ -1,4 +1,4 @@
-//! What publishing returns, and publishing again under a key that was removed.
+//! The result of a publish, and publishing under a key that was removed meanwhile.
 
 use uuid::Uuid;
 
@@ -7,17 +7,17 @@ use crate::store::directory::{REMOVALS, WaitLimit};
 use crate::store::wait::Deadline;
 use crate::store::{KeyError, SetError, Slot, Store};
 
-/// A message that was published.
+/// The id and version of a message that was published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
-    /// Its id.
+    /// The id of the message.
     pub id: Uuid,
-    /// Its version under its key.
+    /// The message's version of its key.
     pub version: u64,
 }
 
-/// Publishes a frame under a key that was removed, which is created again.
+/// Creates a key that was removed, and publishes a frame under it.
 #[cold]
 pub(super) fn publish_frame(
     store: &Store,
@@ -37,7 +37,7 @@ pub(super) fn publish_frame(
     Err(KeyError::Removed.into())
 }
 
-/// How long a publisher waits for the directory of keys: as long as for a cell, if it waits for one.
+/// The limit of a publisher's wait for the directory: its wait for a free cell, if it has one.
 pub(super) fn limit_of(deadline: Deadline) -> WaitLimit {
     match deadline {
         Deadline::Now => WaitLimit::longest(),

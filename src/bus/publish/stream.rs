@@ -1,4 +1,4 @@
-//! Messages that belong together.
+//! `Stream`: a sequence of messages with one id.
 
 use std::fmt;
 
@@ -13,16 +13,16 @@ use crate::os::clock;
 use crate::store::wait::Deadline;
 
 impl<T: Message> Publisher<T> {
-    /// A stream of messages with one id: that of the query that they answer, or one of the caller's own.
+    /// Begins a stream of messages. `id` is that of the query that they answer, or a new one.
     pub fn stream(&mut self, id: Uuid) -> Stream<'_, T> {
         Stream { publisher: self, id, seq: 0 }
     }
 }
 
-/// Messages that belong together: one id, numbered from 0, the last one marked.
+/// A sequence of messages with one id. They are numbered from 0, and the last one is marked.
 ///
-/// A stream that is dropped without its last message leaves those who receive it waiting: finish it, or report a
-/// [fault](Publisher::fault).
+/// If a stream is dropped without its last message, its receivers wait for that message. Call
+/// [`finish`](Self::finish), or report a [fault](Publisher::fault).
 pub struct Stream<'a, T> {
     publisher: &'a mut Publisher<T>,
     id: Uuid,
@@ -30,13 +30,13 @@ pub struct Stream<'a, T> {
 }
 
 impl<T: Message> Stream<'_, T> {
-    /// Publishes the next message of the stream, after which there will be others.
+    /// Publishes the next message of the stream, which is not the last one.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; the number is used again for the next one.
+    /// [`PublishError`]: nothing was published, and the next message gets the same number.
     pub fn send(&mut self, message: &T) -> Result<Sent, PublishError> {
-        // The last number is left for the last message.
+        // The last number is reserved for the last message.
         let next = self.seq.checked_add(1).ok_or(PublishError::StreamTooLong)?;
         let sent = self.publish(message, Chunk { seq: self.seq, eof: false })?;
         self.seq = next;
@@ -47,7 +47,7 @@ impl<T: Message> Stream<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; the stream has no end then.
+    /// [`PublishError`]: the stream has no last message.
     pub fn finish(mut self, message: &T) -> Result<Sent, PublishError> {
         self.publish(message, Chunk { seq: self.seq, eof: true })
     }
@@ -57,7 +57,7 @@ impl<T: Message> Stream<'_, T> {
         self.publisher.send(message, stamp, Deadline::Now)
     }
 
-    /// How many messages were sent.
+    /// The number of messages that were sent.
     #[must_use]
     pub fn sent(&self) -> u32 {
         self.seq

@@ -1,4 +1,4 @@
-//! From a message to the bytes of a frame.
+//! Writing messages and their envelopes into frames.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::message::Message;
 /// The shortest ttl.
 const MIN_TTL: Duration = Duration::from_millis(1);
 
-/// A message's place in its stream.
+/// The place of a message in its stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk {
     pub(super) seq: u32,
@@ -21,11 +21,11 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// A message of its own.
+    /// A message outside of streams.
     pub(super) const ONLY: Self = Self { seq: 0, eof: true };
 }
 
-/// What a message is sent as, beside its content.
+/// The fields of an envelope that differ from message to message.
 #[derive(Clone, Copy)]
 pub(super) struct Stamp {
     pub(super) fingerprint: u64,
@@ -34,7 +34,7 @@ pub(super) struct Stamp {
     pub(super) chunk: Chunk,
 }
 
-/// Makes frames, one after the other, in one buffer.
+/// Writes one frame after the other into one buffer.
 pub(super) struct Writer {
     pub(super) sender: Sender,
     frame: Vec<u8>,
@@ -63,16 +63,16 @@ impl Writer {
     }
 }
 
-/// The parts of an envelope that stay.
+/// The fields of an envelope that stay the same.
 pub(super) struct Sender {
     pub(super) shared: Arc<Shared>,
-    /// Empty: that of the bus.
+    /// Empty: the default sender of the bus.
     pub(super) from: String,
     pub(super) to: String,
     pub(super) trace: String,
     /// In milliseconds.
     ttl: Option<u32>,
-    /// What was asked for as a ttl and is outside of what a frame can say.
+    /// The requested ttl, if it is out of range.
     refused_ttl: Option<Duration>,
 }
 
@@ -88,7 +88,7 @@ impl Sender {
         self.refused_ttl.map_or(Ok(()), |ttl| Err(PublishError::Ttl { ttl }))
     }
 
-    // Not a `Result`: one of this size is copied on its way, which takes a tenth of a publish.
+    // Not a `Result`: one of this size is copied to the caller, which takes a tenth of a publish.
     #[inline]
     pub(super) fn envelope<M: Message>(&self, stamp: Stamp) -> Outgoing<'_> {
         Outgoing {

@@ -1,4 +1,4 @@
-//! Reading the newest message of a key, and any version of it, without subscribing.
+//! Reading the newest message of a key, or a given version, without subscribing.
 
 use super::origin::Origin;
 use super::sample::Sample;
@@ -14,11 +14,11 @@ use crate::store::pin::PinnedVersion;
 use crate::store::{GetError, KeyError, Version};
 
 impl<T> Bus<T> {
-    /// The newest message of a key; `None` if there is none. Never blocks.
+    /// Returns a copy of the newest message of a key; `None` if there is none. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]: it is not valid.
+    /// [`RecvError`]: the newest version is not a valid message of type `T`.
     pub fn get(&self, key: &str) -> Result<Option<Received<T>>, RecvError>
     where
         T: DecodeOwned,
@@ -32,18 +32,19 @@ impl<T> Bus<T> {
         if !frame.is_part() {
             return origin.message(&frame);
         }
-        let Some((version, mut bytes)) = self.newest_whole(key)? else {
+        let Some((version, mut bytes)) = self.newest_complete(key)? else {
             return Ok(None);
         };
         let origin = self.origin(key, version);
         origin.message(&origin.parse(&mut bytes)?)
     }
 
-    /// The newest message of a key, to be read in place; `None` if there is none. Never blocks.
+    /// Returns the newest message of a key, to be read in place; `None` if there is none. Never
+    /// blocks.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]: it is not valid.
+    /// [`RecvError`]: the newest version is not a valid message of type `T`.
     pub fn sample(&self, key: &str) -> Result<Option<Sample<T>>, RecvError>
     where
         T: InPlace,
@@ -54,17 +55,19 @@ impl<T> Bus<T> {
         if !frame::is_part(&pinned) {
             return self.origin(key, pinned.version()).sample(Storage::Pinned(pinned)).map(Some);
         }
-        let Some((version, bytes)) = self.newest_whole(key)? else {
+        let Some((version, bytes)) = self.newest_complete(key)? else {
             return Ok(None);
         };
         self.origin(key, version).sample(Storage::Copied(AlignedBytes::copy_of(&bytes))).map(Some)
     }
 
-    /// This version of a key, to be read in place; `None` if it is not kept, or was not published yet. Never blocks.
+    /// Returns a given version of a key, to be read in place. `None` if it was not published yet,
+    /// or is not kept any more. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]: it is not valid, or a part of a message that is larger than a cell.
+    /// [`RecvError`]: the version is not a valid message of type `T`, or it is a part of a larger
+    /// one.
     pub fn sample_version(&self, key: &str, version: u64) -> Result<Option<Sample<T>>, RecvError>
     where
         T: InPlace,
@@ -92,16 +95,16 @@ impl<T> Bus<T> {
         Origin { shared: &self.shared, store: &self.store, key, version }
     }
 
-    /// The newest message that is complete, where the newest version is a part of one.
+    /// The newest complete message, for a key whose newest version is a part of one.
     #[cold]
-    fn newest_whole(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, RecvError> {
+    fn newest_complete(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, RecvError> {
         for _ in 0..REMOVALS {
-            // Looked up and not created: a reader waits for nobody.
+            // The slot is looked up, not created: creating it could wait for other processes.
             let Some(slot) = self.store.existing_slot(key).map_err(|error| RecvError::of(error.into(), key))? else {
                 return Ok(None);
             };
-            match parts::newest_whole(&slot) {
-                // Removed in between: look again.
+            match parts::newest_complete(&slot) {
+                // The key was removed meanwhile: look it up again.
                 Err(GetError::Key(KeyError::Removed)) => {}
                 newest => return newest.map_err(|error| RecvError::of(error, key)),
             }

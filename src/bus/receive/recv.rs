@@ -1,4 +1,4 @@
-//! Receiving copies of messages.
+//! Receiving copies of messages from a subscriber.
 
 use std::time::Duration;
 
@@ -11,83 +11,83 @@ use crate::store::Version;
 use crate::store::wait::Deadline;
 
 impl<T> Subscriber<T> {
-    /// The next message; waits for it, for ever if need be. Spins briefly, then sleeps.
+    /// Receives the next message; waits for it without a limit. Spins briefly, then sleeps.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]; the next call goes on behind what it tells of.
+    /// [`RecvError`]; the next call continues after the messages that the error reports.
     #[inline]
     pub fn recv(&mut self) -> Result<Received<T>, RecvError>
     where
         T: DecodeOwned,
     {
         loop {
-            if let Some(received) = self.next_until(Deadline::Never, Self::look)? {
+            if let Some(received) = self.next_until(Deadline::Never, Self::copy_next)? {
                 return Ok(received);
             }
         }
     }
 
-    /// The next message; `None` if there is none within `timeout`.
+    /// Receives the next message; waits at most `timeout` for it and then returns `None`.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]; the next call goes on behind what it tells of.
+    /// [`RecvError`]; the next call continues after the messages that the error reports.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Received<T>>, RecvError>
     where
         T: DecodeOwned,
     {
-        self.next_until(Deadline::after(Some(timeout)), Self::look)
+        self.next_until(Deadline::after(Some(timeout)), Self::copy_next)
     }
 
-    /// The next message; `None` if it was not published yet. Never blocks.
+    /// Receives the next message; `None` if it was not published yet. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]; the next call goes on behind what it tells of.
+    /// [`RecvError`]; the next call continues after the messages that the error reports.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Received<T>>, RecvError>
     where
         T: DecodeOwned,
     {
-        self.try_next(Self::look)
+        self.try_next(Self::copy_next)
     }
 }
 
 impl<T: DecodeOwned> Subscriber<T> {
     #[inline(never)]
-    fn look(&mut self) -> Result<Option<Received<T>>, RecvError> {
+    fn copy_next(&mut self) -> Result<Option<Received<T>>, RecvError> {
         loop {
             match self.slot.get_version_into(self.next, &mut self.frame) {
-                Ok(Version::NotYet) => return self.nothing(),
+                Ok(Version::NotYet) => return self.none_or_error(),
                 Ok(Version::Copied) => {
                     let version = self.next;
-                    self.pass();
+                    self.advance();
                     let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
                     let frame = origin.parse(&mut self.frame)?;
                     if !frame.is_part() {
                         return origin.message(&frame);
                     }
-                    let message = self.look_at_part(version);
+                    let message = self.accept_part(version);
                     if !matches!(message, Ok(None)) {
                         return message;
                     }
                 }
-                Ok(Version::Gone) => self.skip_what_is_gone()?,
-                Err(error) => return Err(self.lost(error)),
+                Ok(Version::Gone) => self.skip_overwritten()?,
+                Err(error) => return Err(self.failed(error)),
             }
         }
     }
 
-    /// The message that the part which was copied completes.
+    /// Adds the part that was copied; returns the message if it is complete.
     #[cold]
-    fn look_at_part(&mut self, version: u64) -> Result<Option<Received<T>>, RecvError> {
+    fn accept_part(&mut self, version: u64) -> Result<Option<Received<T>>, RecvError> {
         let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
         let part = origin.parse(&mut self.frame)?;
-        let Some(mut whole) = self.parts.accept(&part)? else {
+        let Some(mut complete) = self.parts.accept(&part)? else {
             return Ok(None);
         };
-        let frame = origin.parse(&mut whole)?;
+        let frame = origin.parse(&mut complete)?;
         origin.message(&frame)
     }
 }

@@ -1,4 +1,4 @@
-//! Receiving messages that are read in place.
+//! Receiving messages from a subscriber, to be read in place.
 
 use std::time::Duration;
 
@@ -14,72 +14,75 @@ use crate::store::pin::PinnedVersion;
 use crate::store::wait::Deadline;
 
 impl<T> Subscriber<T> {
-    /// The next message, to be read in place; waits for it, for ever if need be.
+    /// Receives the next message, to be read in place; waits for it without a limit. Spins briefly,
+    /// then sleeps.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]; the next call goes on behind what it tells of.
+    /// [`RecvError`]; the next call continues after the messages that the error reports.
     #[inline]
     pub fn recv_sample(&mut self) -> Result<Sample<T>, RecvError>
     where
         T: InPlace,
     {
         loop {
-            if let Some(sample) = self.next_until(Deadline::Never, Self::look_in_place)? {
+            if let Some(sample) = self.next_until(Deadline::Never, Self::pin_next)? {
                 return Ok(sample);
             }
         }
     }
 
-    /// The next message, to be read in place; `None` if there is none within `timeout`.
+    /// Receives the next message, to be read in place; waits at most `timeout` for it and then
+    /// returns `None`.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]; the next call goes on behind what it tells of.
+    /// [`RecvError`]; the next call continues after the messages that the error reports.
     pub fn recv_sample_timeout(&mut self, timeout: Duration) -> Result<Option<Sample<T>>, RecvError>
     where
         T: InPlace,
     {
-        self.next_until(Deadline::after(Some(timeout)), Self::look_in_place)
+        self.next_until(Deadline::after(Some(timeout)), Self::pin_next)
     }
 
-    /// The next message, to be read in place; `None` if it was not published yet. Never blocks.
+    /// Receives the next message, to be read in place; `None` if it was not published yet. Never
+    /// blocks.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]; the next call goes on behind what it tells of.
+    /// [`RecvError`]; the next call continues after the messages that the error reports.
     #[inline]
     pub fn try_recv_sample(&mut self) -> Result<Option<Sample<T>>, RecvError>
     where
         T: InPlace,
     {
-        self.try_next(Self::look_in_place)
+        self.try_next(Self::pin_next)
     }
 }
 
 impl<T: InPlace> Subscriber<T> {
     #[inline]
-    fn look_in_place(&mut self) -> Result<Option<Sample<T>>, RecvError> {
+    fn pin_next(&mut self) -> Result<Option<Sample<T>>, RecvError> {
         loop {
             let version = self.next;
             let storage = match self.slot.try_pin(version) {
-                Ok(PinnedVersion::NotYet) => return self.nothing(),
+                Ok(PinnedVersion::NotYet) => return self.none_or_error(),
                 Ok(PinnedVersion::Pinned(pinned)) => Storage::Pinned(pinned),
                 Ok(PinnedVersion::Gone) => {
-                    self.skip_what_is_gone()?;
+                    self.skip_overwritten()?;
                     continue;
                 }
                 Ok(PinnedVersion::Claimed) => match self.slot.get_version_into(version, &mut self.frame) {
                     Ok(Version::Copied) => Storage::Copied(AlignedBytes::copy_of(&self.frame)),
                     Ok(Version::NotYet | Version::Gone) => {
-                        self.skip_what_is_gone()?;
+                        self.skip_overwritten()?;
                         continue;
                     }
-                    Err(error) => return Err(self.lost(error)),
+                    Err(error) => return Err(self.failed(error)),
                 },
-                Err(error) => return Err(self.lost(error)),
+                Err(error) => return Err(self.failed(error)),
             };
-            self.pass();
+            self.advance();
             let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
             if !frame::is_part(storage.as_slice()) {
                 return origin.sample(storage).map(Some);
@@ -89,11 +92,11 @@ impl<T: InPlace> Subscriber<T> {
             }
             let part = origin.parse(&mut self.frame)?;
             if !part.is_part() {
-                // It was one a moment ago: somebody writes to what is pinned.
+                // The flag changed since it was checked: a program writes to a pinned value.
                 return origin.sample(Storage::Copied(AlignedBytes::copy_of(&self.frame))).map(Some);
             }
-            if let Some(whole) = self.parts.accept(&part)? {
-                return origin.sample(Storage::Copied(AlignedBytes::copy_of(&whole))).map(Some);
+            if let Some(complete) = self.parts.accept(&part)? {
+                return origin.sample(Storage::Copied(AlignedBytes::copy_of(&complete))).map(Some);
             }
         }
     }

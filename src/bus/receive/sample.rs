@@ -1,8 +1,8 @@
-//! Messages that are read where they lie.
+//! `Sample`: a message that is read in place.
 
 #![allow(
     unsafe_code,
-    reason = "a reference to a message that was checked once is kept beside the bytes that it points into"
+    reason = "a pointer to a message that was checked once is kept beside the bytes that it points into"
 )]
 
 use std::fmt;
@@ -14,21 +14,26 @@ use super::storage::Storage;
 use crate::bus::envelope::Envelope;
 use crate::message::{DecodeError, InPlace, Plain};
 
-/// A message that is read in place: pinned in the store, and not overwritten while this exists.
+/// A message that is read in place: pinned in the store, and not overwritten while the sample
+/// exists.
 ///
-/// A [`Plain`] message is dereferenced to; one that borrows from its payload (`Prompt<'a> { text: &'a str }`) is decoded by
-/// [`view`](Self::view). Obtaining a sample costs the same whatever the size of the message, but for its checksum, which is taken once,
-/// and which `#[message(checksum = false)]` does without.
+/// A sample of a [`Plain`] message dereferences to it. A message that borrows from its payload
+/// (`Prompt<'a> { text: &'a str }`) is decoded by [`view`](Self::view). The cost of a sample does
+/// not depend on the size of the message, except for the checksum. The checksum is computed once;
+/// `#[message(checksum = false)]` turns it off.
 ///
-/// It takes one of the key's cells from publishers until it is dropped, or its process dies. A message that came in parts, because it is
-/// larger than a cell, is a copy, and so is one that a publisher was about to overwrite when it was stopped.
+/// A sample keeps one cell of the key from publishers until it is dropped or its process dies. Two
+/// kinds of samples are copies instead: a message that came in parts, because it is larger than a
+/// cell; and a message whose cell a publisher has claimed but not overwritten.
 ///
-/// What is pinned stays as it is as long as all programs that write to the store keep to its protocol. A program that writes to the file by
-/// other means can change a sample under its reader; for a `&str`, `bool` or enum that is undefined behaviour. Where writers are not trusted,
-/// receive copies ([`Subscriber::recv`](crate::Subscriber::recv), [`Bus::get`](crate::Bus::get)). With mode 0600, the default, only programs of
-/// the same user, and root, can write.
+/// Pinned bytes do not change as long as every program that writes to the store follows its
+/// protocol. A program that writes to the file by other means can change a sample while it is read.
+/// For a `&str`, `bool` or enum, that is undefined behaviour. If you do not trust the writers,
+/// receive copies ([`Subscriber::recv`](crate::Subscriber::recv), [`Bus::get`](crate::Bus::get)).
+/// With mode 0600, the default, only programs of the same user, and of root, can write.
 ///
-/// In a child of `fork`, an inherited sample may change at any moment: do not read it, receive again in the child.
+/// In a child of `fork`, an inherited sample can change at any moment. Do not read it; receive
+/// again in the child.
 ///
 /// # Examples
 ///
@@ -50,43 +55,45 @@ use crate::message::{DecodeError, InPlace, Plain};
 pub struct Sample<T> {
     frame: Storage,
     payload: Range<usize>,
-    /// The message in `frame`, if it is plain: found valid when the sample was made.
+    /// The message in `frame`, if it is plain: checked when the sample was made.
     plain: Option<NonNull<T>>,
     envelope: Envelope,
     message: PhantomData<fn() -> T>,
 }
 
-// SAFETY: `plain` is used as a `&T` is, which may be sent where `T` is `Sync`; all other fields are `Send`.
+// SAFETY: `plain` is used like a `&T`, which may be sent if `T` is `Sync`; all other fields are
+// `Send`.
 unsafe impl<T: Sync> Send for Sample<T> {}
-// SAFETY: a shared sample lends its message as `&T`; all other fields are `Sync`.
+// SAFETY: a shared sample only gives out `&T`; all other fields are `Sync`.
 unsafe impl<T: Sync> Sync for Sample<T> {}
 
 impl<T> Sample<T> {
-    /// Of a frame that was checked. `plain` is the reference that `T` has made of the bytes of its payload.
+    /// Makes a sample of a checked frame. `plain` is a reference that `T` made of the payload's
+    /// bytes.
     #[inline]
     pub(super) fn new(frame: Storage, payload: Range<usize>, plain: Option<NonNull<T>>, envelope: Envelope) -> Self {
         Self { frame, payload, plain, envelope, message: PhantomData }
     }
 
-    /// The bytes of the message.
+    /// The bytes of the payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.frame.as_slice()[self.payload.clone()]
     }
 
-    /// Whether it is in the store, and not in a copy.
+    /// Whether the message is read in the store; `false` if it is a copy.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         matches!(self.frame, Storage::Pinned(_))
     }
 
-    /// The envelope: id, sender, recipient, kind, time.
+    /// The envelope: id, sender, recipient, kind and time of sending.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
-    /// The version of the key that the message is.
+    /// The message's version of its key.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.envelope.version()
@@ -94,11 +101,13 @@ impl<T> Sample<T> {
 }
 
 impl<T: InPlace> Sample<T> {
-    /// The message, borrowing what it can. Decodes it each time, if it is not [`Plain`].
+    /// Returns the message, which borrows from the payload where it can. Decodes the payload at
+    /// each call, unless the message is [`Plain`].
     ///
     /// # Errors
     ///
-    /// [`DecodeError`]: the payload is not what its fingerprint promises. Never for a plain message, of which this was found out before.
+    /// [`DecodeError`]: the payload is not a valid value of the type. Never for a plain message,
+    /// because its sample was checked.
     #[inline]
     pub fn view(&self) -> Result<T::View<'_>, DecodeError> {
         T::view(self.payload())
@@ -108,18 +117,19 @@ impl<T: InPlace> Sample<T> {
 impl<T: Plain> Deref for Sample<T> {
     type Target = T;
 
-    /// The message, which was checked when the sample was made. Costs nothing.
+    /// Returns the message. It was checked when the sample was made, so this costs nothing.
     ///
     /// # Panics
     ///
-    /// Only for a type whose [`InPlace`] was not derived, which is checked here, each time: if something that does not keep to the protocol has
-    /// written into the pinned message, and left no valid one.
+    /// Only if `T` implements [`InPlace`] by hand: then each call checks the payload, and panics if
+    /// another program has changed it to bytes that are not a `T`.
     #[inline]
     fn deref(&self) -> &T {
         match &self.plain {
-            // SAFETY: `find_plain` made this of a slice of the payload's bytes, for as long as the slice would live, and those bytes stay
-            // where they are and as they are while `self` exists: pinned in a mapping that the pin keeps, or in a buffer on the heap that is
-            // neither changed nor dropped before.
+            // SAFETY: `find_plain` made this reference from a slice of the payload's bytes. While
+            // `self` exists, those bytes stay in place and unchanged: either they are pinned, in a
+            // mapping that the pin keeps, or they are in a heap buffer that is neither changed nor
+            // dropped before.
             Some(message) => unsafe { message.as_ref() },
             None => self.check_again(),
         }
@@ -131,7 +141,7 @@ impl<T: Plain> Sample<T> {
     fn check_again(&self) -> &T {
         match T::of_payload(self.payload()) {
             Ok(message) => message,
-            Err(error) => panic!("a pinned message was written to: {error}"),
+            Err(error) => panic!("another program has written to a pinned message: {error}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where the bytes of a frame lie that is read in place: in a pinned cell, or in a copy.
+//! The bytes of a frame that is read in place: a pinned cell, or a copy.
 
 use bytemuck::{Pod, Zeroable};
 use smallvec::SmallVec;
@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use crate::frame::{FRAME_START, Frame, MAX_PAYLOAD_ALIGN};
 use crate::store::Pinned;
 
-/// Where the frame lies.
+/// The bytes of a frame that is read in place.
 pub(super) enum Storage {
     Pinned(Pinned),
     Copied(AlignedBytes),
@@ -22,26 +22,27 @@ impl Storage {
     }
 }
 
-/// A copy of all that comes before a frame's payload, where nobody else can write.
-pub(super) type Head = SmallVec<[u8; USUAL_HEAD]>;
+/// A copy of the envelope: all bytes of a frame before its payload. Other processes cannot change
+/// it.
+pub(super) type EnvelopeBytes = SmallVec<[u8; USUAL_ENVELOPE_LEN]>;
 
-/// As much as usual names need, in bytes.
-const USUAL_HEAD: usize = 128;
+/// Enough bytes for an envelope with usual names.
+const USUAL_ENVELOPE_LEN: usize = 128;
 
 impl Storage {
     #[inline]
-    pub(super) fn head(&self) -> Head {
-        // Nearly always this is all of it.
-        let mut start = [0; USUAL_HEAD];
+    pub(super) fn envelope(&self) -> EnvelopeBytes {
+        // Usually this is the whole envelope.
+        let mut start = [0; USUAL_ENVELOPE_LEN];
         let len = self.as_slice().len();
-        self.copy_start(&mut start[..len.min(USUAL_HEAD)]);
-        let head_len = Frame::head_len(&start).min(len);
-        if head_len <= USUAL_HEAD {
-            return Head::from_buf_and_len(start, head_len);
+        self.copy_start(&mut start[..len.min(USUAL_ENVELOPE_LEN)]);
+        let envelope_len = Frame::payload_offset(&start).min(len);
+        if envelope_len <= USUAL_ENVELOPE_LEN {
+            return EnvelopeBytes::from_buf_and_len(start, envelope_len);
         }
-        let mut head = Head::from_elem(0, head_len);
-        self.copy_start(&mut head);
-        head
+        let mut envelope = EnvelopeBytes::from_elem(0, envelope_len);
+        self.copy_start(&mut envelope);
+        envelope
     }
 
     #[inline]
@@ -53,9 +54,10 @@ impl Storage {
     }
 }
 
-/// A copy of a frame, aligned like one in a store, so that its payload can be looked at in place.
+/// A copy of a frame with the same alignment as in a store, so that its payload can be read in
+/// place.
 pub(super) struct AlignedBytes {
-    /// The frame begins [`FRAME_START`] bytes behind the start.
+    /// The frame begins [`FRAME_START`] bytes after the start of the buffer.
     lines: Vec<Line>,
     len: usize,
 }

@@ -17,30 +17,33 @@ use crate::store::wait::Spin;
 use crate::store::{GetError, KeyError, Store};
 
 impl<T> Bus<T> {
-    /// Subscribes to a key, from the next message on. The key is created if there is none: a subscriber may come first. That waits for others
-    /// that create or remove keys, ten seconds at most.
+    /// Subscribes to a key, beginning at the next message. Creates the key if it does not exist, so
+    /// a subscriber can come before the publisher. That waits for other processes that create or
+    /// remove keys, at most ten seconds.
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`]: no key, or no room for it.
+    /// [`SubscribeError`]: the key is not valid or cannot be created.
     pub fn subscribe(&self, key: &str) -> Result<Subscriber<T>, SubscribeError> {
         self.subscribe_with(key, &SubscribeOptions::new())
     }
 
-    /// Subscribes to a key from a message of the caller's choice on. Waits as [`subscribe`](Self::subscribe) does.
+    /// Subscribes to a key, beginning at a given message. Waits like
+    /// [`subscribe`](Self::subscribe).
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`]: no key, or no room for it.
+    /// [`SubscribeError`]: the key is not valid or cannot be created.
     pub fn subscribe_from(&self, key: &str, start: Start) -> Result<Subscriber<T>, SubscribeError> {
         self.subscribe_with(key, &SubscribeOptions::new().start(start))
     }
 
-    /// Subscribes to a key, on these terms. Waits as [`subscribe`](Self::subscribe) does.
+    /// Subscribes to a key with options. Waits like [`subscribe`](Self::subscribe).
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`]: no key, no room for it, or no room for one more lossless subscriber of it.
+    /// [`SubscribeError`]: the key is not valid or cannot be created, or it has the largest number
+    /// of lossless subscribers.
     pub fn subscribe_with(&self, key: &str, options: &SubscribeOptions) -> Result<Subscriber<T>, SubscribeError> {
         Subscriber::new(&self.store, &self.shared, key, options)
     }
@@ -59,7 +62,7 @@ impl<T> Subscriber<T> {
             };
             let lossless = match options.lossless.then(|| Lossless::new(&slot, begin)).transpose() {
                 Ok(lossless) => lossless,
-                // Removed in between: as if it had been before.
+                // The key was removed meanwhile: start over.
                 Err(LosslessError::Key(KeyError::Removed)) => continue,
                 Err(LosslessError::TooMany { max }) => return Err(SubscribeError::TooManyLossless { max }),
                 Err(LosslessError::Key(error)) => return Err(error.into()),
@@ -100,11 +103,13 @@ impl<T> Subscriber<T> {
         Err(KeyError::Removed.into())
     }
 
-    /// Passes what was sent earlier. Looks once at each cell, and copies each version at most once.
+    /// Skips messages that were sent before `nanos`. Checks each cell once, and copies each version
+    /// at most once.
     fn skip_to_time(&mut self, nanos: u64) -> Result<(), GetError> {
         let newest = self.slot.version();
         for kept in self.slot.kept_from(self.next)? {
-            // What is no frame has no time: it is received, and reported.
+            // A value that is not a frame has no time. It is not skipped: the next receive reports
+            // it.
             if kept.version <= newest
                 && self.slot.copy_kept(kept, &mut self.frame)?
                 && Frame::parse(&self.frame).map_or(true, |frame| frame.ts() >= nanos)
@@ -123,14 +128,14 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::core::ring::looks as ring_looks;
+    use crate::core::ring::looks as ring_checks;
     use crate::store::StoreOptions;
 
-    /// More would be more than a few looks at each cell.
-    const LOOKS_AT_A_CELL: u64 = 4;
+    /// Enough for a few passes over the cells, but not for one pass per version.
+    const MAX_CHECKS_PER_CELL: u64 = 4;
 
     #[test]
-    fn starting_at_a_time_and_getting_a_message_in_parts_look_a_few_times_at_each_cell() {
+    fn starting_at_a_time_and_getting_a_message_in_parts_check_each_cell_a_few_times() {
         let name = format!("splinter-test-history-{}", std::process::id());
         let store = StoreOptions::new().slots(2).max_value_size(256).history(1024).spare(1024).create(&name).unwrap();
         Store::remove(&name).unwrap();
@@ -140,17 +145,18 @@ mod tests {
             publisher.publish(&number.to_le_bytes().to_vec()).unwrap();
         }
         let cells = bus.store().slot("k").unwrap().cells().total();
-        ring_looks::take();
+        ring_checks::take();
         let mut from_now = bus.subscribe_from("k", Start::Time(SystemTime::now())).unwrap();
-        let looks = ring_looks::take();
-        assert!(looks <= LOOKS_AT_A_CELL * cells, "{looks} looks at {cells} cells");
+        let checks = ring_checks::take();
+        assert!(checks <= MAX_CHECKS_PER_CELL * cells, "{checks} checks of {cells} cells");
         assert_eq!(from_now.next_version(), 5001);
-        // It is larger than a cell, and nothing is received of it, so `get` looks for its beginning.
+        // The message is larger than a cell and not received yet, so `get` searches for its first
+        // part.
         publisher.publish(&vec![7; 400]).unwrap();
-        ring_looks::take();
+        ring_checks::take();
         assert_eq!(bus.get("k").unwrap().unwrap().len(), 400);
-        let looks = ring_looks::take();
-        assert!(looks <= LOOKS_AT_A_CELL * cells, "{looks} looks at {cells} cells");
+        let checks = ring_checks::take();
+        assert!(checks <= MAX_CHECKS_PER_CELL * cells, "{checks} checks of {cells} cells");
         assert_eq!(from_now.recv().unwrap().len(), 400);
     }
 }

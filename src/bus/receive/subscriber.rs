@@ -1,4 +1,4 @@
-//! Receiving what is published under one key, each message once.
+//! `Subscriber`: receiving every message of one key once.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,13 +13,20 @@ use crate::store::lossless::{Begin, Lossless, LosslessError};
 use crate::store::wait::{Deadline, Spin};
 use crate::store::{GetError, KeyError, Slot, Store};
 
-/// Receives the messages of one key, in order, each once. Says how many it missed when publishers are faster by more than
-/// the store's history; or, if it is [lossless](SubscribeOptions::lossless), has them wait.
+/// Receives the messages of one key in order, each once.
 ///
-/// As an iterator, it waits for the next message for ever and never ends.
+/// If publishers are faster by more than the store's history, the next receive reports how many
+/// messages were missed. Publishers of a [lossless](SubscribeOptions::lossless) subscriber wait
+/// instead, or get an error.
 ///
-/// If the key is removed, that is an error once, and the next call creates the key again. If others are creating or removing keys at that
-/// moment, `try_recv` leaves it at that and answers that there is nothing; `recv_timeout` waits for them as long as for a message.
+/// The iterator waits for each message without a limit, and never ends.
+///
+/// If the key is removed, one receive reports it and the next call creates the key again. If
+/// another process is creating or removing keys at that moment, `try_recv` does not wait and
+/// returns `None`; `recv_timeout` waits within its timeout.
+///
+/// If the process of a publisher dies, the subscriber receives what was published and continues. If
+/// the process of the subscriber dies, its cursor is released, so it no longer holds up publishers.
 ///
 /// # Examples
 ///
@@ -50,54 +57,54 @@ pub struct Subscriber<T> {
     pub(super) shared: Arc<Shared>,
     pub(super) slot: Slot,
     pub(super) key: String,
-    /// The version to be received next.
+    /// The version to receive next.
     pub(super) next: u64,
     pub(super) lossless: Option<Lossless>,
-    /// Messages that came in parts, as far as they came.
+    /// The incomplete messages that come in parts.
     pub(super) parts: Assembler,
     pub(super) frame: Vec<u8>,
     pub(super) spin: Spin,
-    /// The key was removed, and that was reported: declare it again.
+    /// The removal of the key was reported: the next call creates it again.
     pub(super) removed: bool,
-    /// When to try to declare it again, after the directory of keys was found busy.
+    /// When to try again to create the key, after the directory was busy.
     pub(super) retry_at: Option<Instant>,
-    /// It was lossless and was evicted, and that was not reported yet.
+    /// The subscriber was lossless and was evicted, and that is not reported yet.
     pub(super) evicted: bool,
     pub(super) message: PhantomData<fn() -> T>,
 }
 
 impl<T> Subscriber<T> {
-    /// The key that it receives from.
+    /// The key of the subscriber.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Whether there is anything that was published and not received yet.
+    /// Whether messages were published that are not received yet.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.slot.version() >= self.next
     }
 
-    /// The version that is to be received next.
+    /// The version to receive next.
     #[must_use]
     pub fn next_version(&self) -> u64 {
         self.next
     }
 
-    /// Whether publishers keep for it what it has not received. A subscriber that was made lossless is so until it reports
-    /// [`RecvError::Evicted`].
+    /// Whether publishers retain messages until this subscriber receives them. A lossless
+    /// subscriber stays lossless until it is evicted.
     #[must_use]
     pub fn is_lossless(&self) -> bool {
         self.lossless.as_ref().is_some_and(|lossless| !lossless.is_evicted())
     }
 
-    /// What those sleep on who wait for it.
+    /// The slot whose event wakes those that wait for this subscriber.
     pub(super) fn slot(&self) -> &Slot {
         &self.slot
     }
 
-    /// Whether there is something to receive, or to be told.
+    /// Whether a receive would return a message or an error now.
     pub(super) fn is_ready(&self) -> bool {
         !self.removed
             && (self.evicted
@@ -107,20 +114,20 @@ impl<T> Subscriber<T> {
             || self.recheck_at().is_some_and(|at| at <= Instant::now())
     }
 
-    /// Whether the key was removed, and that was reported.
+    /// Whether the key was removed and the removal was reported.
     #[cfg(feature = "async")]
     pub(super) fn is_removed(&self) -> bool {
         self.removed
     }
 
-    /// When to look again although nothing was published.
+    /// When to check again without a notification.
     pub(super) fn recheck_at(&self) -> Option<Instant> {
         if self.removed { Some(self.retry_at.unwrap_or_else(Instant::now)) } else { self.parts.deadline() }
     }
 
-    /// The version that was to be received was.
+    /// Advances past the version that was received.
     #[inline]
-    pub(super) fn pass(&mut self) {
+    pub(super) fn advance(&mut self) {
         self.skip_to(self.next + 1);
     }
 
@@ -130,82 +137,85 @@ impl<T> Subscriber<T> {
         if let Some(lossless) = &mut self.lossless
             && !lossless.move_to(next)
         {
-            // The value before `next` was copied or pinned, and is whole; the next receive reports. If the key was removed, it finds that out.
+            // The version before `next` was copied or pinned completely, so it is returned. The
+            // next receive reports the eviction, or the removal of the key.
             self.notice_eviction();
         }
     }
 
-    /// Ends being lossless if the subscriber was evicted; whether that is still to be reported.
+    /// Ends being lossless if the subscriber was evicted. Returns whether the eviction must be
+    /// reported.
     #[cold]
     fn notice_eviction(&mut self) -> bool {
         if self.lossless.as_ref().is_some_and(Lossless::is_evicted) {
-            // Frees the cursor's place.
+            // Frees the cursor.
             self.lossless = None;
             self.evicted = true;
         }
         self.evicted
     }
 
-    /// Reports the eviction, once.
+    /// Returns the error that reports the eviction, once.
     #[cold]
     fn report_eviction(&mut self) -> RecvError {
         self.evicted = false;
         RecvError::Evicted { key: self.key.clone(), next: self.next }
     }
 
-    /// The next message, as `look` finds it, if it was published.
+    /// Returns the next message that `receive` finds, if it was published.
     #[inline]
     pub(super) fn try_next<R>(
         &mut self,
-        look: impl Fn(&mut Self) -> Result<Option<R>, RecvError>,
+        receive: impl Fn(&mut Self) -> Result<Option<R>, RecvError>,
     ) -> Result<Option<R>, RecvError> {
-        if (self.removed || self.evicted) && !self.can_go_on()? {
+        if (self.removed || self.evicted) && !self.can_continue()? {
             return Ok(None);
         }
-        look(self)
+        receive(self)
     }
 
-    /// Reports an eviction, or declares the key again; `false` if others kept the directory of keys.
+    /// Reports an eviction, or creates the key again; `false` if the directory is busy.
     #[cold]
-    fn can_go_on(&mut self) -> Result<bool, RecvError> {
+    fn can_continue(&mut self) -> Result<bool, RecvError> {
         if self.removed && !self.recreate(Duration::ZERO)? {
             return Ok(false);
         }
         if self.evicted { Err(self.report_eviction()) } else { Ok(true) }
     }
 
-    /// Nothing to receive: `None`, unless there is something to report all the same.
+    /// Returns `None`, unless an eviction or an incomplete message must be reported.
     ///
-    /// Called by those who look. Were it left to their callers, each message would be copied once more on its way out.
+    /// Each `receive` function calls this itself. If its callers did, each message would be copied
+    /// once more.
     #[cold]
-    pub(super) fn nothing<R>(&mut self) -> Result<Option<R>, RecvError> {
+    pub(super) fn none_or_error<R>(&mut self) -> Result<Option<R>, RecvError> {
         if self.lossless.is_some() && self.notice_eviction() {
             return Err(self.report_eviction());
         }
         self.parts.overdue().map_or(Ok(None), Err)
     }
 
-    /// As [`try_next`](Self::try_next), and waits.
+    /// Like [`try_next`](Self::try_next), but waits.
     #[inline]
     pub(super) fn next_until<R>(
         &mut self,
         deadline: Deadline,
-        look: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
+        receive: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
     ) -> Result<Option<R>, RecvError> {
-        // All that receiving is when there is something.
+        // The fast path: a message is there.
         if !self.removed && !self.evicted {
-            let found = look(self);
+            let found = receive(self);
             if !matches!(found, Ok(None)) {
                 return found;
             }
         }
-        self.wait_for_next(deadline, look)
+        self.wait_for_next(deadline, receive)
     }
 
     fn wait_for_next<R>(
         &mut self,
         deadline: Deadline,
-        look: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
+        receive: impl Fn(&mut Self) -> Result<Option<R>, RecvError> + Copy,
     ) -> Result<Option<R>, RecvError> {
         loop {
             while self.removed && !self.recreate(deadline.left().unwrap_or_default())? {
@@ -213,7 +223,7 @@ impl<T> Subscriber<T> {
                     return Ok(None);
                 }
             }
-            let found = self.try_next(look);
+            let found = self.try_next(receive);
             if !matches!(found, Ok(None)) {
                 return found;
             }
@@ -222,23 +232,24 @@ impl<T> Subscriber<T> {
                 Ok(Some(_)) => {}
                 Ok(None) if deadline.left().is_none() => return Ok(None),
                 Ok(None) => {}
-                Err(error) => return Err(self.lost(error)),
+                Err(error) => return Err(self.failed(error)),
             }
         }
     }
 
-    /// Goes on to what is still there, and tells how much is not.
+    /// Skips to the oldest message that is kept, and reports how many were missed.
     #[cold]
-    pub(super) fn skip_what_is_gone(&mut self) -> Result<(), RecvError> {
-        // First the reason, then how much was missed.
+    pub(super) fn skip_overwritten(&mut self) -> Result<(), RecvError> {
+        // The eviction is reported first, then the number of missed messages.
         if self.notice_eviction() {
             return Err(self.report_eviction());
         }
         let oldest = match self.slot.oldest_from(self.next) {
             Ok(oldest) => oldest.unwrap_or_else(|| self.slot.version() + 1),
-            Err(error) => return Err(self.lost(error)),
+            Err(error) => return Err(self.failed(error)),
         };
-        // One that is gone and there, too, is damage: it is passed, or we would look at it for ever.
+        // A version that is found as oldest but cannot be read is damaged. Skip it, or this would
+        // never end.
         let missed = self.slot.published_between(self.next, oldest);
         let damaged = oldest == self.next;
         self.skip_to(oldest.max(self.next + u64::from(damaged)));
@@ -249,7 +260,7 @@ impl<T> Subscriber<T> {
     }
 
     #[cold]
-    pub(super) fn lost(&mut self, error: GetError) -> RecvError {
+    pub(super) fn failed(&mut self, error: GetError) -> RecvError {
         match error {
             GetError::Key(KeyError::Removed) => {
                 self.removed = true;
@@ -261,10 +272,10 @@ impl<T> Subscriber<T> {
         RecvError::of(error, &self.key)
     }
 
-    /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
+    /// Creates the key again; `false` if the directory stayed busy for `limit`.
     #[cold]
-    fn recreate(&mut self, patience: Duration) -> Result<bool, RecvError> {
-        let Some(slot) = recreate_slot(&self.store, &self.key, patience)? else {
+    fn recreate(&mut self, limit: Duration) -> Result<bool, RecvError> {
+        let Some(slot) = recreate_slot(&self.store, &self.key, limit)? else {
             self.retry_at = Some(Instant::now() + RECREATE_INTERVAL);
             return Ok(false);
         };

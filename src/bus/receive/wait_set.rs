@@ -1,4 +1,4 @@
-//! Waiting for any of several subscribers and work queues.
+//! `WaitSet`: waiting for any of several subscribers and work queues.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use crate::os::futex;
 use crate::store::Slot;
 use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin};
 
-/// Waits for any of up to 127 subscribers and work queues, of any types and stores, or for a [`Waker`].
+/// Waits until any of up to 127 subscribers and work queues is ready, or a [`Waker`] wakes it. The
+/// sources can have any types and stores.
 ///
 /// # Examples
 ///
@@ -37,7 +38,7 @@ use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin};
 ///         assert_eq!(ready, [1]);
 ///         assert_eq!(stop.recv()?.reason, "done");
 ///     }
-///     Waited::Woken => println!("somebody wants us"),
+///     Waited::Woken => println!("another thread woke this one"),
 ///     Waited::TimedOut => println!("nothing happened"),
 /// }
 /// # assert!(prompt.try_recv()?.is_none());
@@ -46,12 +47,15 @@ use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin};
 /// ```
 pub struct WaitSet {
     woken: Arc<AtomicU32>,
-    /// What `woken` was when we were woken last.
+    /// The value of `woken` at the last wake-up.
     seen: u32,
     spin: Spin,
 }
 
-/// Wakes a [`WaitSet`] from any thread. Once for each wait, however often: if nobody waits, the next one to wait.
+/// Wakes a [`WaitSet`] from any thread.
+///
+/// Several calls before the wait returns count as one. If nobody waits, the next wait returns at
+/// once.
 ///
 /// # Examples
 ///
@@ -69,18 +73,18 @@ pub struct Waker {
     woken: Arc<AtomicU32>,
 }
 
-/// Why a wait has ended.
+/// Why a wait ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waited {
-    /// These have something to receive, or to tell: their positions among the sources, in order.
+    /// These sources have a message or an error to receive: their indices, in ascending order.
     Ready(Vec<usize>),
-    /// By a [`Waker`].
+    /// A [`Waker`] woke the set.
     Woken,
-    /// Nothing happened in time.
+    /// The timeout passed.
     TimedOut,
 }
 
-/// What a [`WaitSet`] waits for: a [`Subscriber`] or a [`WorkQueue`].
+/// A source of a [`WaitSet`]: a [`Subscriber`] or a [`WorkQueue`].
 pub trait Source: sealed::Sealed {}
 
 mod sealed {
@@ -88,9 +92,9 @@ mod sealed {
 
     #[allow(private_interfaces, unnameable_types, reason = "sealed")]
     pub trait Sealed {
-        fn listens_to(&self) -> &Slot;
+        fn source_slot(&self) -> &Slot;
         fn ready(&self) -> bool;
-        fn at_the_latest(&self) -> Option<Instant>;
+        fn recheck_time(&self) -> Option<Instant>;
     }
 }
 
@@ -99,7 +103,7 @@ macro_rules! sources {
         impl<T> Source for $receiver<T> {}
 
         impl<T> sealed::Sealed for $receiver<T> {
-            fn listens_to(&self) -> &Slot {
+            fn source_slot(&self) -> &Slot {
                 self.slot()
             }
 
@@ -107,7 +111,7 @@ macro_rules! sources {
                 self.is_ready()
             }
 
-            fn at_the_latest(&self) -> Option<Instant> {
+            fn recheck_time(&self) -> Option<Instant> {
                 self.recheck_at()
             }
         }
@@ -117,28 +121,28 @@ macro_rules! sources {
 sources!(Subscriber, WorkQueue);
 
 impl WaitSet {
-    /// How many sources can be waited for at a time.
+    /// The largest number of sources in one wait.
     pub const MAX_SOURCES: usize = futex::MAX_WORDS - 1;
 
-    /// A set, and with it a place to be woken at.
+    /// Makes a wait set.
     #[must_use]
     pub fn new() -> Self {
         Self { woken: Arc::default(), seen: 0, spin: Spin::default() }
     }
 
-    /// A handle that wakes whoever waits with this set.
+    /// Makes a handle that wakes this set.
     #[must_use]
     pub fn waker(&self) -> Waker {
         Waker { woken: Arc::clone(&self.woken) }
     }
 
-    /// Waits until any of the sources has something to receive or to tell, or somebody wakes us; at most for `timeout`, without one for
-    /// ever. Spins briefly, then sleeps.
+    /// Waits until a source has a message or an error to receive, or a [`Waker`] wakes this set.
+    /// Waits at most `timeout`; `None` means without a limit. Spins briefly, then sleeps.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES). [`WaitError::Forked`]: a source was made by the parent of this
-    /// process.
+    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES) sources.
+    /// [`WaitError::Forked`]: the parent of this process made one of the sources.
     ///
     /// # Examples
     ///
@@ -147,15 +151,15 @@ impl WaitSet {
         if sources.len() > Self::MAX_SOURCES {
             return Err(WaitError::TooMany { given: sources.len(), max: Self::MAX_SOURCES });
         }
-        sources.iter().try_for_each(|source| source.listens_to().check_fork())?;
+        sources.iter().try_for_each(|source| source.source_slot().check_fork())?;
         let deadline = Deadline::after(timeout);
-        if let Some(waited) = self.look(sources) {
+        if let Some(waited) = self.check(sources) {
             return Ok(waited);
         }
         let woken = Arc::clone(&self.woken);
         if !matches!(deadline, Deadline::Now) {
-            // Cheaper than to ask each whether it is ready.
-            let version = |source: &&dyn Source| source.listens_to().version();
+            // This is cheaper than asking each source whether it is ready.
+            let version = |source: &&dyn Source| source.source_slot().version();
             let seen: Vec<_> = sources.iter().map(version).collect();
             let before = self.seen;
             let moved = || sources.iter().map(version).ne(seen.iter().copied());
@@ -167,23 +171,23 @@ impl WaitSet {
             words.clear();
             words.push((&*woken, self.seen));
             words.extend(sources.iter().map(|source| {
-                let event = source.listens_to().new_version();
+                let event = source.source_slot().new_version();
                 (&event.word, event.listen())
             }));
-            if let Some(waited) = self.look(sources) {
+            if let Some(waited) = self.check(sources) {
                 self.spin.slept(start.elapsed());
                 return Ok(waited);
             }
             let Some(left) = deadline.left() else {
                 return Ok(Waited::TimedOut);
             };
-            let soonest = sources.iter().filter_map(|source| source.at_the_latest()).min();
+            let soonest = sources.iter().filter_map(|source| source.recheck_time()).min();
             let until = soonest.map_or(left, |at| left.min(at.saturating_duration_since(Instant::now())));
             futex::wait_any(&words, until.min(LONGEST_SLEEP));
         }
     }
 
-    fn look(&mut self, sources: &[&dyn Source]) -> Option<Waited> {
+    fn check(&mut self, sources: &[&dyn Source]) -> Option<Waited> {
         let ready: Vec<_> = (0..sources.len()).filter(|&index| sources[index].ready()).collect();
         if !ready.is_empty() {
             return Some(Waited::Ready(ready));
@@ -203,7 +207,7 @@ impl Default for WaitSet {
 }
 
 impl Waker {
-    /// Wakes whoever waits, or the next one to wait.
+    /// Wakes the thread that waits with the set, or the next one that waits.
     pub fn wake(&self) {
         self.woken.fetch_add(1, Ordering::SeqCst);
         futex::wake_all(&self.woken);
