@@ -52,7 +52,7 @@ pub enum FrameError {
     #[error(
         "the frame has no checksum, and messages of this type have one: the publisher's type has `checksum = false`"
     )]
-    Unsummed,
+    NoChecksum,
     /// The offset of the payload is not possible.
     #[error("the payload cannot begin at byte {offset}, because names of {names} bytes follow the header")]
     PayloadOffset {

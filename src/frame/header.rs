@@ -25,7 +25,7 @@ pub(super) const FLAG_EOF: u8 = 1;
 /// Flag: the message expires after `ttl`.
 pub(super) const FLAG_TTL: u8 = 2;
 /// Flag: the frame has no checksum.
-pub(super) const FLAG_UNSUMMED: u8 = 4;
+pub(super) const FLAG_NO_CHECKSUM: u8 = 4;
 /// Flag: the payload is a part of a frame that is larger than a cell.
 pub(super) const FLAG_PART: u8 = 8;
 /// The offset of the time of sending.

@@ -7,7 +7,7 @@ use zerocopy::FromBytes;
 
 use super::error::{FrameError, NameField};
 use super::header::{
-    FLAG_EOF, FLAG_PART, FLAG_TTL, FLAG_UNSUMMED, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum,
+    FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_PART, FLAG_TTL, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum,
     checksum_in_two, checksum_mut,
 };
 use super::kind::{Encoding, Kind};
@@ -33,17 +33,17 @@ impl<'a> Frame<'a> {
     ///
     /// [`FrameError`]: what is wrong with the bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
-        let summed = Self::check_version(bytes)?;
-        Self::parse_summed(bytes, if summed { checksum(bytes) } else { 0 })
+        let has_checksum = Self::check_version(bytes)?;
+        Self::parse_with(bytes, if has_checksum { checksum(bytes) } else { 0 })
     }
 
     /// Like [`parse`](Self::parse), for bytes that can be changed. The checksum is computed in one
     /// call, which halves the cost for small frames.
     #[inline(always)]
     pub(crate) fn parse_mut(bytes: &'a mut [u8]) -> Result<Self, FrameError> {
-        let summed = Self::check_version(bytes)?;
-        let sum = if summed { checksum_mut(bytes) } else { 0 };
-        Self::parse_summed(bytes, sum)
+        let has_checksum = Self::check_version(bytes)?;
+        let sum = if has_checksum { checksum_mut(bytes) } else { 0 };
+        Self::parse_with(bytes, sum)
     }
 
     /// Reads a frame whose payload stays in place. `envelope` is the receiver's copy of the bytes
@@ -53,8 +53,8 @@ impl<'a> Frame<'a> {
     /// time can change nothing but the payload.
     #[inline]
     pub(crate) fn parse_in_place(envelope: &'a mut [u8], payload: &'a [u8]) -> Result<Self, FrameError> {
-        let summed = Self::check_version(envelope)?;
-        let sum = if summed { checksum_in_two(envelope, payload) } else { 0 };
+        let has_checksum = Self::check_version(envelope)?;
+        let sum = if has_checksum { checksum_in_two(envelope, payload) } else { 0 };
         Self::check(envelope, payload, sum)
     }
 
@@ -74,14 +74,14 @@ impl<'a> Frame<'a> {
             return Err(FrameError::TooShort { len: bytes.len(), header: HEADER_LEN });
         };
         match (header.magic.get(), header.version) {
-            (MAGIC, VERSION) => Ok(header.flags & FLAG_UNSUMMED == 0),
+            (MAGIC, VERSION) => Ok(header.flags & FLAG_NO_CHECKSUM == 0),
             (MAGIC, found) => Err(FrameError::Version { found, newest: VERSION }),
             (found, _) => Err(FrameError::Magic { found }),
         }
     }
 
     #[inline(always)]
-    fn parse_summed(bytes: &'a [u8], found: u32) -> Result<Self, FrameError> {
+    fn parse_with(bytes: &'a [u8], found: u32) -> Result<Self, FrameError> {
         let (envelope, payload) = bytes.split_at(Self::payload_offset(bytes).min(bytes.len()));
         Self::check(envelope, payload, found)
     }
@@ -183,8 +183,8 @@ impl<'a> Frame<'a> {
 
     /// Whether the frame has a checksum. It was checked.
     #[must_use]
-    pub fn is_summed(&self) -> bool {
-        self.header.flags & FLAG_UNSUMMED == 0
+    pub fn has_checksum(&self) -> bool {
+        self.header.flags & FLAG_NO_CHECKSUM == 0
     }
 
     /// Whether the payload is a part of a frame that is larger than a cell.

@@ -5,7 +5,7 @@ use zerocopy::IntoBytes;
 
 use super::error::{FrameError, NameField};
 use super::header::{
-    CRC_AT, FLAG_EOF, FLAG_PART, FLAG_TTL, FLAG_UNSUMMED, FRAME_START, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN,
+    CRC_AT, FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_PART, FLAG_TTL, FRAME_START, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN,
     MAX_PAYLOAD_ALIGN, PAYLOAD_ALIGN, PAYLOAD_LEN_AT, TS_AT, VERSION,
 };
 use super::kind::{Encoding, Kind};
@@ -30,7 +30,7 @@ pub struct Outgoing<'a> {
     /// Whether this is the last message of its stream.
     pub eof: bool,
     /// Whether the frame gets a checksum.
-    pub summed: bool,
+    pub checksum: bool,
     /// Whether the payload is a part of a frame that is larger than a cell.
     pub part: bool,
     /// The alignment of the payload's address in bytes: a power of two up to 64. All values up to
@@ -71,7 +71,7 @@ pub fn write<E: From<FrameError>>(
     }
     let payload_len = payload_len(envelope.kind, len)?;
     frame[PAYLOAD_LEN_AT..PAYLOAD_LEN_AT + 4].copy_from_slice(&payload_len.to_le_bytes());
-    if envelope.summed {
+    if envelope.checksum {
         write_checksum(frame);
     }
     Ok(())
@@ -95,9 +95,9 @@ pub(crate) fn write_envelope(frame: &mut [u8], envelope: &Outgoing<'_>, len: usi
 
 /// Completes a frame whose envelope and payload are written: sets the time of sending and the
 /// checksum.
-pub(crate) fn seal(frame: &mut [u8], ts: u64, summed: bool) {
+pub(crate) fn seal(frame: &mut [u8], ts: u64, checksum: bool) {
     frame[TS_AT..TS_AT + 8].copy_from_slice(&ts.to_le_bytes());
-    if summed {
+    if checksum {
         write_checksum(frame);
     }
 }
@@ -160,7 +160,7 @@ impl Names {
             encoding: envelope.encoding as u8,
             flags: flag(FLAG_EOF, envelope.eof)
                 | flag(FLAG_TTL, envelope.ttl.is_some())
-                | flag(FLAG_UNSUMMED, !envelope.summed)
+                | flag(FLAG_NO_CHECKSUM, !envelope.checksum)
                 | flag(FLAG_PART, envelope.part),
             payload_offset: (self.payload_offset() as u16).into(),
             fingerprint: envelope.fingerprint.into(),

@@ -108,6 +108,6 @@ impl<T: Message> Publisher<T> {
         let mut raw = lent?;
         frame::write_envelope(&mut raw, &envelope, len)?;
         let (store, key) = (self.store.clone(), Arc::clone(&self.key));
-        Ok((raw, PendingSend { store, key, id, payload_start, summed: T::CHECKSUM }))
+        Ok((raw, PendingSend { store, key, id, payload_start, checksum: T::CHECKSUM }))
     }
 }

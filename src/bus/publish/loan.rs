@@ -72,7 +72,7 @@ pub(super) struct PendingSend {
     pub(super) id: Uuid,
     /// The offset of the payload in the frame.
     pub(super) payload_start: usize,
-    pub(super) summed: bool,
+    pub(super) checksum: bool,
 }
 
 impl<T: ?Sized> Loan<T> {
@@ -85,8 +85,8 @@ impl<T: ?Sized> Loan<T> {
     pub fn send(mut self) -> Result<Sent, PublishError> {
         // Before anything is written: in a child of `fork`, the loan belongs to the parent.
         self.raw.check_fork()?;
-        let PendingSend { store, key, id, summed, .. } = &self.pending;
-        frame::seal(&mut self.raw, clock::unix_nanos(), *summed);
+        let PendingSend { store, key, id, checksum, .. } = &self.pending;
+        frame::seal(&mut self.raw, clock::unix_nanos(), *checksum);
         match self.raw.try_send() {
             Ok(version) => Ok(Sent { id: *id, version }),
             Err(SetError::Key(KeyError::Removed)) => {

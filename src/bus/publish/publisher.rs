@@ -31,6 +31,9 @@ use crate::store::{KeyError, SetError, Slot, Store};
 /// [`publish_timeout`](Self::publish_timeout) accepts more. On a work queue, a message must fit
 /// into one cell.
 ///
+/// If the process dies during a publish, the message is either published completely or never seen,
+/// and its cell is reclaimed.
+///
 /// If the key is removed, the next publish or loan creates it again. That waits for other processes
 /// that create or remove keys, at most ten seconds or the timeout of that publish.
 ///
@@ -235,6 +238,27 @@ impl<T: Message> Publisher<T> {
     /// # Errors
     ///
     /// [`PublishError`]: nothing was published.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::frame::FaultCode;
+    /// use splinter_bus::message::Fault;
+    /// use splinter_bus::{Bus, RecvError};
+    ///
+    /// # let name = format!("splinter-doc-fault-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let query = bus.publish("queries", &b"1 / 0".to_vec())?;
+    /// let mut answers = bus.subscribe("answers")?;
+    /// let fault = Fault::new(FaultCode::InternalError, "division by zero");
+    /// bus.publisher("answers")?.fault(query.id, &fault)?;
+    /// match answers.recv() {
+    ///     Err(RecvError::Fault(fault)) => assert_eq!(fault.envelope().id(), query.id),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), splinter_bus::Error>(())
+    /// ```
     pub fn fault(&mut self, id: Uuid, fault: &Fault) -> Result<Sent, PublishError> {
         let fingerprint = self.writer.sender.shared.fault_fingerprint;
         let stamp = Stamp { fingerprint, ts: clock::unix_nanos(), id, chunk: Chunk::ONLY };

@@ -23,6 +23,33 @@ impl<T: Message> Publisher<T> {
 ///
 /// If a stream is dropped without its last message, its receivers wait for that message. Call
 /// [`finish`](Self::finish), or report a [fault](Publisher::fault).
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::Bus;
+///
+/// # let name = format!("splinter-doc-stream-{}", std::process::id());
+/// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+/// let query = bus.publish("queries", &b"Why is the sky blue?".to_vec())?;
+/// let mut answers = bus.subscribe("answers")?;
+/// let mut publisher = bus.publisher("answers")?;
+/// let mut stream = publisher.stream(query.id);
+/// stream.send(&b"Air scatters blue light".to_vec())?;
+/// stream.finish(&b" more than red light.".to_vec())?;
+/// let mut text = Vec::new();
+/// loop {
+///     let answer = answers.recv()?;
+///     assert_eq!(answer.envelope().id(), query.id);
+///     text.extend_from_slice(&answer);
+///     if answer.envelope().eof() {
+///         break;
+///     }
+/// }
+/// assert_eq!(text, b"Air scatters blue light more than red light.");
+/// # splinter_bus::Store::remove(&name)?;
+/// # Ok::<(), splinter_bus::Error>(())
+/// ```
 pub struct Stream<'a, T> {
     publisher: &'a mut Publisher<T>,
     id: Uuid,

@@ -100,7 +100,7 @@ impl Sender {
             ttl: self.ttl,
             seq: stamp.chunk.seq,
             eof: stamp.chunk.eof,
-            summed: M::CHECKSUM,
+            checksum: M::CHECKSUM,
             part: false,
             payload_align: M::PAYLOAD_ALIGN,
             from: if self.from.is_empty() { &self.shared.from } else { &self.from },
@@ -111,6 +111,6 @@ impl Sender {
 
     /// The envelope of the parts of a message.
     pub(super) fn part_envelope<M: Message>(&self, stamp: Stamp) -> Outgoing<'_> {
-        Outgoing { encoding: Encoding::Raw, summed: false, part: true, payload_align: 1, ..self.envelope::<M>(stamp) }
+        Outgoing { encoding: Encoding::Raw, checksum: false, part: true, payload_align: 1, ..self.envelope::<M>(stamp) }
     }
 }

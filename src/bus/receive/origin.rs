@@ -86,8 +86,8 @@ impl Origin<'_> {
         if frame.fingerprint() != self.shared.message_type.fingerprint() || frame.encoding() != T::ENCODING {
             return Err(self.other_type(frame));
         }
-        if T::CHECKSUM && !frame.is_summed() {
-            return Err(self.invalid_frame(FrameError::Unsummed));
+        if T::CHECKSUM && !frame.has_checksum() {
+            return Err(self.invalid_frame(FrameError::NoChecksum));
         }
         Ok(())
     }
@@ -101,7 +101,7 @@ impl Origin<'_> {
         self.rejected(RecvError::OtherType {
             key: self.key.to_owned(),
             version: self.version,
-            expected: format!("{ours}, made of {}", ours.description()),
+            expected: format!("{ours}, schema {}", ours.description()),
             found: found_type(self.store, frame),
         })
     }

@@ -192,6 +192,7 @@ impl WaitSet {
         if !ready.is_empty() {
             return Some(Waited::Ready(ready));
         }
+        // Pairs with the addition in `Waker::wake`.
         let woken = self.woken.load(Ordering::SeqCst);
         (woken != self.seen).then(|| {
             self.seen = woken;
@@ -209,6 +210,8 @@ impl Default for WaitSet {
 impl Waker {
     /// Wakes the thread that waits with the set, or the next one that waits.
     pub fn wake(&self) {
+        // Pairs with the load in `WaitSet::check`. A wait that sleeps since before this addition
+        // is woken by the futex; a later one does not sleep, because the value has changed.
         self.woken.fetch_add(1, Ordering::SeqCst);
         futex::wake_all(&self.woken);
     }

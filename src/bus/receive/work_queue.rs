@@ -52,7 +52,7 @@ use crate::store::{GetError, KeyError, Slot, Store};
 /// let (first, second) = (one.recv()?, other.recv()?);
 /// assert_eq!((first.url.as_str(), second.url.as_str()), ("/first", "/second"));
 /// first.acknowledge()?;
-/// drop(second); // Not done: somebody else gets it.
+/// drop(second); // Not acknowledged: another worker gets it.
 /// let again = one.recv()?;
 /// assert_eq!((again.url.as_str(), again.attempt()), ("/second", 2));
 /// # again.acknowledge()?;
