@@ -71,7 +71,7 @@ fn envelope(payload: &[u8], checksum: bool) -> Outgoing<'static> {
         ttl: None,
         seq: 0,
         eof: true,
-        summed: checksum,
+        checksum,
         part: false,
         payload_align: 16,
         from: "bench-12345",

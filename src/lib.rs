@@ -1,7 +1,13 @@
-//! A typed message bus in shared memory, for services on one machine. No daemon, no sockets, no kernel call on the way of
-//! a message unless somebody sleeps who must be woken: a publisher fills a cell that nobody else looks at and makes it the
-//! newest with one compare-and-swap; a subscriber copies it and checks that it got all of it. (In a file, one small write to
-//! the disk is added in every 67 million versions of a key, and at the first publish after a recovery.)
+//! A typed message bus in shared memory, for processes on one machine.
+//!
+//! There is no daemon and there are no sockets. A publisher writes a message into a cell that only
+//! it uses, and makes it the newest one with a compare-and-swap. A subscriber copies the message
+//! and checks that the copy is complete. Neither makes a system call, unless a subscriber sleeps
+//! and must be woken.
+//!
+//! Each key has a history of messages and any number of publishers and subscribers. A subscriber
+//! can be lossless, messages can be shared out to workers ([`WorkQueue`]), and large messages can
+//! be written and read in place ([`Loan`], [`Sample`]).
 //!
 //! ```
 //! use splinter_bus::{Bus, Message};
@@ -30,40 +36,53 @@
 //! # Ok::<(), splinter_bus::Error>(())
 //! ```
 //!
-//! # The layers
+//! # Modules
 //!
-//! - [`bus`]: publishers and subscribers of one message type. Start here.
-//! - [`message`]: what makes a type a message: the derive, its encodings, its fingerprint.
+//! - [`bus`]: publishers and subscribers for one message type. Start here.
+//! - [`message`]: message types, their encodings, schemas and fingerprints.
 //! - [`frame`]: a message and its envelope as bytes.
-//! - [`store`]: the key-value store below, for those who bring their own protocol.
+//! - [`store`]: the key-value store below, for programs with a protocol of their own.
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! - Whoever receives a message receives all of it, as it was published, of the type that was asked for; or an error.
-//! - A subscriber receives each message once and in order, or the number that it missed. A lossless one misses none, until
-//!   it is evicted ([`Store::evict`]), which its next receive reports.
-//! - Each message of a work queue is handled by one worker; if that one dies, by another. In a file, after a loss of power, jobs
-//!   that were published after the last flush may be lost ([`Store::recovery`] reports them as far as they can be known), and a
-//!   job that was finished after the last flush may come again.
-//! - What is read in place does not change, as long as every process that can write to the store follows its protocol. A
-//!   program that writes to the file by other means can change the bytes under a view; for a `&str`, `bool` or enum that is
-//!   undefined behaviour, also if no program contains `unsafe`. No library can prevent that for memory that others may write.
-//!   Copies do not have this weakness: receive copies where writers are not trusted. In a child of `fork`, an inherited view may
-//!   change at any moment: do not read it there.
-//! - A process may be killed or stopped at any instruction: what it had published stays, what it had not is never seen, and
-//!   every other process goes on. (Creating and removing keys, purging, flushing, and opening a store in a file take locks,
-//!   which a stopped process may hold. Those who wait for a flush, to flush or purge a store in a file, give up after a minute;
-//!   all others after ten seconds, with an error that names the process.)
-//! - A store in a file survives its processes. After a loss of power, or in a copy, each value is whole as it was committed
-//!   once, or its loss is an error; that rests on a checksum of 32 bits. The value that was a key's newest at the last
-//!   [`flush`](Store::flush) is found, or a newer one.
-//! - Bytes of older messages do not stay behind in a store whose auto-vacuum is on, as it is unless it is turned off.
+//! - **Complete messages.** A receiver gets a message completely, as it was published, with the
+//!   type that it expects; or it gets an error.
+//! - **Order and loss.** A subscriber receives each message once and in order, or the number of
+//!   messages that it missed. A lossless subscriber misses none until it is evicted
+//!   ([`Store::evict`]), which its next receive reports.
+//! - **Work queues.** Each message goes to one worker, and to another one if that worker dies. On a
+//!   store in a file, a loss of power can undo what happened after the last flush: jobs that were
+//!   published may be lost ([`Store::recovery`] reports the known ones), and jobs that were
+//!   acknowledged may come again.
+//! - **Crashes.** A process can be killed or stopped at any instruction. What it published stays;
+//!   what it did not finish publishing is never seen; all other processes continue.
+//! - **Locks.** Only these operations take locks, which a stopped process may hold: creating and
+//!   removing keys, purging, flushing, and opening a store in a file. A process that waits for such
+//!   a lock gives up after ten seconds with an error that names the other process. Flushing, or
+//!   purging a store in a file, waits a minute for another flush.
+//! - **Reading in place.** A message that is read in place does not change as long as every process
+//!   that can write to the store follows its protocol. A program that writes to the file by other
+//!   means can change the bytes; for a `&str`, `bool` or enum, that is undefined behaviour, even if
+//!   no program contains `unsafe`. No library can prevent that for shared memory. If you do not
+//!   trust the writers, receive copies. In a child of `fork`, an inherited sample can change at any
+//!   moment: do not read it there.
+//! - **Files.** A store in a file survives its processes. After a loss of power, or in a copy of
+//!   the file, each value is one that was committed, or its loss is an error; a 32-bit checksum
+//!   decides. The newest value of a key is the one at the last [`flush`](Store::flush), or a newer
+//!   one.
+//! - **Disk writes.** On a store in a file, a publish waits for one small write to the disk in
+//!   every 67 million versions of a key, and at the first publish after a recovery.
+//! - **Old bytes.** A store keeps no bytes of overwritten messages, unless its auto-vacuum is
+//!   turned off.
 //!
 //! # Features
 //!
-//! - `async`: `recv().await` and streams for subscribers and work queues, on any runtime. Off by default.
+//! - `async`: `recv().await` and streams for subscribers and work queues, on any runtime. Off by
+//!   default.
 //!
-//! Linux on 64-bit machines. `docs/design.md` in the repository tells how it works.
+//! # Platforms
+//!
+//! Linux on 64-bit machines. `docs/design.md` in the repository describes how it works.
 
 #![deny(unsafe_code)]
 
@@ -101,7 +120,7 @@ pub use splinter_bus_derive::{Message, Schema};
 #[cfg(not(loom))]
 pub use store::{Store, StoreOptions};
 
-/// What derived code calls. Not part of the public interface: it may change in any release.
+/// Items for derived code. Not part of the public interface: they can change in any release.
 #[doc(hidden)]
 pub mod __private {
     pub use std::option::Option;

@@ -182,7 +182,7 @@ fn envelope(payload_align: usize, from: &str) -> Outgoing<'_> {
         ttl: None,
         seq: 0,
         eof: true,
-        summed: true,
+        checksum: true,
         part: false,
         payload_align,
         from,

@@ -27,7 +27,7 @@ fn publish_at(bus: &Bus<Vec<u8>>, second: u64) {
         ttl: None,
         seq: 0,
         eof: true,
-        summed: true,
+        checksum: true,
         part: false,
         payload_align: 16,
         from: "past",

@@ -218,7 +218,7 @@ fn a_type_without_checksum_has_none_and_one_with_it_insists() {
     lights.publish("k", &Light::Red).unwrap();
     let frame = lights.store().get("k").unwrap().unwrap();
     let parsed = splinter_bus::frame::Frame::parse(&frame).unwrap();
-    assert!(!parsed.is_summed());
+    assert!(!parsed.has_checksum());
     // A frame of a type that wants one, as another program may have declared it.
     let readings = Bus::<Reading>::on(lights.store().clone());
     readings.publish("r", &Reading { sensor: 1, value: 1.0 }).unwrap();
@@ -227,8 +227,8 @@ fn a_type_without_checksum_has_none_and_one_with_it_insists() {
     frame[52..56].fill(0);
     readings.store().set("r", &frame).unwrap();
     let error = readings.get("r").unwrap_err();
-    assert!(matches!(error, RecvError::Frame { source: FrameError::Unsummed, .. }), "{error}");
-    assert!(matches!(readings.sample("r"), Err(RecvError::Frame { source: FrameError::Unsummed, .. })));
+    assert!(matches!(error, RecvError::Frame { source: FrameError::NoChecksum, .. }), "{error}");
+    assert!(matches!(readings.sample("r"), Err(RecvError::Frame { source: FrameError::NoChecksum, .. })));
 }
 
 #[test]

@@ -1,5 +1,7 @@
-//! The implementations. Every path in them is absolute, and every value is named by [`local`]: nothing that the user's module shadows matters,
-//! and nothing that the user's macros name.
+//! Writes the implementations.
+//!
+//! All paths in them are absolute, and all names of values come from [`local`]. So neither items of
+//! the user's module nor names in the user's macros can change their meaning.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -8,7 +10,7 @@ use syn::{GenericParam, Generics, Ident, Lifetime, LifetimeParam, WherePredicate
 
 use crate::model::{Field, Fields, Input, Shape, Style};
 
-/// `Schema`, `Message`, `Decode`, `InPlace`, and `Plain` where the encoding is.
+/// Implements `Schema`, `Message`, `Decode` and `InPlace`, and for a plain encoding `Plain`.
 pub(crate) fn message(input: &Input) -> TokenStream {
     let krate = input.krate();
     let private = quote!(#krate::__private);
@@ -65,7 +67,8 @@ pub(crate) fn message(input: &Input) -> TokenStream {
     }
 }
 
-/// `Decode`, and `DecodeOwned` if the type has no lifetimes. `generics` are those of `Message`.
+/// Implements `Decode`, and `DecodeOwned` if the type has no lifetimes. `generics` are those of
+/// `Message`.
 fn decode(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStream {
     let krate = input.krate();
     let private = quote!(#krate::__private);
@@ -77,7 +80,8 @@ fn decode(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStream
     with_payload.make_where_clause().predicates.extend(encoding.decode_bounds(input, &private, &this, &de));
     let (impl_generics, _, where_clause) = with_payload.split_for_impl();
     let codec = encoding.decoder(&private, &de, quote!(Self));
-    // The type's own place, where the compiler says what is missing. It says so here only: see `Missing`.
+    // This call has the location of the type, so the compiler reports missing traits there. It is
+    // the only such error: see `Missing`.
     let place = Span::call_site().located_at(ident.span());
     let require = format_ident!("require_{}", encoding.name());
     let arguments = if encoding.is_plain() { quote_spanned!(place=> Self) } else { quote_spanned!(place=> #de, Self) };
@@ -107,7 +111,8 @@ fn decode(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStream
     }
 }
 
-/// A check of the alignment of a message whose bytes are its payload. That of a generic one is checked where it is used.
+/// Checks at compile time the alignment of a message whose payload is its own bytes. A generic type
+/// is checked where it is used.
 fn alignment_check(input: &Input, encoding: Encoding) -> Option<TokenStream> {
     if !encoding.is_plain() || !input.generics.params.is_empty() {
         return None;
@@ -115,7 +120,7 @@ fn alignment_check(input: &Input, encoding: Encoding) -> Option<TokenStream> {
     let krate = input.krate();
     let ident = &input.ident;
     let reason = format!(
-        "`{ident}` is aligned to more than 64 bytes, which no payload is: lower its `align(...)`, or use the encoding postcard"
+        "`{ident}` is aligned to more than 64 bytes, the maximum for a payload: reduce its `align(...)`, or use the encoding postcard"
     );
     let place = Span::call_site().located_at(ident.span());
     Some(quote_spanned! {place=>
@@ -123,7 +128,7 @@ fn alignment_check(input: &Input, encoding: Encoding) -> Option<TokenStream> {
     })
 }
 
-/// `InPlace`, and `Plain` if the message is its own payload. `generics` are those of `Message`.
+/// Implements `InPlace`, and for a plain encoding `Plain`. `generics` are those of `Message`.
 fn in_place(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStream {
     let krate = input.krate();
     let private = quote!(#krate::__private);
@@ -195,7 +200,7 @@ fn in_place(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStre
     }
 }
 
-/// The type with this lifetime for all of its own.
+/// The type with `view` in place of each of its lifetimes.
 fn seen_for(input: &Input, view: &Lifetime) -> TokenStream {
     let ident = &input.ident;
     if input.generics.params.is_empty() {
@@ -209,7 +214,7 @@ fn seen_for(input: &Input, view: &Lifetime) -> TokenStream {
     quote!(#ident<#(#arguments),*>)
 }
 
-/// `Schema` alone.
+/// Implements `Schema`.
 pub(crate) fn schema(input: &Input) -> TokenStream {
     let krate = input.krate();
     let ident = &input.ident;
@@ -265,7 +270,7 @@ fn field_schema(krate: &TokenStream, schema: &Ident, field: &Field) -> TokenStre
     let ty = &field.ty;
     match &field.schema {
         Some(description) => text(krate, schema, &description.value()),
-        // The field's own place: this is where the compiler says that its type has no schema.
+        // This call has the location of the field, so the compiler reports a missing schema there.
         None => {
             let place = Span::call_site().located_at(field.span);
             quote_spanned!(place=> #krate::message::SchemaWriter::of::<#ty>(#schema);)
@@ -273,7 +278,8 @@ fn field_schema(krate: &TokenStream, schema: &Ident, field: &Field) -> TokenStre
     }
 }
 
-/// The value of a discriminant, not how it is written: `1`, `0x1` and `ONE` are the same.
+/// Writes the value of a discriminant and not its expression, because `1`, `0x1` and `ONE` are the
+/// same.
 fn discriminant_schema(input: &Input, schema: &Ident, discriminant: &syn::Expr) -> TokenStream {
     let krate = input.krate();
     let integer = input.repr.as_ref().map_or_else(|| quote!(isize), Ident::to_token_stream);
@@ -288,15 +294,16 @@ fn text(krate: &TokenStream, schema: &Ident, text: &str) -> TokenStream {
     if text.is_empty() { TokenStream::new() } else { quote!(#krate::message::SchemaWriter::text(#schema, #text);) }
 }
 
-/// A name for a value in derived code. Nothing that the user writes can mean it, and it means nothing of the user's.
+/// A name for a value in derived code, which the user's code can neither see nor shadow.
 ///
-/// Types and expressions of the user's may come from several macros, each with names of its own; so wherever derived code names one of
-/// its values, it does so by an identifier from here.
+/// The user's types and expressions can come from several macros, each with its own names. So
+/// derived code takes the names of all its values from here.
 fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// A lifetime that the type has none of the name of. (Unlike a value, a lifetime means the same wherever its name was written.)
+/// A lifetime whose name the type does not use. (Unlike values, lifetimes have no hygiene that
+/// depends on where they are written.)
 fn lifetime(generics: &Generics, name: &str) -> Lifetime {
     let mut lifetime = Lifetime::new(name, Span::call_site());
     while generics.lifetimes().any(|param| param.lifetime.ident == lifetime.ident) {
@@ -305,7 +312,7 @@ fn lifetime(generics: &Generics, name: &str) -> Lifetime {
     lifetime
 }
 
-/// The generics of the type, with a schema for each type parameter that a described field may use.
+/// The type's generics, with the bound `Schema` on each type parameter.
 fn with_schema_bounds(input: &Input) -> Generics {
     let krate = input.krate();
     let mut generics = input.generics.clone();
@@ -322,7 +329,8 @@ fn with_schema_bounds(input: &Input) -> Generics {
     generics
 }
 
-/// The generics with a lifetime for the payload, which outlives whatever the type borrows.
+/// The type's generics, with an additional lifetime for the payload, which outlives everything that
+/// the type borrows.
 fn with_payload_lifetime(generics: &Generics) -> (Generics, Lifetime) {
     let de = lifetime(generics, "'__payload");
     let mut param = LifetimeParam::new(de.clone());
@@ -373,7 +381,8 @@ impl Encoding {
         }
     }
 
-    /// What decodes `this` from a payload that lives for `de`. What encodes it is named like the variant of `Encoding`.
+    /// The decoder of `this` for a payload that lives for `de`. The encoder has the name of the
+    /// variant of `Encoding`.
     fn decoder(self, private: &TokenStream, de: &Lifetime, this: TokenStream) -> TokenStream {
         match self {
             Self::Postcard => quote!(#private::FromPostcard::<#de, #this>),
@@ -382,12 +391,13 @@ impl Encoding {
         }
     }
 
-    /// Whether the message's bytes are its payload.
+    /// Whether the payload of the message is its own bytes.
     fn is_plain(self) -> bool {
         !matches!(self, Self::Postcard)
     }
 
-    /// What a generic type needs to be encoded. One that is not generic has it or has not, which `Decode` asks.
+    /// The bound that encoding needs on a generic type. Types without parameters need none here:
+    /// `Decode` checks them.
     fn encode_bounds(self, input: &Input, private: &TokenStream, this: &syn::Type) -> Option<WherePredicate> {
         input.generics.type_params().next()?;
         Some(match self {
@@ -397,14 +407,15 @@ impl Encoding {
         })
     }
 
-    /// What a generic type needs to be looked at in place, beside what it needs to be encoded.
+    /// The bound that reading in place needs on a generic type, in addition to that of encoding.
     fn view_bounds(self, input: &Input, private: &TokenStream, view: &Lifetime) -> Option<WherePredicate> {
         input.generics.type_params().next()?;
         let seen = seen_for(input, view);
         (!self.is_plain()).then(|| parse_quote!(for<#view> #seen: #private::Deserialize<#view>))
     }
 
-    /// What a generic type needs to be decoded from a payload that lives for `de`, beside what it needs to be encoded.
+    /// The bound that decoding from a payload of lifetime `de` needs on a generic type, in addition
+    /// to that of encoding.
     fn decode_bounds(
         self,
         input: &Input,
@@ -416,7 +427,8 @@ impl Encoding {
         (!self.is_plain()).then(|| parse_quote!(#this: #private::Deserialize<#de>))
     }
 
-    /// What a generic type needs to be decoded from any payload, beside what it needs to be encoded.
+    /// The bound that decoding from any payload needs on a generic type, in addition to that of
+    /// encoding.
     fn owned_bounds(
         self,
         input: &Input,
@@ -429,7 +441,7 @@ impl Encoding {
     }
 }
 
-/// `query` is the variant `Query`.
+/// The variant for a name: `Query` for `query`.
 fn variant(name: &str) -> syn::Ident {
     let mut letters = name.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());

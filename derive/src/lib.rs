@@ -1,7 +1,8 @@
-//! The derive macros of `splinter-bus`; use them through that crate.
+//! The derive macros of `splinter-bus`. Use them through that crate.
 //!
-//! The way through: `model` reads attributes and shape into a small model, `validate` finds what is wrong with it, `emit`
-//! writes the implementations. Errors point at what is wrong, and all of them are told at once.
+//! `model` parses the attributes and the type into a small model, `validate` finds errors in it,
+//! and `emit` writes the implementations. Errors point at their cause, and all errors of a type are
+//! reported together.
 
 mod emit;
 mod model;

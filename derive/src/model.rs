@@ -1,4 +1,4 @@
-//! What was written, as far as we care.
+//! The model of a type: the parts of its declaration that the derives use.
 
 use proc_macro2::{Span, TokenStream};
 use syn::meta::ParseNestedMeta;
@@ -9,17 +9,17 @@ use syn::{
     Token, Type,
 };
 
-/// The type that a derive stands on.
+/// The type that a derive is applied to.
 pub(crate) struct Input {
     pub(crate) ident: Ident,
     pub(crate) generics: Generics,
     pub(crate) shape: Shape,
     pub(crate) attributes: Attributes,
-    /// The type of an enum's discriminants, if `#[repr(...)]` says one.
+    /// The type of an enum's discriminants, if `#[repr(...)]` has one.
     pub(crate) repr: Option<Ident>,
 }
 
-/// What `#[message(...)]` on the type says.
+/// The content of `#[message(...)]` on the type.
 #[derive(Default)]
 pub(crate) struct Attributes {
     pub(crate) encoding: Option<LitStr>,
@@ -57,7 +57,7 @@ pub(crate) struct Field {
     pub(crate) name: Option<Ident>,
     pub(crate) ty: Type,
     pub(crate) span: Span,
-    /// What `#[message(schema = "...")]` on the field says.
+    /// The content of `#[message(schema = "...")]` on the field.
     pub(crate) schema: Option<LitStr>,
 }
 
@@ -70,7 +70,7 @@ impl Input {
             Data::Enum(data) => Shape::Enum(collect(data.variants.into_iter().map(|variant| {
                 refuse_attributes(
                     &variant.attrs,
-                    "a variant takes no `message` attribute: put it on the type or on a field",
+                    "a variant cannot have a `message` attribute: put it on the type or on a field",
                 )?;
                 Ok(Variant {
                     ident: variant.ident,
@@ -79,14 +79,14 @@ impl Input {
                 })
             }))?),
             Data::Union(data) => {
-                let reason = "a union cannot be a message: nothing says which of its fields holds";
+                let reason = "a union cannot be a message: it does not say which of its fields is valid";
                 return Err(Error::new(data.union_token.span(), reason));
             }
         };
         Ok(Self { ident: input.ident, generics: input.generics, shape, attributes, repr })
     }
 
-    /// The path of the crate that the emitted code calls.
+    /// The path of the crate in derived code.
     pub(crate) fn krate(&self) -> TokenStream {
         match &self.attributes.krate {
             Some(path) => quote::quote!(#path),
@@ -145,7 +145,7 @@ impl Fields {
     }
 }
 
-/// The integer type in `#[repr(...)]`. What is wrong with the attribute, the compiler says.
+/// The integer type in `#[repr(...)]`. Errors in that attribute are reported by the compiler.
 fn repr(attributes: &[Attribute]) -> Option<Ident> {
     const INTEGERS: [&str; 12] =
         ["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize"];
@@ -160,7 +160,7 @@ fn repr(attributes: &[Attribute]) -> Option<Ident> {
     })
 }
 
-/// Reads every `#[message(...)]`, item by item.
+/// Calls `item` for each item of each `#[message(...)]`.
 fn each(attributes: &[Attribute], mut item: impl FnMut(ParseNestedMeta<'_>) -> Result<()>) -> Result<()> {
     attributes
         .iter()
@@ -204,7 +204,7 @@ fn boolean(meta: &ParseNestedMeta<'_>) -> Result<LitBool> {
     }
 }
 
-/// A path, in quotes or, so that it may begin with a macro's `$crate`, without.
+/// A path with or without quotes. Without quotes, it can begin with a macro's `$crate`.
 fn path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
     let value = meta.value()?;
     let path = if value.peek(LitStr) { value.parse::<LitStr>()?.parse() } else { value.parse() };
@@ -215,7 +215,7 @@ fn path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
 
 fn literal(meta: &ParseNestedMeta<'_>) -> Result<Lit> {
     let mut value = meta.value()?.parse::<Expr>()?;
-    // What a macro has put in has a group around it.
+    // Tokens that a macro has inserted are in a group.
     while let Expr::Group(group) = value {
         value = *group.expr;
     }
@@ -230,7 +230,7 @@ fn path_text(path: &Path) -> String {
     names.join("::")
 }
 
-/// All results, or all errors.
+/// Returns all values, or all errors.
 fn collect<T>(results: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
     let mut values = Vec::new();
     let mut errors: Option<Error> = None;

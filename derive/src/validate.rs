@@ -1,4 +1,4 @@
-//! What cannot be a message, and why.
+//! Finds errors in the model of a type.
 
 use syn::{Error, LitStr, Result};
 
@@ -7,7 +7,7 @@ use crate::model::{Input, Shape};
 const ENCODINGS: [&str; 3] = ["postcard", "zerocopy", "bytemuck"];
 const KINDS: [&str; 5] = ["query", "response", "event", "error", "heartbeat"];
 
-/// Finds everything that is wrong with a message at once.
+/// Finds all errors of a message.
 pub(crate) fn message(input: &Input) -> Result<()> {
     let attributes = &input.attributes;
     let mut errors = Vec::new();
@@ -17,13 +17,13 @@ pub(crate) fn message(input: &Input) -> Result<()> {
     if let Some(version) = &attributes.version
         && !version.base10_parse::<u32>().is_ok_and(|version| version > 0)
     {
-        errors.push(Error::new(version.span(), format!("a version is a number from 1 to {}", u32::MAX)));
+        errors.push(Error::new(version.span(), format!("a version must be a number from 1 to {}", u32::MAX)));
     }
-    errors.extend(emptiness(input));
+    errors.extend(empty_payload(input));
     all(errors)
 }
 
-/// Finds everything that is wrong with a type inside of a message at once.
+/// Finds all errors of a type inside of a message.
 pub(crate) fn schema(input: &Input) -> Result<()> {
     let attributes = &input.attributes;
     let mut errors = Vec::new();
@@ -38,7 +38,7 @@ pub(crate) fn schema(input: &Input) -> Result<()> {
 }
 
 fn only_for_messages(name: &str, span: proc_macro2::Span) -> Error {
-    Error::new(span, format!("`{name}` is for messages: this derives only the schema of a part of one"))
+    Error::new(span, format!("`{name}` is an attribute of messages, not of types that only derive `Schema`: remove it"))
 }
 
 fn one_of(value: Option<&LitStr>, what: &str, known: &[&str]) -> Option<Error> {
@@ -51,8 +51,8 @@ fn name(name: &LitStr) -> Option<Error> {
     name.value().is_empty().then(|| Error::new(name.span(), "a name must not be empty"))
 }
 
-/// Heartbeats, and only they, encode to nothing.
-fn emptiness(input: &Input) -> Option<Error> {
+/// Checks that heartbeats, and only heartbeats, have no fields.
+fn empty_payload(input: &Input) -> Option<Error> {
     let heartbeat = input.attributes.kind.as_ref().filter(|kind| kind.value() == "heartbeat");
     let empty = match &input.shape {
         Shape::Struct(fields) => fields.fields.is_empty(),
@@ -60,11 +60,11 @@ fn emptiness(input: &Input) -> Option<Error> {
     };
     match heartbeat {
         Some(kind) if !empty => {
-            Some(Error::new(kind.span(), "a heartbeat says nothing but that its sender is alive: it has no fields"))
+            Some(Error::new(kind.span(), "a heartbeat has no payload: remove its fields, or choose another kind"))
         }
         None if empty => {
             let reason = format!(
-                "`{}` encodes to nothing, which only a heartbeat may: give it a field, or add `#[message(kind = \"heartbeat\")]`",
+                "`{}` has no fields, and only a heartbeat may have an empty payload: add a field, or `#[message(kind = \"heartbeat\")]`",
                 input.ident
             );
             Some(Error::new(input.ident.span(), reason))

@@ -30,7 +30,7 @@ fuzz_target!(|input: Input<'_>| match input {
             changed[at] = byte;
         }
         if let Ok(frame) = Frame::parse(&changed) {
-            assert!(changed == bytes || !frame.is_summed(), "a change that the checksum does not tell");
+            assert!(changed == bytes || !frame.has_checksum(), "a change that the checksum does not tell");
             is_written_as_it_was_read(&frame);
         }
     }
@@ -46,7 +46,7 @@ fn is_written_as_it_was_read(frame: &Frame<'_>) {
         ttl: frame.ttl(),
         seq: frame.seq(),
         eof: frame.eof(),
-        summed: frame.is_summed(),
+        checksum: frame.has_checksum(),
         part: frame.is_part(),
         payload_align: 1,
         from: frame.from(),
@@ -62,7 +62,7 @@ fn is(frame: &Frame<'_>, outgoing: &Outgoing<'_>, payload: &[u8]) {
     assert_eq!((frame.fingerprint(), frame.id()), (outgoing.fingerprint, outgoing.id));
     assert_eq!((frame.ts(), frame.ttl()), (outgoing.ts, outgoing.ttl));
     assert_eq!((frame.seq(), frame.eof()), (outgoing.seq, outgoing.eof));
-    assert_eq!((frame.is_summed(), frame.is_part()), (outgoing.summed, outgoing.part));
+    assert_eq!((frame.has_checksum(), frame.is_part()), (outgoing.checksum, outgoing.part));
     let to = if outgoing.to.is_empty() { "*" } else { outgoing.to };
     assert_eq!((frame.from(), frame.to(), frame.trace()), (outgoing.from, to, outgoing.trace));
     assert_eq!(frame.payload(), payload);

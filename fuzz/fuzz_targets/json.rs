@@ -32,7 +32,7 @@ fuzz_target!(|input: Input<'_>| {
     input.prompt.encode(&mut payload).expect("room");
     let mut outgoing = input.envelope.outgoing();
     (outgoing.fingerprint, outgoing.encoding) = (BUS.message_type().fingerprint(), Prompt::ENCODING);
-    (outgoing.part, outgoing.summed) = (false, true);
+    (outgoing.part, outgoing.checksum) = (false, true);
     // Names that are too long, heartbeats, and what does not fit.
     let Some(frame) = written(&outgoing, &payload) else { return };
     if BUS.store().set("k", &frame).is_err() {

@@ -1,4 +1,4 @@
-//! Errors of the bus: one enum for each kind of operation. Those of the store are nested.
+//! Errors of the bus: one enum for each kind of operation, with the errors of the store nested.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::store::by_key::look_up::KeyRemoved;
 use crate::store::slot::lossless::LosslessError;
 use crate::store::{DirectoryError, Forked, GetError, KeyError, SetError};
 
-/// Why a message was not published. The message still belongs to the caller.
+/// Why a message was not published. The caller still has the message.
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ pub enum PublishError {
     /// The message cannot be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-    /// The envelope or the payload cannot be put into a frame.
+    /// The envelope or the payload does not fit into a frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// The publisher's ttl is out of range.
@@ -54,11 +54,12 @@ pub enum PublishError {
         /// The ttl that was set.
         ttl: Duration,
     },
-    /// A stream has as many messages as can be numbered, except for its last one.
+    /// Only one number is left for the messages of this stream, and it is reserved for the last
+    /// one.
     #[error("the stream has {} messages, and only one more can be numbered: finish it, and begin another", u32::MAX)]
     StreamTooLong,
-    /// The message is so large that its first parts would be overwritten before its last one is
-    /// published.
+    /// The message has more parts than the store keeps versions of a key. Its first parts would be
+    /// overwritten before its last one is published.
     #[error(
         "message too large: with its envelope it has {len} bytes, which makes {parts} parts, and this store keeps {history} of a \
          key; send less, create the store with a larger max_value_size or more history, or make all subscribers lossless and \
@@ -67,9 +68,9 @@ pub enum PublishError {
     TooManyParts {
         /// The length of the frame in bytes: envelope and payload.
         len: usize,
-        /// How many parts it makes.
+        /// The number of parts.
         parts: usize,
-        /// How many versions of a key the store keeps.
+        /// The number of versions of a key that the store keeps.
         history: u32,
     },
 }
@@ -116,16 +117,16 @@ pub enum SubscribeError {
     /// The key, or the handle on it, cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The key could not be created. Never [`DirectoryError::Key`], which is
+    /// The key could not be created. Never [`DirectoryError::Key`]: that is
     /// [`SubscribeError::Key`].
     #[error(transparent)]
     Directory(DirectoryError),
-    /// The key has as many lossless subscribers as are possible.
+    /// The key has the largest possible number of lossless subscribers.
     #[error(
         "the key has {max} lossless subscribers, which is the maximum: end one, or create the store with more `lossless`"
     )]
     TooManyLossless {
-        /// How many there can be.
+        /// The largest possible number.
         max: u32,
     },
 }
@@ -161,7 +162,7 @@ impl From<DirectoryError> for SubscribeError {
 }
 
 impl SubscribeError {
-    /// Why the messages of a key that exists cannot be received.
+    /// The error for a key that exists and whose messages cannot be received.
     pub(super) fn of(error: GetError) -> Self {
         match error {
             GetError::Key(error) => Self::Key(error),
@@ -170,8 +171,8 @@ impl SubscribeError {
     }
 }
 
-/// Why a receive returned no valid message. The next call continues after the messages that the
-/// error is about.
+/// Why a receive returned no message. The next call continues after the messages that the error
+/// reports.
 ///
 /// # Examples
 ///
@@ -195,7 +196,7 @@ impl SubscribeError {
 #[non_exhaustive]
 pub enum RecvError {
     /// This many messages were overwritten before they were received, because publishers were
-    /// faster.
+    /// faster than the subscriber.
     #[error(
         "{0} messages were overwritten before they were received: receive faster, or create the store with more history"
     )]
@@ -206,34 +207,34 @@ pub enum RecvError {
          overwritten; have it sent again"
     )]
     Incomplete {
-        /// Its id.
+        /// The id of the message.
         id: Uuid,
-        /// Its sender.
+        /// The sender's component id.
         from: String,
-        /// How many bytes of its frame arrived.
+        /// The number of bytes of its frame that arrived.
         received: usize,
         /// The length of its frame in bytes.
         total: usize,
     },
-    /// The message's ttl ran out before it was received.
+    /// The message expired before it was received: it is older than its ttl.
     #[error("message {id} from {from} expired: it was received {age:?} after it was sent, and its ttl is {ttl:?}")]
     Expired {
-        /// Its id.
+        /// The id of the message.
         id: Uuid,
-        /// Its sender.
+        /// The sender's component id.
         from: String,
-        /// The time since it was sent.
+        /// The time since the message was sent.
         age: Duration,
-        /// Its ttl.
+        /// The ttl of the message.
         ttl: Duration,
     },
-    /// The published bytes are not a frame, or a damaged one. Counted in the store's
+    /// The published bytes are not a frame, or the frame is damaged. Counted in the store's
     /// `parse_failures`.
     #[error("version {version} of {key:?} is not a valid message: {source}")]
     Frame {
         /// The key.
         key: String,
-        /// Its version.
+        /// The version of the message.
         version: u64,
         /// What is wrong with it.
         source: FrameError,
@@ -245,29 +246,29 @@ pub enum RecvError {
     OtherType {
         /// The key.
         key: String,
-        /// Its version.
+        /// The version of the message.
         version: u64,
-        /// The type of this receiver.
+        /// The type that this receiver expects.
         expected: String,
-        /// The type that was published, as far as the store knows it.
+        /// The type that was published, if the store knows it.
         found: String,
     },
-    /// The payload is not a message of the type that its fingerprint names. Counted in the store's
-    /// `parse_failures`.
+    /// The payload is not a valid message of the type that its fingerprint names. Counted in the
+    /// store's `parse_failures`.
     #[error("version {version} of {key:?} cannot be decoded: {source}")]
     Decode {
         /// The key.
         key: String,
-        /// Its version.
+        /// The version of the message.
         version: u64,
         /// What is wrong with it.
         source: DecodeError,
     },
-    /// A receiver or service reports that something went wrong with the message of this id.
+    /// A component reports that processing the message with this id failed.
     #[error("{} reports about message {}: {}", .0.envelope().from(), .0.envelope().id(), ***.0)]
     Fault(Box<Received<Fault>>),
-    /// The key was removed, and with it all messages that were not received. The next call waits
-    /// until the key is created again.
+    /// The key was removed together with all messages that were not received. The next call creates
+    /// the key again.
     #[error(
         "the key {key:?} was removed from the store, and with it all messages that were not received: receive again to wait for new ones"
     )]
@@ -275,9 +276,9 @@ pub enum RecvError {
         /// The key.
         key: String,
     },
-    /// The subscriber was lossless, and was evicted ([`Store::evict`](crate::Store::evict)) because
-    /// it kept publishers waiting. Reported once; from then on the subscriber is not lossless, and
-    /// reports what it misses as [`Lagged`](Self::Lagged).
+    /// The subscriber was lossless and was evicted ([`Store::evict`](crate::Store::evict)), because
+    /// it kept publishers waiting. This is reported once. From then on the subscriber is not
+    /// lossless and reports missed messages as [`Lagged`](Self::Lagged).
     #[error(
         "this subscriber was evicted from the lossless subscribers of {key:?}: messages from version {next} on may be missed; receive faster, \
          and subscribe again to be lossless"
@@ -285,7 +286,7 @@ pub enum RecvError {
     Evicted {
         /// The key.
         key: String,
-        /// The version to receive next: all before it were received.
+        /// The version to receive next: all versions before it were received.
         next: u64,
     },
     /// The newest value of the key cannot be read.
@@ -293,11 +294,11 @@ pub enum RecvError {
     Get {
         /// The key.
         key: String,
-        /// Why not. Never [`KeyError::Removed`] or [`KeyError::Forked`], which are
+        /// The cause. Never [`KeyError::Removed`] or [`KeyError::Forked`], which are
         /// [`RecvError::Removed`] and [`RecvError::Forked`], and never [`GetError::Claimed`].
         source: GetError,
     },
-    /// The key, which was removed, could not be created again.
+    /// The key was removed and could not be created again.
     #[error("the key was removed and cannot be created again: {0}")]
     Declare(#[source] SubscribeError),
     /// This is a child of the process that opened the store.
@@ -306,7 +307,7 @@ pub enum RecvError {
 }
 
 impl RecvError {
-    /// The code by which this is reported on the bus; `None` if it does not concern other
+    /// The code under which this error is reported on the bus; `None` if it does not concern other
     /// processes.
     #[must_use]
     pub fn fault(&self) -> Option<FaultCode> {
@@ -336,12 +337,12 @@ impl RecvError {
 #[non_exhaustive]
 pub enum AcknowledgeError {
     /// The key, or the handle on it, cannot be used. If the key was removed, its messages were
-    /// removed with it, handled or not.
+    /// removed with it, processed or not.
     #[error("a message of {key:?} was not acknowledged: {source}")]
     Key {
         /// The key.
         key: String,
-        /// Why it cannot be used.
+        /// The cause.
         source: KeyError,
     },
 }
@@ -353,9 +354,9 @@ pub enum WaitError {
     /// The set has more sources than the kernel can wait for.
     #[error("too many sources for one wait set: {given}, maximum {max}; use several sets, each in its own thread")]
     TooMany {
-        /// How many there are.
+        /// The number of sources.
         given: usize,
-        /// How many are possible.
+        /// The largest possible number.
         max: usize,
     },
     /// This is a child of the process that made one of the sources.

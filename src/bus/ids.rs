@@ -1,37 +1,40 @@
-//! Ids of messages: UUIDs of version 7, without asking the kernel for each.
+//! Message ids: UUIDs of version 7, without a system call for each.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
-/// The counting part of an id has 62 bits.
+/// The counter of an id has 62 bits.
 const COUNTER_MASK: u64 = (1 << 62) - 1;
 
-/// A source of ids. Its first random number comes from the kernel; from there it counts, which the standard allows, and
-/// which keeps the ids of one source in order within a millisecond. Two sources share 74 random bits by no more than chance.
+/// A source of ids.
+///
+/// It takes its first random number from the kernel and counts from there, which RFC 9562 allows.
+/// So the ids of one source are in order, also within a millisecond. Two sources differ in 74
+/// random bits.
 #[derive(Debug)]
-pub(crate) struct Ids {
+pub(super) struct Ids {
     /// 12 bits.
     random: u64,
     counter: AtomicU64,
 }
 
 impl Ids {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (high, low) = Uuid::now_v7().as_u64_pair();
-        // Half of the range is left to count through.
+        // Only the lower half of the range, so that the counter does not wrap soon.
         Self { random: high & 0xfff, counter: AtomicU64::new(low & COUNTER_MASK >> 1) }
     }
 
-    /// The next id, for a message sent at `ts`, in nanoseconds since the Unix epoch.
+    /// Returns the next id, for a message sent at `ts`, in nanoseconds since the Unix epoch.
     #[inline]
-    pub(crate) fn next(&self, ts: u64) -> Uuid {
+    pub(super) fn next(&self, ts: u64) -> Uuid {
         Self::id(self.random, self.counter.fetch_add(1, Ordering::Relaxed), ts)
     }
 
-    /// As [`next`](Self::next), for the only one who counts.
+    /// Like [`next`](Self::next), without an atomic operation.
     #[inline]
-    pub(crate) fn next_mut(&mut self, ts: u64) -> Uuid {
+    pub(super) fn next_mut(&mut self, ts: u64) -> Uuid {
         let counter = self.counter.get_mut();
         *counter = counter.wrapping_add(1);
         Self::id(self.random, *counter, ts)
@@ -39,8 +42,8 @@ impl Ids {
 
     #[inline]
     fn id(random: u64, counter: u64, ts: u64) -> Uuid {
-        // Time : 48 | version : 4 | random : 12, then variant : 2 | counter : 62. As whole words: put together from bytes, it
-        // costs several times as much.
+        // Layout: time 48 | version 4 | random 12, then variant 2 | counter 62. Built from two
+        // words: building it from bytes costs several times as much.
         let time = ts / 1_000_000;
         Uuid::from_u64_pair(time << 16 | 7 << 12 | random, 2 << 62 | counter & COUNTER_MASK)
     }
@@ -66,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn two_sources_do_not_meet() {
+    fn ids_of_two_sources_differ() {
         let (one, other) = (Ids::new(), Ids::new());
         assert_ne!(one.next(0).as_u128() >> 16, other.next(0).as_u128() >> 16);
     }

@@ -1,35 +1,26 @@
-//! The bus: typed messages under keys, published and subscribed to.
+//! The bus: typed messages, published and received under keys.
 //!
-//! A [`Bus`] is a store with a message type. Publishing encodes the message, puts it into a frame with its envelope, and sets
-//! the key; receiving copies the frame out, checks it, and decodes it. Several types can share a store, one to a key.
+//! A [`Bus`] is a store together with a message type. To publish, it encodes the message, writes it
+//! into a frame with its envelope, and stores the frame as the newest version of the key. To
+//! receive, it copies the frame out of the store, checks it, and decodes the message. Buses of
+//! several types can share a store; each key has messages of one type.
 
-mod aligned;
-#[cfg(feature = "async")]
-mod async_receivers;
+mod envelope;
 mod error;
 mod handle;
 mod ids;
-mod loan;
 mod names;
-mod options;
 mod parts;
-mod publisher;
+mod publish;
 mod receive;
 mod received;
-mod sample;
-mod subscriber;
-mod wait_set;
-mod work_queue;
+mod shared;
 
-#[cfg(feature = "async")]
-pub use async_receivers::{AsyncSubscriber, AsyncWorkQueue};
+pub use envelope::Envelope;
 pub use error::{AcknowledgeError, PublishError, RecvError, SubscribeError, WaitError};
 pub use handle::Bus;
-pub use loan::{Loan, LoanUninit};
-pub use options::{Start, SubscribeOptions};
-pub use publisher::{Publisher, Sent, Stream};
-pub use received::{Envelope, Received};
-pub use sample::Sample;
-pub use subscriber::Subscriber;
-pub use wait_set::{Source, WaitSet, Waited, Waker};
-pub use work_queue::{Job, WorkQueue};
+pub use publish::{Loan, LoanUninit, Publisher, Sent, Stream};
+#[cfg(feature = "async")]
+pub use receive::{AsyncSubscriber, AsyncWorkQueue};
+pub use receive::{Job, Sample, Source, Start, SubscribeOptions, Subscriber, WaitSet, Waited, Waker, WorkQueue};
+pub use received::Received;

@@ -1,14 +1,14 @@
-//! The names in a received envelope, together in one small buffer.
+//! The names in a received envelope, in one small buffer.
 
 use smallvec::SmallVec;
 
 use crate::frame::Frame;
 
-/// `from`, `to` and `trace`, one after the other, as in the frame. Most fit without an allocation.
+/// `from`, `to` and `trace`, one after the other as in the frame. Usual names need no allocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Names {
     bytes: SmallVec<[u8; 36]>,
-    /// The lengths of the first two.
+    /// The lengths of `from` and `to`.
     lens: [u8; 2],
 }
 
@@ -36,7 +36,7 @@ impl Names {
     }
 
     fn part(&self, start: usize, len: usize) -> &str {
-        // Each part was checked to be UTF-8 when the frame was parsed.
+        // Parsing the frame checked that each name is UTF-8.
         str::from_utf8(&self.bytes[start..start + len]).unwrap_or_default()
     }
 }

@@ -1,7 +1,7 @@
-//! Messages that are larger than a cell: taken apart by their publisher, put together by whoever receives them.
+//! Messages that are larger than a cell: the publisher splits them, the receiver reassembles them.
 //!
-//! What is taken apart is the message's whole frame; each part travels in a frame of its own. A number that all parts of one frame
-//! share tells them from those of others, whatever ids these have.
+//! The message's whole frame is split. Each part has a frame of its own. All parts of one frame
+//! share a number, because several messages can have the same id.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use super::error::RecvError;
 use crate::frame::Frame;
 use crate::store::{GetError, Slot};
 
-/// What comes before a part: number of the frame, its length, zeros.
+/// The length of a part's prefix: number of the frame, length of the frame, zeros.
 pub(super) const PREFIX_LEN: usize = 16;
 
-/// How many messages are put together at a time: of more, the one that has waited longest is given up.
-const MOST_OPEN: usize = 64;
+/// The largest number of incomplete messages. If there are more, the oldest one is given up.
+const MAX_OPEN: usize = 64;
 
-/// What a part's payload begins with.
+/// The prefix of a part's payload.
 pub(super) fn prefix(number: u64, total: u32) -> [u8; PREFIX_LEN] {
     let mut prefix = [0; PREFIX_LEN];
     prefix[..8].copy_from_slice(&number.to_le_bytes());
@@ -25,12 +25,12 @@ pub(super) fn prefix(number: u64, total: u32) -> [u8; PREFIX_LEN] {
     prefix
 }
 
-/// The messages of one key that have begun and not ended.
+/// The incomplete messages of one key.
 #[derive(Debug)]
 pub(super) struct Assembler {
     open: Vec<Assembly>,
     /// The longest wait for a part.
-    patience: Duration,
+    timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -39,24 +39,25 @@ struct Assembly {
     id: Uuid,
     from: String,
     total: usize,
-    /// The part that is to come next.
+    /// The number of the next part.
     next: u32,
     bytes: Vec<u8>,
-    /// When it is to have come.
+    /// When the next part must have arrived.
     deadline: Instant,
 }
 
 impl Assembler {
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { open: Vec::new(), patience }
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { open: Vec::new(), timeout }
     }
 
-    /// Takes the next part that was received, and gives the whole frame once it is complete. A part of a message whose beginning was not
-    /// received is passed over: it was published before we came, or its loss was told.
+    /// Adds a received part, and returns the whole frame when it is complete. A part is ignored if
+    /// the first part of its message was not received: it was published before this receiver
+    /// started, or the loss was reported.
     ///
     /// # Errors
     ///
-    /// A part is missing, and will not come any more.
+    /// A part is missing and will not arrive any more.
     pub(super) fn accept(&mut self, part: &Frame<'_>) -> Result<Option<Vec<u8>>, RecvError> {
         let Some((prefix, bytes)) = part.payload().split_first_chunk::<PREFIX_LEN>() else {
             return Ok(None);
@@ -73,48 +74,48 @@ impl Assembler {
         };
         let assembly = &mut self.open[index];
         let fits = assembly.bytes.len() + bytes.len() <= assembly.total;
-        // Parts that bring nothing could go on for ever.
-        let idle = bytes.is_empty() && !part.eof();
-        if part.seq() != assembly.next || !fits || idle || assembly.total != total {
-            return Err(self.open.remove(index).broken());
+        // Empty parts are refused: a message could have any number of them.
+        let empty = bytes.is_empty() && !part.eof();
+        if part.seq() != assembly.next || !fits || empty || assembly.total != total {
+            return Err(self.open.remove(index).into_error());
         }
         assembly.bytes.extend_from_slice(bytes);
         assembly.next += 1;
-        assembly.deadline = Instant::now() + patience(part, self.patience);
+        assembly.deadline = Instant::now() + part_timeout(part, self.timeout);
         if part.eof() {
             let assembly = self.open.remove(index);
-            return if assembly.bytes.len() == total { Ok(Some(assembly.bytes)) } else { Err(assembly.broken()) };
+            return if assembly.bytes.len() == total { Ok(Some(assembly.bytes)) } else { Err(assembly.into_error()) };
         }
-        if self.open.len() > MOST_OPEN {
-            return Err(self.open.remove(0).broken());
+        if self.open.len() > MAX_OPEN {
+            return Err(self.open.remove(0).into_error());
         }
         Ok(None)
     }
 
-    /// When the next part is to have come, if any is to come.
+    /// When the next part must have arrived; `None` if no part is expected.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.open.iter().map(|assembly| assembly.deadline).min()
     }
 
-    /// Gives up one message of which nothing has come for too long.
+    /// Gives up one message whose next part is overdue.
     pub(super) fn overdue(&mut self) -> Option<RecvError> {
         if self.open.is_empty() {
             return None;
         }
         let now = Instant::now();
         let index = self.open.iter().position(|assembly| assembly.deadline <= now)?;
-        Some(self.open.remove(index).broken())
+        Some(self.open.remove(index).into_error())
     }
 
-    /// Forgets what has begun: its rest will never come.
+    /// Forgets all incomplete messages: their other parts will never arrive.
     pub(super) fn clear(&mut self) {
         self.open.clear();
     }
 }
 
-/// No longer than the message is of use.
-fn patience(part: &Frame<'_>, patience: Duration) -> Duration {
-    part.ttl().map_or(patience, |ttl| patience.min(Duration::from_millis(ttl.into())))
+/// The wait for a part, limited by the message's ttl.
+fn part_timeout(part: &Frame<'_>, timeout: Duration) -> Duration {
+    part.ttl().map_or(timeout, |ttl| timeout.min(Duration::from_millis(ttl.into())))
 }
 
 impl Assembly {
@@ -130,12 +131,12 @@ impl Assembly {
         }
     }
 
-    fn broken(self) -> RecvError {
+    fn into_error(self) -> RecvError {
         RecvError::Incomplete { id: self.id, from: self.from, received: self.bytes.len(), total: self.total }
     }
 }
 
-/// What a part is to somebody who wants a message.
+/// The error for a part that is received where a message is expected.
 #[cold]
 pub(super) fn incomplete(part: &Frame<'_>) -> RecvError {
     let received = part.payload().len().saturating_sub(PREFIX_LEN);
@@ -143,8 +144,8 @@ pub(super) fn incomplete(part: &Frame<'_>) -> RecvError {
     RecvError::Incomplete { id: part.id(), from: part.from().to_owned(), received, total: total as usize }
 }
 
-/// The newest message that is complete, as a frame, and the version that completed it.
-pub(super) fn newest_whole(slot: &Slot) -> Result<Option<(u64, Vec<u8>)>, GetError> {
+/// Returns the newest complete message as a frame, and the version that completed it.
+pub(super) fn newest_complete(slot: &Slot) -> Result<Option<(u64, Vec<u8>)>, GetError> {
     let mut assembler = Assembler::new(Duration::MAX / 4);
     let (mut newest, mut frame, mut bytes) = (None, Vec::new(), Vec::new());
     for kept in slot.stored_from(0)? {
@@ -153,11 +154,11 @@ pub(super) fn newest_whole(slot: &Slot) -> Result<Option<(u64, Vec<u8>)>, GetErr
         }
         match Frame::parse(&bytes) {
             Ok(part) if part.is_part() => {
-                if let Ok(Some(whole)) = assembler.accept(&part) {
-                    (newest, frame) = (Some(kept.version), whole);
+                if let Ok(Some(complete)) = assembler.accept(&part) {
+                    (newest, frame) = (Some(kept.version), complete);
                 }
             }
-            // A value that is no frame is reported like one.
+            // A value that is not a frame is returned, too: the caller reports it.
             Ok(_) | Err(_) => {
                 newest = Some(kept.version);
                 std::mem::swap(&mut frame, &mut bytes);

@@ -5,26 +5,26 @@ use thiserror::Error;
 use super::fault_code::FaultCode;
 use super::kind::Kind;
 
-/// Why bytes are not a frame that this version can read, or why a message cannot be put into a
+/// Why bytes are not a frame that this version can read, or why a message does not fit into a
 /// frame.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// Fewer bytes than a header.
+    /// There are fewer bytes than in a header.
     #[error("too short for a frame: {len} bytes, its header alone has {header}")]
     TooShort {
-        /// How many there are.
+        /// The number of bytes.
         len: usize,
         /// The length of a header in bytes.
         header: usize,
     },
-    /// The first two bytes are not a frame's.
+    /// The first two bytes are not the magic number of a frame.
     #[error("the bytes begin with {found:#06x}, which no frame does: they were published by another protocol")]
     Magic {
-        /// What they are.
+        /// The first two bytes.
         found: u16,
     },
-    /// The frame is of a version that this reader does not know.
+    /// This reader does not know the frame's version.
     #[error("{}", version(*found, *newest))]
     Version {
         /// The frame's version.
@@ -32,45 +32,45 @@ pub enum FrameError {
         /// The newest version that this reader knows.
         newest: u8,
     },
-    /// The frame's length is not that of the bytes.
+    /// The length in the header is not the number of bytes.
     #[error("the frame says that it has {expected} bytes, and there are {found}")]
     Length {
-        /// Header, names and payload as the header counts them.
+        /// The length of header, names and payload, as the header says.
         expected: u64,
-        /// How many there are.
+        /// The number of bytes.
         found: usize,
     },
-    /// The checksum is that of other bytes.
+    /// The checksum in the frame is not the checksum of its bytes.
     #[error("the frame is damaged: its checksum is {expected:#010x}, that of its bytes {found:#010x}")]
     Checksum {
         /// The checksum in the frame.
         expected: u32,
-        /// The checksum of the frame.
+        /// The checksum of its bytes.
         found: u32,
     },
-    /// There is no checksum, and the type of the message needs one.
+    /// The frame has no checksum, and the type of the message requires one.
     #[error(
         "the frame has no checksum, and messages of this type have one: the publisher's type has `checksum = false`"
     )]
-    Unsummed,
-    /// The offset of the payload is wrong.
+    NoChecksum,
+    /// The offset of the payload is not possible.
     #[error("the payload cannot begin at byte {offset}, because names of {names} bytes follow the header")]
     PayloadOffset {
-        /// Where it should begin.
+        /// The offset in the header.
         offset: u16,
         /// The lengths of the three names together.
         names: usize,
     },
-    /// A kind that this version does not know.
+    /// This version does not know the kind.
     #[error("the frame is of an unknown kind, {found}")]
     UnknownKind {
-        /// Its number.
+        /// The number of the kind.
         found: u8,
     },
-    /// An encoding that this version does not know.
+    /// This version does not know the encoding.
     #[error("the payload is in an unknown encoding, {found}")]
     UnknownEncoding {
-        /// Its number.
+        /// The number of the encoding.
         found: u8,
     },
     /// A name in a received frame is not UTF-8.
@@ -89,7 +89,7 @@ pub enum FrameError {
         /// The largest length in bytes.
         max: usize,
     },
-    /// A heartbeat with a payload, or a frame of another kind without one.
+    /// A heartbeat has a payload, or a frame of another kind has none.
     #[error(
         "a frame of kind {kind} with a payload of {len} bytes: a heartbeat has no payload, all other kinds have one"
     )]
@@ -105,7 +105,7 @@ pub enum FrameError {
         /// Its length in bytes.
         len: usize,
     },
-    /// The payload's alignment is not possible in a frame.
+    /// A frame cannot align its payload in this way.
     #[error("a payload cannot be aligned to {align} bytes: a power of two up to {max} is possible")]
     Alignment {
         /// The alignment in bytes.
@@ -125,7 +125,7 @@ fn version(found: u8, newest: u8) -> String {
 }
 
 impl FrameError {
-    /// The code by which this is reported on the bus.
+    /// The code under which this error is reported on the bus.
     #[must_use]
     pub fn fault(&self) -> FaultCode {
         match self {
@@ -135,7 +135,7 @@ impl FrameError {
     }
 }
 
-/// One of the three names in an envelope.
+/// A name in an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameField {
     /// The sender.

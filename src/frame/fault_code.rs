@@ -1,4 +1,4 @@
-//! The numbers of the faults that a message can have.
+//! The codes of faults.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use std::fmt;
 #[non_exhaustive]
 #[repr(u16)]
 pub enum FaultCode {
-    /// Header damaged, checksum wrong, or the fingerprint of another type.
+    /// The header is damaged, the checksum is wrong, or the type is another one.
     BadSchema = 1000,
-    /// Received after its ttl.
+    /// The message was received after its ttl.
     TtlExpired = 1001,
-    /// A kind of message that the receiver does not know.
+    /// The receiver does not know this kind of message.
     UnknownType = 3000,
-    /// Chunks of a stream are missing past the deadline.
+    /// Messages of a stream did not arrive in time.
     StreamTimeout = 4200,
-    /// The receiver failed; whether the message can be sent again is in the fault's detail.
+    /// The receiver failed. The fault's detail says whether the message can be sent again.
     InternalError = 5000,
 }
 
@@ -23,19 +23,19 @@ impl FaultCode {
     const ALL: [Self; 5] =
         [Self::BadSchema, Self::TtlExpired, Self::UnknownType, Self::StreamTimeout, Self::InternalError];
 
-    /// The fault with this number; `None` for one that this version does not know.
+    /// The fault with this code; `None` if this version does not know it.
     #[must_use]
     pub fn from_code(code: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|fault| fault.code() == code)
     }
 
-    /// The number.
+    /// The code.
     #[must_use]
     pub const fn code(self) -> u16 {
         self as u16
     }
 
-    /// The name, in capitals.
+    /// The name of the fault, in capital letters.
     #[must_use]
     pub const fn symbol(self) -> &'static str {
         match self {
@@ -47,8 +47,8 @@ impl FaultCode {
         }
     }
 
-    /// Whether the same message may succeed when it is sent again. For
-    /// [`InternalError`](Self::InternalError) that depends on the failure, so this is `false`.
+    /// Whether the same message may succeed when it is sent again. `false` for
+    /// [`InternalError`](Self::InternalError), because that depends on the failure.
     ///
     /// # Examples
     ///

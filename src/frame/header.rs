@@ -1,37 +1,38 @@
-//! The first 64 bytes of a frame.
+//! The header: the first 64 bytes of a frame.
 
 use zerocopy::byteorder::big_endian;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// The length of a header in bytes; the names follow.
+/// The length of a header in bytes. The names follow it.
 pub(super) const HEADER_LEN: usize = 64;
 /// The longest name in bytes.
 pub const MAX_NAME_LEN: usize = 255;
 /// The version of the frame that this crate writes, and the newest that it reads.
 pub(super) const VERSION: u8 = 1;
 
-/// "SB".
+/// The magic number: the bytes `SB`.
 pub(super) const MAGIC: u16 = u16::from_le_bytes(*b"SB");
-/// The payload begins at a multiple of this, counted from the header.
+/// The offset of a payload in its frame is a multiple of this number of bytes.
 pub(crate) const PAYLOAD_ALIGN: usize = 16;
 /// The largest alignment of a payload's address in bytes.
 pub const MAX_PAYLOAD_ALIGN: usize = 64;
-/// A frame begins this many bytes behind a multiple of [`MAX_PAYLOAD_ALIGN`]: behind the header of its cell.
+/// The address of a frame in a store is a multiple of [`MAX_PAYLOAD_ALIGN`] plus this: the length
+/// of a cell header.
 pub(crate) const FRAME_START: usize = 48;
-/// The last chunk of its stream.
+/// Flag: the last message of its stream.
 pub(super) const FLAG_EOF: u8 = 1;
-/// The ttl counts.
+/// Flag: the message expires after `ttl`.
 pub(super) const FLAG_TTL: u8 = 2;
-/// Nobody took a checksum.
-pub(super) const FLAG_UNSUMMED: u8 = 4;
-/// The payload is a part of a frame that is larger than a cell.
+/// Flag: the frame has no checksum.
+pub(super) const FLAG_NO_CHECKSUM: u8 = 4;
+/// Flag: the payload is a part of a frame that is larger than a cell.
 pub(super) const FLAG_PART: u8 = 8;
-/// Where the time of sending is.
+/// The offset of the time of sending.
 pub(super) const TS_AT: usize = 32;
-/// Where the length of the payload is.
+/// The offset of the payload's length.
 pub(super) const PAYLOAD_LEN_AT: usize = 48;
-/// Where the checksum is.
+/// The offset of the checksum.
 pub(super) const CRC_AT: usize = 52;
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -64,7 +65,8 @@ const _: () = {
     assert!(std::mem::offset_of!(Header, crc) == CRC_AT);
 };
 
-/// The checksum of a frame whose checksum field is taken for zero. The frame has a header at least.
+/// The checksum of a frame, with zero in place of its checksum field. The frame has at least a
+/// header.
 pub(super) fn checksum(frame: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&frame[..CRC_AT]);
@@ -73,7 +75,7 @@ pub(super) fn checksum(frame: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The same, of a frame whose checksum field can be zero for a moment.
+/// Like [`checksum`], for bytes that can be changed: sets the field to zero for a moment.
 #[inline]
 pub(super) fn checksum_mut(frame: &mut [u8]) -> u32 {
     let field = CRC_AT..CRC_AT + 4;
@@ -84,10 +86,10 @@ pub(super) fn checksum_mut(frame: &mut [u8]) -> u32 {
     sum
 }
 
-/// The same, of a frame whose head and payload lie in two places.
+/// Like [`checksum_mut`], for a frame whose envelope and payload are in two places.
 #[inline]
-pub(super) fn checksum_of_both(head: &mut [u8], payload: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new_with_initial(checksum_mut(head));
+pub(super) fn checksum_in_two(envelope: &mut [u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(checksum_mut(envelope));
     hasher.update(payload);
     hasher.finalize()
 }

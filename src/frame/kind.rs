@@ -1,20 +1,20 @@
-//! What a frame is for, and how its payload is encoded.
+//! The kinds of messages, and the encodings of their payloads.
 
 use std::fmt;
 
-/// What a message is for.
+/// The kind of a message: what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
-    /// Asks for responses.
+    /// A request for responses.
     Query = 1,
-    /// Answers a query, whose id it carries; one of several chunks, or the only one.
+    /// An answer to a query, with the id of the query. A stream of them can answer one query.
     Response = 2,
-    /// Tells something to whoever listens.
+    /// Information for all subscribers.
     Event = 3,
-    /// Says what went wrong with the message whose id it carries.
+    /// A report that processing a message failed. It has the id of that message.
     Error = 4,
-    /// Says that its sender is alive. Has no payload, and is the only kind that has none.
+    /// A sign that its sender is alive. Only heartbeats have no payload.
     Heartbeat = 5,
 }
 
@@ -30,7 +30,7 @@ impl Kind {
         })
     }
 
-    /// The name, as in the envelope's `type` field.
+    /// The name, as in the `type` field of the JSON form.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,17 +49,17 @@ impl fmt::Display for Kind {
     }
 }
 
-/// How a payload is encoded.
+/// The encoding of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Encoding {
-    /// Bytes of the sender's own making.
+    /// Bytes whose meaning only sender and receiver know.
     Raw = 0,
-    /// `postcard`: for messages with strings, vectors and the like.
+    /// `postcard`, for messages with strings, vectors, and other types of serde.
     Postcard = 1,
-    /// The message's own bytes, checked by `zerocopy`.
+    /// The message's own bytes, checked by the crate `zerocopy`.
     Zerocopy = 2,
-    /// The message's own bytes, checked by `bytemuck`.
+    /// The message's own bytes, checked by the crate `bytemuck`.
     Bytemuck = 3,
 }
 

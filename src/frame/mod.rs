@@ -1,4 +1,5 @@
-//! The frame: one message with its envelope, as bytes. Pure; knows neither stores nor message types.
+//! The frame: one message with its envelope, as bytes. This module knows neither stores nor message
+//! types.
 //!
 //! | offset | size | field |
 //! | --- | --- | --- |
@@ -19,15 +20,18 @@
 //! | 59 | 5 | zero |
 //! | 64 | | `from`, `to`, `trace`, padding, payload |
 //!
-//! All numbers are little-endian. A frame without a `to` is addressed to all: `*`.
+//! All numbers are little-endian. If `to` is empty, the frame is for all: `*`. The *envelope* is
+//! everything before the payload: header, names and padding.
 //!
-//! Padding is as short as can be with the payload at a multiple of 16, or of the alignment of the message's type if that is 32 or 64. An offset
-//! counts from the frame's first byte, and an alignment is one of addresses, of which a frame's is 48 more than a multiple of 64. So for an alignment of
-//! 64, the payload's offset is 80, 144, 208 and so on.
+//! The padding is as short as possible. It aligns the payload's address to 16 bytes, or to the
+//! alignment of the message's type if that is 32 or 64. The address of a frame is a multiple of 64,
+//! plus 48. So for an alignment of 64, the payload's offset is 80, 144, 208 and so on.
 //!
-//! A frame that does not fit into a cell travels in parts, which are frames themselves: same kind, fingerprint, id and names, without a
-//! checksum, `seq` counting the parts from 0, `eof` on the last. Their encoding is raw; their payload is 16 bytes (a number that all
-//! parts of one frame share: 8; the length of the whole frame: 4; zero: 4), then that part of the frame's bytes.
+//! A frame that does not fit into a cell is published in parts. Each part is a frame with the same
+//! kind, fingerprint, id and names, without a checksum. `seq` counts the parts from 0, and `eof`
+//! marks the last one. The encoding of a part is raw. Its payload is a number that all parts of one
+//! frame share (8 bytes), the length of the whole frame (4), zeros (4), and then its part of the
+//! frame's bytes.
 
 mod error;
 mod fault_code;
@@ -45,4 +49,4 @@ pub use read::Frame;
 pub(crate) use read::is_part;
 #[doc(hidden)]
 pub use write::{Outgoing, write};
-pub(crate) use write::{head_len, seal, write_head};
+pub(crate) use write::{payload_offset, seal, write_envelope};

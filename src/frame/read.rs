@@ -1,4 +1,4 @@
-//! From bytes to a frame, trusting none of them.
+//! Reading frames from bytes that may have any content.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use zerocopy::FromBytes;
 
 use super::error::{FrameError, NameField};
 use super::header::{
-    FLAG_EOF, FLAG_PART, FLAG_TTL, FLAG_UNSUMMED, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum,
-    checksum_mut, checksum_of_both,
+    FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_PART, FLAG_TTL, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum,
+    checksum_in_two, checksum_mut,
 };
 use super::kind::{Encoding, Kind};
 
-/// A frame whose every field was checked.
+/// A frame whose fields were all checked.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a> {
     header: &'a Header,
@@ -27,63 +27,69 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads a frame, which must be all of `bytes`. Never panics, whatever they are.
+    /// Reads a frame, which must occupy all of `bytes`. Never panics.
     ///
     /// # Errors
     ///
     /// [`FrameError`]: what is wrong with the bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
-        let summed = Self::check_version(bytes)?;
-        Self::parse_summed(bytes, if summed { checksum(bytes) } else { 0 })
+        let has_checksum = Self::check_version(bytes)?;
+        Self::parse_with(bytes, if has_checksum { checksum(bytes) } else { 0 })
     }
 
-    /// As [`parse`](Self::parse), of bytes that may be changed for a moment: the checksum is taken in one go, which for
-    /// small frames is half of the cost.
+    /// Like [`parse`](Self::parse), for bytes that can be changed. The checksum is computed in one
+    /// call, which halves the cost for small frames.
     #[inline(always)]
     pub(crate) fn parse_mut(bytes: &'a mut [u8]) -> Result<Self, FrameError> {
-        let summed = Self::check_version(bytes)?;
-        let sum = if summed { checksum_mut(bytes) } else { 0 };
-        Self::parse_summed(bytes, sum)
+        let has_checksum = Self::check_version(bytes)?;
+        let sum = if has_checksum { checksum_mut(bytes) } else { 0 };
+        Self::parse_with(bytes, sum)
     }
 
-    /// Reads a frame of which the head, all that comes before its payload, is a copy of ours, and the payload stays where it is. Nothing
-    /// of the head is read anywhere else: so whoever writes to the frame meanwhile changes no more than the payload.
+    /// Reads a frame whose payload stays in place. `envelope` is the receiver's copy of the bytes
+    /// before the payload.
+    ///
+    /// Only that copy of the envelope is read. So a process that writes to the frame at the same
+    /// time can change nothing but the payload.
     #[inline]
-    pub(crate) fn parse_in_place(head: &'a mut [u8], payload: &'a [u8]) -> Result<Self, FrameError> {
-        let summed = Self::check_version(head)?;
-        let sum = if summed { checksum_of_both(head, payload) } else { 0 };
-        Self::of_both(head, payload, sum)
+    pub(crate) fn parse_in_place(envelope: &'a mut [u8], payload: &'a [u8]) -> Result<Self, FrameError> {
+        let has_checksum = Self::check_version(envelope)?;
+        let sum = if has_checksum { checksum_in_two(envelope, payload) } else { 0 };
+        Self::check(envelope, payload, sum)
     }
 
-    /// How much of a frame comes before its payload, in bytes, if this is the start of one.
+    /// The offset of the payload, if `start` is the start of a frame; 0 if it is too short for a
+    /// header.
     #[inline]
-    pub(crate) fn head_len(start: &[u8]) -> usize {
+    pub(crate) fn payload_offset(start: &[u8]) -> usize {
         Header::ref_from_prefix(start).map_or(0, |(header, _)| usize::from(header.payload_offset.get()).max(HEADER_LEN))
     }
 
-    /// Another version may be laid out in another way, so nothing else is looked at before it. Whether there is a checksum.
+    /// Checks magic number and version. Returns whether the frame has a checksum.
+    ///
+    /// Nothing else is read before that, because other versions may have another layout.
     #[inline(always)]
     fn check_version(bytes: &[u8]) -> Result<bool, FrameError> {
         let Ok((header, _)) = Header::ref_from_prefix(bytes) else {
             return Err(FrameError::TooShort { len: bytes.len(), header: HEADER_LEN });
         };
         match (header.magic.get(), header.version) {
-            (MAGIC, VERSION) => Ok(header.flags & FLAG_UNSUMMED == 0),
+            (MAGIC, VERSION) => Ok(header.flags & FLAG_NO_CHECKSUM == 0),
             (MAGIC, found) => Err(FrameError::Version { found, newest: VERSION }),
             (found, _) => Err(FrameError::Magic { found }),
         }
     }
 
     #[inline(always)]
-    fn parse_summed(bytes: &'a [u8], found: u32) -> Result<Self, FrameError> {
-        let (head, payload) = bytes.split_at(Self::head_len(bytes).min(bytes.len()));
-        Self::of_both(head, payload, found)
+    fn parse_with(bytes: &'a [u8], found: u32) -> Result<Self, FrameError> {
+        let (envelope, payload) = bytes.split_at(Self::payload_offset(bytes).min(bytes.len()));
+        Self::check(envelope, payload, found)
     }
 
     #[inline(always)]
-    fn of_both(head: &'a [u8], payload: &'a [u8], found: u32) -> Result<Self, FrameError> {
-        let Ok((header, names)) = Header::ref_from_prefix(head) else {
-            return Err(FrameError::TooShort { len: head.len(), header: HEADER_LEN });
+    fn check(envelope: &'a [u8], payload: &'a [u8], found: u32) -> Result<Self, FrameError> {
+        let Ok((header, names)) = Header::ref_from_prefix(envelope) else {
+            return Err(FrameError::TooShort { len: envelope.len(), header: HEADER_LEN });
         };
         let expected = header.crc.get();
         if expected != found {
@@ -91,12 +97,13 @@ impl<'a> Frame<'a> {
         }
         let offset = header.payload_offset.get();
         let names_len = usize::from(header.from_len) + usize::from(header.to_len) + usize::from(header.trace_len);
-        let (expected, len) = (u64::from(offset) + u64::from(header.payload_len.get()), head.len() + payload.len());
+        let (expected, len) = (u64::from(offset) + u64::from(header.payload_len.get()), envelope.len() + payload.len());
         if expected != len as u64 {
             return Err(FrameError::Length { expected, found: len });
         }
-        let is_where_it_says = usize::from(offset) == head.len() && usize::from(offset).is_multiple_of(PAYLOAD_ALIGN);
-        let Some(names) = names.get(..names_len).filter(|_| is_where_it_says) else {
+        let is_placed_right =
+            usize::from(offset) == envelope.len() && usize::from(offset).is_multiple_of(PAYLOAD_ALIGN);
+        let Some(names) = names.get(..names_len).filter(|_| is_placed_right) else {
             return Err(FrameError::PayloadOffset { offset, names: names_len });
         };
         let kind = Kind::from_byte(header.kind).ok_or(FrameError::UnknownKind { found: header.kind })?;
@@ -106,11 +113,12 @@ impl<'a> Frame<'a> {
             return Err(FrameError::Payload { kind, len: payload.len() });
         }
         let (from, to) = (usize::from(header.from_len), usize::from(header.to_len));
-        // One look at all three, and whether each of them ends where a character does. If not, each by itself, to say which it is.
-        let whole = str::from_utf8(names).unwrap_or_default();
-        let name = |field, range: Range<usize>| match whole.get(range.clone()) {
+        // One UTF-8 check of all names. If it fails, or a name does not end at a character
+        // boundary, each name is checked alone to report the right one.
+        let all = str::from_utf8(names).unwrap_or_default();
+        let name = |field, range: Range<usize>| match all.get(range.clone()) {
             Some(name) => Ok(name),
-            None => faulty_or_not(field, &names[range]),
+            None => check_name(field, &names[range]),
         };
         Ok(Self {
             header,
@@ -124,105 +132,106 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// What the message is for.
+    /// The kind of the message: what it is for.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// How its payload is encoded.
+    /// The encoding of the payload.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }
 
-    /// The fingerprint of its type.
+    /// The fingerprint of the message's type.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         self.header.fingerprint.get()
     }
 
-    /// Its id, or that of the query that it answers.
+    /// The id of the message, or of the query that it answers.
     #[must_use]
     pub fn id(&self) -> Uuid {
         let [high, low] = self.header.id;
         Uuid::from_u64_pair(high.get(), low.get())
     }
 
-    /// When it was sent: nanoseconds since the Unix epoch.
+    /// The time of sending, in nanoseconds since the Unix epoch.
     #[must_use]
     pub fn ts(&self) -> u64 {
         self.header.ts.get()
     }
 
-    /// Milliseconds after which it is to be discarded.
+    /// The time after which the message expires, in milliseconds; `None` if it does not expire.
     #[must_use]
     pub fn ttl(&self) -> Option<u32> {
         (self.header.flags & FLAG_TTL != 0).then(|| self.header.ttl.get())
     }
 
-    /// Its number among the chunks of a stream, from 0.
+    /// The number of the message in its stream, counted from 0.
     #[must_use]
     pub fn seq(&self) -> u32 {
         self.header.seq.get()
     }
 
-    /// Whether it is the last chunk.
+    /// Whether this is the last message of its stream.
     #[must_use]
     pub fn eof(&self) -> bool {
         self.header.flags & FLAG_EOF != 0
     }
 
-    /// Whether it carries a checksum, which was that of its bytes.
+    /// Whether the frame has a checksum. It was checked.
     #[must_use]
-    pub fn is_summed(&self) -> bool {
-        self.header.flags & FLAG_UNSUMMED == 0
+    pub fn has_checksum(&self) -> bool {
+        self.header.flags & FLAG_NO_CHECKSUM == 0
     }
 
-    /// Whether it carries a part of a frame that is larger than a cell.
+    /// Whether the payload is a part of a frame that is larger than a cell.
     #[must_use]
     pub fn is_part(&self) -> bool {
         self.header.flags & FLAG_PART != 0
     }
 
-    /// The sender.
+    /// The sender's component id.
     #[must_use]
     pub fn from(&self) -> &'a str {
         self.from
     }
 
-    /// The recipient; `*` for all.
+    /// The recipient's component id; `*` if the message is for all.
     #[must_use]
     pub fn to(&self) -> &'a str {
         if self.to.is_empty() { "*" } else { self.to }
     }
 
-    /// `from`, `to` and `trace`, one after the other, and the lengths of the first two. A `to` of no length is `*`.
+    /// `from`, `to` and `trace`, one after the other, and the lengths of the first two. An empty
+    /// `to` means `*`.
     #[inline]
     pub(crate) fn names(&self) -> (&'a [u8], [u8; 2]) {
         (self.names, [self.header.from_len, self.header.to_len])
     }
 
-    /// A trace or span; may be empty.
+    /// The trace or span id; may be empty.
     #[must_use]
     pub fn trace(&self) -> &'a str {
         self.trace
     }
 
-    /// The encoded message.
+    /// The payload: the encoded message.
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         self.payload
     }
 }
 
-/// Whether bytes say of themselves that they are a part of a larger frame. Nothing else of them was checked.
+/// Whether the flag of parts is set in `bytes`. Nothing else is checked.
 #[inline]
 pub(crate) fn is_part(bytes: &[u8]) -> bool {
     Header::ref_from_prefix(bytes).is_ok_and(|(header, _)| header.flags & FLAG_PART != 0)
 }
 
 #[cold]
-fn faulty_or_not(field: NameField, bytes: &[u8]) -> Result<&str, FrameError> {
+fn check_name(field: NameField, bytes: &[u8]) -> Result<&str, FrameError> {
     str::from_utf8(bytes).map_err(|_| FrameError::Name { field })
 }

@@ -1,53 +1,55 @@
-//! From an envelope and a payload to a frame.
+//! Writing frames.
 
 use uuid::Uuid;
 use zerocopy::IntoBytes;
 
 use super::error::{FrameError, NameField};
 use super::header::{
-    CRC_AT, FLAG_EOF, FLAG_PART, FLAG_TTL, FLAG_UNSUMMED, FRAME_START, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN,
+    CRC_AT, FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_PART, FLAG_TTL, FRAME_START, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN,
     MAX_PAYLOAD_ALIGN, PAYLOAD_ALIGN, PAYLOAD_LEN_AT, TS_AT, VERSION,
 };
 use super::kind::{Encoding, Kind};
 
-/// The envelope of a frame that is to be written.
+/// The envelope of a frame to write.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
-    /// What the message is for.
+    /// The kind of the message: what it is for.
     pub kind: Kind,
-    /// How its payload is encoded.
+    /// The encoding of the payload.
     pub encoding: Encoding,
-    /// The fingerprint of its type.
+    /// The fingerprint of the message's type.
     pub fingerprint: u64,
-    /// Its id, or that of the query that it answers.
+    /// The id of the message, or of the query that it answers.
     pub id: Uuid,
-    /// When it is sent: nanoseconds since the Unix epoch.
+    /// The time of sending, in nanoseconds since the Unix epoch.
     pub ts: u64,
-    /// Milliseconds after which it is to be discarded.
+    /// The time after which the message expires, in milliseconds; `None` if it does not expire.
     pub ttl: Option<u32>,
-    /// Its number among the chunks of a stream, from 0.
+    /// The number of the message in its stream, counted from 0.
     pub seq: u32,
-    /// Whether it is the last chunk.
+    /// Whether this is the last message of its stream.
     pub eof: bool,
-    /// Whether it carries a checksum.
-    pub summed: bool,
-    /// Whether it carries a part of a frame that is larger than a cell.
+    /// Whether the frame gets a checksum.
+    pub checksum: bool,
+    /// Whether the payload is a part of a frame that is larger than a cell.
     pub part: bool,
-    /// What the payload's address is a multiple of: a power of two up to 64. Up to 16 makes no difference.
+    /// The alignment of the payload's address in bytes: a power of two up to 64. All values up to
+    /// 16 have the same effect.
     pub payload_align: usize,
-    /// The sender, to 255 bytes.
+    /// The sender's component id, at most 255 bytes.
     pub from: &'a str,
-    /// The recipient, to 255 bytes; empty or `*` for all.
+    /// The recipient's component id, at most 255 bytes; empty or `*` for all.
     pub to: &'a str,
-    /// A trace or span, to 255 bytes; may be empty.
+    /// The trace or span id, at most 255 bytes; may be empty.
     pub trace: &'a str,
 }
 
-/// Makes `frame` a frame of this envelope and the payload that `payload` appends, replacing what it held.
+/// Replaces the content of `frame` by a frame: this envelope, and the payload that `payload`
+/// appends.
 ///
 /// # Errors
 ///
-/// What `payload` returns, or a [`FrameError`]. `frame` holds no frame then.
+/// Those of `payload`, or a [`FrameError`]. Then `frame` holds no frame.
 #[inline]
 pub fn write<E: From<FrameError>>(
     frame: &mut Vec<u8>,
@@ -56,50 +58,51 @@ pub fn write<E: From<FrameError>>(
 ) -> Result<(), E> {
     let names = Names::of(envelope)?;
     let payload_offset = names.payload_offset();
-    // The header first: by the time the checksum reads it, it has long been written.
+    // The header is written first: a checksum that reads bytes just written would stall.
     frame.clear();
     frame.extend_from_slice(names.header(envelope, 0).as_bytes());
     frame.resize(payload_offset, 0);
     names.write(envelope, frame);
     payload(frame)?;
-    // The payload was appended, unless its writer took away what was there.
+    // `payload` must only append. If it removed bytes, that is an error.
     let len = frame.len().saturating_sub(payload_offset);
     if frame.len() < payload_offset {
         return Err(FrameError::Payload { kind: envelope.kind, len }.into());
     }
     let payload_len = payload_len(envelope.kind, len)?;
     frame[PAYLOAD_LEN_AT..PAYLOAD_LEN_AT + 4].copy_from_slice(&payload_len.to_le_bytes());
-    if envelope.summed {
+    if envelope.checksum {
         write_checksum(frame);
     }
     Ok(())
 }
 
-/// How many bytes of a frame come before its payload.
-pub(crate) fn head_len(envelope: &Outgoing<'_>) -> Result<usize, FrameError> {
+/// The offset of the payload in a frame: the length of its envelope.
+pub(crate) fn payload_offset(envelope: &Outgoing<'_>) -> Result<usize, FrameError> {
     Names::of(envelope).map(|names| names.payload_offset())
 }
 
-/// Writes what comes before a payload of `len` bytes into the first [`head_len`] bytes of `frame`.
-pub(crate) fn write_head(frame: &mut [u8], envelope: &Outgoing<'_>, len: usize) -> Result<(), FrameError> {
+/// Writes the envelope of a frame whose payload has `len` bytes into the start of `frame`.
+pub(crate) fn write_envelope(frame: &mut [u8], envelope: &Outgoing<'_>, len: usize) -> Result<(), FrameError> {
     let names = Names::of(envelope)?;
     let payload_len = payload_len(envelope.kind, len)?;
-    let head = &mut frame[..names.payload_offset()];
-    head.fill(0);
-    head[..HEADER_LEN].copy_from_slice(names.header(envelope, payload_len).as_bytes());
-    names.write(envelope, head);
+    let bytes = &mut frame[..names.payload_offset()];
+    bytes.fill(0);
+    bytes[..HEADER_LEN].copy_from_slice(names.header(envelope, payload_len).as_bytes());
+    names.write(envelope, bytes);
     Ok(())
 }
 
-/// Completes a frame whose head and payload were written: it is sent at `ts`.
-pub(crate) fn seal(frame: &mut [u8], ts: u64, summed: bool) {
+/// Completes a frame whose envelope and payload are written: sets the time of sending and the
+/// checksum.
+pub(crate) fn seal(frame: &mut [u8], ts: u64, checksum: bool) {
     frame[TS_AT..TS_AT + 8].copy_from_slice(&ts.to_le_bytes());
-    if summed {
+    if checksum {
         write_checksum(frame);
     }
 }
 
-/// Its field is still zero.
+/// The checksum field must be zero.
 #[inline]
 fn write_checksum(frame: &mut [u8]) {
     let crc = crc32fast::hash(frame);
@@ -114,7 +117,7 @@ fn payload_len(kind: Kind, len: usize) -> Result<u32, FrameError> {
     u32::try_from(len).map_err(|_| FrameError::PayloadTooLong { len })
 }
 
-/// The lengths of `from`, `to` and `trace`, and what the payload behind them is aligned to.
+/// The lengths of the names, and the alignment of the payload.
 struct Names {
     from: u8,
     to: u8,
@@ -131,17 +134,17 @@ impl Names {
         }
         Ok(Self {
             from: name_len(NameField::From, envelope.from)?,
-            to: name_len(NameField::To, addressee(envelope))?,
+            to: name_len(NameField::To, recipient(envelope))?,
             trace: name_len(NameField::Trace, envelope.trace)?,
             payload_align: payload_align.max(PAYLOAD_ALIGN),
         })
     }
 
-    /// At most 64 + 3 * 255, and less than 64 of padding.
+    /// At most 64 + 3 * 255, plus less than 64 of padding.
     #[inline]
     fn payload_offset(&self) -> usize {
         let names = usize::from(self.from) + usize::from(self.to) + usize::from(self.trace);
-        // A power of two, so this is an addition and a mask.
+        // The alignment is a power of two, so this is an addition and a mask.
         let mask = self.payload_align - 1;
         ((FRAME_START + HEADER_LEN + names + mask) & !mask) - FRAME_START
     }
@@ -157,7 +160,7 @@ impl Names {
             encoding: envelope.encoding as u8,
             flags: flag(FLAG_EOF, envelope.eof)
                 | flag(FLAG_TTL, envelope.ttl.is_some())
-                | flag(FLAG_UNSUMMED, !envelope.summed)
+                | flag(FLAG_NO_CHECKSUM, !envelope.checksum)
                 | flag(FLAG_PART, envelope.part),
             payload_offset: (self.payload_offset() as u16).into(),
             fingerprint: envelope.fingerprint.into(),
@@ -174,20 +177,20 @@ impl Names {
         }
     }
 
-    /// Puts the names behind the header.
+    /// Writes the names behind the header.
     #[inline]
     fn write(&self, envelope: &Outgoing<'_>, frame: &mut [u8]) {
         let mut at = HEADER_LEN;
-        for name in [envelope.from, addressee(envelope), envelope.trace] {
+        for name in [envelope.from, recipient(envelope), envelope.trace] {
             frame[at..at + name.len()].copy_from_slice(name.as_bytes());
             at += name.len();
         }
     }
 }
 
-/// All are addressed by no name.
+/// The recipient as it is written: empty for all.
 #[inline]
-fn addressee<'a>(envelope: &Outgoing<'a>) -> &'a str {
+fn recipient<'a>(envelope: &Outgoing<'a>) -> &'a str {
     if envelope.to == "*" { "" } else { envelope.to }
 }
 

@@ -1,10 +1,10 @@
-//! Bytes of the sender's own making, as messages.
+//! Byte vectors as messages.
 
 use super::error::{DecodeError, EncodeError};
 use super::traits::{Decode, DecodeOwned, InPlace, Message};
 use crate::frame::{Encoding, Kind};
 
-/// Bytes, as they are. Not none: only a heartbeat is empty.
+/// A message of any bytes. It must not be empty: only heartbeats have no payload.
 #[diagnostic::do_not_recommend]
 impl Message for Vec<u8> {
     const NAME: &'static str = "bytes";

@@ -1,6 +1,6 @@
-//! The three encodings, as the derive calls them.
+//! The three encodings, for derived code.
 
-/// What derived code calls. Not part of the public interface.
+/// Items for derived code. Not part of the public interface.
 #[allow(unreachable_pub, reason = "reached by derived code, under another name")]
 pub mod private {
     use std::marker::PhantomData;
@@ -14,9 +14,9 @@ pub mod private {
     use crate::frame::MAX_PAYLOAD_ALIGN;
     use crate::message::{DecodeError, EncodeError};
 
-    /// What postcard needs of a type.
+    /// The traits that the postcard encoding needs.
     #[diagnostic::on_unimplemented(
-        message = "`{Self}` is a message in postcard, and serde cannot serialize and deserialize it",
+        message = "`{Self}` is a message in the encoding postcard, but serde cannot serialize and deserialize it",
         label = "`serde::Serialize` or `serde::Deserialize` is missing",
         note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to `{Self}`"
     )]
@@ -25,9 +25,9 @@ pub mod private {
     #[diagnostic::do_not_recommend]
     impl<'de, T: Serialize + Deserialize<'de>> PostcardTraits<'de> for T {}
 
-    /// What postcard needs of a generic type, to encode it.
+    /// The trait that a generic type needs, to be encoded in postcard.
     #[diagnostic::on_unimplemented(
-        message = "`{Self}` is a message in postcard, and serde cannot serialize it",
+        message = "`{Self}` is a message in the encoding postcard, but serde cannot serialize it",
         label = "`serde::Serialize` is missing",
         note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to `{Self}`"
     )]
@@ -36,9 +36,9 @@ pub mod private {
     #[diagnostic::do_not_recommend]
     impl<T: Serialize> PostcardEncode for T {}
 
-    /// What zerocopy needs of a type.
+    /// The traits that the zerocopy encoding needs.
     #[diagnostic::on_unimplemented(
-        message = "`{Self}` is a message in zerocopy, and some of zerocopy's traits are missing",
+        message = "`{Self}` is a message in the encoding zerocopy, but lacks some of zerocopy's traits",
         label = "one or more of `TryFromBytes`, `IntoBytes`, `KnownLayout` and `Immutable` are missing",
         note = "add `#[derive(zerocopy::TryFromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable)]` to `{Self}`, \
                 and `#[repr(C)]`, or for an enum `#[repr(u8)]`"
@@ -48,65 +48,68 @@ pub mod private {
     #[diagnostic::do_not_recommend]
     impl<T: TryFromBytes + IntoBytes + KnownLayout + Immutable> ZerocopyTraits for T {}
 
-    /// What bytemuck needs of a type.
+    /// The traits that the bytemuck encoding needs.
     #[diagnostic::on_unimplemented(
-        message = "`{Self}` is a message in bytemuck, and some of bytemuck's traits are missing",
+        message = "`{Self}` is a message in the encoding bytemuck, but lacks some of bytemuck's traits",
         label = "`NoUninit` or `CheckedBitPattern` is missing; `Pod` implies both",
-        note = "add `#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]` to `{Self}`, and `#[repr(C)]`; if not all bytes are values of \
-                it, as for a `bool` or an enum, `#[derive(Clone, Copy, bytemuck::NoUninit, bytemuck::CheckedBitPattern)]`"
+        note = "add `#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]` to `{Self}`, and `#[repr(C)]`; if some bytes are \
+                not a valid value, as for a `bool` or an enum, use `#[derive(Clone, Copy, bytemuck::NoUninit, bytemuck::CheckedBitPattern)]`"
     )]
     pub trait BytemuckTraits: NoUninit + CheckedBitPattern {}
 
     #[diagnostic::do_not_recommend]
     impl<T: NoUninit + CheckedBitPattern> BytemuckTraits for T {}
 
-    /// Does nothing. Of all that is derived, this alone is a compile error if the traits are missing: see [`Missing`].
+    /// Does nothing at run time. If traits are missing, this call is the only compile error in
+    /// derived code: see [`Missing`].
     #[inline(always)]
     pub fn require_postcard<'de, T: PostcardTraits<'de>>() {}
 
-    /// As [`require_postcard`].
+    /// Like [`require_postcard`].
     #[inline(always)]
     pub fn require_zerocopy<T: ZerocopyTraits>() {}
 
-    /// As [`require_postcard`].
+    /// Like [`require_postcard`].
     #[inline(always)]
     pub fn require_bytemuck<T: BytemuckTraits>() {}
 
-    /// The alignment of a plain message, which is that of its payload.
+    /// The alignment of a plain message and so of its payload.
     ///
     /// # Panics
     ///
-    /// In a constant, which makes it a compile error: if it is larger than what a frame can have.
+    /// If the alignment is larger than a frame allows. In a constant, that is a compile error.
     pub const fn payload_align<T>() -> usize {
         assert!(
             align_of::<T>() <= MAX_PAYLOAD_ALIGN,
-            "a message is aligned to more than 64 bytes, which no payload is: lower its `align(...)`, or use the encoding postcard"
+            "a message is aligned to more than 64 bytes, the maximum for a payload: reduce its `align(...)`, or use the encoding postcard"
         );
         align_of::<T>()
     }
 
-    /// A variant's discriminant, as it stands in a description.
+    /// A variant's discriminant, as it is written in a schema.
     #[must_use]
     pub fn discriminant(value: i128) -> String {
         format!("={value}")
     }
 
-    /// The encoding postcard.
+    /// The postcard encoding.
     pub struct Postcard<T>(PhantomData<fn() -> T>);
 
-    /// The encoding postcard, from a payload that lives for `'de`.
+    /// The postcard encoding, for a payload that lives for `'de`.
     pub struct FromPostcard<'de, T>(PhantomData<fn(&'de ()) -> T>);
 
-    /// The encoding zerocopy.
+    /// The zerocopy encoding.
     pub struct Zerocopy<T>(PhantomData<fn() -> T>);
 
-    /// The encoding bytemuck.
+    /// The bytemuck encoding.
     pub struct Bytemuck<T>(PhantomData<fn() -> T>);
 
-    /// What derived code calls when traits of the encoding are missing. Never runs, since such code does not compile.
+    /// The functions that derived code calls if traits of the encoding are missing. They never run,
+    /// because such code does not compile.
     ///
-    /// `Zerocopy::<Point>::encode` is the inherent function if `Point` has what that needs, and else this one. So derived code has one error
-    /// instead of one for each of its calls and for each trait.
+    /// `Zerocopy::<Point>::encode` is the inherent function if `Point` has the required traits, and
+    /// otherwise the function of this trait. So derived code has one compile error, and not one for
+    /// each call and each trait.
     pub trait Missing<T>: Sized {
         #[allow(missing_docs, clippy::missing_errors_doc, reason = "never runs")]
         fn encode(_: &T, _: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -139,7 +142,7 @@ pub mod private {
     impl<T> Missing<T> for Zerocopy<T> {}
     impl<T> Missing<T> for Bytemuck<T> {}
 
-    /// Lets `postcard` append to a vector, a slice at a time.
+    /// Appends the output of `postcard` to a vector.
     struct Append<'a>(&'a mut Vec<u8>);
 
     impl Flavor for Append<'_> {
@@ -163,7 +166,8 @@ pub mod private {
     impl<T: Serialize> Postcard<T> {
         /// # Errors
         ///
-        /// The value contains something that postcard cannot encode, such as a sequence of unknown length.
+        /// The value contains something that postcard cannot encode, such as a sequence of unknown
+        /// length.
         #[inline]
         pub fn encode(value: &T, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
             postcard::serialize_with_flavor(value, Append(payload)).map_err(EncodeError::Postcard)
@@ -173,7 +177,7 @@ pub mod private {
     impl<'de, T: Deserialize<'de>> FromPostcard<'de, T> {
         /// # Errors
         ///
-        /// The payload is not one value and no more.
+        /// The payload is not exactly one value.
         #[inline]
         pub fn decode(payload: &'de [u8]) -> Result<T, DecodeError> {
             let (value, rest) = postcard::take_from_bytes(payload).map_err(DecodeError::Postcard)?;
@@ -193,7 +197,7 @@ pub mod private {
 
         /// # Errors
         ///
-        /// The payload is not as long as the value, or not a valid one.
+        /// The payload has the wrong length, or is not a valid value.
         #[inline]
         pub fn decode(payload: &[u8]) -> Result<T, DecodeError> {
             check_len::<T>(payload)?;
@@ -208,7 +212,7 @@ pub mod private {
 
         /// # Errors
         ///
-        /// The payload is not as long as the value, not a valid one, or lies where none can.
+        /// The payload has the wrong length, is not a valid value, or is not aligned.
         #[inline]
         pub fn view(payload: &[u8]) -> Result<&T, DecodeError> {
             check_len::<T>(payload)?;
@@ -217,7 +221,7 @@ pub mod private {
 
         /// # Errors
         ///
-        /// As [`view`](Self::view).
+        /// Those of [`view`](Self::view).
         #[inline]
         pub fn view_mut(payload: &mut [u8]) -> Result<&mut T, DecodeError> {
             check_len::<T>(payload)?;
@@ -244,7 +248,7 @@ pub mod private {
 
         /// # Errors
         ///
-        /// The payload is not as long as the value, or not a valid one.
+        /// The payload has the wrong length, or is not a valid value.
         #[inline]
         pub fn decode(payload: &[u8]) -> Result<T, DecodeError> {
             check_len::<T>(payload)?;
@@ -259,7 +263,7 @@ pub mod private {
 
         /// # Errors
         ///
-        /// The payload is not as long as the value, not a valid one, or lies where none can.
+        /// The payload has the wrong length, is not a valid value, or is not aligned.
         #[inline]
         pub fn view(payload: &[u8]) -> Result<&T, DecodeError> {
             check_len::<T>(payload)?;
@@ -268,7 +272,7 @@ pub mod private {
 
         /// # Errors
         ///
-        /// As [`view`](Self::view).
+        /// Those of [`view`](Self::view).
         #[inline]
         pub fn view_mut(payload: &mut [u8]) -> Result<&mut T, DecodeError> {
             check_len::<T>(payload)?;

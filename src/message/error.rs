@@ -25,20 +25,20 @@ pub enum EncodeError {
     },
 }
 
-/// Why a payload is not the message that it should be.
+/// Why a payload cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The `postcard` decoder refused the payload.
     #[error("postcard cannot decode the payload: {0}")]
     Postcard(postcard::Error),
-    /// The payload is longer than the message.
+    /// Bytes follow the message in the payload.
     #[error("{left} bytes follow the message in the payload")]
     TrailingBytes {
-        /// How many bytes.
+        /// The number of bytes.
         left: usize,
     },
-    /// The payload is not as long as the message.
+    /// The length of the payload is not the size of the message.
     #[error("the payload has {found} bytes, a message of this type has {expected}")]
     Length {
         /// The message's size in bytes.

@@ -1,4 +1,4 @@
-//! What went wrong with a message, told to others on the bus.
+//! `Fault`: the message that reports a failure.
 
 use std::fmt;
 
@@ -8,21 +8,22 @@ use super::encoding::private;
 use super::{Decode, DecodeError, DecodeOwned, EncodeError, Message, Schema, SchemaWriter};
 use crate::frame::{Encoding, FaultCode, Kind};
 
-/// A message of kind `error`: what went wrong with the message whose id its frame carries.
+/// A message of kind `error`: it reports that processing another message failed. Its frame has the
+/// id of that message.
 ///
-/// A subscriber of any type receives it as an error.
+/// A subscriber of any type receives it as [`RecvError::Fault`](crate::RecvError::Fault).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// The number of the fault: see [`FaultCode`].
+    /// The code of the fault: see [`FaultCode`].
     pub code: u16,
-    /// Its name, for those who do not know the number.
+    /// The name of the fault, for receivers that do not know the code.
     pub symbol: String,
-    /// What happened, for people.
+    /// A description of the failure, for people.
     pub detail: String,
 }
 
 impl Fault {
-    /// A fault of a known kind.
+    /// Makes a fault with a known code.
     #[must_use]
     pub fn new(code: FaultCode, detail: impl Into<String>) -> Self {
         Self { code: code.code(), symbol: code.symbol().to_owned(), detail: detail.into() }
@@ -35,7 +36,7 @@ impl fmt::Display for Fault {
     }
 }
 
-// By hand: the derive's paths lead to this crate from outside.
+// Written by hand, because derived code calls this crate by its name, from outside.
 #[diagnostic::do_not_recommend]
 impl Schema for Fault {
     fn describe(schema: &mut SchemaWriter) {

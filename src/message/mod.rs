@@ -1,8 +1,12 @@
-//! Messages: types that travel in frames, and what makes one type the same as another.
+//! Messages: types that can be published, and their schemas.
 //!
-//! A type becomes a [`Message`] by [`#[derive(Message)]`](macro@crate::Message), which lists the attributes; types inside of it need a
-//! [`Schema`], by [`#[derive(Schema)]`](macro@crate::Schema). Both ends compare [fingerprints](MessageType::fingerprint), which cover the
-//! type's name and version, its encoding and, all the way down, the names, order and types of fields.
+//! [`#[derive(Message)]`](macro@crate::Message) makes a type a [`Message`]; its page lists the
+//! attributes. Types inside of it need a [`Schema`], which
+//! [`#[derive(Schema)]`](macro@crate::Schema) implements.
+//!
+//! Sender and receiver compare [fingerprints](MessageType::fingerprint). A fingerprint covers the
+//! type's name, version and encoding, and the names, order and types of its fields, also those of
+//! types inside of it.
 
 mod bytes;
 mod encoding;

@@ -1,17 +1,18 @@
-//! What a type is made of, as a text that is the same in every program.
+//! Schemas: the structure of types, as a text that is the same in every program.
 
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::mem;
 
-/// A type whose make-up can be told: field by field, down to numbers and strings.
+/// A type that can describe its structure: its fields, down to numbers and strings.
 ///
-/// Derive it, by [`#[derive(Schema)]`](macro@crate::Schema), for types inside of messages; `#[derive(Message)]` derives it too. For a type
-/// of another crate, `#[message(schema = "...")]` on the field says what the derive is to write.
+/// [`#[derive(Schema)]`](macro@crate::Schema) implements it for types inside of messages, and
+/// `#[derive(Message)]` for messages. For a field whose type is from another crate,
+/// `#[message(schema = "...")]` gives the description.
 ///
-/// Types that are encoded the same way are told the same way: `String`, `&str` and `Cow<str>`, or `Vec<T>` and `&[T]`, so
-/// that a receiver which borrows understands a sender which owns.
+/// Types with the same encoding have the same description: `String`, `&str` and `Cow<str>`, or
+/// `Vec<T>` and `&[T]`. So a receiver whose type borrows understands a sender whose type owns.
 ///
 /// # Examples
 ///
@@ -36,7 +37,7 @@ use std::mem;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no schema, so it cannot be part of a message",
     label = "the schema of this type is not known",
-    note = "add `#[derive(splinter_bus::Schema)]` to `{Self}` if it is yours, or `#[message(schema = \"...\")]` to the field if it is not"
+    note = "if `{Self}` is a type of your crate, add `#[derive(splinter_bus::Schema)]` to it; otherwise add `#[message(schema = \"...\")]` to the field"
 )]
 pub trait Schema {
     /// Writes the type's description.
@@ -45,14 +46,17 @@ pub trait Schema {
 
 /// Writes descriptions of types.
 ///
-/// A description is a list. Each [named](Self::named) type stands in it once, with what it is made of; everywhere else its name and its
-/// number stand for it. Numbers count from 1, in the order in which the list first mentions the types. So the length of a description
-/// grows with the number of types and fields, however often types are used, and types may contain each other.
+/// A description is a list of definitions. Each [named](Self::named) type is defined once; all its
+/// uses are its name and its number. Numbers count from 1, in the order in which the list first
+/// mentions the types. So a description is as long as the definitions together, however often types
+/// are used, and types can contain each other.
 ///
-/// If the described type is not a named one, such as `Vec<User>`, it comes before the list.
+/// If the described type has no name of its own, such as `Vec<User>`, its description comes before
+/// the list.
 ///
-/// A description depends on names and structure only: two types of the same name that are made of the same stand in the list once, and
-/// two that are made of something else, such as `Page<User>` and `Page<Order>`, stand there twice.
+/// A description depends on names and structure only. Two types with the same name and structure
+/// are defined once. Two types with the same name and another structure, such as `Page<User>` and
+/// `Page<Order>`, are two definitions.
 ///
 /// # Examples
 ///
@@ -74,11 +78,11 @@ pub trait Schema {
 /// ```
 #[derive(Debug, Default)]
 pub struct SchemaWriter {
-    /// What is being written: the type that is described, or one that was named in it.
+    /// What is written now: the described type, or the definition of a named type.
     pieces: Vec<Piece>,
-    /// The named types, in the order in which they were met.
+    /// The named types, in the order of their first use.
     types: Vec<NamedType>,
-    /// Where each of them is in `types`.
+    /// The index in `types` of each named type.
     indices: HashMap<TypeId, usize>,
 }
 
@@ -96,7 +100,7 @@ struct NamedType {
 }
 
 impl SchemaWriter {
-    /// The description of a type.
+    /// Returns the description of a type.
     #[must_use]
     pub fn describe<T: Schema + ?Sized>() -> String {
         let mut writer = Self::default();
@@ -104,7 +108,7 @@ impl SchemaWriter {
         writer.into_text()
     }
 
-    /// Writes text as it is.
+    /// Writes text without changes.
     pub fn text(&mut self, text: &str) {
         match self.pieces.last_mut() {
             Some(Piece::Text(last)) => last.push_str(text),
@@ -117,7 +121,8 @@ impl SchemaWriter {
         T::describe(self);
     }
 
-    /// Writes a reference to the type `T`. When `T` is met for the first time, an entry is made for it: `name`, and what `body` writes.
+    /// Writes a reference to the type `T`. At its first use, adds a definition: `name`, followed by
+    /// what `body` writes.
     pub fn named<T: ?Sized>(&mut self, name: &str, body: impl FnOnce(&mut Self)) {
         let next = self.types.len();
         let index = *self.indices.entry(typeid::of::<T>()).or_insert(next);
@@ -125,7 +130,8 @@ impl SchemaWriter {
         if index < next {
             return;
         }
-        // Entered before its body is written: the body may mention the type itself.
+        // The type is added before its body is written, because the body may mention the type
+        // itself.
         self.types.push(NamedType { name: name.to_owned(), body: Vec::new() });
         let outer = mem::take(&mut self.pieces);
         body(self);
@@ -136,7 +142,7 @@ impl SchemaWriter {
         let mut list = List::of(&self.types);
         list.write(&self.pieces);
         if matches!(self.pieces[..], [Piece::Type(_)]) {
-            // The list begins with that type: a reference to it would say nothing.
+            // The definition of that type begins the list, so a reference before it is not needed.
             list.text.clear();
         }
         let mut next = 0;
@@ -152,14 +158,14 @@ impl SchemaWriter {
     }
 }
 
-/// A description that is being put together.
+/// A description in the making.
 struct List<'a> {
     types: &'a [NamedType],
-    /// The class of each type; those of one class are the same.
+    /// The class of each type. Types of one class have the same definition.
     classes: Vec<usize>,
     /// The number of each class that was mentioned.
     numbers: Vec<Option<usize>>,
-    /// A type of each of those classes, in the order of their numbers.
+    /// One type of each of these classes, in the order of their numbers.
     order: Vec<usize>,
     text: String,
 }
@@ -186,10 +192,12 @@ impl<'a> List<'a> {
     }
 }
 
-/// Puts types into classes: two are of one class if they have the same name and are made of the same, all the way down.
+/// Divides types into classes. Two types are in one class if they have the same name and structure,
+/// including the types that they use.
 ///
-/// This is the minimisation of an automaton by refinement (Moore): types that look alike as long as nobody follows their references are of
-/// one class at first; then, as long as that makes classes smaller, types whose references lead to different classes are separated.
+/// This is Moore's algorithm, which minimises an automaton by refinement. At first, types are in
+/// one class if they are equal without their references. Then types are separated if their
+/// references lead to different classes, until no class is divided any more.
 fn classes(types: &[NamedType]) -> Vec<usize> {
     let looks = types.iter().map(|named| {
         let body = named.body.iter().map(|piece| match piece {
@@ -215,7 +223,7 @@ fn classes(types: &[NamedType]) -> Vec<usize> {
     }
 }
 
-/// A number for each item, the same for equal ones, and how many numbers there are.
+/// Numbers the items, with one number for equal items; and returns how many numbers there are.
 fn numbered<T: Eq + Hash>(items: impl Iterator<Item = T>) -> (Vec<usize>, usize) {
     let mut numbers = HashMap::new();
     let all = items

@@ -1,4 +1,4 @@
-//! Descriptions of the types of the standard library, and of the few others that messages are made of.
+//! Schemas of types of the standard library and of a few other crates.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -42,7 +42,7 @@ leaves! {
     uuid::Uuid => "Uuid",
 }
 
-/// The same on the wire as what they point to.
+/// Pointers: encoded like the value they point to.
 macro_rules! transparent {
     ($($type:ty),*) => {$(
         impl<T: Schema + ?Sized> Schema for $type {
@@ -67,7 +67,7 @@ impl<T: ?Sized> Schema for PhantomData<T> {
     }
 }
 
-/// Writes text with one type, or two, in between.
+/// Types with one or two type parameters: text with the descriptions of these in between.
 macro_rules! containers {
     ($([$($generics:tt)*] $type:ty => $before:literal $first:ty $(; $between:literal $second:ty)?, $after:literal;)*) => {$(
         impl<$($generics)*> Schema for $type {
@@ -121,7 +121,7 @@ tuples! {
     (A B C D E F G H I J) (A B C D E F G H I J K) (A B C D E F G H I J K L)
 }
 
-/// Numbers of a fixed byte order.
+/// Numbers with a fixed byte order.
 macro_rules! ordered {
     ($($type:ident => $text:literal,)*) => {$(
         #[diagnostic::do_not_recommend]
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_encoded_the_same_is_told_the_same() {
+    fn types_with_the_same_encoding_have_the_same_description() {
         let describe = SchemaWriter::describe::<Vec<String>>();
         assert_eq!(describe, "[String]");
         assert_eq!(SchemaWriter::describe::<&[&str]>(), describe);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn containers_tell_what_they_contain() {
+    fn descriptions_of_containers_contain_those_of_their_items() {
         type Much = (HashMap<u8, Option<[f32; 3]>>, Result<(), (bool,)>);
         assert_eq!(SchemaWriter::describe::<Much>(), "(map[u8=>Option<[f32;3]>],Result<(),(bool)>)");
     }

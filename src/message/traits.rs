@@ -1,4 +1,4 @@
-//! What a type must do to travel.
+//! The traits of messages.
 
 use std::fmt;
 
@@ -8,7 +8,8 @@ use super::error::{DecodeError, EncodeError};
 use super::schema::{Schema, SchemaWriter};
 use crate::frame::{self, Encoding, Kind};
 
-/// A type that can be published. Derive it, by [`#[derive(Message)]`](macro@crate::Message), which lists the attributes.
+/// A type that can be published. [`#[derive(Message)]`](macro@crate::Message) implements it; its
+/// page lists the attributes.
 ///
 /// # Examples
 ///
@@ -30,40 +31,41 @@ use crate::frame::{self, Encoding, Kind};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
     label = "not a message",
-    note = "add `#[derive(splinter_bus::Message)]` to `{Self}` if it is yours; else put it into a type that is, such as \
+    note = "if `{Self}` is a type of your crate, add `#[derive(splinter_bus::Message)]` to it; otherwise wrap it, as in \
             `#[derive(Message, Serialize, Deserialize)] struct Text(String);`, or publish bytes on a `Bus<Vec<u8>>`",
-    note = "if `{Self}` derives `Message` already: derive the traits of its encoding, too, such as `serde::Serialize` and `serde::Deserialize`"
+    note = "if `{Self}` already derives `Message`, also derive the traits of its encoding, such as `serde::Serialize` and `serde::Deserialize`"
 )]
 pub trait Message: Schema {
     /// The type's name on the bus.
     const NAME: &'static str;
-    /// The version of the type, to be raised when it changes its meaning; 1 at first.
+    /// The version of the type, at first 1. Increase it when the meaning of the type changes.
     const VERSION: u32;
-    /// What its messages are for.
+    /// The kind of its messages: what they are for.
     const KIND: Kind;
-    /// How its payload is encoded.
+    /// The encoding of its payload.
     const ENCODING: Encoding;
 
-    /// Whether its frames carry a checksum, which guards against damage by programs that do not keep to the protocol. Its cost grows
-    /// with the size of the message.
+    /// Whether its frames have a checksum. It detects damage by programs that do not follow the
+    /// protocol. Its cost grows with the size of the message.
     const CHECKSUM: bool = true;
 
-    /// What the address of its payload in a store is a multiple of: a power of two up to 64. For a [`Plain`] message this is the alignment of the
-    /// type.
+    /// The alignment of its payload in a store, in bytes: a power of two up to 64. For a [`Plain`]
+    /// message, this is the alignment of the type.
     const PAYLOAD_ALIGN: usize = 1;
 
     /// Appends the encoded message to `payload`.
     ///
     /// # Errors
     ///
-    /// [`EncodeError`]: the encoding cannot express the value. `payload` may hold a part of it then.
+    /// [`EncodeError`]: the encoding cannot represent the value. Then `payload` may contain a part
+    /// of it.
     fn encode(&self, payload: &mut Vec<u8>) -> Result<(), EncodeError>;
 
-    /// What the type is to others. Computed anew by each call.
+    /// Computes the identity of the type: name, version, encoding, schema and fingerprint.
     #[must_use]
     fn message_type() -> MessageType {
         let mut description = SchemaWriter::describe::<Self>();
-        // Both ends must leave the same space before the payload.
+        // Sender and receiver must use the same padding before the payload.
         if Self::PAYLOAD_ALIGN > frame::PAYLOAD_ALIGN {
             description.push_str(&format!("; align {}", Self::PAYLOAD_ALIGN));
         }
@@ -78,47 +80,49 @@ pub trait Message: Schema {
     note = "add `#[derive(splinter_bus::Message)]` to `{Self}`"
 )]
 pub trait Decode<'de>: Message + Sized {
-    /// The message that is all of `payload`.
+    /// Decodes the message, which must occupy all of `payload`.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`]: the payload is no such message.
+    /// [`DecodeError`]: the payload is not such a message.
     fn decode(payload: &'de [u8]) -> Result<Self, DecodeError>;
 }
 
-/// A message that borrows nothing from its payload, so that it can be received by copy. Derived, as part of [`Message`], for each type
-/// without lifetimes.
+/// A message that borrows nothing from its payload, so that it can be received by copy.
+/// [`#[derive(Message)]`](macro@crate::Message) implements it for types without lifetimes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be received by copy",
-    label = "not a message that owns all that it contains",
-    note = "if `{Self}` borrows (`&str`, `Cow<str>`): read it in place, with `Bus::sample`, `recv_sample` and `Sample::view`, or \
-            receive a type that owns (`String`) and has the same name and fields",
-    note = "if `{Self}` is not a message: add `#[derive(splinter_bus::Message)]`"
+    label = "not a message that owns all its data",
+    note = "if `{Self}` borrows (`&str`, `Cow<str>`), read it in place with `Bus::sample`, `recv_sample` and `Sample::view`, or \
+            receive an owning type (`String`) with the same name and fields",
+    note = "if `{Self}` is not a message, add `#[derive(splinter_bus::Message)]`"
 )]
 pub trait DecodeOwned: for<'de> Decode<'de> {}
 
-/// A message that is looked at where its payload lies. Derive it, as part of [`Message`].
+/// A message that can be read in place. [`#[derive(Message)]`](macro@crate::Message) implements it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message that can be read in place",
     label = "not a message",
     note = "add `#[derive(splinter_bus::Message)]` to `{Self}`"
 )]
 pub trait InPlace: Message {
-    /// What is seen: a reference to the message if it is [`Plain`]; else the message, borrowing what it can from its payload.
+    /// What is read: a reference to the message if it is [`Plain`]; otherwise the message, which
+    /// borrows from its payload where it can.
     type View<'a>
     where
         Self: 'a;
 
-    /// The message that is all of `payload`.
+    /// Reads the message, which must occupy all of `payload`.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`]: the payload is no such message.
+    /// [`DecodeError`]: the payload is not such a message.
     fn view<'a>(payload: &'a [u8]) -> Result<Self::View<'a>, DecodeError>
     where
         Self: 'a;
 
-    /// The message that is all of `payload`, where it lies, if the type is [`Plain`]: so that samples check it once. Derived; not to be called.
+    /// Reads the message in place if the type is [`Plain`], so that a sample checks it only once.
+    /// Derived; not for callers.
     #[doc(hidden)]
     fn find_plain(payload: &[u8]) -> Result<Option<&Self>, DecodeError>
     where
@@ -129,33 +133,34 @@ pub trait InPlace: Message {
     }
 }
 
-/// A message whose bytes are its payload: read and written in place. Derive it, as part of [`Message`] with the encoding `zerocopy` or
+/// A message whose payload is its own bytes, so that it can be read and written in place.
+/// [`#[derive(Message)]`](macro@crate::Message) implements it if the encoding is `zerocopy` or
 /// `bytemuck`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a message whose bytes are its payload",
-    label = "neither zerocopy nor bytemuck is its encoding",
+    message = "`{Self}` is not a message whose payload is its own bytes",
+    label = "its encoding is neither zerocopy nor bytemuck",
     note = "add `#[message(encoding = \"zerocopy\")]` or `#[message(encoding = \"bytemuck\")]` to `{Self}`"
 )]
 pub trait Plain: Message + Sized {
-    /// The message that is all of `payload`.
+    /// Checks the payload and returns it as a message, which must occupy all of `payload`.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`]: the payload is no such message.
+    /// [`DecodeError`]: the payload is not such a message.
     fn of_payload(payload: &[u8]) -> Result<&Self, DecodeError>;
 
-    /// The bytes that are the message's payload.
+    /// The message's own bytes, which are its payload.
     fn as_payload(&self) -> &[u8];
 
-    /// As [`of_payload`](Self::of_payload), to be changed.
+    /// Like [`of_payload`](Self::of_payload), for a message that can be changed.
     ///
     /// # Errors
     ///
-    /// As [`of_payload`](Self::of_payload).
+    /// Those of [`of_payload`](Self::of_payload).
     fn of_payload_mut(payload: &mut [u8]) -> Result<&mut Self, DecodeError>;
 }
 
-/// What a message's type is to others: two types with one fingerprint are the same.
+/// The identity of a message type. Types with the same fingerprint are the same type on the bus.
 ///
 /// Displays as the name, version, encoding and fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -185,25 +190,26 @@ impl MessageType {
         self.version
     }
 
-    /// How its payload is encoded.
+    /// The encoding of its payload.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }
 
-    /// What it is made of.
+    /// The schema: the type's fields, and those of the types inside of it.
     #[must_use]
     pub fn description(&self) -> &str {
         &self.description
     }
 
-    /// The number that stands for all of this in a frame.
+    /// The hash of name, version, encoding and schema, which each frame carries.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
-    /// What a store remembers of the type, for those who meet a message of it and expect another.
+    /// The text that a store keeps about the type, for errors of receivers that expect another
+    /// type.
     pub(crate) fn summary(&self) -> String {
         format!("{} v{} ({}) {}", self.name, self.version, self.encoding, self.description)
     }

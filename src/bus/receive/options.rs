@@ -1,24 +1,27 @@
-//! How a subscriber is to receive.
+//! Options of a subscriber.
 
 use std::time::{Duration, SystemTime};
 
-/// Where a subscriber begins.
+/// The message at which a subscriber begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Start {
-    /// At the next message that is published.
+    /// The next message that is published.
     #[default]
     Next,
-    /// At the newest message, if there is one; else at the next.
+    /// The newest message, if there is one; otherwise the next one.
     Newest,
-    /// At the oldest message since which all are still kept; else at the next.
+    /// The oldest message from which on all messages are kept; otherwise the next one.
     Oldest,
-    /// At this version; at the first if it is 0. If it is not kept any more, the first thing received is how many were missed.
+    /// This version; 0 means the first one. If it is not kept any more, the first receive reports
+    /// how many messages were missed.
     Version(u64),
-    /// At the first message, of those that are still kept, that was sent at this time or later by its sender's clock; else at the next.
+    /// The first kept message that was sent at this time or later, by its sender's clock; otherwise
+    /// the next one.
     Time(SystemTime),
 }
 
-/// How a subscriber is to receive: from the next message on, losing what it is too slow for, unless told otherwise.
+/// Options of a subscriber. By default, it begins at the next message and misses messages if it is
+/// too slow.
 ///
 /// # Examples
 ///
@@ -43,35 +46,38 @@ pub struct SubscribeOptions {
 }
 
 impl SubscribeOptions {
-    /// From the next message on, not lossless, five seconds for each part of a large message.
+    /// The default options: begin at the next message, not lossless, five seconds for each part of
+    /// a large message.
     #[must_use]
     pub fn new() -> Self {
         Self { start: Start::Next, lossless: false, part_timeout: Duration::from_secs(5) }
     }
 
-    /// Where to begin.
+    /// Sets the message at which the subscriber begins.
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.start = start;
         self
     }
 
-    /// To lose nothing: from its position on, no message is overwritten. Publishers that find no room then are refused, or wait for it.
+    /// Makes the subscriber lossless: messages that it has not received are not overwritten.
+    /// Publishers that find no free cell get an error, or wait.
     ///
-    /// A subscriber whose process dies counts no longer. One that is stopped, or never receives, holds up publishers of the key: those
-    /// who wait, as long as they wait. [`Store::evict`](crate::Store::evict) removes it from another process; its next receive
-    /// then returns [`RecvError::Evicted`](crate::RecvError::Evicted), and it goes on without being lossless.
+    /// If the process of the subscriber dies, its messages are released. If the process is stopped,
+    /// or does not receive, it holds up the publishers of the key. Another process can evict it
+    /// ([`Store::evict`](crate::Store::evict)). Its next receive then returns
+    /// [`RecvError::Evicted`](crate::RecvError::Evicted), and it continues without being lossless.
     #[must_use]
     pub fn lossless(mut self) -> Self {
         self.lossless = true;
         self
     }
 
-    /// How long to wait for each part of a message that is larger than a cell, before it is given up; no longer than its ttl,
-    /// nor than 2^32 seconds.
+    /// Sets how long to wait for each part of a message that is larger than a cell, at most 2^32 -
+    /// 1 seconds. The ttl of the message limits it, too.
     #[must_use]
     pub fn part_timeout(mut self, timeout: Duration) -> Self {
-        // The clock ends somewhere.
+        // A larger timeout would exceed the range of the clock.
         self.part_timeout = timeout.min(Duration::from_secs(u32::MAX.into()));
         self
     }

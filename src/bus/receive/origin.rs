@@ -1,21 +1,22 @@
-//! From the bytes of a frame to a message, or to the reason why there is none.
+//! From the bytes of a frame to a message, or to an error.
 
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use super::error::RecvError;
-use super::handle::Shared;
-use super::parts;
-use super::received::{Envelope, Received};
-use super::sample::{Head, Sample, Storage};
+use super::sample::Sample;
+use super::storage::{EnvelopeBytes, Storage};
+use crate::bus::envelope::Envelope;
+use crate::bus::error::RecvError;
+use crate::bus::parts;
+use crate::bus::received::Received;
+use crate::bus::shared::Shared;
 use crate::frame::{Encoding, Frame, FrameError, Kind};
 use crate::message::{DecodeError, DecodeOwned, Fault, InPlace, Message};
 use crate::os::clock;
-use crate::store::directory::{LONGEST_WAIT, WaitLimit};
-use crate::store::{DirectoryError, Slot, Store};
+use crate::store::Store;
 
-/// Where a frame came from.
+/// Where a frame was received: bus, store, key and version.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub(super) shared: &'a Shared,
@@ -25,21 +26,27 @@ pub(super) struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// Finds a frame in bytes that are ours.
+    /// Parses a frame in the receiver's own buffer.
     #[inline]
     pub(super) fn parse<'b>(&self, bytes: &'b mut [u8]) -> Result<Frame<'b>, RecvError> {
-        Frame::parse_mut(bytes).map_err(|source| self.no_frame(source))
+        Frame::parse_mut(bytes).map_err(|source| self.invalid_frame(source))
     }
 
-    /// Finds a frame in bytes that stay where they are.
+    /// Parses a frame whose payload stays in place.
     #[inline]
-    fn parse_in_place<'b>(&self, head: &'b mut Head, storage: &'b Storage) -> Result<Frame<'b>, RecvError> {
-        let payload = &storage.as_slice()[head.len()..];
-        Frame::parse_in_place(head, payload).map_err(|source| self.no_frame(source))
+    fn parse_in_place<'b>(
+        &self,
+        envelope: &'b mut EnvelopeBytes,
+        storage: &'b Storage,
+    ) -> Result<Frame<'b>, RecvError> {
+        let payload = &storage.as_slice()[envelope.len()..];
+        Frame::parse_in_place(envelope, payload).map_err(|source| self.invalid_frame(source))
     }
 
-    /// The message in a frame, if it is one of the type, as whatever the caller returns: each move on the way there costs as much as a
-    /// checksum.
+    /// Decodes the message in a frame.
+    ///
+    /// Returns the caller's type `R`: a conversion in the caller would move the message once more,
+    /// which costs as much as its checksum.
     #[inline]
     pub(super) fn message<T, R>(&self, frame: &Frame<'_>) -> Result<R, RecvError>
     where
@@ -53,12 +60,12 @@ impl Origin<'_> {
         }
     }
 
-    /// The message in a frame that stays where it is.
+    /// Makes a sample of a frame whose payload stays in place.
     #[inline]
     pub(super) fn sample<T: InPlace>(&self, storage: Storage) -> Result<Sample<T>, RecvError> {
         let (payload, plain, envelope) = {
-            let mut head = storage.head();
-            let frame = self.parse_in_place(&mut head, &storage)?;
+            let mut copy = storage.envelope();
+            let frame = self.parse_in_place(&mut copy, &storage)?;
             self.check::<T>(&frame)?;
             let plain = match find_plain::<T>(frame.payload()) {
                 Ok(plain) => plain.map(NonNull::from),
@@ -69,7 +76,7 @@ impl Origin<'_> {
         Ok(Sample::new(storage, payload, plain, envelope))
     }
 
-    /// Whether the frame carries a message of this type that is not too old.
+    /// Checks that the frame has a message of this type, which has not expired.
     #[inline]
     fn check<T: Message>(&self, frame: &Frame<'_>) -> Result<(), RecvError> {
         check_ttl(frame)?;
@@ -77,16 +84,16 @@ impl Origin<'_> {
             return Err(parts::incomplete(frame));
         }
         if frame.fingerprint() != self.shared.message_type.fingerprint() || frame.encoding() != T::ENCODING {
-            return Err(self.of_another_type(frame));
+            return Err(self.other_type(frame));
         }
-        if T::CHECKSUM && !frame.is_summed() {
-            return Err(self.no_frame(FrameError::Unsummed));
+        if T::CHECKSUM && !frame.has_checksum() {
+            return Err(self.invalid_frame(FrameError::NoChecksum));
         }
         Ok(())
     }
 
     #[cold]
-    fn of_another_type(&self, frame: &Frame<'_>) -> RecvError {
+    fn other_type(&self, frame: &Frame<'_>) -> RecvError {
         if let Some(fault) = self.fault_of(frame) {
             return RecvError::Fault(Box::new(fault));
         }
@@ -94,7 +101,7 @@ impl Origin<'_> {
         self.rejected(RecvError::OtherType {
             key: self.key.to_owned(),
             version: self.version,
-            expected: format!("{ours}, made of {}", ours.description()),
+            expected: format!("{ours}, schema {}", ours.description()),
             found: found_type(self.store, frame),
         })
     }
@@ -114,7 +121,7 @@ impl Origin<'_> {
     }
 
     #[cold]
-    fn no_frame(&self, source: FrameError) -> RecvError {
+    fn invalid_frame(&self, source: FrameError) -> RecvError {
         self.rejected(RecvError::Frame { key: self.key.to_owned(), version: self.version, source })
     }
 
@@ -125,7 +132,8 @@ impl Origin<'_> {
     }
 }
 
-/// Checks a plain message, where it lies; `None` if its type is not plain, or its implementation was not derived.
+/// Checks a plain message in place. `None` if its type is not plain, or its implementation was not
+/// derived.
 #[inline]
 fn find_plain<T: InPlace>(payload: &[u8]) -> Result<Option<&T>, DecodeError> {
     if !matches!(T::ENCODING, Encoding::Zerocopy | Encoding::Bytemuck) {
@@ -137,21 +145,7 @@ fn find_plain<T: InPlace>(payload: &[u8]) -> Result<Option<&T>, DecodeError> {
     }
 }
 
-/// When to look again whether a key that was removed can be declared, while somebody else has the directory of keys.
-pub(super) const DECLARE_AGAIN: Duration = Duration::from_millis(10);
-
-/// Has a key again, which was removed; `None` when others kept the directory of keys for longer than `patience`.
-#[cold]
-pub(super) fn declare_again(store: &Store, key: &str, patience: Duration) -> Result<Option<Slot>, RecvError> {
-    match store.slot_within(key, &mut WaitLimit::new(patience.min(LONGEST_WAIT))) {
-        Ok(slot) => Ok(Some(slot)),
-        Err(DirectoryError::Busy { .. }) => Ok(None),
-        Err(DirectoryError::Key(error)) => Err(RecvError::of(error.into(), key)),
-        Err(error) => Err(RecvError::Declare(error.into())),
-    }
-}
-
-/// Where in the frame's bytes its payload is: at the end.
+/// The range of the payload: the end of the frame.
 fn payload_of(bytes: &[u8], frame: &Frame<'_>) -> Range<usize> {
     bytes.len() - frame.payload().len()..bytes.len()
 }
@@ -160,7 +154,7 @@ fn payload_of(bytes: &[u8], frame: &Frame<'_>) -> Range<usize> {
 fn check_ttl(frame: &Frame<'_>) -> Result<(), RecvError> {
     let Some(ttl) = frame.ttl() else { return Ok(()) };
     let ttl = Duration::from_millis(ttl.into());
-    // A sender whose clock is ahead is not late.
+    // If the sender's clock is ahead, the age is 0.
     let age = Duration::from_nanos(clock::unix_nanos().saturating_sub(frame.ts()));
     if age <= ttl {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Receiving in tasks, on any runtime.
+//! Receiving in asynchronous tasks, on any runtime.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -9,35 +9,37 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use super::error::RecvError;
-use super::received::Received;
 use super::subscriber::Subscriber;
 use super::work_queue::{Job, WorkQueue};
+use crate::bus::error::RecvError;
+use crate::bus::received::Received;
 use crate::message::DecodeOwned;
 use crate::store::participant::opener::Opener;
 use crate::store::reactor::{Reactor, Waiting, Want};
 
-/// Declares an asynchronous receiver over one that blocks.
+/// Declares the asynchronous form of a blocking receiver.
 macro_rules! async_receivers {
     ($($(#[$meta:meta])* $name:ident over $inner:ident gives $item:ident, waiting for $want:expr;)*) => {$(
         $(#[$meta])*
         pub struct $name<T> {
             inner: Mutex<$inner<T>>,
-            /// Asked before `inner` is locked: in a child, its lock may be held by a thread that only the parent has.
+            /// Checked before `inner` is locked: in a child of `fork`, a thread that does not exist
+            /// there may hold the lock.
             opener: Opener,
-            /// Of the stream.
+            /// The registration of the stream's task.
             waiting: Option<Waiting>,
         }
 
         impl<T> $inner<T> {
-            /// To be received from in tasks, on any runtime.
+            /// Turns this into a receiver for asynchronous tasks, on any runtime.
             ///
-            /// A thread of this process, started by the first call, wakes all tasks that wait; another one is started for each further 127 keys that are
-            /// waited for at a time. A panic in a task's waker is caught there.
+            /// One thread of this process, started by the first call, wakes all waiting tasks. Each
+            /// further 127 keys that are waited for at the same time need another thread. If the
+            /// waker of a task panics, that thread catches the panic.
             ///
             /// # Errors
             ///
-            /// The operating system starts no thread.
+            /// The operating system does not start a thread.
             pub fn into_async(self) -> io::Result<$name<T>>
             where
                 T: DecodeOwned,
@@ -48,30 +50,31 @@ macro_rules! async_receivers {
         }
 
         impl<T: DecodeOwned> $name<T> {
-            /// The next message; waits for it, for ever if need be. Any number of tasks may wait at a time: each message goes to one of
-            /// them.
+            /// Receives the next message; waits for it without a limit. Any number of tasks may
+            /// wait at the same time: each message goes to one of them.
             ///
-            /// If the future is dropped, nothing is lost: a message is taken only in the moment in which it is given.
+            /// No message is lost if the future is dropped: a message is taken only when the future
+            /// returns it.
             ///
             /// # Errors
             ///
-            /// [`RecvError`]; the next call goes on behind what it tells of.
+            /// [`RecvError`]; the next call continues after the messages that the error reports.
             pub async fn recv(&self) -> Result<$item<T>, RecvError> {
                 let mut waiting = None;
                 poll_fn(|context| self.poll(&mut waiting, context)).await
             }
 
-            /// The next message; `None` if there is none. Never blocks.
+            /// Receives the next message; `None` if there is none. Never blocks.
             ///
             /// # Errors
             ///
-            /// [`RecvError`]; the next call goes on behind what it tells of.
+            /// [`RecvError`]; the next call continues after the messages that the error reports.
             pub fn try_recv(&self) -> Result<Option<$item<T>>, RecvError> {
                 self.opener.check()?;
                 self.inner().try_recv()
             }
 
-            /// The receiver that blocks.
+            /// Turns this back into the blocking receiver.
             #[must_use]
             pub fn into_inner(self) -> $inner<T> {
                 self.inner.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -87,7 +90,8 @@ macro_rules! async_receivers {
                 context: &mut Context<'_>,
             ) -> Poll<Result<$item<T>, RecvError>> {
                 self.opener.check()?;
-                // Wakers are cloned and dropped without the lock: that is code of others.
+                // Wakers are cloned and dropped outside of the lock, because they run code of the
+                // runtime.
                 let found = {
                     let mut inner = self.inner();
                     let want: fn(&$inner<T>) -> Want = $want;
@@ -103,10 +107,12 @@ macro_rules! async_receivers {
                         Poll::Ready(received)
                     }
                     Err((slot, want, recheck_at)) => {
-                        // Whatever happens from here on is noticed by the reactor, which looks after we have told it.
+                        // The reactor checks the slot after this registration, so it misses nothing
+                        // that happens from here on.
                         match Reactor::wait(slot, want, recheck_at, context.waker().clone()) {
                             Ok(waits) => *waiting = Some(waits),
-                            // In the child of a fork, without a thread: until one can be started, the task looks by itself.
+                            // A child of `fork` may be unable to start a thread. Until it can, the
+                            // task polls.
                             Err(_) => context.waker().wake_by_ref(),
                         }
                         Poll::Pending
@@ -115,7 +121,7 @@ macro_rules! async_receivers {
             }
         }
 
-        /// Never ends.
+        /// The stream never ends.
         impl<T: DecodeOwned> Stream for $name<T> {
             type Item = Result<$item<T>, RecvError>;
 
@@ -136,7 +142,8 @@ macro_rules! async_receivers {
 }
 
 async_receivers! {
-    /// A [`Subscriber`] for tasks: `recv().await`, or as a stream. Made by [`Subscriber::into_async`].
+    /// A [`Subscriber`] for asynchronous tasks: `recv().await`, or a stream. Made by
+    /// [`Subscriber::into_async`].
     ///
     /// # Examples
     ///
@@ -159,7 +166,8 @@ async_receivers! {
     /// ```
     AsyncSubscriber over Subscriber gives Received, waiting for |inner| Want::Newer(inner.next_version() - 1);
 
-    /// A [`WorkQueue`] for tasks: `recv().await`, or as a stream. Made by [`WorkQueue::into_async`].
+    /// A [`WorkQueue`] for asynchronous tasks: `recv().await`, or a stream. Made by
+    /// [`WorkQueue::into_async`].
     ///
     /// # Examples
     ///

@@ -1,20 +1,20 @@
-//! Waiting for any of several subscribers and work queues.
+//! `WaitSet`: waiting for any of several subscribers and work queues.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::error::WaitError;
 use super::subscriber::Subscriber;
 use super::work_queue::WorkQueue;
+use crate::bus::error::WaitError;
 use crate::core::wait::{Slept, Waiter};
 use crate::os::futex;
 use crate::store::Slot;
 use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin, SpinningWaiter, wait_until_found};
 
-/// Waits for any of up to 127 subscribers and work queues, of any types and stores, or for a
-/// [`Waker`].
+/// Waits until any of up to 127 subscribers and work queues is ready, or a [`Waker`] wakes it. The
+/// sources can have any types and stores.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin, SpinningWaiter, wait_unt
 ///         assert_eq!(ready, [1]);
 ///         assert_eq!(stop.recv()?.reason, "done");
 ///     }
-///     Waited::Woken => println!("somebody wants us"),
+///     Waited::Woken => println!("another thread woke this one"),
 ///     Waited::TimedOut => println!("nothing happened"),
 /// }
 /// # assert!(prompt.try_recv()?.is_none());
@@ -48,13 +48,15 @@ use crate::store::wait::{Deadline, LONGEST_SLEEP, Spin, SpinningWaiter, wait_unt
 /// ```
 pub struct WaitSet {
     woken: Arc<AtomicU32>,
-    /// What `woken` was when we were woken last.
+    /// The value of `woken` at the last wake-up.
     seen: u32,
     spin: Spin,
 }
 
-/// Wakes a [`WaitSet`] from any thread. Several wakes before a wait count as one. If no thread
-/// waits, the next wait ends at once.
+/// Wakes a [`WaitSet`] from any thread.
+///
+/// Several calls before the wait returns count as one. If nobody waits, the next wait returns at
+/// once.
 ///
 /// # Examples
 ///
@@ -72,18 +74,18 @@ pub struct Waker {
     woken: Arc<AtomicU32>,
 }
 
-/// Why a wait has ended.
+/// Why a wait ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waited {
-    /// These have something to receive or to report: their positions among the sources, in order.
+    /// These sources have a message or an error to receive: their indices, in ascending order.
     Ready(Vec<usize>),
-    /// By a [`Waker`].
+    /// A [`Waker`] woke the set.
     Woken,
-    /// Nothing happened in time.
+    /// The timeout passed.
     TimedOut,
 }
 
-/// What a [`WaitSet`] waits for: a [`Subscriber`] or a [`WorkQueue`].
+/// A source of a [`WaitSet`]: a [`Subscriber`] or a [`WorkQueue`].
 pub trait Source: sealed::Sealed {}
 
 mod sealed {
@@ -91,9 +93,9 @@ mod sealed {
 
     #[allow(private_interfaces, unnameable_types, reason = "sealed")]
     pub trait Sealed {
-        fn listens_to(&self) -> &Slot;
+        fn source_slot(&self) -> &Slot;
         fn ready(&self) -> bool;
-        fn at_the_latest(&self) -> Option<Instant>;
+        fn recheck_time(&self) -> Option<Instant>;
     }
 }
 
@@ -102,7 +104,7 @@ macro_rules! sources {
         impl<T> Source for $receiver<T> {}
 
         impl<T> sealed::Sealed for $receiver<T> {
-            fn listens_to(&self) -> &Slot {
+            fn source_slot(&self) -> &Slot {
                 self.slot()
             }
 
@@ -110,7 +112,7 @@ macro_rules! sources {
                 self.is_ready()
             }
 
-            fn at_the_latest(&self) -> Option<Instant> {
+            fn recheck_time(&self) -> Option<Instant> {
                 self.recheck_at()
             }
         }
@@ -120,29 +122,28 @@ macro_rules! sources {
 sources!(Subscriber, WorkQueue);
 
 impl WaitSet {
-    /// How many sources can be waited for at a time.
+    /// The largest number of sources in one wait.
     pub const MAX_SOURCES: usize = futex::MAX_WORDS - 1;
 
-    /// A set without sources. Each wait names its sources.
+    /// Makes a wait set.
     #[must_use]
     pub fn new() -> Self {
         Self { woken: Arc::default(), seen: 0, spin: Spin::default() }
     }
 
-    /// A handle that wakes the thread that waits with this set.
+    /// Makes a handle that wakes this set.
     #[must_use]
     pub fn waker(&self) -> Waker {
         Waker { woken: Arc::clone(&self.woken) }
     }
 
-    /// Waits until any of the sources has something to receive or to report, or a [`Waker`] wakes
-    /// the set, for `timeout` at most. Without a `timeout`, there is no time limit. Spins briefly,
-    /// then sleeps.
+    /// Waits until a source has a message or an error to receive, or a [`Waker`] wakes this set.
+    /// Waits at most `timeout`; `None` means without a limit. Spins briefly, then sleeps.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES). [`WaitError::Forked`]:
-    /// a source was made by the parent of this process.
+    /// [`WaitError::TooMany`]: more than [`MAX_SOURCES`](Self::MAX_SOURCES) sources.
+    /// [`WaitError::Forked`]: the parent of this process made one of the sources.
     ///
     /// # Examples
     ///
@@ -151,7 +152,7 @@ impl WaitSet {
         if sources.len() > Self::MAX_SOURCES {
             return Err(WaitError::TooMany { given: sources.len(), max: Self::MAX_SOURCES });
         }
-        sources.iter().try_for_each(|source| source.listens_to().check_fork())?;
+        sources.iter().try_for_each(|source| source.source_slot().check_fork())?;
         let deadline = Deadline::after(timeout);
         let mut waiter =
             SetWaiter { sources, woken: &self.woken, seen: &mut self.seen, versions: Vec::new(), deadline };
@@ -178,7 +179,7 @@ impl<'a> Waiter for SetWaiter<'a> {
         let mut words = Vec::with_capacity(self.sources.len() + 1);
         words.push((self.woken, *self.seen));
         words.extend(self.sources.iter().map(|source| {
-            let event = source.listens_to().new_version();
+            let event = source.source_slot().new_version();
             (&event.word, event.listen())
         }));
         words
@@ -201,7 +202,7 @@ impl<'a> Waiter for SetWaiter<'a> {
         let Some(left) = self.deadline.left() else {
             return Slept::TimedOut;
         };
-        let soonest = self.sources.iter().filter_map(|source| source.at_the_latest()).min();
+        let soonest = self.sources.iter().filter_map(|source| source.recheck_time()).min();
         let until = soonest.map_or(left, |at| left.min(at.saturating_duration_since(Instant::now())));
         futex::wait_any(&words, until.min(LONGEST_SLEEP));
         Slept::CheckAgain
@@ -211,7 +212,7 @@ impl<'a> Waiter for SetWaiter<'a> {
 impl SpinningWaiter for SetWaiter<'_> {
     /// Compares versions, which is cheaper than to ask each source whether it is ready.
     fn has_changed(&mut self) -> bool {
-        let versions = self.sources.iter().map(|source| source.listens_to().version());
+        let versions = self.sources.iter().map(|source| source.source_slot().version());
         if self.versions.len() < self.sources.len() {
             self.versions = versions.collect();
             return false;
@@ -227,8 +228,10 @@ impl Default for WaitSet {
 }
 
 impl Waker {
-    /// Wakes the thread that waits, or ends the next wait at once.
+    /// Wakes the thread that waits with the set, or the next one that waits.
     pub fn wake(&self) {
+        // Pairs with the load in `WaitSet::check`. A wait that sleeps since before this addition
+        // is woken by the futex; a later one does not sleep, because the value has changed.
         self.woken.fetch_add(1, Ordering::SeqCst);
         futex::wake_all(&self.woken);
     }

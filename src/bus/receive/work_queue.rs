@@ -1,4 +1,4 @@
-//! Sharing the work: each message of a key to one of several workers.
+//! `WorkQueue`: each message of a key goes to one of several workers.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,10 +6,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::error::{AcknowledgeError, RecvError, SubscribeError};
-use super::handle::Shared;
-use super::receive::{DECLARE_AGAIN, Origin, declare_again};
-use super::received::{Envelope, Received};
+use super::origin::Origin;
+use super::recreate::{RECREATE_INTERVAL, recreate_slot};
+use crate::bus::envelope::Envelope;
+use crate::bus::error::{AcknowledgeError, RecvError, SubscribeError};
+use crate::bus::handle::Bus;
+use crate::bus::received::Received;
+use crate::bus::shared::Shared;
 use crate::message::DecodeOwned;
 use crate::store::directory::WaitLimit;
 use crate::store::slot::lossless::Begin;
@@ -17,17 +20,21 @@ use crate::store::slot::queue::{self, Assignment, Queue};
 use crate::store::wait::Deadline;
 use crate::store::{GetError, KeyError, Slot, Store};
 
-/// A worker on a key that is a work queue: each message goes to one worker, of whatever process, in order.
+/// A worker of a work queue: each message of the key goes to one worker, in any process, in order.
 ///
-/// A message is taken by receiving it, and done once it is [acknowledged](Job::acknowledge). If its worker dies first, or drops it, another
-/// one gets it, as the next [attempt](Job::attempt). So each message is handled at least once, and once only while nobody dies.
+/// To receive a message is to lease it. [`Job::acknowledge`] says that it was processed. If the
+/// worker dies or drops the job before, another worker gets the message, as its next
+/// [attempt](Job::attempt). So each message is processed at least once, and exactly once if no
+/// worker dies.
 ///
-/// What is not done is not overwritten: publishers that find no room are refused, or wait for it. That holds from the moment in which
-/// the key becomes a queue, by its first worker, until the key is removed, also while there is no worker. A message of a queue must fit
-/// into a cell. One that is not valid, or too old, is told of once, and done.
+/// Messages that are not acknowledged are not overwritten. Publishers that find no free cell get an
+/// error, or wait. That holds from the first worker on until the key is removed, also while there
+/// are no workers. A message of a queue must fit into one cell. A message that is not valid, or has
+/// expired, is reported once and then acknowledged.
 ///
-/// If the key is removed, that is an error once, and the next call makes it a queue again. If others are creating or removing keys at that
-/// moment, `try_recv` leaves it at that and answers that there is nothing; `recv_timeout` waits for them as long as for a message.
+/// If the key is removed, one receive reports it and the next call creates the queue again. If
+/// another process is creating or removing keys at that moment, `try_recv` does not wait and
+/// returns `None`; `recv_timeout` waits within its timeout.
 ///
 /// # Examples
 ///
@@ -45,7 +52,7 @@ use crate::store::{GetError, KeyError, Slot, Store};
 /// let (first, second) = (one.recv()?, other.recv()?);
 /// assert_eq!((first.url.as_str(), second.url.as_str()), ("/first", "/second"));
 /// first.acknowledge()?;
-/// drop(second); // Not done: somebody else gets it.
+/// drop(second); // Not acknowledged: another worker gets it.
 /// let again = one.recv()?;
 /// assert_eq!((again.url.as_str(), again.attempt()), ("/second", 2));
 /// # again.acknowledge()?;
@@ -58,14 +65,15 @@ pub struct WorkQueue<T> {
     key: Arc<str>,
     queue: Queue,
     frame: Vec<u8>,
-    /// The key was removed, and that was reported: declare it again.
+    /// The removal of the key was reported: the next call creates it again.
     removed: bool,
-    /// When to try to declare it again, after the directory of keys was found busy.
+    /// When to try again to create the key, after the directory was busy.
     retry_at: Option<Instant>,
     message: PhantomData<fn() -> T>,
 }
 
-/// A message that this worker has taken. Dereferences to the message. Dropped without being acknowledged, it goes to another worker.
+/// A message that this worker has leased. Dereferences to the message. If it is dropped without
+/// [`acknowledge`](Self::acknowledge), another worker gets it.
 ///
 /// # Examples
 ///
@@ -77,8 +85,21 @@ pub struct Job<T> {
     key: Arc<str>,
 }
 
+impl<T> Bus<T> {
+    /// Adds a worker to a work queue. Creates the key if it does not exist. The first worker makes
+    /// the key a work queue, which begins at the oldest message that is kept. Waits like
+    /// [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`]: the key is not valid or cannot be created.
+    pub fn work_queue(&self, key: &str) -> Result<WorkQueue<T>, SubscribeError> {
+        WorkQueue::new(&self.store, &self.shared, key)
+    }
+}
+
 impl<T> WorkQueue<T> {
-    pub(super) fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, SubscribeError> {
+    fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, SubscribeError> {
         let queue = store.with_slot(key, &mut WaitLimit::longest(), |slot| {
             Queue::new(slot, Begin::Oldest).map_err(SubscribeError::of)
         })?;
@@ -94,7 +115,7 @@ impl<T> WorkQueue<T> {
         })
     }
 
-    /// The key that it works on.
+    /// The key of the work queue.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -104,7 +125,8 @@ impl<T> WorkQueue<T> {
         self.queue.slot()
     }
 
-    /// Whether there is a message to take, or something to be told. Takes back what the dead had.
+    /// Whether a receive would return a message or an error now. Requeues what crashed workers had
+    /// leased.
     pub(super) fn is_ready(&self) -> bool {
         match self.recheck_at() {
             Some(at) => at <= Instant::now(),
@@ -112,22 +134,22 @@ impl<T> WorkQueue<T> {
         }
     }
 
-    /// Whether the key was removed, and that was reported.
+    /// Whether the key was removed and the removal was reported.
     #[cfg(feature = "async")]
     pub(super) fn is_removed(&self) -> bool {
         self.removed
     }
 
-    /// When to look again although nothing was published.
+    /// When to check again without a notification.
     pub(super) fn recheck_at(&self) -> Option<Instant> {
         self.removed.then(|| self.retry_at.unwrap_or_else(Instant::now))
     }
 
-    /// Has the key again, which was removed; `false` when others kept the directory of keys for longer than `patience`.
+    /// Creates the queue again; `false` if the directory stayed busy for `limit`.
     #[cold]
-    fn declare_again(&mut self, patience: Duration) -> Result<bool, RecvError> {
-        let Some(slot) = declare_again(&self.store, &self.key, patience)? else {
-            self.retry_at = Some(Instant::now() + DECLARE_AGAIN);
+    fn recreate(&mut self, limit: Duration) -> Result<bool, RecvError> {
+        let Some(slot) = recreate_slot(&self.store, &self.key, limit)? else {
+            self.retry_at = Some(Instant::now() + RECREATE_INTERVAL);
             return Ok(false);
         };
         self.retry_at = None;
@@ -141,18 +163,19 @@ impl<T> WorkQueue<T> {
     }
 
     #[cold]
-    fn lost(&mut self, error: GetError) -> RecvError {
+    fn failed(&mut self, error: GetError) -> RecvError {
         self.removed |= error == GetError::Key(KeyError::Removed);
         RecvError::of(error, &self.key)
     }
 }
 
 impl<T> WorkQueue<T> {
-    /// Takes the oldest message that nobody has; waits for one, for ever if need be. Spins briefly, then sleeps.
+    /// Leases the oldest message that no worker has; waits for one without a limit. Spins briefly,
+    /// then sleeps.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]; the next call goes on behind what it tells of.
+    /// [`RecvError`]; the next call continues after the messages that the error reports.
     pub fn recv(&mut self) -> Result<Job<T>, RecvError>
     where
         T: DecodeOwned,
@@ -164,11 +187,12 @@ impl<T> WorkQueue<T> {
         }
     }
 
-    /// Takes the oldest message that nobody has; `None` if there is none within `timeout`.
+    /// Leases the oldest message that no worker has; waits at most `timeout` for one and then
+    /// returns `None`.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]; the next call goes on behind what it tells of.
+    /// [`RecvError`]; the next call continues after the messages that the error reports.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Job<T>>, RecvError>
     where
         T: DecodeOwned,
@@ -176,11 +200,11 @@ impl<T> WorkQueue<T> {
         self.recv_until(Deadline::after(Some(timeout)))
     }
 
-    /// Takes the oldest message that nobody has; `None` if there is none. Never blocks.
+    /// Leases the oldest message that no worker has; `None` if there is none. Never blocks.
     ///
     /// # Errors
     ///
-    /// [`RecvError`]; the next call goes on behind what it tells of.
+    /// [`RecvError`]; the next call continues after the messages that the error reports.
     pub fn try_recv(&mut self) -> Result<Option<Job<T>>, RecvError>
     where
         T: DecodeOwned,
@@ -191,7 +215,7 @@ impl<T> WorkQueue<T> {
 
 impl<T: DecodeOwned> WorkQueue<T> {
     fn recv_until(&mut self, deadline: Deadline) -> Result<Option<Job<T>>, RecvError> {
-        while self.removed && !self.declare_again(deadline.left().unwrap_or_default())? {
+        while self.removed && !self.recreate(deadline.left().unwrap_or_default())? {
             if deadline.left().is_none() {
                 return Ok(None);
             }
@@ -199,7 +223,7 @@ impl<T: DecodeOwned> WorkQueue<T> {
         let assignment = match self.queue.take(&mut self.frame, deadline) {
             Ok(Some(assignment)) => assignment,
             Ok(None) => return Ok(None),
-            Err(error) => return Err(self.lost(error)),
+            Err(error) => return Err(self.failed(error)),
         };
         let version = assignment.version();
         let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
@@ -207,7 +231,8 @@ impl<T: DecodeOwned> WorkQueue<T> {
         match received {
             Ok(received) => Ok(Some(Job { received, assignment, key: Arc::clone(&self.key) })),
             Err(error) => {
-                // It is no better for another worker. If the key was removed meanwhile, so was the message.
+                // Another worker would fail, too. An error means that the key and the message were
+                // removed, so it is ignored.
                 let _ = assignment.acknowledge();
                 Err(error)
             }
@@ -218,24 +243,27 @@ impl<T: DecodeOwned> WorkQueue<T> {
 impl<T: DecodeOwned> Iterator for WorkQueue<T> {
     type Item = Result<Job<T>, RecvError>;
 
-    /// Waits for the next message for ever, and never ends.
+    /// Waits for the next message without a limit, and never ends.
     fn next(&mut self) -> Option<Self::Item> {
         Some(self.recv())
     }
 }
 
 impl<T> Job<T> {
-    /// How often the message was taken, with this time: 1 unless a worker has died over it, or has given it back. 255 and more are 255.
+    /// How often the message was leased, including this time. 1 unless a worker died or dropped the
+    /// job. 255 stands for 255 or more.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.assignment.attempt().into()
     }
 
-    /// Says that the message was handled: nobody gets it again, and its cell may be overwritten.
+    /// Says that the message was processed. No worker gets it again, and its cell may be
+    /// overwritten.
     ///
     /// # Errors
     ///
-    /// [`AcknowledgeError`]: the key was removed meanwhile, or this is a child of the process that took the message.
+    /// [`AcknowledgeError`]: the key was removed meanwhile, or the parent of this process leased
+    /// the message.
     pub fn acknowledge(self) -> Result<(), AcknowledgeError> {
         self.assignment.acknowledge().map_err(|error| {
             let key = self.key.as_ref().to_owned();
@@ -247,13 +275,13 @@ impl<T> Job<T> {
         })
     }
 
-    /// The envelope: id, sender, recipient, kind, time.
+    /// The envelope: id, sender, recipient, kind and time of sending.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
         self.received.envelope()
     }
 
-    /// The version of the key that the message is.
+    /// The message's version of its key.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.received.version()
@@ -261,7 +289,8 @@ impl<T> Job<T> {
 
     /// The message with its envelope, which serializes to JSON.
     ///
-    /// An associated function, so that it hides no method of the message: `Job::received(&job)`.
+    /// This is an associated function, so that it does not hide a method of the message:
+    /// `Job::received(&job)`.
     #[must_use]
     pub fn received(this: &Self) -> &Received<T> {
         &this.received

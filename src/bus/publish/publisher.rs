@@ -1,0 +1,351 @@
+//! `Publisher`: publishing under one key.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::sent::{Sent, limit_of, publish_frame};
+use super::writer::{Chunk, Stamp, Writer};
+use crate::bus::error::PublishError;
+use crate::bus::handle::Bus;
+use crate::bus::ids::Ids;
+use crate::bus::parts;
+use crate::bus::shared::Shared;
+use crate::frame::{self, Outgoing};
+use crate::message::{Fault, Message};
+use crate::os::clock;
+use crate::store::wait::Deadline;
+use crate::store::{KeyError, SetError, Slot, Store};
+
+/// Publishes messages under one key.
+///
+/// It adds an envelope to each message. It keeps the key's slot and a buffer, so a publish
+/// allocates nothing once the buffer is large enough.
+///
+/// A message that is larger than a cell is published in parts and received as one message. It may
+/// have as many parts as the store keeps versions of a key. On a key with lossless subscribers,
+/// [`publish_timeout`](Self::publish_timeout) accepts more. On a work queue, a message must fit
+/// into one cell.
+///
+/// If the process dies during a publish, the message is either published completely or never seen,
+/// and its cell is reclaimed.
+///
+/// If the key is removed, the next publish or loan creates it again. That waits for other processes
+/// that create or remove keys, at most ten seconds or the timeout of that publish.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use splinter_bus::{Bus, Message, Store};
+///
+/// #[derive(Message, serde::Serialize, serde::Deserialize)]
+/// struct Tick { count: u64 }
+///
+/// # let name = format!("splinter-doc-publisher-{}", std::process::id());
+/// let bus: Bus<Tick> = Bus::create(&name)?;
+/// let mut ticks = bus.publisher("ticks")?.from("clock").to("display").ttl(Duration::from_secs(5));
+/// ticks.publish(&Tick { count: 1 })?;
+/// let tick = bus.get("ticks")?.expect("one was published");
+/// assert_eq!((tick.envelope().from(), tick.envelope().to(), tick.count), ("clock", "display", 1));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Publisher<T> {
+    pub(super) store: Store,
+    pub(super) slot: Slot,
+    pub(super) key: Arc<str>,
+    pub(super) ids: Ids,
+    pub(super) writer: Writer,
+    message: PhantomData<fn(&T)>,
+}
+
+impl<T: Message> Bus<T> {
+    /// Publishes a message under a key, and creates the key if it does not exist.
+    ///
+    /// For many messages under one key, use a [publisher](Self::publisher): it looks the key up
+    /// once and reuses its buffer. Creating a key waits for other processes that create or remove
+    /// keys, at most ten seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: nothing was published.
+    pub fn publish(&self, key: &str, message: &T) -> Result<Sent, PublishError> {
+        let ts = clock::unix_nanos();
+        let id = self.shared.ids.next(ts);
+        let mut writer = Writer::new(&self.shared);
+        let fingerprint = self.shared.message_type.fingerprint();
+        writer.write(message, Stamp { fingerprint, ts, id, chunk: Chunk::ONLY })?;
+        if writer.bytes().len() > self.store.geometry().max_value_size as usize {
+            // It does not fit into a cell: publish it in parts.
+            return self.publisher(key)?.publish(message);
+        }
+        let version = self.store.set(key, writer.bytes())?;
+        Ok(Sent { id, version })
+    }
+
+    /// Creates a publisher for one key, and the key if it does not exist. That waits for other
+    /// processes that create or remove keys, at most ten seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: the key is not valid or cannot be created.
+    pub fn publisher(&self, key: &str) -> Result<Publisher<T>, PublishError> {
+        Publisher::new(&self.store, &self.shared, key)
+    }
+}
+
+impl<T: Message> Publisher<T> {
+    fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, PublishError> {
+        Ok(Self {
+            slot: store.slot(key)?,
+            store: store.clone(),
+            key: key.into(),
+            ids: Ids::new(),
+            writer: Writer::new(shared),
+            message: PhantomData,
+        })
+    }
+
+    /// Sets the sender's component id, at most 255 bytes. The default, also for an empty id, is the
+    /// program name, cut to 200 bytes, and the process id.
+    ///
+    /// If it is longer than 255 bytes, each publish fails with [`PublishError::Frame`]. The same
+    /// holds for the recipient and the trace.
+    #[must_use]
+    pub fn from(mut self, component: impl Into<String>) -> Self {
+        self.writer.sender.from = component.into();
+        self
+    }
+
+    /// Sets the recipient's component id, at most 255 bytes. The default, also for an empty id, is
+    /// `*`: all.
+    #[must_use]
+    pub fn to(mut self, component: impl Into<String>) -> Self {
+        self.writer.sender.to = component.into();
+        self
+    }
+
+    /// Sets the time after which messages expire: 1 ms to 2^32 - 1 ms (49.7 days), rounded up to
+    /// whole milliseconds. By default they do not expire.
+    ///
+    /// If it is out of range, each publish fails with [`PublishError::Ttl`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use splinter_bus::{Bus, PublishError};
+    ///
+    /// # let name = format!("splinter-doc-ttl-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let mut publisher = bus.publisher("k")?.ttl(Duration::from_micros(1500));
+    /// publisher.publish(&b"message".to_vec())?;
+    /// assert_eq!(bus.get("k")?.unwrap().envelope().ttl(), Some(Duration::from_millis(2)));
+    /// let mut publisher = publisher.ttl(Duration::from_micros(500));
+    /// assert!(matches!(publisher.publish(&b"message".to_vec()), Err(PublishError::Ttl { .. })));
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.writer.sender.set_ttl(ttl);
+        self
+    }
+
+    /// Sets the trace or span to which messages belong, at most 255 bytes. The default is none.
+    #[must_use]
+    pub fn trace(mut self, trace: impl Into<String>) -> Self {
+        self.writer.sender.trace = trace.into();
+        self
+    }
+
+    /// Changes the recipient of the following messages, like [`to`](Self::to).
+    pub fn set_to(&mut self, component: &str) {
+        self.writer.sender.to.clear();
+        self.writer.sender.to.push_str(component);
+    }
+
+    /// The key under which it publishes.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Publishes a message with a new id. Never waits for free cells.
+    ///
+    /// Lock-free. It makes a system call only if a subscriber sleeps, or if no cell of the key is
+    /// free. On a store in a file, it also waits for one small write to the disk in every 67
+    /// million versions of a key, and at the first publish after a recovery.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: nothing was published.
+    #[inline]
+    pub fn publish(&mut self, message: &T) -> Result<Sent, PublishError> {
+        self.publish_within(message, Deadline::Now)
+    }
+
+    /// Like [`publish`](Self::publish), but waits at most `timeout` for a free cell. A cell becomes
+    /// free when lossless subscribers and workers have received its message and no reader pins it.
+    ///
+    /// If the message goes in parts, the timeout applies to each part.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: nothing was published. (Parts of a message may have been published: their
+    /// receivers get an error that says that the message is incomplete.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use splinter_bus::bus::SubscribeOptions;
+    /// use splinter_bus::store::SetError;
+    /// use splinter_bus::{Bus, PublishError};
+    ///
+    /// # let name = format!("splinter-doc-publish-timeout-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let mut log = bus.subscribe_with("log", &SubscribeOptions::new().lossless())?;
+    /// let mut publisher = bus.publisher("log")?;
+    /// let line = b"line".to_vec();
+    /// while publisher.publish(&line).is_ok() {}
+    /// let waited = publisher.publish_timeout(&line, Duration::from_millis(5));
+    /// assert!(matches!(waited, Err(PublishError::Set(SetError::Backpressure(_)))));
+    /// log.recv()?;
+    /// publisher.publish_timeout(&line, Duration::from_millis(5))?;
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn publish_timeout(&mut self, message: &T, timeout: Duration) -> Result<Sent, PublishError> {
+        self.publish_within(message, Deadline::after(Some(timeout)))
+    }
+
+    #[inline]
+    fn publish_within(&mut self, message: &T, deadline: Deadline) -> Result<Sent, PublishError> {
+        let ts = clock::unix_nanos();
+        let id = self.ids.next_mut(ts);
+        let stamp = Stamp { fingerprint: self.fingerprint(), ts, id, chunk: Chunk::ONLY };
+        self.send(message, stamp, deadline)
+    }
+
+    /// Reports to the subscribers of this key that processing the message `id` failed.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: nothing was published.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::frame::FaultCode;
+    /// use splinter_bus::message::Fault;
+    /// use splinter_bus::{Bus, RecvError};
+    ///
+    /// # let name = format!("splinter-doc-fault-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let query = bus.publish("queries", &b"1 / 0".to_vec())?;
+    /// let mut answers = bus.subscribe("answers")?;
+    /// let fault = Fault::new(FaultCode::InternalError, "division by zero");
+    /// bus.publisher("answers")?.fault(query.id, &fault)?;
+    /// match answers.recv() {
+    ///     Err(RecvError::Fault(fault)) => assert_eq!(fault.envelope().id(), query.id),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), splinter_bus::Error>(())
+    /// ```
+    pub fn fault(&mut self, id: Uuid, fault: &Fault) -> Result<Sent, PublishError> {
+        let fingerprint = self.writer.sender.shared.fault_fingerprint;
+        let stamp = Stamp { fingerprint, ts: clock::unix_nanos(), id, chunk: Chunk::ONLY };
+        self.send(fault, stamp, Deadline::Now)
+    }
+
+    #[inline]
+    pub(super) fn send<M: Message>(
+        &mut self,
+        message: &M,
+        stamp: Stamp,
+        deadline: Deadline,
+    ) -> Result<Sent, PublishError> {
+        self.writer.write(message, stamp)?;
+        let frame = self.writer.bytes();
+        if frame.len() > self.slot.max_len() {
+            return self.send_parts::<M>(stamp, deadline);
+        }
+        let id = stamp.id;
+        match self.slot.set_within(frame, deadline) {
+            Ok(version) => Ok(Sent { id, version }),
+            Err(SetError::Key(KeyError::Removed)) => {
+                let (version, slot) = publish_frame(&self.store, &self.key, self.writer.bytes(), deadline)?;
+                self.slot = slot;
+                Ok(Sent { id, version })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Publishes the frame in the buffer as several frames.
+    #[cold]
+    fn send_parts<M: Message>(&mut self, stamp: Stamp, deadline: Deadline) -> Result<Sent, PublishError> {
+        self.slot.check_fork()?;
+        let (len, max) = (self.writer.bytes().len(), self.slot.max_len());
+        let envelope = self.writer.sender.part_envelope::<M>(stamp);
+        let overhead = frame::payload_offset(&envelope)? + parts::PREFIX_LEN;
+        let Some(room) = max.checked_sub(overhead).filter(|&room| room > 0) else {
+            return Err(SetError::TooLarge { len, max }.into());
+        };
+        let total = u32::try_from(len).map_err(|_| SetError::TooLarge { len, max })?;
+        let number = self.ids.next_mut(stamp.ts).as_u64_pair().1;
+        let parts = len.div_ceil(room);
+        let mut part = Vec::with_capacity(max);
+        let mut limit = limit_of(deadline);
+        let version = self.store.with_kept_slot(&self.key, &mut self.slot, &mut limit, |slot| {
+            check_parts(&self.store, slot, len, parts, deadline)?;
+            let mut version = 0;
+            for (seq, bytes) in (0..).zip(self.writer.bytes().chunks(room)) {
+                let envelope = Outgoing { seq, eof: seq as usize + 1 == parts, ..envelope };
+                frame::write::<PublishError>(&mut part, &envelope, |payload| {
+                    payload.extend_from_slice(&parts::prefix(number, total));
+                    payload.extend_from_slice(bytes);
+                    Ok(())
+                })?;
+                version = slot.set_within(&part, deadline)?;
+            }
+            Ok::<_, PublishError>(version)
+        })?;
+        Ok(Sent { id: stamp.id, version })
+    }
+
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.writer.sender.shared.message_type.fingerprint()
+    }
+}
+
+/// Checks that receivers can get a message with this many parts, and that publishing it needs no
+/// wait if `deadline` allows none.
+fn check_parts(store: &Store, slot: &Slot, len: usize, parts: usize, deadline: Deadline) -> Result<(), PublishError> {
+    if slot.is_queue() {
+        return Err(SetError::TooLarge { len, max: slot.max_len() }.into());
+    }
+    let history = store.geometry().history;
+    let waits = !matches!(deadline, Deadline::Now) && slot.has_lossless();
+    if parts > history as usize && !waits {
+        return Err(PublishError::TooManyParts { len, parts, history });
+    }
+    let cells = slot.cells();
+    let free = cells.total().saturating_sub(cells.retained + cells.pinned + cells.in_flight);
+    if matches!(deadline, Deadline::Now) && cells.retained > 0 && (free as usize) < parts {
+        return Err(SetError::Backpressure(Box::new(cells)).into());
+    }
+    Ok(())
+}
+
+impl<T> fmt::Debug for Publisher<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("key", &self.key).field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
