@@ -1,4 +1,5 @@
-//! Files that may be a store: bytes at random, and a store that was changed, cut or put together from pieces of itself.
+//! Opens files that may be a store: random bytes, and stores that were changed, cut, or put
+//! together from pieces of themselves.
 
 #![no_main]
 
@@ -24,7 +25,7 @@ enum Change<'a> {
         at: u32,
         bytes: &'a [u8],
     },
-    /// Written over a word: most fields are one, or half of one.
+    /// Values to write over a word. Most fields are one word, or half of one.
     Word {
         at: u16,
         word: u64,
@@ -41,7 +42,7 @@ enum Change<'a> {
 
 const MAX_VALUE_SIZE: usize = 96;
 
-/// A small store in which everything was used.
+/// A small store in which every feature was used.
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let path = place();
     let options = StoreOptions::new().slots(3).max_value_size(MAX_VALUE_SIZE as u64).history(2).spare(2).lossless(2);
@@ -55,7 +56,7 @@ static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
         store.set("v", &[number; MAX_VALUE_SIZE]).expect("room");
     }
     let _job = queue.recv();
-    // As it is now, with everything in use, as if its users had been killed.
+    // The image is taken while everything is in use, as if the store's users had been killed.
     let bytes = fs::read(&path).expect("the store's file");
     fs::remove_file(path).expect("the store's file");
     bytes
@@ -99,7 +100,7 @@ impl Change<'_> {
     }
 }
 
-/// What it answers does not matter; that it answers, and soon, does.
+/// Uses the store. The results do not matter. Every operation must return, and soon.
 fn use_everything(store: &Store) {
     let _ = (store.recovery(), store.snapshot(), store.participants(), store.diagnostics(), store.cells());
     let mut keys = store.keys();
