@@ -173,7 +173,7 @@ fn an_unnamed_type_is_described_before_the_list() {
     assert_eq!(describe::<&[u8]>(), "[u8]");
 }
 
-/// A type that owns and one that borrows, each of which contains the other.
+/// Types of the same name and field: one owns its text, the other may borrow it.
 mod parts {
     use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! What happens at the limits of a process and of a system: of file sizes, open files, addresses, space, quotas.
-//! Each is an error that says which limit it is and what to do, and nothing is left behind.
+//! Limits of a process and of the system: file sizes, open files, address space, disk space,
+//! quotas. Each error names the limit and what to do, and no file is left behind.
 
 mod support;
 
@@ -17,7 +17,7 @@ fn options() -> StoreOptions {
     StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
 }
 
-/// A store of about this many bytes, which takes no space.
+/// A store of about this many bytes. It is sparse, so it takes no space.
 fn of_size(bytes: u64) -> StoreOptions {
     StoreOptions::new().slots(16).max_value_size(bytes / 32).history(1).spare(1).sparse(true)
 }
@@ -44,7 +44,7 @@ fn limit(resource: Resource, to: u64) {
 }
 
 #[test]
-fn a_store_that_is_larger_than_a_file_may_be_is_an_error_and_ends_nobody() {
+fn a_store_above_the_file_size_limit_is_an_error_and_ends_no_process() {
     Places::new().run("be short of file size");
 }
 
@@ -63,13 +63,13 @@ fn be_short_of_file_size(place: &str) {
             );
         }
     }
-    // One that is not larger is no concern of the limit.
+    // A smaller store is not affected by the limit.
     options().create(place).unwrap().set("key", b"v").unwrap();
     Store::open(place).unwrap().set("key", b"w").unwrap();
 }
 
 #[test]
-fn who_has_no_descriptors_left_is_told_so_at_each_step_of_creating_and_opening() {
+fn running_out_of_descriptors_at_any_step_of_creating_and_opening_is_an_error_that_says_so() {
     let places = Places::new();
     places.create(&options());
     places.run("be short of open files");
@@ -80,7 +80,7 @@ fn be_short_of_open_files(places: &[String]) {
     limit(Resource::Nofile, LIMIT);
     let mut held: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     let (mut done, mut refused) = (0, 0);
-    // From none to as many as it takes.
+    // From no free descriptors to as many as the operations need.
     for _ in 0..10 {
         for place in places {
             let new = format!("{place}-new");
@@ -89,7 +89,7 @@ fn be_short_of_open_files(places: &[String]) {
                     Ok(store) => {
                         assert!(
                             store.recovery().is_none(),
-                            "it was taken for a copy, or for one whose machine has stopped"
+                            "the store was recovered as a copy or as after a power loss"
                         );
                         store.set("key", b"w").unwrap();
                         done += 1;
@@ -116,7 +116,7 @@ fn path(place: &str) -> PathBuf {
 }
 
 #[test]
-fn a_store_for_which_there_are_no_addresses_is_an_error_that_says_so_and_so_is_a_loan() {
+fn running_out_of_addresses_is_an_error_for_stores_and_loans() {
     Places::new().run("be short of addresses");
 }
 
@@ -125,7 +125,8 @@ fn be_short_of_addresses(place: &str) {
     drop(of_size(512 << 20).create(&large).unwrap());
     let store = of_size(64 << 20).create(place).unwrap();
     store.set("key", b"v").unwrap();
-    // Too few for any of the others, and too few for this one a second time.
+    // The free addresses are too few for the other stores, and too few to map this store a second
+    // time.
     let statm = fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
     let allowed = pages * rustix::param::page_size() as u64 + store.snapshot().total_len / 2;
@@ -164,11 +165,12 @@ fn be_short_of_memory(place: &str) {
 }
 
 #[test]
-fn what_the_kernel_says_when_it_makes_no_file_is_in_the_error() {
+fn errors_contain_the_kernels_reason_for_not_creating_a_file() {
     Places::new().run("be refused");
 }
 
-/// Refuses to let a file grow, each time with another error. Of several filters, the one that was set last decides.
+/// Makes the kernel refuse to let a file grow, each time with another error. Of several filters,
+/// the one that was set last decides.
 fn be_refused(place: &str) {
     type Expected = fn(&OpenError) -> bool;
     let is_no_space: Expected = |error| matches!(error, OpenError::NoSpace { source: Some(_), .. });
@@ -196,7 +198,7 @@ fn be_refused(place: &str) {
 }
 
 #[test]
-fn a_program_that_is_running_is_no_store() {
+fn a_running_program_is_refused_as_a_store() {
     let program = env::current_exe().unwrap();
     let error = Store::open(&program).unwrap_err();
     assert!(matches!(error, OpenError::NotAStore { .. }), "{error}");

@@ -1,5 +1,5 @@
-//! Kernels, file systems and sandboxes that lack a system call: a store does without, or says what is missing. Each
-//! call is really refused, in a process of its own.
+//! Kernels, file systems and sandboxes that lack a system call. A store works without it, or
+//! reports what is missing. A filter refuses each call, in a process of its own.
 
 mod support;
 
@@ -36,7 +36,7 @@ fn options() -> StoreOptions {
     StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
 }
 
-/// Has an actor play this role where the calls that it names fail with this error.
+/// Runs an actor with this role. The system calls that the role names fail with this error.
 fn run(places: &Places, role: &str, errno: i32) {
     places.run(&format!("{role}: {errno}"));
 }
@@ -82,13 +82,13 @@ fn actor() {
         }
         "meet a full disk" => {
             refuse(&[RESERVE, STATFS[0], STATFS[1]], errno);
-            meet_a_full_disk(&places[0]);
+            create_on_a_full_disk(&places[0]);
         }
         "reserve among signals" => reserve_among_signals(&places[0], errno),
         "create without statx" => {
             refuse(&[STATX], errno);
             places.iter().for_each(|place| create_and_use(place));
-            copies_are_told_from_originals(&places[0], &places[1]);
+            assert_copies_are_recognised(&places[0], &places[1]);
         }
         "open without statx" => {
             refuse(&[STATX], errno);
@@ -146,11 +146,12 @@ fn store_path(place: &str) -> PathBuf {
     Location::from(place).path()
 }
 
-/// A store can be created, is not created twice, and is the same to whoever opens it next.
+/// Checks that a store can be created, cannot be created twice, and is the same for the next
+/// process that opens it.
 fn create_and_use(place: &str) {
     let store = options().create(place).unwrap();
-    // Not by std, which may call statx.
-    assert_eq!(rustix::fs::stat(store_path(place)).unwrap().st_nlink, 1, "it has kept the name of its draft");
+    // Not `std::fs::metadata`, which may call statx.
+    assert_eq!(rustix::fs::stat(store_path(place)).unwrap().st_nlink, 1, "the name of the draft still exists");
     assert!(matches!(options().create(place), Err(OpenError::AlreadyExists { .. })));
     store.set("key", b"value").unwrap();
     drop(store);
@@ -161,7 +162,7 @@ fn create_and_use(place: &str) {
 }
 
 #[test]
-fn a_store_gets_its_name_where_nothing_renames_without_replacing() {
+fn a_store_is_created_where_renaming_without_replacing_is_unsupported() {
     for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::EPERM, libc::EACCES] {
         let places = Places::new();
         run(&places, "create without renaming", errno);
@@ -172,7 +173,7 @@ fn a_store_gets_its_name_where_nothing_renames_without_replacing() {
 }
 
 #[test]
-fn of_many_who_create_a_store_at_once_one_does_where_nothing_renames_without_replacing() {
+fn one_of_many_concurrent_creators_succeeds_where_renaming_without_replacing_is_unsupported() {
     let places = Places::new();
     run(&places, "race without renaming", libc::EINVAL);
 }
@@ -195,7 +196,7 @@ fn create_at_once(place: &str) {
 }
 
 #[test]
-fn a_directory_in_which_nothing_can_be_named_is_an_error_and_stays_empty() {
+fn a_directory_in_which_no_file_can_be_named_is_an_error_and_stays_empty() {
     for (role, errno) in [
         ("create without naming", libc::ENOSYS),
         ("create without naming", libc::EPERM),
@@ -216,19 +217,19 @@ fn space_is_reserved_where_fallocate_is_missing() {
 }
 
 #[test]
-fn a_disk_that_is_full_before_the_space_is_reserved_has_nothing_left_on_it() {
+fn a_disk_that_becomes_full_during_the_reservation_is_an_error_and_stays_empty() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
     let mount = format!("-t tmpfs -o size=1m none '{path}'");
     Actor::run_on_mount(&mount, &format!("meet a full disk: {}", libc::EOPNOTSUPP), &[path]);
 }
 
-fn meet_a_full_disk(directory: &str) {
+fn create_on_a_full_disk(directory: &str) {
     let error = options().slots(1000).create(Path::new(directory).join("store")).unwrap_err();
     assert!(matches!(error, OpenError::NoSpace { source: Some(_), .. }), "{error}");
     assert!(error.to_string().contains("No space left on device"), "{error}");
-    assert_eq!(fs::read_dir(directory).unwrap().count(), 0, "something was left behind");
-    // And what fits is made.
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 0, "a file was left behind");
+    // A store that fits is created.
     options().create(Path::new(directory).join("store")).unwrap().set("key", b"v").unwrap();
 }
 
@@ -244,8 +245,8 @@ fn space_is_reserved_although_signals_keep_coming() {
     assert!(status.unwrap().success());
 }
 
-/// As where tmpfs gives back all that a call has reserved when a signal comes: no call for a whole store, or half
-/// of one, comes to its end.
+/// Interrupts calls as on a tmpfs, which releases all that a call has reserved when a signal comes.
+/// No call for a whole store, or for half of one, completes.
 fn reserve_among_signals(place: &str, errno: i32) {
     let len = options().create(place).unwrap().snapshot().total_len;
     Store::remove(place).unwrap();
@@ -257,13 +258,13 @@ fn reserve_among_signals(place: &str, errno: i32) {
 }
 
 #[test]
-fn a_store_is_told_from_its_copies_where_statx_is_missing() {
+fn a_store_is_distinguished_from_its_copies_where_statx_is_missing() {
     for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES] {
         let places = Places::new();
         run(&places, "create without statx", errno);
         let [memory, file] = places.all();
-        // A process that has the call takes the segment for the same, too; a file it looks through, and finds it
-        // sound.
+        // A process that has the call also recognises the segment as the original. It recovers the
+        // file and finds no damage.
         for place in [memory, file] {
             let store = Store::open(place).unwrap();
             assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"value"[..]));
@@ -271,7 +272,7 @@ fn a_store_is_told_from_its_copies_where_statx_is_missing() {
     }
 }
 
-fn copies_are_told_from_originals(memory: &str, file: &str) {
+fn assert_copies_are_recognised(memory: &str, file: &str) {
     let copy = format!("{file}-copy");
     let duplicate = |from: &Path, to: &str| fs::write(to, fs::read(from).unwrap()).unwrap();
     duplicate(Path::new(file), &copy);
@@ -283,22 +284,22 @@ fn copies_are_told_from_originals(memory: &str, file: &str) {
 }
 
 #[test]
-fn a_segment_is_the_same_to_a_process_that_has_statx_and_to_one_that_has_not() {
+fn processes_with_and_without_statx_recognise_the_same_segment() {
     let places = Places::new();
-    // Nobody has it open, so nothing but its identity says that it is no copy.
+    // No process has the store open, so only its identity shows that it is not a copy.
     places.create(&options());
     run(&places, "open without statx", libc::ENOSYS);
 }
 
 #[test]
-fn a_store_is_created_where_nobody_says_how_much_space_there_is() {
+fn a_store_is_created_where_the_free_space_is_unknown() {
     for errno in [libc::ENOSYS, libc::EPERM] {
         run(&Places::new(), "create without statfs", errno);
     }
 }
 
 #[test]
-fn a_kernel_or_file_system_without_the_locks_of_a_store_is_an_error_that_names_them() {
+fn missing_support_for_locks_is_an_error_that_names_them() {
     for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOLCK] {
         let places = Places::new();
         places.create(&options());
@@ -307,14 +308,14 @@ fn a_kernel_or_file_system_without_the_locks_of_a_store_is_an_error_that_names_t
 }
 
 #[test]
-fn a_file_system_without_shared_mappings_is_an_error_that_names_them() {
+fn missing_support_for_shared_mappings_is_an_error_that_names_them() {
     let places = Places::new();
     places.create(&options());
     run(&places, "be without mappings", libc::ENODEV);
 }
 
 #[test]
-fn pages_are_brought_in_where_the_kernel_does_not_do_it() {
+fn pages_are_prefaulted_where_the_kernel_cannot_populate_mappings() {
     for errno in [libc::EINVAL, libc::EPERM] {
         run(&Places::new(), "prefault", errno);
     }
@@ -326,7 +327,7 @@ fn prefault(place: &str) {
     let store = options.create(place).unwrap();
     store.set("before", b"value").unwrap();
     store.prefault().unwrap();
-    assert_eq!(store.get("before").unwrap().as_deref(), Some(&b"value"[..]), "it has changed what was there");
+    assert_eq!(store.get("before").unwrap().as_deref(), Some(&b"value"[..]), "prefaulting has changed a value");
     let value = vec![7; 1 << 16];
     let slots: Vec<_> = (1..KEYS).map(|number| store.slot(&number.to_string()).unwrap()).collect();
     let faults = page_faults();
@@ -334,19 +335,19 @@ fn prefault(place: &str) {
         slot.set(&value).unwrap();
     }
     let (faults, pages) = (page_faults() - faults, (KEYS - 1) * (1 << 16) / rustix::param::page_size());
-    assert!(faults < pages as u64 / 4, "{faults} of {pages} pages were not there");
+    assert!(faults < pages as u64 / 4, "{faults} of {pages} pages were not prefaulted");
 }
 
-/// How many pages this thread has had to wait for.
+/// Returns how many page faults this thread had.
 fn page_faults() -> u64 {
     let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
-    // The fields behind the name of the thread, which may have spaces in it; see proc_pid_stat(5).
+    // The fields follow the name of the thread, which may contain spaces; see proc_pid_stat(5).
     let (_, fields) = stat.rsplit_once(')').unwrap();
     fields.split_whitespace().nth(7).unwrap().parse().unwrap()
 }
 
 #[test]
-fn waiting_for_several_keys_costs_no_processor_where_futex_waitv_is_missing() {
+fn waiting_for_several_keys_uses_little_processor_time_where_futex_waitv_is_missing() {
     for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL, libc::ENOMEM] {
         run(&Places::new(), "wait for several", errno);
     }
@@ -354,22 +355,22 @@ fn waiting_for_several_keys_costs_no_processor_where_futex_waitv_is_missing() {
 
 #[cfg(feature = "async")]
 #[test]
-fn tasks_that_wait_cost_no_processor_where_futex_waitv_is_missing() {
+fn waiting_tasks_use_little_processor_time_where_futex_waitv_is_missing() {
     for errno in [libc::ENOSYS, libc::EACCES] {
         run(&Places::new(), "wait in a task", errno);
     }
 }
 
 #[test]
-fn waiting_costs_no_processor_where_the_kernel_lets_nobody_sleep_on_words() {
+fn waiting_uses_little_processor_time_where_futexes_are_missing() {
     for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL] {
         run(&Places::new(), "wait for one", errno);
     }
 }
 
-/// Runs something that waits, and makes sure that this process keeps a processor busy for a quarter of that time at
-/// most.
-fn at_ease(wait: impl FnOnce()) {
+/// Runs an operation that waits. Checks that this process uses a processor for at most a quarter of
+/// that time.
+fn assert_mostly_idle(wait: impl FnOnce()) {
     let busy = || {
         let time = clock_gettime(ClockId::ProcessCPUTime);
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -386,7 +387,7 @@ fn wait_in_a_task(place: &str) {
     let bus: Bus<Tick> = Bus::on(options().create_or_open(place).unwrap());
     let subscriber = bus.subscribe("task").unwrap().into_async().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    at_ease(|| {
+    assert_mostly_idle(|| {
         let limit = Duration::from_millis(200);
         let waited = runtime.block_on(async { tokio::time::timeout(limit, subscriber.recv()).await });
         assert!(waited.is_err(), "nothing was published");
@@ -401,12 +402,12 @@ fn wait_for_several(place: &str) {
     let bus: Bus<Tick> = Bus::on(options().create_or_open(place).unwrap());
     let mut subscribers = [bus.subscribe("several 1").unwrap(), bus.subscribe("several 2").unwrap()];
     let mut set = WaitSet::new();
-    at_ease(|| {
+    assert_mostly_idle(|| {
         let [first, second] = &subscribers;
         let waited = set.wait(&[first as &dyn Source, second], Some(Duration::from_millis(200))).unwrap();
         assert_eq!(waited, Waited::TimedOut);
     });
-    // Not the one whose word it sleeps on.
+    // The published key is not the one on whose word the thread sleeps.
     thread::scope(|scope| {
         scope.spawn(|| bus.publish("several 2", &Tick { count: 5 }).unwrap());
         let [first, second] = &subscribers;
@@ -418,7 +419,7 @@ fn wait_for_several(place: &str) {
 fn wait_for_one(place: &str) {
     let bus: Bus<Tick> = Bus::on(options().create_or_open(place).unwrap());
     let mut subscriber = bus.subscribe("one").unwrap();
-    at_ease(|| assert!(subscriber.recv_timeout(Duration::from_millis(200)).unwrap().is_none()));
+    assert_mostly_idle(|| assert!(subscriber.recv_timeout(Duration::from_millis(200)).unwrap().is_none()));
     thread::scope(|scope| {
         scope.spawn(|| bus.publish("one", &Tick { count: 6 }).unwrap());
         assert_eq!(subscriber.recv_timeout(DEADLINE).unwrap().unwrap().count, 6);

@@ -28,8 +28,8 @@ fn scratch() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// As [`scratch`], on a tmpfs, for tests that open thousands of files. To the store they are files
-/// like any others.
+/// A directory on a tmpfs, for tests that open thousands of files. To the store they are files like
+/// any others.
 fn scratch_in_memory() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let path = directory.path().join("store");
@@ -47,7 +47,7 @@ fn actor() {
     }
 }
 
-/// Sets and removes keys without end. Each value names its key.
+/// Sets and removes keys in a loop. Each value contains its key.
 fn churn(store: &Store) {
     let mut random = Random::new(std::process::id().into());
     let mut value = Vec::new();
@@ -63,7 +63,7 @@ fn churn(store: &Store) {
 }
 
 /// Checks that every key has a value that was committed under it, or is reported as lost. Returns
-/// how many there are of both.
+/// the numbers of both.
 fn assert_nothing_wrong(store: &Store, committed: impl Fn(&str, &[u8]) -> bool) -> (u32, u32) {
     let (mut whole, mut lost) = (0, 0);
     let mut value = Vec::new();
@@ -95,7 +95,9 @@ fn a_copy_made_during_writes_has_only_committed_values() {
     let (directory, path) = scratch_in_memory();
     let store = options().create(&path).unwrap();
     let _churners = [(); 2].map(|()| Actor::spawn("churner", &[path.to_str().unwrap()]));
-    support::wait_until("all of them write", || store.participants().unwrap().len() == 3 && store.keys().len() > 3);
+    support::wait_until("all writers have begun", || {
+        store.participants().unwrap().len() == 3 && store.keys().len() > 3
+    });
     let (mut whole, mut lost) = (0, 0);
     for round in 0..500 {
         let copy = directory.path().join(format!("copy {round}"));
@@ -107,7 +109,7 @@ fn a_copy_made_during_writes_has_only_committed_values() {
         lost += found.1;
         fs::remove_file(&copy).unwrap();
     }
-    println!("values of 500 copies: {whole} whole, {lost} lost");
+    println!("values of 500 copies: {whole} intact, {lost} lost");
     assert!(whole > 0);
 }
 
@@ -117,13 +119,13 @@ struct Life {
     path: PathBuf,
     committed: HashSet<(String, Vec<u8>)>,
     keys: u32,
-    /// Keys that existed all the time since the last image.
+    /// Keys that existed during the whole time since the last image.
     steady: Vec<String>,
     random: Random,
     number: u64,
 }
 
-/// How many values were found in images.
+/// How many values were found in all images.
 #[derive(Default)]
 struct Found {
     whole: u32,
@@ -205,7 +207,7 @@ impl Life {
 }
 
 #[test]
-fn two_thousand_images_with_pages_of_two_moments_have_only_committed_values() {
+fn two_thousand_images_that_mix_two_moments_have_only_committed_values() {
     const PAGE: usize = 4096;
     let (_directory, path) = scratch_in_memory();
     let mut life = Life::new(&path, 12);
@@ -224,7 +226,7 @@ fn two_thousand_images_with_pages_of_two_moments_have_only_committed_values() {
         before = after;
     }
     let Found { whole, older, lost } = found;
-    println!("values of 2,000 images: {whole} whole, {older} of them older ones; {lost} lost");
+    println!("values of 2,000 images: {whole} intact, {older} of them older ones; {lost} lost");
     assert!(whole > 0 && older > 0);
 }
 
@@ -275,7 +277,7 @@ fn a_killed_recovery_is_repeated_by_the_next_process() {
 }
 
 #[test]
-fn a_zeroed_page_loses_only_what_it_held() {
+fn a_zeroed_page_loses_only_the_data_of_that_page() {
     let (_directory, path) = scratch();
     let mut life = Life::new(&path, 14);
     let good = life.advance(300);
@@ -289,7 +291,7 @@ fn a_zeroed_page_loses_only_what_it_held() {
 }
 
 #[test]
-fn a_flipped_bit_in_a_copy_is_found() {
+fn a_flipped_bit_in_a_copy_is_detected() {
     let (_directory, path) = scratch_in_memory();
     let mut life = Life::new(&path, 15);
     let good = life.advance(300);
@@ -297,7 +299,7 @@ fn a_flipped_bit_in_a_copy_is_found() {
     let mut random = Random::new(16);
     for _ in 0..1000 {
         let mut image = good.clone();
-        // The first 64 bytes have no checksum. Damage to them is refused, or has no effect.
+        // The first 64 bytes have no checksum. Damage to them is refused or has no effect.
         let at = 64 + random.below(good.len() as u64 - 64) as usize;
         image[at] ^= 1 << random.below(8);
         life.check(&image, &mut Found::default());
@@ -312,7 +314,7 @@ fn a_copy_written_over_the_original_is_recovered() {
     store.set("lost", &[1; 600]).unwrap();
     fs::copy(&path, &backup).unwrap();
     drop(store);
-    // As in a copy that was made in the middle of a publish.
+    // The copy is as if it had been made in the middle of a publish.
     let mut image = fs::read(&backup).unwrap();
     let at = image.windows(600).position(|window| window == [1; 600]).unwrap();
     image[at] = 2;
