@@ -172,8 +172,8 @@ fn an_expired_message_is_not_delivered_as_valid() {
     assert!(matches!(bus.get("k"), Err(RecvError::Expired { .. })));
     // The frame itself is valid.
     assert_eq!(bus.store().diagnostics().parse_failures, 0);
-    let mut patient = bus.publisher("k").unwrap().ttl(Duration::from_secs(3600));
-    patient.publish(&prompt("in time")).unwrap();
+    let mut long = bus.publisher("k").unwrap().ttl(Duration::from_secs(3600));
+    long.publish(&prompt("in time")).unwrap();
     assert_eq!(prompts.recv().unwrap().envelope().ttl(), Some(Duration::from_secs(3600)));
 }
 
@@ -297,8 +297,8 @@ fn a_stream_is_numbered_and_ends_and_its_receivers_get_a_fault_as_an_error() {
     publisher.fault(query.id, &Fault::new(FaultCode::InternalError, "the model has gone")).unwrap();
     let chunks: Vec<_> = received.by_ref().take(3).map(Result::unwrap).collect();
     assert!(chunks.iter().all(|chunk| chunk.envelope().id() == query.id));
-    let places: Vec<_> = chunks.iter().map(|chunk| (chunk.envelope().seq(), chunk.envelope().eof())).collect();
-    assert_eq!(places, [(0, true), (0, false), (1, true)]);
+    let positions: Vec<_> = chunks.iter().map(|chunk| (chunk.envelope().seq(), chunk.envelope().eof())).collect();
+    assert_eq!(positions, [(0, true), (0, false), (1, true)]);
     let error = received.recv().unwrap_err();
     assert!(error.to_string().ends_with("5000 INTERNAL_ERROR: the model has gone"), "{error}");
     assert_eq!(error.fault(), Some(FaultCode::InternalError));

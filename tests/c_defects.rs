@@ -24,7 +24,7 @@ fn actor() {
     match role.as_str() {
         "reader" => {
             for number in 0..16 {
-                let value = store.get(&format!("key {number}")).unwrap().expect("what the creator set");
+                let value = store.get(&format!("key {number}")).unwrap().expect("a value that the creator set");
                 assert_eq!(proof::read(&value), (number, 1));
             }
             assert_eq!(store.keys().len(), 16);

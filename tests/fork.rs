@@ -68,7 +68,7 @@ impl Pipe {
         Self(ends)
     }
 
-    fn tell(self) {
+    fn notify(self) {
         // SAFETY: the byte to write is readable.
         assert_eq!(unsafe { libc::write(self.0[1], c"x".as_ptr().cast(), 1) }, 1);
     }
@@ -371,16 +371,16 @@ fn become_a_daemon(name: &str) {
 
     let Some(daemon) = Child::fork() else {
         end(move || {
-            before.tell();
+            before.notify();
             // The parent has closed the store.
             after.wait();
             let error = store.slot("k").unwrap_err();
             assert!(matches!(error, DirectoryError::Key(KeyError::Forked(_))), "{error}");
-            let place = store.participant();
+            let participant = store.participant();
             let again = Store::open(name).unwrap();
             // The participant index of the inherited handle belongs to another participant, and
             // still does after the handle is dropped.
-            assert_eq!(again.participant().id, place.id);
+            assert_eq!(again.participant().id, participant.id);
             drop(store);
             assert_eq!(again.participants().unwrap(), [again.participant()]);
             let mut loan = again.slot("k").unwrap().loan(6).unwrap();
@@ -392,7 +392,7 @@ fn become_a_daemon(name: &str) {
     };
     before.wait();
     drop(store);
-    after.tell();
+    after.notify();
     daemon.finish();
 }
 
@@ -444,7 +444,7 @@ fn fork_and_wait_to_be_killed(name: &str) {
         let children = (0..20).map(|_| {
             let Some(child) = Child::fork() else {
                 end(|| {
-                    there.tell();
+                    there.notify();
                     assert_eq!(read_byte(0), 0);
                 })
             };

@@ -350,7 +350,7 @@ fn open_between_guards(location: &str) -> Option<Store> {
             return Some(store);
         }
     }
-    panic!("no place between guards: {:x?}", maps());
+    panic!("no free address range between guards: {:x?}", maps());
 }
 
 fn guard(mappings: &[(usize, usize)]) {

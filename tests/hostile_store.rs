@@ -157,12 +157,12 @@ fn a_store_that_was_cut_at_any_length_is_refused() {
     for len in lengths.chain(0..400).filter(|&len| len < good.len()) {
         std::fs::write(cut.path(), &good[..len]).unwrap();
         let error = Store::open(cut.path()).unwrap_err();
-        let told = match error {
+        let reported = match error {
             OpenError::NotAStore { .. } => len < 64,
             OpenError::Damaged { .. } => len >= 64,
             _ => false,
         };
-        assert!(told, "{len} bytes: {error}");
+        assert!(reported, "{len} bytes: {error}");
     }
     assert_eq!(other.get("key").unwrap().as_deref(), Some(&b"v"[..]));
 }
@@ -178,7 +178,7 @@ fn errors_name_the_wrong_field_of_the_header() {
         std::fs::write(wrong.path(), &image).unwrap();
         Store::open(wrong.path()).unwrap_err().to_string()
     };
-    for (field, at, bytes, told) in [
+    for (field, at, bytes, reported) in [
         ("magic", 0, &b"GIF8"[..], "it begins with 0x"),
         ("magic of the other byte order", 0, &0x534C_4E54_u32.swap_bytes().to_ne_bytes(), "the other order of bytes"),
         ("layout of the C library", 4, &2u32.to_ne_bytes(), "the C library libsplinter (layout 2)"),
@@ -193,7 +193,7 @@ fn errors_name_the_wrong_field_of_the_header() {
         ("total length", 32, &7u64.to_ne_bytes(), "its header says 7"),
     ] {
         let error = error_with(at, bytes);
-        assert!(error.contains(told), "{field}: {error}");
+        assert!(error.contains(reported), "{field}: {error}");
     }
 }
 
@@ -369,8 +369,12 @@ fn a_damaged_copy_of_a_file_returns_committed_values_or_errors() {
                     assert!(keys.contains(&key), "round {round}: {key:?} was never a key");
                     match store.get(&key) {
                         Ok(Some(value)) => {
-                            let told = (1..=8).any(|version| value == value_of(&key, version).as_bytes());
-                            assert!(told, "round {round}: {key:?} never was {:?}", String::from_utf8_lossy(&value));
+                            let committed = (1..=8).any(|version| value == value_of(&key, version).as_bytes());
+                            assert!(
+                                committed,
+                                "round {round}: {key:?} never was {:?}",
+                                String::from_utf8_lossy(&value)
+                            );
                             values += 1;
                         }
                         Ok(None) | Err(_) => lost += 1,

@@ -178,7 +178,7 @@ fn a_message_whose_publisher_was_killed_is_an_error_and_the_next_one_is_received
         let error = subscriber.recv_timeout(DEADLINE).unwrap_err();
         assert!(matches!(error, RecvError::Incomplete { received: 1.., total: 20_000.., .. }), "{error}");
         bus.publish("k", &document(1)).unwrap();
-        assert_eq!(subscriber.recv_timeout(DEADLINE).unwrap().expect("what follows").text.len(), 1);
+        assert_eq!(subscriber.recv_timeout(DEADLINE).unwrap().expect("the next message").text.len(), 1);
     }
 }
 

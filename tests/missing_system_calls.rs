@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 use splinter_bus::bus::{Source, WaitSet, Waited};
 use splinter_bus::store::{Location, OpenError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
-use support::places::Places;
+use support::locations::Locations;
 use support::seccomp::{Call, refuse};
 use support::{Actor, DEADLINE, Name};
 
@@ -37,73 +37,73 @@ fn options() -> StoreOptions {
 }
 
 /// Runs an actor with this role. The system calls that the role names fail with this error.
-fn run(places: &Places, role: &str, errno: i32) {
-    places.run(&format!("{role}: {errno}"));
+fn run(locations: &Locations, role: &str, errno: i32) {
+    locations.run(&format!("{role}: {errno}"));
 }
 
 #[test]
 fn actor() {
-    let Some((role, places)) = support::role() else { return };
+    let Some((role, locations)) = support::role() else { return };
     let (role, errno) = role.split_once(": ").unwrap();
     let errno = errno.parse().unwrap();
     match role {
         "create without renaming" => {
             refuse(&[RENAME], errno);
-            places.iter().for_each(|place| create_and_use(place));
+            locations.iter().for_each(|location| create_and_use(location));
         }
         "race without renaming" => {
             refuse(&[RENAME], errno);
-            places.iter().for_each(|place| create_at_once(place));
+            locations.iter().for_each(|location| create_at_once(location));
         }
         "create without naming" => {
             refuse(&[RENAME, LINK], errno);
-            for place in &places {
-                let error = options().create(place).unwrap_err();
+            for location in &locations {
+                let error = options().create(location).unwrap_err();
                 assert!(matches!(error, OpenError::Unsupported { .. } | OpenError::PermissionDenied { .. }), "{error}");
             }
         }
         "create where neither is supported" => {
             refuse(&[RENAME], libc::EINVAL);
             refuse(&[LINK], errno);
-            for place in &places {
-                let error = options().create(place).unwrap_err();
+            for location in &locations {
+                let error = options().create(location).unwrap_err();
                 assert!(matches!(error, OpenError::Unsupported { .. }), "{error}");
                 assert!(error.to_string().contains("renameat2") && error.to_string().contains("linkat"), "{error}");
             }
         }
         "create without reserving" => {
             refuse(&[RESERVE], errno);
-            for place in &places {
-                create_and_use(place);
-                let found = rustix::fs::stat(store_path(place)).unwrap();
+            for location in &locations {
+                create_and_use(location);
+                let found = rustix::fs::stat(store_path(location)).unwrap();
                 let (reserved, len) = (found.st_blocks * 512, found.st_size);
                 assert!(reserved >= len, "{reserved} bytes are reserved of {len}");
             }
         }
         "meet a full disk" => {
             refuse(&[RESERVE, STATFS[0], STATFS[1]], errno);
-            create_on_a_full_disk(&places[0]);
+            create_on_a_full_disk(&locations[0]);
         }
-        "reserve among signals" => reserve_among_signals(&places[0], errno),
+        "reserve among signals" => reserve_among_signals(&locations[0], errno),
         "create without statx" => {
             refuse(&[STATX], errno);
-            places.iter().for_each(|place| create_and_use(place));
-            assert_copies_are_recognised(&places[0], &places[1]);
+            locations.iter().for_each(|location| create_and_use(location));
+            assert_copies_are_recognised(&locations[0], &locations[1]);
         }
         "open without statx" => {
             refuse(&[STATX], errno);
-            for place in &places {
-                Store::open(place).unwrap().set("key", b"value").unwrap();
+            for location in &locations {
+                Store::open(location).unwrap().set("key", b"value").unwrap();
             }
         }
         "create without statfs" => {
             refuse(&STATFS, errno);
-            places.iter().for_each(|place| create_and_use(place));
+            locations.iter().for_each(|location| create_and_use(location));
         }
         "be without locks" => {
             refuse(&[LOCK], errno);
-            for place in &places {
-                for error in [options().open_or_create(place), options().create(format!("{place}-new"))] {
+            for location in &locations {
+                for error in [options().open_or_create(location), options().create(format!("{location}-new"))] {
                     let error = error.unwrap_err();
                     assert!(matches!(error, OpenError::Unsupported { .. }), "{error}");
                     assert!(error.to_string().contains("F_OFD_SETLK"), "{error}");
@@ -112,8 +112,8 @@ fn actor() {
         }
         "be without mappings" => {
             refuse(&[MAP_SHARED], errno);
-            for place in &places {
-                for error in [options().open_or_create(place), options().create(format!("{place}-new"))] {
+            for location in &locations {
+                for error in [options().open_or_create(location), options().create(format!("{location}-new"))] {
                     let error = error.unwrap_err();
                     assert!(matches!(error, OpenError::Unsupported { .. }), "{error}");
                     assert!(error.to_string().contains("no shared mappings"), "{error}");
@@ -122,40 +122,40 @@ fn actor() {
         }
         "prefault" => {
             refuse(&[POPULATE], errno);
-            places.iter().for_each(|place| prefault(place));
+            locations.iter().for_each(|location| prefault(location));
         }
         "wait for several" => {
             refuse(&[SLEEP_ON_ALL], errno);
-            wait_for_several(&places[0]);
+            wait_for_several(&locations[0]);
         }
         #[cfg(feature = "async")]
         "wait in a task" => {
             refuse(&[SLEEP_ON_ALL], errno);
-            wait_in_a_task(&places[0]);
+            wait_in_a_task(&locations[0]);
         }
         "wait for one" => {
             refuse(&[SLEEP_ON_ALL, SLEEP_ON_ONE], errno);
-            wait_for_one(&places[0]);
-            wait_for_several(&places[0]);
+            wait_for_one(&locations[0]);
+            wait_for_several(&locations[0]);
         }
         _ => panic!("no such role: {role}"),
     }
 }
 
-fn store_path(place: &str) -> PathBuf {
-    Location::from(place).path()
+fn store_path(location: &str) -> PathBuf {
+    Location::from(location).path()
 }
 
 /// Checks that a store can be created, cannot be created twice, and is the same for the next
 /// process that opens it.
-fn create_and_use(place: &str) {
-    let store = options().create(place).unwrap();
+fn create_and_use(location: &str) {
+    let store = options().create(location).unwrap();
     // Not `std::fs::metadata`, which may call statx.
-    assert_eq!(rustix::fs::stat(store_path(place)).unwrap().st_nlink, 1, "the name of the draft still exists");
-    assert!(matches!(options().create(place), Err(OpenError::AlreadyExists { .. })));
+    assert_eq!(rustix::fs::stat(store_path(location)).unwrap().st_nlink, 1, "the name of the draft still exists");
+    assert!(matches!(options().create(location), Err(OpenError::AlreadyExists { .. })));
     store.set("key", b"value").unwrap();
     drop(store);
-    let store = Store::open(place).unwrap();
+    let store = Store::open(location).unwrap();
     assert!(store.recovery().is_none());
     assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"value"[..]));
     assert_eq!(store.participants().unwrap().len(), 1);
@@ -164,23 +164,23 @@ fn create_and_use(place: &str) {
 #[test]
 fn a_store_is_created_where_renaming_without_replacing_is_unsupported() {
     for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::EPERM, libc::EACCES] {
-        let places = Places::new();
-        run(&places, "create without renaming", errno);
-        for place in places.all() {
-            assert_eq!(Store::open(place).unwrap().get("key").unwrap().as_deref(), Some(&b"value"[..]));
+        let locations = Locations::new();
+        run(&locations, "create without renaming", errno);
+        for location in locations.all() {
+            assert_eq!(Store::open(location).unwrap().get("key").unwrap().as_deref(), Some(&b"value"[..]));
         }
     }
 }
 
 #[test]
 fn one_of_many_concurrent_creators_succeeds_where_renaming_without_replacing_is_unsupported() {
-    let places = Places::new();
-    run(&places, "race without renaming", libc::EINVAL);
+    let locations = Locations::new();
+    run(&locations, "race without renaming", libc::EINVAL);
 }
 
-fn create_at_once(place: &str) {
-    let made = thread::scope(|scope| {
-        let creators: Vec<_> = (0..8).map(|_| scope.spawn(|| options().create(place))).collect();
+fn create_at_once(location: &str) {
+    let created = thread::scope(|scope| {
+        let creators: Vec<_> = (0..8).map(|_| scope.spawn(|| options().create(location))).collect();
         let results = creators.into_iter().map(|creator| creator.join().unwrap());
         results
             .filter_map(|result| match result {
@@ -190,9 +190,9 @@ fn create_at_once(place: &str) {
             })
             .collect::<Vec<_>>()
     });
-    assert_eq!(made.len(), 1);
+    assert_eq!(created.len(), 1);
     let id = |store: &Store| store.snapshot().id;
-    assert_eq!(id(&made[0]), id(&Store::open(place).unwrap()));
+    assert_eq!(id(&created[0]), id(&Store::open(location).unwrap()));
 }
 
 #[test]
@@ -202,17 +202,17 @@ fn a_directory_in_which_no_file_can_be_named_is_an_error_and_stays_empty() {
         ("create without naming", libc::EPERM),
         ("create where neither is supported", libc::EPERM),
     ] {
-        let places = Places::new();
-        run(&places, role, errno);
-        assert!(places.all().iter().all(|place| !fs::exists(store_path(place)).unwrap()));
+        let locations = Locations::new();
+        run(&locations, role, errno);
+        assert!(locations.all().iter().all(|location| !fs::exists(store_path(location)).unwrap()));
     }
 }
 
 #[test]
 fn space_is_reserved_where_fallocate_is_missing() {
     for errno in [libc::EOPNOTSUPP, libc::ENOSYS, libc::EPERM] {
-        let places = Places::new();
-        run(&places, "create without reserving", errno);
+        let locations = Locations::new();
+        run(&locations, "create without reserving", errno);
     }
 }
 
@@ -247,26 +247,26 @@ fn space_is_reserved_although_signals_keep_coming() {
 
 /// Interrupts calls as on a tmpfs, which releases all that a call has reserved when a signal comes.
 /// No call for a whole store, or for half of one, completes.
-fn reserve_among_signals(place: &str, errno: i32) {
-    let len = options().create(place).unwrap().snapshot().total_len;
-    Store::remove(place).unwrap();
+fn reserve_among_signals(location: &str, errno: i32) {
+    let len = options().create(location).unwrap().snapshot().total_len;
+    Store::remove(location).unwrap();
     let of_length = |len| Call::with(libc::SYS_fallocate, 3, len);
     refuse(&[of_length(len), of_length(len / 2)], errno);
-    create_and_use(place);
-    let found = rustix::fs::stat(store_path(place)).unwrap();
+    create_and_use(location);
+    let found = rustix::fs::stat(store_path(location)).unwrap();
     assert!(found.st_blocks * 512 >= found.st_size, "{} blocks for {} bytes", found.st_blocks, found.st_size);
 }
 
 #[test]
 fn a_store_is_distinguished_from_its_copies_where_statx_is_missing() {
     for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES] {
-        let places = Places::new();
-        run(&places, "create without statx", errno);
-        let [memory, file] = places.all();
+        let locations = Locations::new();
+        run(&locations, "create without statx", errno);
+        let [memory, file] = locations.all();
         // A process that has the call also recognises the segment as the original. It recovers the
         // file and finds no damage.
-        for place in [memory, file] {
-            let store = Store::open(place).unwrap();
+        for location in [memory, file] {
+            let store = Store::open(location).unwrap();
             assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"value"[..]));
         }
     }
@@ -285,46 +285,46 @@ fn assert_copies_are_recognised(memory: &str, file: &str) {
 
 #[test]
 fn processes_with_and_without_statx_recognise_the_same_segment() {
-    let places = Places::new();
+    let locations = Locations::new();
     // No process has the store open, so only its identity shows that it is not a copy.
-    places.create(&options());
-    run(&places, "open without statx", libc::ENOSYS);
+    locations.create(&options());
+    run(&locations, "open without statx", libc::ENOSYS);
 }
 
 #[test]
 fn a_store_is_created_where_the_free_space_is_unknown() {
     for errno in [libc::ENOSYS, libc::EPERM] {
-        run(&Places::new(), "create without statfs", errno);
+        run(&Locations::new(), "create without statfs", errno);
     }
 }
 
 #[test]
 fn missing_support_for_locks_is_an_error_that_names_them() {
     for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOLCK] {
-        let places = Places::new();
-        places.create(&options());
-        run(&places, "be without locks", errno);
+        let locations = Locations::new();
+        locations.create(&options());
+        run(&locations, "be without locks", errno);
     }
 }
 
 #[test]
 fn missing_support_for_shared_mappings_is_an_error_that_names_them() {
-    let places = Places::new();
-    places.create(&options());
-    run(&places, "be without mappings", libc::ENODEV);
+    let locations = Locations::new();
+    locations.create(&options());
+    run(&locations, "be without mappings", libc::ENODEV);
 }
 
 #[test]
 fn pages_are_prefaulted_where_the_kernel_cannot_populate_mappings() {
     for errno in [libc::EINVAL, libc::EPERM] {
-        run(&Places::new(), "prefault", errno);
+        run(&Locations::new(), "prefault", errno);
     }
 }
 
-fn prefault(place: &str) {
+fn prefault(location: &str) {
     const KEYS: usize = 64;
     let options = StoreOptions::new().slots(KEYS as u32).max_value_size(1 << 16).history(1).spare(1);
-    let store = options.create(place).unwrap();
+    let store = options.create(location).unwrap();
     store.set("before", b"value").unwrap();
     store.prefault().unwrap();
     assert_eq!(store.get("before").unwrap().as_deref(), Some(&b"value"[..]), "prefaulting has changed a value");
@@ -349,7 +349,7 @@ fn page_faults() -> u64 {
 #[test]
 fn waiting_for_several_keys_uses_little_processor_time_where_futex_waitv_is_missing() {
     for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL, libc::ENOMEM] {
-        run(&Places::new(), "wait for several", errno);
+        run(&Locations::new(), "wait for several", errno);
     }
 }
 
@@ -357,14 +357,14 @@ fn waiting_for_several_keys_uses_little_processor_time_where_futex_waitv_is_miss
 #[test]
 fn waiting_tasks_use_little_processor_time_where_futex_waitv_is_missing() {
     for errno in [libc::ENOSYS, libc::EACCES] {
-        run(&Places::new(), "wait in a task", errno);
+        run(&Locations::new(), "wait in a task", errno);
     }
 }
 
 #[test]
 fn waiting_uses_little_processor_time_where_futexes_are_missing() {
     for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL] {
-        run(&Places::new(), "wait for one", errno);
+        run(&Locations::new(), "wait for one", errno);
     }
 }
 
@@ -383,8 +383,8 @@ fn assert_mostly_idle(wait: impl FnOnce()) {
 }
 
 #[cfg(feature = "async")]
-fn wait_in_a_task(place: &str) {
-    let bus: Bus<Tick> = Bus::on(options().create_or_open(place).unwrap());
+fn wait_in_a_task(location: &str) {
+    let bus: Bus<Tick> = Bus::on(options().create_or_open(location).unwrap());
     let subscriber = bus.subscribe("task").unwrap().into_async().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     assert_mostly_idle(|| {
@@ -398,8 +398,8 @@ fn wait_in_a_task(place: &str) {
     });
 }
 
-fn wait_for_several(place: &str) {
-    let bus: Bus<Tick> = Bus::on(options().create_or_open(place).unwrap());
+fn wait_for_several(location: &str) {
+    let bus: Bus<Tick> = Bus::on(options().create_or_open(location).unwrap());
     let mut subscribers = [bus.subscribe("several 1").unwrap(), bus.subscribe("several 2").unwrap()];
     let mut set = WaitSet::new();
     assert_mostly_idle(|| {
@@ -416,8 +416,8 @@ fn wait_for_several(place: &str) {
     assert_eq!(subscribers[1].try_recv().unwrap().unwrap().count, 5);
 }
 
-fn wait_for_one(place: &str) {
-    let bus: Bus<Tick> = Bus::on(options().create_or_open(place).unwrap());
+fn wait_for_one(location: &str) {
+    let bus: Bus<Tick> = Bus::on(options().create_or_open(location).unwrap());
     let mut subscriber = bus.subscribe("one").unwrap();
     assert_mostly_idle(|| assert!(subscriber.recv_timeout(Duration::from_millis(200)).unwrap().is_none()));
     thread::scope(|scope| {

@@ -143,11 +143,11 @@ fn apply(store: &Store, me: &str, operation: &Operation, model: &mut Model) {
         }
         Operation::Append { key, fill, len } => {
             let (key, tail) = (own(me, key), vec![fill; len.into()]);
-            let whole = [model.value(&key).unwrap_or_default(), &tail].concat();
+            let longer = [model.value(&key).unwrap_or_default(), &tail].concat();
             match store.append(&key, &tail) {
-                Ok(version) => model.publish(&key, version, whole),
+                Ok(version) => model.publish(&key, version, longer),
                 Err(error) => {
-                    assert!(whole.len() > MAX_LEN, "{error}");
+                    assert!(longer.len() > MAX_LEN, "{error}");
                     if tail.len() <= MAX_LEN {
                         // The key was created before the append found that the total is too long.
                         model.keys.entry(key).or_default();

@@ -222,14 +222,14 @@ fn a_watch_reports_every_key_that_was_set() {
     store.set("before", b"").unwrap();
     let mut watch = store.watch();
     assert_eq!(watch.poll(Some(Duration::ZERO)).unwrap(), []);
-    let told = AtomicU64::new(0);
+    let reported = AtomicU64::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
             for round in 0..200u64 {
                 store.set(&format!("key {}", round % 8), b"v").unwrap();
                 if round % 50 == 49 {
                     // The watcher has received all changes, so it waits.
-                    support::wait_until("the watcher has caught up", || told.load(Ordering::Relaxed) == round + 1);
+                    support::wait_until("the watcher has caught up", || reported.load(Ordering::Relaxed) == round + 1);
                 }
             }
         });
@@ -242,7 +242,7 @@ fn a_watch_reports_every_key_that_was_set() {
                 assert!(change.version > newest[number], "a change was reported twice");
                 newest[number] = change.version;
             }
-            told.store(newest.iter().sum(), Ordering::Relaxed);
+            reported.store(newest.iter().sum(), Ordering::Relaxed);
         }
     });
     // The key is in a slot that belonged to another key.
@@ -466,9 +466,9 @@ fn a_publisher_that_waits_for_pinned_cells_sleeps() {
     slot.set(b"first").unwrap();
     let pinned = slot.pin().unwrap();
     slot.set(b"second").unwrap();
-    let (patience, before) = (Duration::from_millis(500), busy());
-    assert!(matches!(slot.set_timeout(b"third", patience), Err(SetError::Backpressure(_))));
-    assert!(busy() - before < patience / 4, "busy for {:?}", busy() - before);
+    let (timeout, before) = (Duration::from_millis(500), busy());
+    assert!(matches!(slot.set_timeout(b"third", timeout), Err(SetError::Backpressure(_))));
+    assert!(busy() - before < timeout / 4, "busy for {:?}", busy() - before);
     drop(pinned);
-    slot.set_timeout(b"third", patience).unwrap();
+    slot.set_timeout(b"third", timeout).unwrap();
 }

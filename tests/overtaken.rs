@@ -62,7 +62,7 @@ fn a_reader_that_is_overtaken_at_every_attempt_pins_the_value_and_reads_it() {
         while SIGNALS.load(Ordering::SeqCst) == sent && !reader.is_finished() {
             thread::yield_now();
         }
-        // Sets the pace: the reader goes on for this long, which is not enough to copy the value.
+        // Sets the pace: the reader continues for this long, which is not enough to copy the value.
         thread::sleep(Duration::from_micros(50));
     }
     let (read, value, signals) = reader.join().unwrap();

@@ -295,7 +295,8 @@ impl World {
     }
 
     fn check_jobs(&mut self) {
-        let told = self.store().recovery().unwrap().jobs.iter().map(|jobs| jobs.damaged + jobs.missing).sum::<u32>();
+        let reported =
+            self.store().recovery().unwrap().jobs.iter().map(|jobs| jobs.damaged + jobs.missing).sum::<u32>();
         let newest = self.store().slot("jobs").unwrap().version();
         let mut queue = self.bus.work_queue("jobs").unwrap();
         let back: Vec<_> = std::iter::from_fn(|| queue.try_recv().unwrap()).collect();
@@ -318,8 +319,8 @@ impl World {
             assert_eq!(self.tasks[version].flushed, None, "job {version}, which a flush covered, is lost");
         }
         let with_a_trace = lost.iter().filter(|&&version| version <= newest).count() as u32;
-        assert!(with_a_trace <= told, "{with_a_trace} jobs are lost, {told} are reported");
-        self.met.jobs_reported += told;
+        assert!(with_a_trace <= reported, "{with_a_trace} jobs are lost, {reported} are reported");
+        self.met.jobs_reported += reported;
         self.met.jobs_lost += lost.len() as u32;
         self.tasks.retain(|version, _| !lost.contains(version));
     }

@@ -65,13 +65,13 @@ fn churn(store: &Store) {
 /// Checks that every key has a value that was committed under it, or is reported as lost. Returns
 /// the numbers of both.
 fn assert_nothing_wrong(store: &Store, committed: impl Fn(&str, &[u8]) -> bool) -> (u32, u32) {
-    let (mut whole, mut lost) = (0, 0);
+    let (mut intact, mut lost) = (0, 0);
     let mut value = Vec::new();
     for key in store.keys() {
         match store.get_into(&key, &mut value) {
             Ok(Some(version)) => {
                 assert!(committed(&key, &value), "{key} version {version}: {value:?} was never committed");
-                whole += 1;
+                intact += 1;
             }
             Ok(None) => {}
             Err(GetError::Lost) => {
@@ -87,7 +87,7 @@ fn assert_nothing_wrong(store: &Store, committed: impl Fn(&str, &[u8]) -> bool) 
         assert_eq!(store.poll_after(&key, before, Some(Duration::ZERO)).unwrap(), Some(next));
         assert_eq!(store.get(&key).unwrap().as_deref(), Some(&b"next"[..]));
     }
-    (whole, lost)
+    (intact, lost)
 }
 
 #[test]
@@ -98,19 +98,19 @@ fn a_copy_made_during_writes_has_only_committed_values() {
     support::wait_until("all writers have begun", || {
         store.participants().unwrap().len() == 3 && store.keys().len() > 3
     });
-    let (mut whole, mut lost) = (0, 0);
+    let (mut intact, mut lost) = (0, 0);
     for round in 0..500 {
         let copy = directory.path().join(format!("copy {round}"));
         fs::copy(&path, &copy).unwrap();
         let store = Store::open(&copy).unwrap();
         assert!(store.recovery().is_some());
         let found = assert_nothing_wrong(&store, |of, value| key(proof::read(value).0) == of);
-        whole += found.0;
+        intact += found.0;
         lost += found.1;
         fs::remove_file(&copy).unwrap();
     }
-    println!("values of 500 copies: {whole} intact, {lost} lost");
-    assert!(whole > 0);
+    println!("values of 500 copies: {intact} intact, {lost} lost");
+    assert!(intact > 0);
 }
 
 /// A store, and every value that a key of it ever had.
@@ -119,7 +119,7 @@ struct Life {
     path: PathBuf,
     committed: HashSet<(String, Vec<u8>)>,
     keys: u32,
-    /// Keys that existed during the whole time since the last image.
+    /// Keys that existed all the time since the last image.
     steady: Vec<String>,
     random: Random,
     number: u64,
@@ -128,7 +128,7 @@ struct Life {
 /// How many values were found in all images.
 #[derive(Default)]
 struct Found {
-    whole: u32,
+    intact: u32,
     older: usize,
     lost: u32,
 }
@@ -167,8 +167,8 @@ impl Life {
         }
         found.older += store.recovery().map_or(0, |recovery| recovery.older.len());
         let committed = |key: &str, value: &[u8]| self.committed.contains(&(key.to_owned(), value.to_owned()));
-        let (whole, lost) = assert_nothing_wrong(&store, committed);
-        found.whole += whole;
+        let (intact, lost) = assert_nothing_wrong(&store, committed);
+        found.intact += intact;
         found.lost += lost;
         drop(store);
         fs::remove_file(copy).unwrap();
@@ -225,9 +225,9 @@ fn two_thousand_images_that_mix_two_moments_have_only_committed_values() {
         life.check(&image, &mut found);
         before = after;
     }
-    let Found { whole, older, lost } = found;
-    println!("values of 2,000 images: {whole} intact, {older} of them older ones; {lost} lost");
-    assert!(whole > 0 && older > 0);
+    let Found { intact, older, lost } = found;
+    println!("values of 2,000 images: {intact} intact, {older} of them older ones; {lost} lost");
+    assert!(intact > 0 && older > 0);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_killed_recovery_is_repeated_by_the_next_process() {
         before = after;
     }
     println!("killed in the middle of a recovery: {killed} of 30; {older} keys had an older value");
-    assert!(killed > 0 && older > 0 && found.whole > 0);
+    assert!(killed > 0 && older > 0 && found.intact > 0);
 }
 
 #[test]

@@ -90,14 +90,14 @@ fn a_pinned_value_stays_the_same_for_a_second_while_eight_writers_publish() {
     let pinned = slot.pin().unwrap().unwrap();
     let (before, start) = (pinned.to_vec(), Instant::now());
     proof::read(&before);
-    let mut looks = 0;
+    let mut checks = 0;
     while start.elapsed() < Duration::from_secs(1) {
         assert!(*pinned == *before, "changed after {:?}", start.elapsed());
-        looks += 1;
+        checks += 1;
     }
     let published = slot.version() - pinned.version();
-    println!("checked {looks} times while {published} newer versions were published");
-    assert!(looks > 1000 && published > 1000);
+    println!("checked {checks} times while {published} newer versions were published");
+    assert!(checks > 1000 && published > 1000);
     drop(writers);
 }
 
@@ -176,11 +176,11 @@ fn several_samples_of_one_message_keep_it_until_the_last_is_dropped() {
     bus.publish("k", &Reading { sensor: 1, value: 1.0 }).unwrap();
     let samples: Vec<_> = (0..3).map(|_| bus.sample("k").unwrap().unwrap()).collect();
     let slot = bus.store().slot("k").unwrap();
-    for kept in samples {
+    for sample in samples {
         for number in 0..100 {
             bus.publish("k", &Reading { sensor: number, value: 2.0 }).unwrap();
         }
-        assert_eq!((slot.cells().pinned, kept.sensor), (1, 1));
+        assert_eq!((slot.cells().pinned, sample.sensor), (1, 1));
     }
     assert_eq!(slot.cells().pinned, 0);
 }

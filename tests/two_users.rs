@@ -59,7 +59,7 @@ fn actor() {
 
 /// A directory where other users may run this binary and create files. `None` if this process
 /// cannot become other users.
-struct Place {
+struct SharedDirectory {
     directory: tempfile::TempDir,
     binary: PathBuf,
     /// A child that another test spawns while the binary is being copied has the copy open for
@@ -69,7 +69,7 @@ struct Place {
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-impl Place {
+impl SharedDirectory {
     fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             println!("not run: only root can run processes of other users");
@@ -95,25 +95,25 @@ impl Place {
 
 #[test]
 fn a_store_is_private_to_its_owner_by_default() {
-    let Some(place) = Place::new() else { return };
+    let Some(shared) = SharedDirectory::new() else { return };
     let name = Name::new();
-    let path = place.directory.path().join("private");
+    let path = shared.directory.path().join("private");
     for location in [&*name, path.to_str().unwrap()] {
-        place.act(OWNER, GROUP, "create private", location);
-        place.act(COLLEAGUE, GROUP, "be refused", location);
-        place.act(STRANGER, OTHERS, "be refused", location);
+        shared.act(OWNER, GROUP, "create private", location);
+        shared.act(COLLEAGUE, GROUP, "be refused", location);
+        shared.act(STRANGER, OTHERS, "be refused", location);
     }
 }
 
 #[test]
 fn a_group_shares_a_store_and_others_are_refused() {
-    let Some(place) = Place::new() else { return };
+    let Some(shared) = SharedDirectory::new() else { return };
     let name = Name::new();
-    let path = place.directory.path().join("shared");
+    let path = shared.directory.path().join("shared");
     for location in [&*name, path.to_str().unwrap()] {
-        place.act(OWNER, GROUP, "create shared", location);
-        place.act(COLLEAGUE, GROUP, "work together", location);
-        place.act(OWNER, GROUP, "see the change", location);
-        place.act(STRANGER, OTHERS, "be refused", location);
+        shared.act(OWNER, GROUP, "create shared", location);
+        shared.act(COLLEAGUE, GROUP, "work together", location);
+        shared.act(OWNER, GROUP, "see the change", location);
+        shared.act(STRANGER, OTHERS, "be refused", location);
     }
 }

@@ -122,13 +122,13 @@ fn a_wrong_note_of_an_earlier_recovery_hides_no_loss_and_limits_the_reported_one
     for job in ["job one", "job two"] {
         bus.publish("jobs", &job.as_bytes().to_vec()).unwrap();
     }
-    let whole = fs::read(&path).unwrap();
-    let note = note_of_lost_jobs(&whole, "jobs");
-    let torn = whole.windows(7).position(|window| window == b"job two").unwrap();
+    let good = fs::read(&path).unwrap();
+    let note = note_of_lost_jobs(&good, "jobs");
+    let torn = good.windows(7).position(|window| window == b"job two").unwrap();
     // First a note of an earlier recovery that found no loss and whose end did not reach the disk,
     // then a note that no recovery writes.
     for (noted, most) in [(1 << 63, 1), (u64::MAX, 8)] {
-        let mut bytes = whole.clone();
+        let mut bytes = good.clone();
         bytes[note..note + 8].copy_from_slice(&noted.to_ne_bytes());
         bytes[torn] = b'x';
         fs::write(&image, &bytes).unwrap();

@@ -187,8 +187,8 @@ fn a_key_stays_a_queue_without_workers_until_it_is_removed() {
     assert!(job.acknowledge().unwrap_err().to_string().contains("was removed"));
     assert!(matches!(queue.recv(), Err(RecvError::Removed { .. })));
     // The key becomes a queue again, of the retained messages.
-    let kept = numbers(&mut queue);
-    assert!(kept.len() >= 8 && kept.is_sorted() && kept.last() == Some(&199), "{kept:?}");
+    let retained = numbers(&mut queue);
+    assert!(retained.len() >= 8 && retained.is_sorted() && retained.last() == Some(&199), "{retained:?}");
 }
 
 #[test]
