@@ -96,7 +96,7 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// The next item of a stream.
+/// Returns the next item of a stream.
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     std::future::poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
 }
@@ -234,13 +234,13 @@ fn a_removed_key_and_a_missing_part_wake_tasks() {
     assert_eq!(**published.unwrap(), [1]);
 }
 
-/// User and system time of this process.
+/// Returns the user and system time of this process.
 fn cpu_time() -> Duration {
     let usage = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(usage.tv_sec as u64, usage.tv_nsec as u32)
 }
 
-/// How many threads this process has.
+/// Returns the number of threads of this process.
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
@@ -382,7 +382,7 @@ fn panic_if(what: u32) {
     }
 }
 
-/// A waker of a runtime that panics.
+/// Returns a waker that panics, as one of a faulty runtime.
 fn bad_waker() -> Waker {
     const VTABLE: RawWakerVTable = RawWakerVTable::new(
         |_| {

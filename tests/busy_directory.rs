@@ -12,7 +12,7 @@ use splinter_bus::store::{DirectoryError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError};
 use support::{ForeignLock, Name, wait_until};
 
-/// The first byte that participants lock. The directory's lock is 1024 bytes after it.
+/// The offset of the directory's lock. The locks of participants start 1024 bytes before it.
 const DIRECTORY: i64 = (1 << 62) + 1024;
 
 /// Threads of this process that try to create a key and wait for the directory's lock.

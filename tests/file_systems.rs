@@ -22,7 +22,7 @@ fn actor() {
     let Some((role, arguments)) = support::role() else { return };
     match role.as_str() {
         "use" => options().create(&*arguments[0]).unwrap().set("key", b"v").map(drop).unwrap(),
-        "meet FUSE" => meet_fuse(Path::new(&arguments[0])),
+        "use FUSE" => use_fuse(Path::new(&arguments[0])),
         _ => panic!("no such role: {role}"),
     }
 }
@@ -46,10 +46,10 @@ fn stores_are_created_on_local_file_systems() {
 fn fuse_file_systems_are_refused_if_they_are_remote_and_allowed_if_they_are_local() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
-    Actor::run_on_mount(&format!("-t tmpfs none '{path}'"), "meet FUSE", &[path]);
+    Actor::run_on_mount(&format!("-t tmpfs none '{path}'"), "use FUSE", &[path]);
 }
 
-fn meet_fuse(directory: &Path) {
+fn use_fuse(directory: &Path) {
     for (kind, is_far) in [("fuse.sshfs", true), ("fuse.ntfs-3g", false)] {
         let mounted = directory.join(kind);
         fs::create_dir(&mounted).unwrap();

@@ -26,12 +26,12 @@ fn of_size(bytes: u64) -> StoreOptions {
 fn actor() {
     let Some((role, locations)) = support::role() else { return };
     match role.as_str() {
-        "be short of file size" => locations.iter().for_each(|location| be_short_of_file_size(location)),
-        "be short of open files" => be_short_of_open_files(&locations),
-        "be short of addresses" => locations.iter().for_each(|location| be_short_of_addresses(location)),
-        "be short of memory" => {
+        "run out of file size" => locations.iter().for_each(|location| run_out_of_file_size(location)),
+        "run out of open files" => run_out_of_open_files(&locations),
+        "run out of addresses" => locations.iter().for_each(|location| run_out_of_addresses(location)),
+        "run out of memory" => {
             refuse(&[Call::any(libc::SYS_fallocate)], libc::ENOMEM);
-            locations.iter().for_each(|location| be_short_of_memory(location));
+            locations.iter().for_each(|location| run_out_of_memory(location));
         }
         "be refused" => locations.iter().for_each(|location| be_refused(location)),
         _ => panic!("no such role: {role}"),
@@ -45,10 +45,10 @@ fn limit(resource: Resource, to: u64) {
 
 #[test]
 fn a_store_above_the_file_size_limit_is_an_error_and_ends_no_process() {
-    Locations::new().run("be short of file size");
+    Locations::new().run("run out of file size");
 }
 
-fn be_short_of_file_size(location: &str) {
+fn run_out_of_file_size(location: &str) {
     const LIMIT: u64 = 1 << 20;
     limit(Resource::Fsize, LIMIT);
     for options in [of_size(8 << 20), of_size(8 << 20).sparse(false)] {
@@ -72,10 +72,10 @@ fn be_short_of_file_size(location: &str) {
 fn running_out_of_descriptors_at_any_step_of_creating_and_opening_is_an_error_that_says_so() {
     let locations = Locations::new();
     locations.create(&options());
-    locations.run("be short of open files");
+    locations.run("run out of open files");
 }
 
-fn be_short_of_open_files(locations: &[String]) {
+fn run_out_of_open_files(locations: &[String]) {
     const LIMIT: u64 = 64;
     limit(Resource::Nofile, LIMIT);
     let mut held: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
@@ -117,10 +117,10 @@ fn path(location: &str) -> PathBuf {
 
 #[test]
 fn running_out_of_addresses_is_an_error_for_stores_and_loans() {
-    Locations::new().run("be short of addresses");
+    Locations::new().run("run out of addresses");
 }
 
-fn be_short_of_addresses(location: &str) {
+fn run_out_of_addresses(location: &str) {
     let (large, new) = (format!("{location}-large"), format!("{location}-new"));
     drop(of_size(512 << 20).create(&large).unwrap());
     let store = of_size(64 << 20).create(location).unwrap();
@@ -153,10 +153,10 @@ fn be_short_of_addresses(location: &str) {
 
 #[test]
 fn memory_that_cannot_be_reserved_is_an_error_that_says_so() {
-    Locations::new().run("be short of memory");
+    Locations::new().run("run out of memory");
 }
 
-fn be_short_of_memory(location: &str) {
+fn run_out_of_memory(location: &str) {
     let error = options().create(location).unwrap_err();
     assert!(matches!(error, OpenError::NoSpace { source: Some(_), .. }), "{error}");
     let text = error.to_string();

@@ -76,7 +76,7 @@ fn actor() {
     }
 }
 
-/// A process with a lossless subscriber that receives nothing.
+/// Spawns a process with a lossless subscriber that receives nothing.
 fn idle_subscriber(name: &Name, store: &Store) -> Actor {
     let actor = Actor::spawn("subscriber", &[name]);
     store.poll_after("subscribed", 0, Some(DEADLINE)).unwrap().expect("a subscriber");

@@ -80,11 +80,11 @@ fn actor() {
                 assert!(reserved >= len, "{reserved} bytes are reserved of {len}");
             }
         }
-        "meet a full disk" => {
+        "create on a full disk" => {
             refuse(&[RESERVE, STATFS[0], STATFS[1]], errno);
             create_on_a_full_disk(&locations[0]);
         }
-        "reserve among signals" => reserve_among_signals(&locations[0], errno),
+        "reserve during signals" => reserve_during_signals(&locations[0], errno),
         "create without statx" => {
             refuse(&[STATX], errno);
             locations.iter().for_each(|location| create_and_use(location));
@@ -100,7 +100,7 @@ fn actor() {
             refuse(&STATFS, errno);
             locations.iter().for_each(|location| create_and_use(location));
         }
-        "be without locks" => {
+        "open without locks" => {
             refuse(&[LOCK], errno);
             for location in &locations {
                 for error in [options().open_or_create(location), options().create(format!("{location}-new"))] {
@@ -110,7 +110,7 @@ fn actor() {
                 }
             }
         }
-        "be without mappings" => {
+        "open without mappings" => {
             refuse(&[MAP_SHARED], errno);
             for location in &locations {
                 for error in [options().open_or_create(location), options().create(format!("{location}-new"))] {
@@ -221,7 +221,7 @@ fn a_disk_that_becomes_full_during_the_reservation_is_an_error_and_stays_empty()
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
     let mount = format!("-t tmpfs -o size=1m none '{path}'");
-    Actor::run_on_mount(&mount, &format!("meet a full disk: {}", libc::EOPNOTSUPP), &[path]);
+    Actor::run_on_mount(&mount, &format!("create on a full disk: {}", libc::EOPNOTSUPP), &[path]);
 }
 
 fn create_on_a_full_disk(directory: &str) {
@@ -236,7 +236,7 @@ fn create_on_a_full_disk(directory: &str) {
 #[test]
 fn space_is_reserved_although_signals_keep_coming() {
     let name = Name::new();
-    let mut actor = Actor::spawn(&format!("reserve among signals: {}", libc::EINTR), &[&name]);
+    let mut actor = Actor::spawn(&format!("reserve during signals: {}", libc::EINTR), &[&name]);
     let mut status = None;
     support::wait_until("the store is created", || {
         status = actor.0.try_wait().unwrap();
@@ -247,7 +247,7 @@ fn space_is_reserved_although_signals_keep_coming() {
 
 /// Interrupts calls as on a tmpfs, which releases all that a call has reserved when a signal comes.
 /// No call for a whole store, or for half of one, completes.
-fn reserve_among_signals(location: &str, errno: i32) {
+fn reserve_during_signals(location: &str, errno: i32) {
     let len = options().create(location).unwrap().snapshot().total_len;
     Store::remove(location).unwrap();
     let of_length = |len| Call::with(libc::SYS_fallocate, 3, len);
@@ -303,7 +303,7 @@ fn missing_support_for_locks_is_an_error_that_names_them() {
     for errno in [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOLCK] {
         let locations = Locations::new();
         locations.create(&options());
-        run(&locations, "be without locks", errno);
+        run(&locations, "open without locks", errno);
     }
 }
 
@@ -311,7 +311,7 @@ fn missing_support_for_locks_is_an_error_that_names_them() {
 fn missing_support_for_shared_mappings_is_an_error_that_names_them() {
     let locations = Locations::new();
     locations.create(&options());
-    run(&locations, "be without mappings", libc::ENODEV);
+    run(&locations, "open without mappings", libc::ENODEV);
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn actor() {
     }
 }
 
-/// A process that has leased three messages.
+/// Spawns a process that has leased three messages.
 fn holder(name: &Name, store: &Store) -> Actor {
     let actor = Actor::spawn("holder", &[name]);
     store.poll_after("held", 0, Some(DEADLINE)).unwrap().expect("a worker");
@@ -287,7 +287,7 @@ fn a_queue_in_a_file_survives_its_last_close() {
     assert!(bus.publish("work", &Task { number: 22 }).is_err());
 }
 
-/// The number of messages, unless the environment sets another.
+/// Returns the number of messages, which the environment may set.
 fn messages() -> u64 {
     std::env::var("SPLINTER_TEST_MESSAGES").map_or(20_000, |count| count.parse().expect("a number"))
 }

@@ -30,7 +30,7 @@ static BUS: LazyLock<Bus<Prompt>> =
 
 fuzz_target!(|input: Input<'_>| {
     let mut payload = Vec::new();
-    input.prompt.encode(&mut payload).expect("room");
+    input.prompt.encode(&mut payload).expect("free space");
     let mut outgoing = input.envelope.outgoing();
     (outgoing.fingerprint, outgoing.encoding) = (BUS.message_type().fingerprint(), Prompt::ENCODING);
     (outgoing.part, outgoing.summed) = (false, true);

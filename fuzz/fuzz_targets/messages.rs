@@ -87,7 +87,7 @@ fuzz_target!(|input: Input<'_>| match input {
     Input::Tree(tree) => comes_back(&tree),
     Input::Borrowing(message) => {
         let mut payload = Vec::new();
-        message.encode(&mut payload).expect("room");
+        message.encode(&mut payload).expect("free space");
         assert_eq!(Borrowing::decode(&payload).expect("an encoded message is valid"), message);
         assert_eq!(Borrowing::view(&payload).expect("an encoded message is valid"), message);
     }
@@ -120,6 +120,6 @@ fn decode_all(bytes: &[u8]) {
 
 fn comes_back<T: for<'de> Decode<'de> + PartialEq + std::fmt::Debug>(message: &T) {
     let mut payload = Vec::new();
-    message.encode(&mut payload).expect("room");
+    message.encode(&mut payload).expect("free space");
     assert_eq!(&T::decode(&payload).expect("an encoded message is valid"), message);
 }

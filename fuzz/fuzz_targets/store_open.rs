@@ -11,7 +11,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use splinter_bus::store::{Store, StoreOptions};
 use splinter_bus::{Bus, Start, SubscribeOptions};
-use splinter_bus_fuzz::place;
+use splinter_bus_fuzz::store_path;
 
 #[derive(Debug, Arbitrary)]
 enum Input<'a> {
@@ -42,9 +42,9 @@ enum Change<'a> {
 
 const MAX_VALUE_SIZE: usize = 96;
 
-/// A small store in which every feature was used.
+/// Returns a small store in which every feature was used.
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let path = place();
+    let path = store_path();
     let options = StoreOptions::new().slots(3).max_value_size(MAX_VALUE_SIZE as u64).history(2).spare(2).lossless(2);
     let store = options.create(&path[..]).expect("a new store");
     let bus = Bus::<Vec<u8>>::on(store.clone());
@@ -52,8 +52,8 @@ static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut queue = bus.work_queue("q").expect("a queue");
     for number in 0..3 {
         let _ = bus.publish("k", &vec![number; 8]);
-        bus.publish("q", &vec![number; 8]).expect("room");
-        store.set("v", &[number; MAX_VALUE_SIZE]).expect("room");
+        bus.publish("q", &vec![number; 8]).expect("free space");
+        store.set("v", &[number; MAX_VALUE_SIZE]).expect("free space");
     }
     let _job = queue.recv();
     // The image is taken while everything is in use, as if the store's users had been killed.
@@ -70,8 +70,8 @@ fuzz_target!(|input: Input<'_>| {
             bytes
         }),
     };
-    let path = place();
-    fs::write(&path, bytes).expect("room");
+    let path = store_path();
+    fs::write(&path, bytes).expect("free space");
     if let Ok(store) = Store::open(&path[..]) {
         use_everything(&store);
     }

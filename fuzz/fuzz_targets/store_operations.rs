@@ -295,7 +295,7 @@ impl Play {
         self.pins.iter().filter(|(pinned, ..)| *pinned == key).count() >= CELLS - 2
     }
 
-    /// The newest are kept as long as cells in use elsewhere leave that many.
+    /// Returns whether a version of this age may be overwritten: it is older than the history.
     fn may_be_gone(&self, _: &str, age: u64) -> bool {
         age >= u64::from(HISTORY)
     }

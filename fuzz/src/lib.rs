@@ -51,7 +51,7 @@ impl Envelope<'_> {
 
 /// The path of this process's store. No other process uses it, and what an earlier process left
 /// there is removed.
-pub fn place() -> String {
+pub fn store_path() -> String {
     let path = format!("/dev/shm/splinter-fuzz-{}", std::process::id());
     let _ = fs::remove_file(&path);
     path
@@ -59,7 +59,7 @@ pub fn place() -> String {
 
 /// Creates a store whose file has no name. Nothing is left of it, however the process ends.
 pub fn anonymous(options: &StoreOptions) -> Store {
-    let path = place();
+    let path = store_path();
     let store = options.create(&path[..]).expect("a new store");
     fs::remove_file(path).expect("the store's file");
     store

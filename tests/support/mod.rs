@@ -93,7 +93,7 @@ impl Drop for Actor {
     }
 }
 
-/// The role and arguments of this process if it is an actor.
+/// Returns the role and arguments of this process if it is an actor.
 pub fn role() -> Option<(String, Vec<String>)> {
     let role = env::var(ROLE).ok()?;
     let arguments = env::var(ARGUMENTS).unwrap_or_default();
