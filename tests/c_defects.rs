@@ -80,7 +80,7 @@ fn defect_2_a_writer_killed_inside_set_leaves_its_key_readable_and_writable() {
         proof::read(&value);
         store.set("key", &value).unwrap();
     }
-    assert!(hit > 0, "no kill hit the inside of a set");
+    assert!(hit > 0, "no kill hit the middle of a set");
 }
 
 #[test]

@@ -81,7 +81,9 @@ fn keys_stay_consistent_while_four_processes_change_them_and_are_killed() {
     let (name, mut random) = (Name::new(), Random::new(21));
     let store = name.create(&options());
     let _load = Actor::spawn("steady", &[&name]);
-    support::wait_until("the load is on", || (0..STEADY).all(|number| store.get(&steady(number)).unwrap().is_some()));
+    support::wait_until("all steady keys are set", || {
+        (0..STEADY).all(|number| store.get(&steady(number)).unwrap().is_some())
+    });
     let mut churners: Vec<_> = (0..4).map(|me| Actor::spawn("churner", &[&name, &me.to_string()])).collect();
     let mut value = Vec::new();
     for round in 0..150 {

@@ -44,10 +44,10 @@ fn words(image: &[u8]) -> BTreeMap<usize, u64> {
     // The time of the last parse failure.
     words.remove(&(128 + 8));
     for own in OWN {
-        assert!(words.remove(&own).is_some(), "nothing at {own}");
+        assert!(words.remove(&own).is_some(), "no word at {own}");
     }
     for process in PROCESSES {
-        assert!(words.contains_key(&process), "nothing at {process}");
+        assert!(words.contains_key(&process), "no word at {process}");
         // The other half of the word is another field.
         let rest = words[&process] & if process == PROCESSES[0] { u64::MAX << 32 } else { u64::from(u32::MAX) };
         words.insert(process, rest);

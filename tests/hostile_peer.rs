@@ -100,7 +100,7 @@ fn actor() {
     std::fs::write(report, done.into_inner().to_string()).unwrap();
 }
 
-/// Ends the process if one act takes too long.
+/// Ends the process if one operation takes too long.
 fn watch(over: &AtomicBool, done: &AtomicU64) {
     let (mut last, mut since) = (0, Instant::now());
     while !over.load(Ordering::Relaxed) {
@@ -112,7 +112,7 @@ fn watch(over: &AtomicBool, done: &AtomicU64) {
             (last, since) = (now, Instant::now());
         }
         if since.elapsed() > LONGEST {
-            eprintln!("one act has taken {:?}", since.elapsed());
+            eprintln!("one operation has taken {:?}", since.elapsed());
             std::process::abort();
         }
     }

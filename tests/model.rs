@@ -277,7 +277,7 @@ fn run(scripts: &[Vec<Operation>]) -> Result<(), TestCaseError> {
         })
         .collect();
     for (me, mut actor) in actors.into_iter().enumerate() {
-        prop_assert!(actor.0.wait().unwrap().success(), "process {me} found something wrong");
+        prop_assert!(actor.0.wait().unwrap().success(), "process {me} found an error");
     }
     let all = || scripts.iter().flatten();
     for counter in 0..COUNTERS {

@@ -83,7 +83,7 @@ struct World {
     /// The key of each value that was ever set, by the value's number.
     values: HashMap<u64, String>,
     /// The number of the value that each version of a key has.
-    meanings: HashMap<(String, u64), u64>,
+    numbers: HashMap<(String, u64), u64>,
     /// The largest version of each key that any reader has seen.
     seen: HashMap<String, u64>,
     /// The newest version and number at the last flush, of each key that exists since then.
@@ -125,7 +125,7 @@ impl World {
             max_len,
             number: 0,
             values: HashMap::new(),
-            meanings: HashMap::new(),
+            numbers: HashMap::new(),
             seen: HashMap::new(),
             flushed: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -144,9 +144,9 @@ impl World {
         fs::read(&self.path).unwrap()
     }
 
-    fn has_value(&mut self, key: &str, version: u64, number: u64) {
-        let meaning = *self.meanings.entry((key.to_owned(), version)).or_insert(number);
-        assert_eq!(meaning, number, "version {version} of {key} has two values");
+    fn assert_same_value(&mut self, key: &str, version: u64, number: u64) {
+        let known = *self.numbers.entry((key.to_owned(), version)).or_insert(number);
+        assert_eq!(known, number, "version {version} of {key} has two values");
     }
 
     fn set(&mut self, key: &str) {
@@ -158,7 +158,7 @@ impl World {
         let version = self.store().set(key, &value(self.number, len)).unwrap();
         let seen = self.seen.insert(key.to_owned(), version);
         assert!(seen.is_none_or(|seen| version > seen), "{key}: {version} is not newer than {seen:?}, which was seen");
-        self.has_value(key, version, self.number);
+        self.assert_same_value(key, version, self.number);
     }
 
     fn publish_job(&mut self) {
@@ -287,7 +287,7 @@ impl World {
             let number = number_of(&bytes);
             assert_eq!(bytes, value(number, bytes.len()), "{key}: version {version} is torn");
             assert_eq!(self.values.get(&number).map(String::as_str), Some(key), "{key} never had value {number}");
-            self.has_value(key, version, number);
+            self.assert_same_value(key, version, number);
             newest = Some(number);
             next = version + 1;
         }
@@ -318,8 +318,8 @@ impl World {
         for version in &lost {
             assert_eq!(self.tasks[version].flushed, None, "job {version}, which a flush covered, is lost");
         }
-        let with_a_trace = lost.iter().filter(|&&version| version <= newest).count() as u32;
-        assert!(with_a_trace <= reported, "{with_a_trace} jobs are lost, {reported} are reported");
+        let known_lost = lost.iter().filter(|&&version| version <= newest).count() as u32;
+        assert!(known_lost <= reported, "{known_lost} jobs are lost, {reported} are reported");
         self.met.jobs_reported += reported;
         self.met.jobs_lost += lost.len() as u32;
         self.tasks.retain(|version, _| !lost.contains(version));

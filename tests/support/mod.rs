@@ -165,7 +165,7 @@ impl Random {
 /// Values that can be checked: the number of the writer, a sequence number, then bytes that follow
 /// from both.
 pub mod proof {
-    /// Lengths vary, so that the rest of an older, longer value would be detected after a shorter one.
+    /// Lengths vary, so that the rest of an older, longer value is detected after a shorter one.
     pub fn write(value: &mut Vec<u8>, writer: u32, number: u64) {
         value.clear();
         value.extend(writer.to_le_bytes());
