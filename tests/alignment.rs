@@ -1,4 +1,5 @@
-//! Plain messages of every alignment: read and written in place, whatever the names in their envelopes.
+//! Plain messages of every alignment are read and written in place, whatever the lengths of the
+//! names in their envelopes.
 
 mod support;
 
@@ -11,7 +12,7 @@ use support::Name;
 use uuid::Uuid;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// A message of 128 bytes for each alignment, with both encodings.
+/// Defines a message of 128 bytes for each alignment, in both encodings.
 macro_rules! aligned {
     ($($align:literal $zerocopy:ident $bytemuck:ident)*) => {$(
         #[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Debug, Clone, Copy)]
@@ -50,13 +51,13 @@ trait Filled: Plain + PartialEq + std::fmt::Debug + Copy {
 
 aligned!(1 Z1 B1  2 Z2 B2  4 Z4 B4  8 Z8 B8  16 Z16 B16  32 Z32 B32  64 Z64 B64);
 
-fn is_aligned<T: Filled>(message: &T, payload: &[u8]) {
+fn assert_aligned<T: Filled>(message: &T, payload: &[u8]) {
     assert_eq!(std::ptr::from_ref(message).addr() % T::ALIGN, 0);
     assert_eq!(std::ptr::from_ref(message).cast(), payload.as_ptr());
 }
 
-/// Publishes and lends messages of one type, and reads them in all ways.
-fn works_in_place<T>(store: &Store, from: &str, to: &str, trace: &str)
+/// Publishes and lends messages of one type, and reads them in every way.
+fn assert_works_in_place<T>(store: &Store, from: &str, to: &str, trace: &str)
 where
     T: Filled + splinter_bus::message::DecodeOwned + splinter_bus::message::InPlace,
 {
@@ -68,7 +69,7 @@ where
     let sample = subscriber.recv_sample().unwrap();
     assert!(sample.is_in_place());
     assert_eq!((*sample, sample.envelope().from()), (T::filled(1), from));
-    is_aligned(&*sample, sample.payload());
+    assert_aligned(&*sample, sample.payload());
     assert_eq!(*bus.get("k").unwrap().unwrap(), T::filled(1));
 
     let mut loan = publisher.loan_zeroed().unwrap();
@@ -85,45 +86,45 @@ where
 }
 
 #[test]
-fn plain_messages_of_every_alignment_lie_right_whatever_the_names_of_their_sender() {
+fn plain_messages_of_every_alignment_are_aligned_for_every_length_of_sender_name() {
     let name = Name::new();
     let store = name.create(&StoreOptions::new().slots(4).max_value_size(2048));
-    // All lengths of names together that come to another offset, and the longest.
+    // All lengths of names that lead to different offsets of the payload, and the longest names.
     let names: Vec<_> = (1..=130).map(|len| ("f".repeat(len), String::new(), String::new())).collect();
     let longest = || "n".repeat(255);
     for (from, to, trace) in names.iter().chain(&[(longest(), longest(), longest())]) {
-        works_in_place::<Z64>(&store, from, to, trace);
-        works_in_place::<B64>(&store, from, to, trace);
-        works_in_place::<Z32>(&store, from, to, trace);
-        works_in_place::<B32>(&store, from, to, trace);
-        works_in_place::<Z16>(&store, from, to, trace);
-        works_in_place::<B16>(&store, from, to, trace);
-        works_in_place::<Z8>(&store, from, to, trace);
-        works_in_place::<B4>(&store, from, to, trace);
-        works_in_place::<Z2>(&store, from, to, trace);
-        works_in_place::<B1>(&store, from, to, trace);
+        assert_works_in_place::<Z64>(&store, from, to, trace);
+        assert_works_in_place::<B64>(&store, from, to, trace);
+        assert_works_in_place::<Z32>(&store, from, to, trace);
+        assert_works_in_place::<B32>(&store, from, to, trace);
+        assert_works_in_place::<Z16>(&store, from, to, trace);
+        assert_works_in_place::<B16>(&store, from, to, trace);
+        assert_works_in_place::<Z8>(&store, from, to, trace);
+        assert_works_in_place::<B4>(&store, from, to, trace);
+        assert_works_in_place::<Z2>(&store, from, to, trace);
+        assert_works_in_place::<B1>(&store, from, to, trace);
     }
 }
 
 #[test]
-fn what_has_a_recipient_and_a_trace_lies_right_too() {
+fn messages_with_a_recipient_and_a_trace_are_aligned() {
     let name = Name::new();
     let store = name.create(&StoreOptions::new().slots(4).max_value_size(2048));
     for len in 0..=70 {
         let (to, trace) = ("t".repeat(len), "r".repeat(len / 2));
-        works_in_place::<Z64>(&store, "sender", &to, &trace);
-        works_in_place::<B32>(&store, "sender", &to, &trace);
+        assert_works_in_place::<Z64>(&store, "sender", &to, &trace);
+        assert_works_in_place::<B32>(&store, "sender", &to, &trace);
     }
 }
 
-/// Larger than a cell of the test's store.
+/// A message that is larger than a cell of the test's store.
 #[derive(Message, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Debug)]
 #[message(encoding = "zerocopy")]
 #[repr(C, align(64))]
 struct Large([u8; 4096]);
 
 #[test]
-fn what_came_in_parts_lies_right_in_its_copy() {
+fn a_copy_of_a_message_in_parts_is_aligned() {
     let name = Name::new();
     let bus = Bus::<Large>::on(name.create(&StoreOptions::new().slots(4).max_value_size(1024).history(16)));
     for len in 1..=65 {
@@ -139,7 +140,7 @@ fn what_came_in_parts_lies_right_in_its_copy() {
     }
 }
 
-/// As `Z64`, but for its alignment.
+/// The same type as `Z64`, except for its alignment.
 mod packed {
     #[derive(
         splinter_bus::Message, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout,
@@ -150,16 +151,16 @@ mod packed {
 }
 
 #[test]
-fn two_types_that_leave_other_padding_are_not_the_same_type() {
+fn types_with_different_padding_in_the_frame_are_different_types() {
     assert_eq!(Z64::message_type().description(), "Z64([u8;128]); align 64");
     assert_eq!(packed::Z64::message_type().description(), "Z64([u8;128])");
     assert_ne!(Z64::message_type().fingerprint(), packed::Z64::message_type().fingerprint());
-    // Up to 16 the frame is the same.
+    // Alignments up to 16 do not change the frame.
     assert_eq!(Z16::message_type().description(), "Z16([u8;128])");
 }
 
 #[test]
-fn a_replayed_message_lies_right() {
+fn replayed_messages_and_jobs_are_aligned() {
     let name = Name::new();
     let bus = Bus::<Z64>::on(name.create(&StoreOptions::new().slots(4).max_value_size(1024)));
     bus.publisher("k").unwrap().from("a name of seventeen").publish(&Z64::filled(9)).unwrap();
@@ -201,7 +202,7 @@ fn written(envelope: &Outgoing<'_>) -> Result<Vec<u8>, FrameError> {
 }
 
 #[test]
-fn padding_is_as_short_as_the_alignment_allows() {
+fn the_padding_before_a_payload_is_as_short_as_its_alignment_allows() {
     for (align, len, offset) in [
         (1, 0, 64),
         (16, 0, 64),
@@ -223,12 +224,12 @@ fn padding_is_as_short_as_the_alignment_allows() {
         let frame = Frame::parse(&bytes).unwrap();
         assert_eq!((frame.from(), frame.payload()), (&*name, &[1][..]));
     }
-    // What makes no difference to the place makes none to the bytes.
+    // An alignment that does not move the payload does not change the bytes.
     assert_eq!(written(&envelope(1, "n")), written(&envelope(16, "n")));
 }
 
 #[test]
-fn an_alignment_that_no_frame_has_is_refused() {
+fn an_alignment_that_frames_do_not_support_is_refused() {
     for align in [0, 3, 48, MAX_PAYLOAD_ALIGN * 2] {
         let error = written(&envelope(align, "n")).unwrap_err();
         assert_eq!(error, FrameError::Alignment { align, max: MAX_PAYLOAD_ALIGN });

@@ -1,4 +1,4 @@
-//! On the way of a message nothing is allocated: counted, not promised.
+//! Publishing and receiving messages allocates no memory. A counting allocator checks this.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,19 +12,19 @@ thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Counts what each thread allocates.
+/// An allocator that counts the allocations of each thread.
 struct Counting;
 
-// SAFETY: the system's allocator does all of it.
+// SAFETY: every call is passed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
-        // SAFETY: as our caller promises.
+        // SAFETY: our caller keeps the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as our caller promises.
+        // SAFETY: our caller keeps the contract of `dealloc`.
         unsafe { System.dealloc(memory, layout) }
     }
 }
@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often `act` allocates, once everything has its size.
+/// Returns how often `act` allocates after all buffers have reached their final size.
 fn allocations(mut act: impl FnMut()) -> u64 {
     (0..100).for_each(|_| act());
     let before = COUNT.get();
@@ -67,7 +67,7 @@ fn stored(what: &str) -> (Stored, Store) {
 }
 
 #[test]
-fn the_counter_counts() {
+fn the_counter_counts_an_allocation() {
     assert_eq!(allocations(|| drop(black_box(Box::new(1)))), 1000);
 }
 
@@ -119,7 +119,7 @@ fn working_on_plain_jobs_allocates_nothing() {
 }
 
 #[test]
-fn a_message_that_borrows_is_published_and_looked_at_without_allocating() {
+fn a_message_that_borrows_is_published_and_viewed_without_allocating() {
     let (_stored, store) = stored("text");
     let bus: Bus<Text<'static>> = Bus::on(store);
     let (mut publisher, mut subscriber) = (bus.publisher("k").unwrap(), bus.subscribe("k").unwrap());

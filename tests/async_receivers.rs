@@ -69,8 +69,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Polls a future once, which must not be ready, then does what makes it ready, and polls it again
-/// when it is woken.
+/// Polls a future once, which must be pending. Then calls `act`, which makes it ready, and polls it
+/// again when it is woken.
 fn woken_by<F: Future>(future: F, act: impl FnOnce()) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -80,7 +80,7 @@ fn woken_by<F: Future>(future: F, act: impl FnOnce()) -> F::Output {
     block_on(future)
 }
 
-/// Awaits a future, and adds one to `waiting` once it was polled and was not ready.
+/// Awaits a future. Adds one to `waiting` if its first poll returns pending.
 async fn counted<F: Future>(future: F, waiting: &AtomicU64) -> F::Output {
     let mut future = pin!(future);
     let first = std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context)));
@@ -96,7 +96,7 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// The next item of a stream.
+/// Returns the next item of a stream.
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     std::future::poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
 }
@@ -106,7 +106,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn a_bare_executor_receives_everything_of_another_process() {
+fn an_executor_of_one_thread_receives_all_messages_of_another_process() {
     let name = Name::new();
     let bus = bus(&name);
     let ticks = bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap().into_async().unwrap();
@@ -119,7 +119,7 @@ fn a_bare_executor_receives_everything_of_another_process() {
 }
 
 #[test]
-fn tokio_receives_a_stream_of_another_process() {
+fn tokio_receives_all_messages_of_another_process_as_a_stream() {
     let name = Name::new();
     let bus = bus(&name);
     let mut ticks = bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap().into_async().unwrap();
@@ -139,7 +139,7 @@ fn a_dropped_future_loses_no_message() {
     let ticks = bus.subscribe("k").unwrap().into_async().unwrap();
     runtime().block_on(async {
         for count in 0..200 {
-            // It is dropped while it waits, or when there is a message.
+            // The future is dropped while it waits, or when there is a message.
             let waiting = tokio::time::timeout(Duration::from_micros(count * 5), ticks.recv()).await;
             assert!(waiting.is_err());
             let mut woken = Box::pin(ticks.recv());
@@ -182,7 +182,7 @@ fn each_message_of_a_subscriber_goes_to_one_of_its_tasks() {
 }
 
 #[test]
-fn each_job_goes_to_one_task_and_those_of_a_killed_worker_to_another() {
+fn each_job_goes_to_one_task_and_jobs_of_a_killed_worker_go_to_another() {
     let name = Name::new();
     let bus = bus(&name);
     let queue = Arc::new(bus.work_queue("work").unwrap().into_async().unwrap());
@@ -234,13 +234,13 @@ fn a_removed_key_and_a_missing_part_wake_tasks() {
     assert_eq!(**published.unwrap(), [1]);
 }
 
-/// User and system time of this process.
+/// Returns the user and system time of this process.
 fn cpu_time() -> Duration {
     let usage = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(usage.tv_sec as u64, usage.tv_nsec as u32)
 }
 
-/// How many threads this process has.
+/// Returns the number of threads of this process.
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").unwrap().count()
 }
@@ -279,7 +279,7 @@ fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_idle_thread() {
             tokio::task::yield_now().await;
         }
         let (start, cpu) = (Instant::now(), cpu_time());
-        // Not for anything to happen: this is the time in which the process must do nothing.
+        // This does not wait for an event. It is the time in which the process must stay idle.
         thread::sleep(Duration::from_secs(2));
         let (idle, worked) = (start.elapsed(), cpu_time() - cpu);
         println!("10,000 tasks wait for 100 subscribers: {worked:?} of work in {idle:?}");
@@ -301,7 +301,7 @@ fn ten_thousand_tasks_on_a_hundred_subscribers_wait_in_one_idle_thread() {
 }
 
 #[test]
-fn tasks_wait_for_more_keys_than_one_system_call_can() {
+fn tasks_wait_for_more_keys_than_one_system_call_supports() {
     let name = Name::new();
     let bus = bus(&name);
     let subscribers: Vec<_> =
@@ -357,7 +357,7 @@ mod bad {
     pub(super) const PANIC_IN_CLONE: u32 = 1;
     pub(super) const PANIC_IN_WAKE: u32 = 2;
     pub(super) const PANIC_IN_DROP: u32 = 4;
-    /// The payload of the panic panics when it is dropped.
+    /// A panic payload that panics when it is dropped.
     pub(super) const THROW_A_BOMB: u32 = 8;
 }
 
@@ -368,7 +368,7 @@ struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        panic!("what was thrown, when it was dropped");
+        panic!("the panic payload, when it is dropped");
     }
 }
 
@@ -382,7 +382,7 @@ fn panic_if(what: u32) {
     }
 }
 
-/// A waker of a runtime that panics.
+/// Returns a waker that panics, as one of a faulty runtime.
 fn bad_waker() -> Waker {
     const VTABLE: RawWakerVTable = RawWakerVTable::new(
         |_| {
@@ -396,7 +396,7 @@ fn bad_waker() -> Waker {
         |_| {},
         |_| panic_if(bad::PANIC_IN_DROP),
     );
-    // SAFETY: the functions do not look at the pointer, and may be called by any thread.
+    // SAFETY: the functions do not use the pointer, and any thread may call them.
     unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &VTABLE)) }
 }
 
@@ -454,7 +454,7 @@ struct Fragile {
 impl<'de> serde::Deserialize<'de> for Fragile {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let count = u64::deserialize(deserializer)?;
-        assert_ne!(count, 13, "a message that nobody can decode");
+        assert_ne!(count, 13, "a message that cannot be decoded");
         Ok(Self { count })
     }
 }
@@ -489,7 +489,7 @@ fn tasks_in_a_forked_child_are_woken_once_it_opens_the_store_again() {
     let ticks = bus.subscribe("k").unwrap().into_async().unwrap();
     let mut waits = Box::pin(ticks.recv());
     assert!(poll_once(waits.as_mut()).is_pending());
-    // SAFETY: the child does nothing but what is written here, and ends without returning.
+    // SAFETY: the child runs only the code below, and ends without returning.
     let child = unsafe { libc::fork() };
     assert!(child >= 0);
     if child == 0 {
@@ -506,10 +506,11 @@ fn tasks_in_a_forked_child_are_woken_once_it_opens_the_store_again() {
             flag.wait();
             assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
         }));
-        // SAFETY: ends the process, without what its parent's threads would do at its end.
+        // SAFETY: it ends the process without running exit handlers that its parent's threads
+        // registered.
         unsafe { libc::_exit(if woken.is_ok() { 0 } else { 1 }) };
     }
-    bus.store().poll_after("the child waits", 0, Some(DEADLINE)).unwrap().expect("a child that waits");
+    bus.store().poll_after("the child waits", 0, Some(DEADLINE)).unwrap().expect("the child waits in time");
     bus.publish("k", &Tick { count: 7 }).unwrap();
     let child = rustix::process::Pid::from_raw(child).unwrap();
     let (_, status) = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).unwrap().unwrap();
@@ -545,5 +546,5 @@ fn a_waker_may_use_its_subscriber_while_it_is_dropped() {
         assert!(poll_once(future.as_mut()).is_pending());
         done.send(()).unwrap();
     });
-    is_done.recv_timeout(DEADLINE).expect("no deadlock");
+    is_done.recv_timeout(DEADLINE).expect("the call returns: no deadlock");
 }

@@ -1,4 +1,4 @@
-//! Typed messages between publishers and subscribers: what arrives, in which order, and what is refused.
+//! Typed messages between publishers and subscribers: delivery, order, and errors.
 
 mod support;
 
@@ -46,7 +46,7 @@ fn a_message_arrives_with_its_envelope() {
     assert!(received.envelope().sent_at().elapsed().unwrap() < support::DEADLINE);
 }
 
-/// A message with methods of the names that its envelope has, too.
+/// A message whose methods have the same names as those of its envelope.
 #[derive(Message, Serialize, Deserialize, Clone, Copy)]
 struct Letter {
     id: u32,
@@ -79,7 +79,7 @@ impl Letter {
 }
 
 #[test]
-fn what_a_message_can_do_is_not_hidden_by_its_envelope() {
+fn methods_of_a_message_are_not_hidden_by_its_envelope() {
     let name = Name::new();
     let bus = bus::<Letter>(&name);
     let mut letters = bus.work_queue("k").unwrap();
@@ -97,7 +97,7 @@ fn what_a_message_can_do_is_not_hidden_by_its_envelope() {
 }
 
 #[test]
-fn a_sender_without_a_name_is_called_by_its_program_and_process() {
+fn an_unnamed_sender_is_named_after_its_program_and_process() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     bus.publish("k", &prompt("")).unwrap();
@@ -112,7 +112,7 @@ fn a_sender_without_a_name_is_called_by_its_program_and_process() {
 }
 
 #[test]
-fn subscribers_begin_where_they_want_to() {
+fn subscribers_start_at_the_oldest_the_next_or_a_given_version() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     // A subscriber may come before the first message.
@@ -126,14 +126,14 @@ fn subscribers_begin_where_they_want_to() {
     let first = |start| bus.subscribe_from("k", start).unwrap().try_recv().unwrap().map(|prompt| prompt.text.clone());
     assert_eq!(first(Start::Next), None);
     assert_eq!(first(Start::Newest).as_deref(), Some("7"));
-    // Six cells: history and spare are full of what was published last.
+    // There are six cells: history and spare cells hold the six newest messages.
     assert_eq!(first(Start::Oldest).as_deref(), Some("2"));
     assert_eq!(bus.get("k").unwrap().unwrap().text, "7");
     assert_eq!(bus.get("nothing").unwrap(), None);
 }
 
 #[test]
-fn who_is_too_slow_is_told_how_much_was_missed_and_goes_on() {
+fn a_slow_subscriber_gets_the_number_of_missed_messages_and_continues() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     let mut prompts = bus.subscribe("k").unwrap();
@@ -146,7 +146,7 @@ fn who_is_too_slow_is_told_how_much_was_missed_and_goes_on() {
 }
 
 #[test]
-fn waiting_ends_in_time() {
+fn recv_timeout_returns_at_the_timeout_and_recv_wakes_at_a_message() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     let mut prompts = bus.subscribe("k").unwrap();
@@ -170,22 +170,22 @@ fn an_expired_message_is_not_delivered_as_valid() {
     assert!(matches!(&error, RecvError::Expired { from, .. } if from == "hurry"), "{error}");
     assert_eq!(error.fault(), Some(FaultCode::TtlExpired));
     assert!(matches!(bus.get("k"), Err(RecvError::Expired { .. })));
-    // Nothing is wrong with the frame.
+    // The frame itself is valid.
     assert_eq!(bus.store().diagnostics().parse_failures, 0);
-    let mut patient = bus.publisher("k").unwrap().ttl(Duration::from_secs(3600));
-    patient.publish(&prompt("in time")).unwrap();
+    let mut long = bus.publisher("k").unwrap().ttl(Duration::from_secs(3600));
+    long.publish(&prompt("in time")).unwrap();
     assert_eq!(prompts.recv().unwrap().envelope().ttl(), Some(Duration::from_secs(3600)));
 }
 
 #[test]
-fn a_ttl_that_cannot_be_said_in_milliseconds_is_refused_and_none_is_shortened() {
+fn a_ttl_outside_of_the_range_of_milliseconds_is_refused_and_none_is_shortened() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     let ms = Duration::from_millis;
     let sent = |ttl: Duration| {
         bus.publisher("k").unwrap().ttl(ttl).publish(&prompt("p")).unwrap();
         let bytes = bus.store().get("k").unwrap().unwrap();
-        // A short one may be over by now, so the bus is not asked.
+        // A short time to live may have expired by now, so this reads the frame and not the bus.
         Frame::parse(&bytes).unwrap().ttl().map(|ttl| ms(ttl.into()))
     };
     let longest = ms(u32::MAX.into());
@@ -215,7 +215,7 @@ fn a_ttl_that_cannot_be_said_in_milliseconds_is_refused_and_none_is_shortened() 
             ))
         );
         assert!(matches!(publisher.stream(Uuid::nil()).send(&prompt("p")), Err(PublishError::Ttl { .. })));
-        // Set right, it goes on.
+        // With a valid time to live, the publisher continues.
         publisher.ttl(ms(1000)).publish(&prompt("p")).unwrap();
     }
     let bytes: Bus<Vec<u8>> = Bus::on(bus.store().clone());
@@ -224,7 +224,7 @@ fn a_ttl_that_cannot_be_said_in_milliseconds_is_refused_and_none_is_shortened() 
 }
 
 #[test]
-fn errors_say_of_which_kind_a_message_is_in_words_that_fit_all_kinds() {
+fn errors_name_the_kind_of_the_message() {
     for kind in [Kind::Query, Kind::Response, Kind::Event, Kind::Error, Kind::Heartbeat] {
         let error = FrameError::Payload { kind, len: 0 };
         assert!(error.to_string().starts_with(&format!("a frame of kind {kind} with a payload of 0 bytes: ")));
@@ -234,7 +234,7 @@ fn errors_say_of_which_kind_a_message_is_in_words_that_fit_all_kinds() {
 }
 
 #[test]
-fn what_is_no_frame_is_an_error_and_is_counted() {
+fn a_value_that_is_not_a_frame_is_an_error_and_is_counted() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     let mut prompts = bus.subscribe("k").unwrap();
@@ -262,7 +262,7 @@ fn what_is_no_frame_is_an_error_and_is_counted() {
 mod elsewhere {
     use splinter_bus::Message;
 
-    /// The fields of the original, the other way round.
+    /// The fields of the original in the other order.
     #[derive(Message, serde::Serialize, serde::Deserialize)]
     #[message(kind = "query")]
     pub(crate) struct Prompt {
@@ -285,7 +285,7 @@ fn a_message_of_another_type_is_an_error_that_names_both() {
 }
 
 #[test]
-fn a_stream_is_numbered_and_ends_and_a_fault_is_an_error_to_its_receivers() {
+fn a_stream_is_numbered_and_ends_and_its_receivers_get_a_fault_as_an_error() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     let mut received = bus.subscribe("k").unwrap();
@@ -297,8 +297,8 @@ fn a_stream_is_numbered_and_ends_and_a_fault_is_an_error_to_its_receivers() {
     publisher.fault(query.id, &Fault::new(FaultCode::InternalError, "the model has gone")).unwrap();
     let chunks: Vec<_> = received.by_ref().take(3).map(Result::unwrap).collect();
     assert!(chunks.iter().all(|chunk| chunk.envelope().id() == query.id));
-    let places: Vec<_> = chunks.iter().map(|chunk| (chunk.envelope().seq(), chunk.envelope().eof())).collect();
-    assert_eq!(places, [(0, true), (0, false), (1, true)]);
+    let positions: Vec<_> = chunks.iter().map(|chunk| (chunk.envelope().seq(), chunk.envelope().eof())).collect();
+    assert_eq!(positions, [(0, true), (0, false), (1, true)]);
     let error = received.recv().unwrap_err();
     assert!(error.to_string().ends_with("5000 INTERNAL_ERROR: the model has gone"), "{error}");
     assert_eq!(error.fault(), Some(FaultCode::InternalError));
@@ -306,14 +306,14 @@ fn a_stream_is_numbered_and_ends_and_a_fault_is_an_error_to_its_receivers() {
 }
 
 #[test]
-fn a_removed_key_is_told_and_lives_again() {
+fn the_removal_of_a_key_is_reported_and_a_key_created_again_is_received() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     let mut prompts = bus.subscribe("k").unwrap();
     let mut publisher = bus.publisher("k").unwrap();
     publisher.publish(&prompt("lost")).unwrap();
     assert!(bus.store().unset("k").unwrap());
-    // Another key takes the slot: nothing of it may reach the subscriber.
+    // Another key takes the slot. The subscriber must receive nothing of it.
     bus.publish("other", &prompt("foreign")).unwrap();
     assert!(matches!(prompts.recv(), Err(RecvError::Removed { .. })));
     assert_eq!(prompts.try_recv().unwrap(), None);
@@ -322,7 +322,7 @@ fn a_removed_key_is_told_and_lives_again() {
 }
 
 #[test]
-fn a_sleeping_subscriber_hears_of_the_removal() {
+fn a_sleeping_subscriber_is_woken_by_the_removal_of_its_key() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     let mut prompts = bus.subscribe("k").unwrap();
@@ -332,7 +332,7 @@ fn a_sleeping_subscriber_hears_of_the_removal() {
 }
 
 #[test]
-fn what_cannot_be_published_is_refused_with_the_numbers() {
+fn a_message_that_cannot_be_published_is_refused_with_the_numbers() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);
     let error = bus.publish("k", &prompt(&"x".repeat(50_000))).unwrap_err();

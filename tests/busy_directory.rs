@@ -1,4 +1,4 @@
-//! What happens while another process is stopped with the directory of keys in its hands.
+//! Operations while another process is stopped and holds the lock of the key directory.
 
 mod support;
 
@@ -12,13 +12,13 @@ use splinter_bus::store::{DirectoryError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError};
 use support::{ForeignLock, Name, wait_until};
 
-/// Locks of participants begin here; that of the directory is the 1024th after them.
+/// The offset of the directory's lock. The locks of participants start 1024 bytes before it.
 const DIRECTORY: i64 = (1 << 62) + 1024;
 
-/// Threads of this process that want to create a key, which they cannot.
+/// Threads of this process that try to create a key and wait for the directory's lock.
 struct Waiting {
     threads: Vec<thread::JoinHandle<bool>>,
-    /// Held by another open file, as by another process.
+    /// The directory's lock, held through another open file, as by another process.
     lock: ForeignLock,
 }
 
@@ -34,23 +34,24 @@ impl Waiting {
             })
         });
         let threads = threads.collect();
-        wait_until("somebody waits for the directory", || begun.load(Ordering::SeqCst));
+        wait_until("a thread waits for the directory", || begun.load(Ordering::SeqCst));
         Self { threads, lock }
     }
 
-    /// All of them are still waiting: whatever was done since then did not wait for as long as they do.
+    /// Returns whether all threads still wait. If so, what was done since they started did not wait
+    /// for the lock.
     fn are_all_waiting(&self) -> bool {
         self.threads.iter().all(|thread| !thread.is_finished())
     }
 
-    /// Lets them have the directory.
+    /// Releases the lock, so that the threads create their keys.
     fn end(self) {
         drop(self.lock);
-        assert!(self.threads.into_iter().all(|thread| thread.join().unwrap()), "a key that could be created was not");
+        assert!(self.threads.into_iter().all(|thread| thread.join().unwrap()), "a thread could not create its key");
     }
 }
 
-/// Repeats this for a while, so that the threads that wait get on their way.
+/// Repeats `act` for some time, so that the waiting threads meet it in different states.
 fn for_a_while(mut act: impl FnMut()) {
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(100) {
@@ -65,7 +66,7 @@ fn store(name: &Name) -> (Store, Bus<Vec<u8>>) {
 }
 
 #[test]
-fn what_is_called_try_waits_for_nobody() {
+fn try_operations_never_wait_for_the_directory() {
     let name = Name::new();
     let (store, bus) = store(&name);
     let mut one = bus.subscribe("k").unwrap();
@@ -89,7 +90,7 @@ fn what_is_called_try_waits_for_nobody() {
         assert_eq!(store.get("k").unwrap(), None);
         assert_eq!(store.keys().len(), 0);
     });
-    // A wait set does not say at every look that there is something to be done, only when it is time to try again.
+    // A wait set does not report a ready source at every check, only when it is time to try again.
     wait_until("a wait set has nothing to report", || {
         assert!(one.try_recv().unwrap().is_none());
         assert!(queue.try_recv().unwrap().is_none());
@@ -105,7 +106,7 @@ fn what_is_called_try_waits_for_nobody() {
 }
 
 #[test]
-fn a_timeout_covers_the_wait_for_the_directory_too() {
+fn a_timeout_includes_the_wait_for_the_directory() {
     let name = Name::new();
     let (store, bus) = store(&name);
     let mut subscriber = bus.subscribe("k").unwrap();

@@ -24,7 +24,7 @@ fn actor() {
     match role.as_str() {
         "reader" => {
             for number in 0..16 {
-                let value = store.get(&format!("key {number}")).unwrap().expect("what the creator set");
+                let value = store.get(&format!("key {number}")).unwrap().expect("a value that the creator set");
                 assert_eq!(proof::read(&value), (number, 1));
             }
             assert_eq!(store.keys().len(), 16);
@@ -44,7 +44,7 @@ fn actor() {
             }
         }
         "late publisher" => {
-            support::wait_until("somebody waits", || store.keys() == ["not there yet"]);
+            support::wait_until("the reader waits", || store.keys() == ["not there yet"]);
             store.set("not there yet", b"v").unwrap();
         }
         _ => panic!("no such role: {role}"),
@@ -52,7 +52,7 @@ fn actor() {
 }
 
 #[test]
-fn defect_1_creators_and_openers_agree_where_values_lie() {
+fn defect_1_creators_and_openers_agree_on_the_offsets_of_values() {
     let name = Name::new();
     let store = name.create(&options());
     let mut value = Vec::new();
@@ -80,11 +80,11 @@ fn defect_2_a_writer_killed_inside_set_leaves_its_key_readable_and_writable() {
         proof::read(&value);
         store.set("key", &value).unwrap();
     }
-    assert!(hit > 0, "no kill hit the inside of a set");
+    assert!(hit > 0, "no kill hit the middle of a set");
 }
 
 #[test]
-fn defect_3_concurrent_writers_of_a_new_key_create_it_once() {
+fn defect_3_concurrent_writers_of_a_new_key_create_one_key() {
     let name = Name::new();
     let store = name.create(&options());
     for _ in 0..300 {
@@ -100,7 +100,7 @@ fn defect_3_concurrent_writers_of_a_new_key_create_it_once() {
         });
         assert_eq!((store.keys().len(), store.snapshot().keys), (1, 1));
         assert!(store.unset("key").unwrap());
-        assert_eq!(store.get("key").unwrap(), None, "a twin answers");
+        assert_eq!(store.get("key").unwrap(), None, "the key exists twice");
     }
 }
 
@@ -134,7 +134,7 @@ fn defect_5_a_key_set_again_after_others_were_removed_exists_once() {
         assert_eq!(store.keys().len(), 15);
         for key in keys.iter().filter(|&key| key != first) {
             assert!(store.unset(key).unwrap());
-            assert_eq!(store.get(key).unwrap(), None, "it came back");
+            assert_eq!(store.get(key).unwrap(), None, "a removed key is found");
         }
         assert_eq!(store.keys(), Vec::<String>::new());
     }
@@ -197,7 +197,7 @@ fn defect_7_a_reader_never_gets_the_value_of_another_key() {
     assert!(seen > 0);
 }
 
-/// The shortest of many times, which is the one that other processes disturb least.
+/// Returns the shortest of many measured times, which other processes disturb least.
 fn shortest(mut act: impl FnMut()) -> Duration {
     let time = |act: &mut dyn FnMut()| {
         let start = Instant::now();
@@ -340,8 +340,8 @@ fn defect_16_a_waiting_reader_is_woken_at_once() {
     const ROUNDS: u64 = 300;
     let name = Name::new();
     let store = name.create(&options());
-    // Synchronises nothing. Both ways are measured with a partner that has fallen asleep, which
-    // takes about this long.
+    // This sleep synchronises nothing. Both ways are measured with a partner that has fallen
+    // asleep, which takes about this long.
     let pause = || thread::sleep(Duration::from_micros(300));
     let by_poll = thread::scope(|scope| {
         let (there, back) = (store.slot("there").unwrap(), store.slot("back").unwrap());
@@ -382,7 +382,7 @@ fn defect_16_a_waiting_reader_is_woken_at_once() {
 }
 
 #[test]
-fn defect_17_files_that_are_no_stores_are_refused() {
+fn defect_17_files_that_are_not_stores_are_refused() {
     let (name, other) = (Name::new(), Name::new());
     let good = other.create(&options());
     good.set("key", b"v").unwrap();

@@ -1,4 +1,5 @@
-//! Keys that come and go in many processes at once, some of them killed: none twice, none lost, no slot leaked.
+//! Many processes create and remove keys at once, and some are killed. No key exists twice, no key
+//! is lost, and no slot leaks.
 
 mod support;
 
@@ -9,9 +10,9 @@ use splinter_bus::store::{DirectoryError, SetError, Store, StoreOptions};
 use support::{Actor, Name, Random, proof};
 
 const SLOTS: u32 = 24;
-/// Keys that every churner sets and unsets.
+/// The number of keys that every process sets and unsets.
 const SHARED: u32 = 12;
-/// Keys that one process sets without end.
+/// The number of keys that one process sets in a loop.
 const STEADY: u32 = 3;
 
 fn options() -> StoreOptions {
@@ -43,7 +44,8 @@ fn actor() {
     }
 }
 
-/// Sets and unsets shared keys, to values that name them, and one key of its own that it alone removes.
+/// Sets and unsets shared keys, whose values contain the key, and one key that only this process
+/// removes.
 fn churn(store: &Store, me: u32) {
     let mut random = Random::new(std::process::id().into());
     let mut value = Vec::new();
@@ -52,7 +54,7 @@ fn churn(store: &Store, me: u32) {
         let key = random.below(SHARED.into()) as u32;
         proof::write(&mut value, key, number);
         match random.below(4) {
-            0 => store.set(&shared(key), &value).map(drop).or_else(full_is_an_answer).unwrap(),
+            0 => store.set(&shared(key), &value).map(drop).or_else(allow_full).unwrap(),
             1 => drop(store.unset(&shared(key)).unwrap()),
             2 => {
                 if store.get_into(&shared(key), &mut value).unwrap().is_some() {
@@ -60,31 +62,28 @@ fn churn(store: &Store, me: u32) {
                 }
             }
             _ => {
-                if store
-                    .set(&own, &value)
-                    .map(|_| true)
-                    .or_else(|error| full_is_an_answer(error).map(|()| false))
-                    .unwrap()
-                {
+                if store.set(&own, &value).map(|_| true).or_else(|error| allow_full(error).map(|()| false)).unwrap() {
                     assert_eq!(store.get(&own).unwrap().as_deref(), Some(&value[..]), "a key was lost");
                     assert!(store.unset(&own).unwrap(), "a key was lost");
-                    assert_eq!(store.get(&own).unwrap(), None, "a key came back");
+                    assert_eq!(store.get(&own).unwrap(), None, "a removed key is found");
                 }
             }
         }
     }
 }
 
-fn full_is_an_answer(error: SetError) -> Result<(), SetError> {
+fn allow_full(error: SetError) -> Result<(), SetError> {
     if matches!(error, SetError::Directory(DirectoryError::Full { slots: SLOTS })) { Ok(()) } else { Err(error) }
 }
 
 #[test]
-fn keys_come_and_go_in_four_processes_that_are_killed_again_and_again() {
+fn keys_stay_consistent_while_four_processes_change_them_and_are_killed() {
     let (name, mut random) = (Name::new(), Random::new(21));
     let store = name.create(&options());
     let _load = Actor::spawn("steady", &[&name]);
-    support::wait_until("the load is on", || (0..STEADY).all(|number| store.get(&steady(number)).unwrap().is_some()));
+    support::wait_until("all steady keys are set", || {
+        (0..STEADY).all(|number| store.get(&steady(number)).unwrap().is_some())
+    });
     let mut churners: Vec<_> = (0..4).map(|me| Actor::spawn("churner", &[&name, &me.to_string()])).collect();
     let mut value = Vec::new();
     for round in 0..150 {
@@ -93,7 +92,7 @@ fn keys_come_and_go_in_four_processes_that_are_killed_again_and_again() {
         while Instant::now() < until {
             for number in 0..STEADY {
                 let version = store.get_into(&steady(number), &mut value).unwrap();
-                assert!(version.is_some(), "round {round}: a key was lost that nobody removed");
+                assert!(version.is_some(), "round {round}: a key was lost although no process removed it");
                 assert_eq!(proof::read(&value).0, number);
             }
             let keys = store.keys();
@@ -104,7 +103,8 @@ fn keys_come_and_go_in_four_processes_that_are_killed_again_and_again() {
     }
     drop(churners);
 
-    // Nobody changes the directory any more. What it says holds together, once what a dead one began is finished.
+    // No process changes the directory any more. It is consistent after one operation has completed
+    // what a crashed process began.
     assert!(!store.unset("not there").unwrap());
     let keys = store.keys();
     assert_eq!(store.snapshot().keys as usize, keys.len());
@@ -115,7 +115,7 @@ fn keys_come_and_go_in_four_processes_that_are_killed_again_and_again() {
     }
     for key in keys.iter().filter(|key| !key.starts_with("steady")) {
         assert!(store.unset(key).unwrap());
-        assert_eq!(store.get(key).unwrap(), None, "{key} came back");
+        assert_eq!(store.get(key).unwrap(), None, "the removed key {key} is found");
     }
     assert_eq!(store.keys().len(), STEADY as usize);
     for number in STEADY..SLOTS {

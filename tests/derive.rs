@@ -1,7 +1,11 @@
-//! What the derive makes of types: every shape, every encoding, and which types are the same.
+//! The derives for types of every shape, in every encoding, and which types count as the same.
 
-// The derive must not care what the module around it calls things.
-#![allow(dead_code, non_camel_case_types, reason = "types that are only looked at, and names that are in the way")]
+// The derive must work whatever names the surrounding module uses.
+#![allow(
+    dead_code,
+    non_camel_case_types,
+    reason = "types of which only the description is used, and names that shadow common ones"
+)]
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -55,7 +59,7 @@ fn attributes_become_constants() {
 }
 
 #[test]
-fn a_description_goes_all_the_way_down() {
+fn a_description_contains_the_types_of_all_fields() {
     assert_eq!(
         Prompt::message_type().description(),
         "llm.Prompt{text:String,options:Options#2,tags:[(u8,Option<String>)]}; \
@@ -93,7 +97,7 @@ enum State {
 }
 
 #[test]
-fn zerocopy_carries_bools_and_enums_and_refuses_what_is_none() {
+fn zerocopy_carries_bools_and_enums_and_refuses_invalid_bytes() {
     let mut payload = round_trip(&Fixed { number: 7, state: State::Off, good: true, rest: [8, 9] });
     assert_eq!(payload, [7, 0, 0, 0, 2, 1, 8, 9]);
     payload[4] = 3;
@@ -143,7 +147,7 @@ struct Owned {
 }
 
 #[test]
-fn a_type_that_borrows_is_the_same_as_one_that_owns() {
+fn a_type_that_borrows_is_the_same_message_as_one_that_owns() {
     assert_eq!(fingerprint::<Borrowed<'_>>(), fingerprint::<Owned>());
     let payload = round_trip(&Owned { text: "sky".into(), bytes: vec![1, 2] });
     let borrowed = Borrowed::decode(&payload).unwrap();
@@ -165,7 +169,7 @@ where
 struct Size<const N: usize>;
 
 #[test]
-fn generic_types_are_messages_when_what_is_in_them_can_be_encoded() {
+fn generic_types_are_messages_if_their_arguments_can_be_encoded() {
     round_trip(&Wrapped::<String, 2> { item: vec!["a".into()], size: Size });
     assert_ne!(fingerprint::<Wrapped<u32, 2>>(), fingerprint::<Wrapped<i32, 2>>());
 }
@@ -183,7 +187,7 @@ struct Grove {
 }
 
 #[test]
-fn types_that_contain_themselves_come_to_an_end() {
+fn the_description_of_a_recursive_type_is_finite() {
     let leaf = || Tree::Leaf(1);
     round_trip(&Tree::Node(Box::new((leaf(), Tree::Forest { trees: vec![Grove { trees: vec![leaf()] }] }))));
     assert_eq!(
@@ -197,11 +201,11 @@ fn types_that_contain_themselves_come_to_an_end() {
 struct Alive;
 
 #[test]
-fn a_heartbeat_is_empty() {
+fn a_heartbeat_has_an_empty_payload() {
     assert_eq!(round_trip(&Alive), []);
 }
 
-/// A type of another crate, which knows nothing of schemas.
+/// A type of another crate that does not implement `Schema`.
 #[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
 struct Foreign {
     #[message(schema = "Bound<u32>")]
@@ -209,12 +213,12 @@ struct Foreign {
 }
 
 #[test]
-fn a_foreign_type_is_told_by_its_field() {
+fn a_field_of_a_foreign_type_is_described_by_its_attribute() {
     round_trip(&Foreign { bound: std::ops::Bound::Included(3) });
     assert_eq!(Foreign::message_type().description(), "Foreign{bound:Bound<u32>}");
 }
 
-/// Every variation of one type.
+/// Modules with variations of one type.
 macro_rules! variant {
     ($module:ident, [$($attribute:tt)*], $($field:ident: $type:ty),*) => {
         mod $module {
@@ -237,7 +241,7 @@ variant!(recoded, [encoding = "bytemuck"], x: u32, y: i32);
 variant!(other_name, [encoding = "zerocopy", name = "Spot"], x: u32, y: i32);
 
 #[test]
-fn one_struct_in_two_places_is_one_type_and_any_difference_makes_two() {
+fn equal_structs_are_one_type_and_any_difference_makes_two() {
     let original = original::Point::message_type();
     assert_eq!(original, copy::Point::message_type());
     let others: [MessageType; 6] = [
@@ -254,12 +258,13 @@ fn one_struct_in_two_places_is_one_type_and_any_difference_makes_two() {
 }
 
 #[test]
-fn fingerprints_stay_what_they_are() {
-    // What two programs, built years apart, must agree on: XXH3 of "Point/1/zerocopy/Point{x:u32,y:i32}".
+fn fingerprints_do_not_change() {
+    // Programs built years apart must agree on this value: XXH3 of
+    // "Point/1/zerocopy/Point{x:u32,y:i32}".
     assert_eq!(original::Point::message_type().to_string(), "Point v1 (zerocopy, fingerprint 3608f5d2acb635a2)");
 }
 
-/// A module in which every common name means something else.
+/// A module in which every common name has another meaning.
 mod hostile {
     use ::splinter_bus as other;
 
@@ -287,13 +292,13 @@ mod hostile {
 }
 
 #[test]
-fn names_in_the_users_module_do_not_matter() {
+fn derived_code_works_whatever_the_names_in_the_users_module() {
     round_trip(&hostile::Unmoved { schema: 1, payload: true });
     round_trip(&hostile::Either::This(3_i16));
 }
 
 #[test]
-fn a_schema_is_also_for_types_that_are_no_messages() {
+fn types_that_are_not_messages_can_have_a_schema() {
     fn schema<T: Schema>() -> std::string::String {
         splinter_bus::message::SchemaWriter::describe::<T>()
     }

@@ -1,7 +1,11 @@
-//! The derive in types that macros write: names, types, numbers, lifetimes and attributes from the macro and from its caller, and names
-//! of the user's that mean something else than usual.
+//! The derives on types that macros write. Names, types, numbers, lifetimes and attributes come
+//! from the macro and from its caller, and the user's module gives common names another meaning.
 
-#![allow(dead_code, non_camel_case_types, reason = "types that are only looked at, and names that are in the way")]
+#![allow(
+    dead_code,
+    non_camel_case_types,
+    reason = "types of which only the description is used, and names that shadow common ones"
+)]
 
 use std::fmt::Debug;
 
@@ -53,7 +57,7 @@ macro_rules! by_tt {
     };
 }
 
-/// The type of one field is the macro's, of the other the caller's.
+/// The type of one field comes from the macro, that of the other from its caller.
 macro_rules! mixed {
     ($name:ident, $ty:ident, $container:ident) => {
         #[derive(Message, Serialize, Deserialize, PartialEq, Debug, Default)]
@@ -61,7 +65,7 @@ macro_rules! mixed {
     };
 }
 
-/// From a macro through another.
+/// A type that passes through two macros.
 macro_rules! nested {
     ($name:ident, $ty:ident) => {
         by_ident!($name { own: u16, given: $ty });
@@ -242,7 +246,7 @@ fn values_of_attributes_may_come_from_a_macro() {
     assert_eq!(description::<Attributes>(), "Attributes{bound:Bound<u32>}");
 }
 
-/// What a crate looks like that exports macros, and through them the bus under a name of its own.
+/// A crate that exports macros, and through them the bus under a name of its own.
 #[macro_use]
 mod facade {
     pub(crate) mod reexport {
@@ -261,11 +265,11 @@ mod facade {
 through_the_facade!(Through { inner: Inner, count: u32 });
 
 #[test]
-fn the_crate_may_be_reached_by_a_path_of_the_macro() {
+fn the_path_of_the_crate_may_come_from_a_macro() {
     round_trip(&Through { inner: Inner { schema: 1 }, count: 2 });
 }
 
-/// A module without a prelude, in which every name that derived code might use means something else.
+/// A module without a prelude, in which every name that derived code might use has another meaning.
 mod hostile {
     #![no_implicit_prelude]
 
@@ -301,7 +305,7 @@ mod hostile {
     }
 }
 
-/// As [`hostile`], but for the names that the derives of zerocopy need.
+/// The same as [`hostile`], except for the names that the derives of zerocopy need.
 mod hostile_to_plain {
     #![no_implicit_prelude]
 
@@ -334,7 +338,7 @@ mod hostile_to_plain {
     }
 }
 
-// The derives of serde need names that mean nothing here.
+// The derives of serde need names that have another meaning here.
 impl Serialize for hostile::Text {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self::Payload { schema, payload } = self;
@@ -349,7 +353,7 @@ impl<'de> Deserialize<'de> for hostile::Text {
 }
 
 #[test]
-fn neither_a_missing_prelude_nor_names_of_the_users_matter() {
+fn derived_code_needs_no_prelude_and_works_with_any_names_around_it() {
     round_trip(&hostile::Text::Payload { schema: "s".into(), payload: Some(1) });
     round_trip(&hostile_to_plain::Number::Two);
 }
@@ -362,7 +366,7 @@ struct r#Struct<'payload, 'view, '__payload> {
 }
 
 #[test]
-fn names_may_be_raw_and_lifetimes_may_be_named_like_those_of_derived_code() {
+fn names_may_be_raw_and_lifetimes_may_have_the_names_of_derived_ones() {
     assert_eq!(description::<r#Struct<'_, '_, '_>>(), "Struct{type:String,fn:String,match:[u8]}");
     let mut payload = vec![];
     let sent = r#Struct { r#type: "a", r#fn: "b", r#match: &[1] };

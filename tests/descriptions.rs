@@ -1,4 +1,4 @@
-//! Descriptions of types: a list in which each type stands once.
+//! Descriptions of types: a list that contains each type once.
 
 #![allow(dead_code, reason = "types that are only described")]
 
@@ -9,7 +9,7 @@ fn describe<T: Schema + ?Sized>() -> String {
     SchemaWriter::describe::<T>()
 }
 
-/// Types each of which contains all of them.
+/// Types that all contain each other.
 macro_rules! mutual {
     ($($name:ident)*) => {
         mutual!(@ [$($name)*] $($name)*);
@@ -33,8 +33,9 @@ mod thirty {
 }
 
 #[test]
-fn a_description_grows_with_the_number_of_fields_however_types_contain_each_other() {
-    // A field is at most `AA:Option<AA#30>,`, a type has as many as there are types, and each has a name and braces.
+fn a_description_grows_with_the_number_of_fields_even_if_types_contain_each_other() {
+    // A field takes at most `AA:Option<AA#30>,`. Each type has as many fields as there are types, a
+    // name, and braces.
     let bound = |types: usize| types * (types * "AA:Option<AA#30>,".len() + "AA{}; ".len());
     for (types, description) in [(9, describe::<nine::A>()), (30, describe::<thirty::A>())] {
         assert!(description.len() < bound(types), "{types} types: {} bytes", description.len());
@@ -42,7 +43,7 @@ fn a_description_grows_with_the_number_of_fields_however_types_contain_each_othe
     }
 }
 
-/// Types each of which contains the one below twice.
+/// Types that each contain the next lower one twice.
 macro_rules! ladder {
     ($($upper:ident $lower:ident),*) => {
         $(#[derive(Schema)]
@@ -92,7 +93,7 @@ struct Two<A, B> {
 }
 
 #[test]
-fn two_types_of_one_name_are_two_unless_they_are_made_of_the_same() {
+fn types_of_the_same_name_are_different_unless_their_fields_are_the_same() {
     assert_eq!(
         describe::<Two<one::Place, other::Place>>(),
         "Two{a:Place#2,b:Place#3}; Place{name:String}; Place{latitude:f64,longitude:f64}"
@@ -102,8 +103,8 @@ fn two_types_of_one_name_are_two_unless_they_are_made_of_the_same() {
 }
 
 #[test]
-fn two_types_that_have_even_their_path_in_common_are_two() {
-    // The compiler's name of both is `descriptions::two_types_...::Local`.
+fn different_types_with_the_same_path_are_different() {
+    // The compiler names both `descriptions::different_types_..._same_path::Local`.
     let first = {
         #[derive(Schema)]
         struct Local(u8);
@@ -156,7 +157,7 @@ fn a_generic_type_is_described_once_for_each_of_its_arguments() {
 }
 
 #[test]
-fn a_description_begins_at_the_type_that_is_described() {
+fn a_description_starts_with_the_described_type() {
     assert_eq!(
         describe::<User>(),
         "User{orders:Page#2}; Page{items:[Order#3],next:Option<Page#2>}; Order{buyers:Page#4}; \
@@ -166,13 +167,13 @@ fn a_description_begins_at_the_type_that_is_described() {
 }
 
 #[test]
-fn what_is_no_named_type_comes_before_the_list() {
+fn an_unnamed_type_is_described_before_the_list() {
     assert_eq!(describe::<Vec<(L0, u8, L0)>>(), "[(L0#1,u8,L0#1)]; L0{v:u8}");
     assert_eq!(describe::<Box<L0>>(), describe::<L0>());
     assert_eq!(describe::<&[u8]>(), "[u8]");
 }
 
-/// A type that owns and one that borrows, each in the place of the other.
+/// Types of the same name and field: one owns its text, the other may borrow it.
 mod parts {
     use std::borrow::Cow;
 
@@ -190,13 +191,13 @@ mod parts {
 }
 
 #[test]
-fn a_type_that_borrows_in_some_places_is_described_like_one_that_owns_in_all() {
+fn a_type_that_borrows_some_fields_is_described_like_one_that_owns_all() {
     let owned = describe::<Two<parts::Owned, parts::Owned>>();
     assert_eq!(describe::<Two<parts::Owned, parts::Borrowed<'_>>>(), owned);
     assert_eq!(describe::<Two<parts::Borrowed<'_>, parts::Borrowed<'_>>>(), owned);
 }
 
-/// Lists of the same make, once by one type and once by two in turn.
+/// Lists of the same structure: one type contains itself, and two types contain each other.
 mod lists {
     #[derive(splinter_bus::Schema)]
     #[message(name = "List")]
@@ -218,13 +219,13 @@ mod lists {
 }
 
 #[test]
-fn types_that_cannot_be_told_apart_on_the_wire_are_described_alike() {
+fn types_with_the_same_encoding_have_the_same_description() {
     assert_eq!(describe::<lists::One>(), "List{next:Option<List#1>}");
     assert_eq!(describe::<lists::Even>(), describe::<lists::One>());
 }
 
 mod user {
-    /// Named like a type of the standard library.
+    /// A type with the name of one of the standard library.
     #[derive(splinter_bus::Schema)]
     pub(crate) struct String {
         bytes: [u8; 8],
@@ -232,7 +233,7 @@ mod user {
 }
 
 #[test]
-fn a_type_that_is_named_like_one_of_the_standard_library_is_another() {
+fn a_type_with_a_name_of_the_standard_library_is_a_different_type() {
     let (one, other) = (describe::<Two<String, user::String>>(), describe::<Two<user::String, String>>());
     assert_eq!(one, "Two{a:String,b:String#2}; String{bytes:[u8;8]}");
     assert_eq!(other, "Two{a:String#2,b:String}; String{bytes:[u8;8]}");
@@ -258,7 +259,7 @@ enum Plain {
 }
 
 #[test]
-fn a_discriminant_is_described_by_its_value() {
+fn an_enum_is_described_by_the_values_of_its_discriminants() {
     assert_eq!(describe::<Spelled>(), "Spelled enum{A=1,B=254,C}");
     assert_eq!(describe::<Plain>(), describe::<Spelled>());
 }
@@ -275,7 +276,7 @@ struct Stop {
 }
 
 #[test]
-fn fingerprints_of_nested_types_stay_what_they_are() {
+fn fingerprints_of_nested_types_do_not_change() {
     // XXH3 of "Envelope/1/postcard/Envelope{first:Stop#2,last:Stop#2}; Stop{name:String}".
     let envelope = Envelope::message_type();
     assert_eq!(envelope.description(), "Envelope{first:Stop#2,last:Stop#2}; Stop{name:String}");

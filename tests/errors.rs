@@ -1,4 +1,5 @@
-//! An error says by itself what is wrong: programs log what `Display` gives, and seldom its source.
+//! The text of an error is complete by itself, because programs log what `Display` gives, and
+//! seldom its source.
 
 use std::error::Error;
 use std::io;
@@ -10,7 +11,7 @@ use splinter_bus::store::{DirectoryError, GetError, KeyError, OpenError, SetErro
 use splinter_bus::{PublishError, RecvError};
 
 #[test]
-fn the_text_of_an_error_has_in_it_what_the_operating_system_or_the_layer_below_said() {
+fn the_text_of_an_error_contains_the_text_of_its_source() {
     let said = || io::Error::from_raw_os_error(libc::EIO);
     let (action, name, key) = ("open", "store".to_owned(), "key".to_owned());
     let errors: [Box<dyn Error>; 15] = [
@@ -37,7 +38,7 @@ fn the_text_of_an_error_has_in_it_what_the_operating_system_or_the_layer_below_s
 }
 
 #[test]
-fn a_cause_that_operations_share_is_at_one_place_in_each_and_has_one_text() {
+fn a_cause_that_operations_share_is_one_nested_error_with_one_text() {
     fn removed() -> KeyError {
         KeyError::Removed
     }

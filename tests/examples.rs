@@ -1,4 +1,4 @@
-//! The small examples print what they promise. `cargo test` builds them.
+//! The small examples print what their descriptions say. `cargo test` builds them.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ fn run(example: &str) -> String {
 }
 
 #[test]
-fn work_queue() {
+fn the_work_queue_example_acknowledges_all_jobs() {
     let printed = run("work_queue");
     assert!(printed.ends_with("remaining: Some(QueueSnapshot { waiting: 0, taken: 0 })\n"), "{printed}");
     let handled = printed.lines().filter(|line| line.contains(" handled /page/"));
@@ -25,7 +25,7 @@ fn work_queue() {
 }
 
 #[test]
-fn zero_copy() {
+fn the_zero_copy_example_reads_prompts_and_embeddings_in_place() {
     let printed = run("zero_copy");
     assert!(printed.contains("\"Why is the sky blue?\""), "{printed}");
     assert!(printed.contains("embedding of prompt 7, in place: [0.34, 0.41, 0.47, 0.13] ..."), "{printed}");
@@ -33,6 +33,6 @@ fn zero_copy() {
 
 #[test]
 #[cfg(feature = "async")]
-fn async_tokio() {
+fn the_async_tokio_example_prints_all_words() {
     assert_eq!(run("async_tokio"), "Why is the sky blue . \n");
 }

@@ -1,4 +1,4 @@
-//! Stores are on file systems whose files this machine alone can change.
+//! Stores are created only on file systems whose files no other machine can change.
 
 mod support;
 
@@ -22,17 +22,17 @@ fn actor() {
     let Some((role, arguments)) = support::role() else { return };
     match role.as_str() {
         "use" => options().create(&*arguments[0]).unwrap().set("key", b"v").map(drop).unwrap(),
-        "meet FUSE" => meet_fuse(Path::new(&arguments[0])),
+        "use FUSE" => use_fuse(Path::new(&arguments[0])),
         _ => panic!("no such role: {role}"),
     }
 }
 
 #[test]
-fn stores_are_made_on_the_local_file_systems_of_this_machine() {
+fn stores_are_created_on_local_file_systems() {
     options().create(&Name::new()).unwrap();
     let directory = tempfile::tempdir_in(env::current_dir().unwrap()).unwrap();
     options().create(directory.path().join("store")).unwrap();
-    // As in most containers.
+    // Most containers use an overlay file system.
     let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| {
         let path = directory.path().join(name);
         fs::create_dir(&path).unwrap();
@@ -43,18 +43,18 @@ fn stores_are_made_on_the_local_file_systems_of_this_machine() {
 }
 
 #[test]
-fn what_fuse_brings_from_other_machines_is_refused_and_the_rest_is_not() {
+fn fuse_file_systems_are_refused_if_they_are_remote_and_allowed_if_they_are_local() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap();
-    Actor::run_on_mount(&format!("-t tmpfs none '{path}'"), "meet FUSE", &[path]);
+    Actor::run_on_mount(&format!("-t tmpfs none '{path}'"), "use FUSE", &[path]);
 }
 
-fn meet_fuse(directory: &Path) {
+fn use_fuse(directory: &Path) {
     for (kind, is_far) in [("fuse.sshfs", true), ("fuse.ntfs-3g", false)] {
         let mounted = directory.join(kind);
         fs::create_dir(&mounted).unwrap();
         if !fuse::serve(&mounted, kind) {
-            eprintln!("not run: this machine does not let us have FUSE");
+            eprintln!("not run: this machine does not allow FUSE");
             return;
         }
         let (old, new) = (mounted.join(fuse::FILE), mounted.join("new"));
@@ -66,20 +66,21 @@ fn meet_fuse(directory: &Path) {
             }
         }
         if !is_far {
-            // It is read, and found to be no store.
+            // The file is read, and refused because it is not a store.
             assert!(matches!(Store::open(&old), Err(OpenError::NotAStore { .. })));
         }
     }
 }
 
-/// A file system in a thread of this process: one file of zeros, and no way to make others. See `linux/fuse.h`.
+/// Runs a file system in a thread of this process. It has one file of zeros and cannot create
+/// others. See `linux/fuse.h`.
 mod fuse {
     use super::*;
 
     pub(super) const FILE: &str = "file";
     const FILE_LEN: u64 = 8192;
 
-    /// Mounts it as this type; false where that is not allowed.
+    /// Mounts it as this type. Returns false where that is not allowed.
     pub(super) fn serve(directory: &Path, kind: &str) -> bool {
         let Ok(device) = File::options().read(true).write(true).open("/dev/fuse") else { return false };
         let [source, target, kind, data] = [
@@ -89,7 +90,7 @@ mod fuse {
             format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd()),
         ]
         .map(|text| CString::new(text).unwrap());
-        // SAFETY: all four are texts that end in NUL and live as long as the call.
+        // SAFETY: all four are texts that end in NUL and outlive the call.
         let mounted = unsafe {
             libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), libc::MS_NODEV, data.as_ptr().cast())
         };
@@ -106,21 +107,22 @@ mod fuse {
             let half = |at: usize| u32::from_ne_bytes(request[at..at + 4].try_into().unwrap());
             let node = u64::from_ne_bytes(request[16..24].try_into().unwrap());
             let body = match half(4) {
-                // LOOKUP: node, generation, how long it holds, attributes.
+                // LOOKUP: node, generation, validity, attributes.
                 1 if request[40..] == *[FILE.as_bytes(), &[0]].concat() => {
                     Ok([&words(&[2, 0, 0, 0, 0]), &attributes(2)[..]].concat())
                 }
                 1 => Err(libc::ENOENT),
-                // FORGET, INTERRUPT, BATCH_FORGET: not answered.
+                // FORGET, INTERRUPT, BATCH_FORGET have no answer.
                 2 | 36 | 42 => continue,
-                // GETATTR: how long they hold, attributes.
+                // GETATTR: validity, attributes.
                 3 => Ok([&words(&[0, 0]), &attributes(node)[..]].concat()),
                 // OPEN, RELEASE
                 14 => Ok(words(&[0, 0])),
                 18 => Ok(Vec::new()),
                 // READ
                 15 => Ok(vec![0; half(56) as usize]),
-                // STATFS: blocks (three numbers), files (two), block size and name length, fragment size, reserved.
+                // STATFS: blocks (three numbers), files (two), block size and name length, fragment
+                // size, reserved.
                 17 => Ok(words(&[1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 255 << 32 | 4096, 4096, 0, 0, 0])),
                 // INIT: version 7.31, read-ahead, flags, background, longest write, the rest.
                 26 => Ok(words(&[31 << 32 | 7, 0, 4096 << 32, 1, 0, 0, 0, 0])),
@@ -132,7 +134,7 @@ mod fuse {
             };
             let len = 16 + body.len() as u32;
             let answer = [&len.to_ne_bytes(), &error.to_ne_bytes(), &request[8..16], &body[..]].concat();
-            // Whoever asked may be gone.
+            // The process that asked may have ended.
             let _ = device.write(&answer);
         }
     }

@@ -1,5 +1,5 @@
-//! Stores in files: they survive their processes, and name what is wrong with a file, a disk or a
-//! machine.
+//! Stores in files: they survive their processes, and errors name what is wrong with a file, a disk
+//! or a machine.
 
 mod support;
 
@@ -42,15 +42,15 @@ fn actor() {
             support::write_versions(&slots)
         }
         "toucher" => touch_all(&support::open_soon(path)),
-        "full disk" => meet_a_full_disk(path),
-        "torn without a boot id" => meet_a_torn_value(path),
-        "without a boot id" => live_without_a_boot_id(&arguments[0], &arguments[1]),
-        "read-only" => meet_a_read_only_file_system(path),
+        "full disk" => create_on_a_full_disk(path),
+        "torn without a boot id" => recover_a_torn_value(path),
+        "without a boot id" => open_without_a_boot_id(&arguments[0], &arguments[1]),
+        "read-only" => open_on_a_read_only_file_system(path),
         _ => panic!("no such role: {role}"),
     }
 }
 
-/// Reads and writes every part of the store, and so touches pages that are gone.
+/// Reads and writes every part of the store, and so accesses pages that no longer exist.
 fn touch_all(store: &Store) {
     let mut value = Vec::new();
     for number in 0.. {
@@ -169,11 +169,11 @@ fn a_store_whose_last_process_was_killed_is_recovered_with_all_values() {
     let store = options().create(&path).unwrap();
     let mut writer = Actor::spawn("writer", &[path.to_str().unwrap()]);
     let slot = store.slot(&key(0)).unwrap();
-    support::wait_until("it writes", || slot.version() > 100);
+    support::wait_until("the writer has begun", || slot.version() > 100);
     drop((slot, store));
     writer.kill();
     let store = Store::open(&path).unwrap();
-    let recovery = store.recovery().expect("nobody closed it");
+    let recovery = store.recovery().expect("the store was not closed");
     assert_eq!((recovery.keys, recovery.older.len(), recovery.lost.len()), (KEYS, 0, 0));
     let mut value = Vec::new();
     for number in 0..KEYS {
@@ -185,19 +185,19 @@ fn a_store_whose_last_process_was_killed_is_recovered_with_all_values() {
 }
 
 #[test]
-fn truncating_a_mapped_file_ends_only_a_process_that_touches_it() {
+fn truncating_a_mapped_file_ends_only_processes_that_access_the_removed_part() {
     let (directory, path) = scratch();
     let other = options().create(directory.path().join("other")).unwrap();
     other.set("key", b"v").unwrap();
     let store = options().create(&path).unwrap();
     let mut toucher = Actor::spawn("toucher", &[path.to_str().unwrap()]);
-    support::wait_until("it writes", || store.keys().len() == 16);
+    support::wait_until("the writer has begun", || store.keys().len() == 16);
     File::options().write(true).open(&path).unwrap().set_len(4096).unwrap();
     let status = toucher.0.wait().unwrap();
     assert_eq!(status.signal(), Some(Signal::BUS.as_raw()), "{status}");
     assert_eq!(other.get("key").unwrap().as_deref(), Some(&b"v"[..]));
     assert!(matches!(Store::open(&path), Err(OpenError::Damaged { .. })));
-    // Dropping it here would touch the file, too.
+    // Dropping the store here would access the file, too.
     std::mem::forget(store);
 }
 
@@ -208,7 +208,7 @@ fn a_full_disk_is_reported_in_bytes_and_no_file_is_left() {
     Actor::run_on_mount(&format!("-t tmpfs -o size=1m none '{path}'"), "full disk", &[path]);
 }
 
-fn meet_a_full_disk(directory: &Path) {
+fn create_on_a_full_disk(directory: &Path) {
     let path = directory.join("store");
     let error = options().slots(1000).create(&path).unwrap_err();
     let OpenError::NoSpace { needed, available, .. } = error else { panic!("{error}") };
@@ -217,7 +217,7 @@ fn meet_a_full_disk(directory: &Path) {
     store.set("key", b"v").unwrap();
     let error = options().slots(300).create(directory.join("other")).unwrap_err();
     assert!(matches!(error, OpenError::NoSpace { .. }), "{error}");
-    assert_eq!(fs::read_dir(directory).unwrap().count(), 1, "something was left behind");
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 1, "a file was left behind");
     // The space of the existing store is reserved.
     for number in 0..15 {
         store.set(&key(number), &[7; 600]).unwrap();
@@ -233,22 +233,21 @@ fn a_read_only_file_system_is_an_error_that_says_so() {
     Actor::run_on_mount(&bind, "read-only", &[path]);
 }
 
-fn meet_a_read_only_file_system(directory: &Path) {
+fn open_on_a_read_only_file_system(directory: &Path) {
     for result in [Store::open(directory.join("store")), options().create(directory.join("new"))] {
         let error = result.unwrap_err();
         assert!(matches!(error, OpenError::ReadOnly { .. }), "{error}");
     }
 }
 
-/// Opens a segment and a file that were closed. The boot id is another one than before, or cannot
-/// be read.
-fn live_without_a_boot_id(segment: &str, directory: &str) {
-    let store = Store::open(segment).expect("a segment is told from a copy by its file alone");
+/// Opens a segment and a file that were closed. The boot id has changed, or cannot be read.
+fn open_without_a_boot_id(segment: &str, directory: &str) {
+    let store = Store::open(segment).expect("a segment is distinguished from a copy by its file alone");
     assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"v"[..]));
     assert!(matches!(Store::open(format!("{segment}-copy")), Err(OpenError::Copied { .. })));
 
     let closed = Store::open(Path::new(directory).join("store")).unwrap();
-    assert_eq!(closed.recovery().expect("it was another run of the machine, or may have been").keys, 1);
+    assert_eq!(closed.recovery().expect("the machine has restarted, or may have restarted").keys, 1);
     assert_eq!(closed.get("key").unwrap().as_deref(), Some(&b"v"[..]));
 }
 
@@ -288,7 +287,7 @@ fn a_torn_value_is_found_without_a_boot_id() {
 }
 
 /// Creates, damages and opens a store again while the boot id cannot be read.
-fn meet_a_torn_value(path: &Path) {
+fn recover_a_torn_value(path: &Path) {
     let store = options().create(path).unwrap();
     store.set("torn", &[1; 600]).unwrap();
     drop(store);
@@ -296,7 +295,7 @@ fn meet_a_torn_value(path: &Path) {
     let at = image.windows(600).position(|window| window == [1; 600]).unwrap();
     File::options().write(true).open(path).unwrap().write_all_at(&[2], at as u64).unwrap();
     let store = Store::open(path).unwrap();
-    assert_eq!(store.recovery().expect("nobody knows what has happened since").lost, ["torn"]);
-    // A further opener does not recover it while it is open.
+    assert_eq!(store.recovery().expect("without a boot id, the store is recovered").lost, ["torn"]);
+    // Another process that opens the store does not recover it while it is open.
     assert!(Store::open(path).unwrap().recovery().is_none());
 }

@@ -1,5 +1,5 @@
-//! Handles that a child of `fork` inherits: they do nothing in the child, and keep nothing of the
-//! parent alive.
+//! Handles that a child of `fork` inherits: they do nothing in the child, and do not keep the
+//! parent's participant alive.
 
 mod support;
 
@@ -29,30 +29,30 @@ struct Numbers {
 struct Child(libc::pid_t);
 
 impl Child {
-    /// `None` in the child.
+    /// Forks. Returns `None` in the child.
     fn fork() -> Option<Self> {
-        // SAFETY: the child runs what follows in `end`, on its only thread. It uses no lock of the test harness, and the C library keeps its
-        // allocator usable.
+        // SAFETY: the child runs the code that follows in `end`, on its only thread. It uses no
+        // lock of the test harness, and the C library keeps its allocator usable.
         let pid = unsafe { libc::fork() };
         assert!(pid >= 0, "no child: {}", std::io::Error::last_os_error());
         (pid > 0).then_some(Self(pid))
     }
 
-    /// Waits until the child ends, which must be in success.
+    /// Waits until the child ends. The child must succeed.
     fn finish(self) {
         let mut status = 0;
-        // SAFETY: `status` is ours, and the child too.
+        // SAFETY: `status` and the child belong to this process.
         let pid = unsafe { libc::waitpid(self.0, &raw mut status, 0) };
-        assert_eq!((pid, status), (self.0, 0), "a child failed, or hung until it was ended");
+        assert_eq!((pid, status), (self.0, 0), "a child failed, or hung until its alarm ended it");
     }
 }
 
-/// What a child does before it ends, at the latest after a minute.
+/// Runs `body` in a child and ends the child, after a minute at the latest.
 fn end(body: impl FnOnce()) -> ! {
     // SAFETY: sets a timer of this process, whose signal ends it.
     unsafe { libc::alarm(60) };
     let failed = catch_unwind(AssertUnwindSafe(body)).is_err();
-    // SAFETY: ends this process, without what its parent has registered to be run at its own end.
+    // SAFETY: it ends this process without running exit handlers that its parent has registered.
     unsafe { libc::_exit(failed.into()) }
 }
 
@@ -63,13 +63,13 @@ struct Pipe([RawFd; 2]);
 impl Pipe {
     fn new() -> Self {
         let mut ends = [0; 2];
-        // SAFETY: `ends` has room for the two descriptors that are written there.
+        // SAFETY: `ends` has space for the two descriptors that the kernel writes there.
         assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
         Self(ends)
     }
 
-    fn tell(self) {
-        // SAFETY: one byte is there to be written.
+    fn notify(self) {
+        // SAFETY: the byte to write is readable.
         assert_eq!(unsafe { libc::write(self.0[1], c"x".as_ptr().cast(), 1) }, 1);
     }
 
@@ -81,7 +81,7 @@ impl Pipe {
 /// Reads a byte. Returns the number of bytes read: 0 at the end of the pipe.
 fn read_byte(fd: RawFd) -> isize {
     let mut byte = [0u8];
-    // SAFETY: `byte` has room for the one byte that is asked for.
+    // SAFETY: `byte` has space for the one byte that is read.
     unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) }
 }
 
@@ -110,7 +110,7 @@ fn small() -> StoreOptions {
     StoreOptions::new().slots(8).history(2).spare(4).max_value_size(1024)
 }
 
-/// All bytes of the store.
+/// Returns all bytes of the store.
 fn image(name: &str) -> Vec<u8> {
     fs::read(format!("/dev/shm/{name}")).unwrap()
 }
@@ -170,16 +170,19 @@ fn drop_everything(name: &str) {
     let mut sent = 0;
     while theirs.publish("all", &vec![sent as u8]).is_ok() {
         sent += 1;
-        assert!(sent < 1000, "nobody keeps what the parent is still to receive");
+        assert!(sent < 1000, "messages that the parent has not received yet are not retained");
     }
     assert!((0..sent).eq((0..sent).map(|_| usize::from(subscriber.recv().unwrap()[0]))));
 
-    assert!(theirs.work_queue("jobs").unwrap().try_recv().unwrap().is_none(), "a job that its worker still has");
+    assert!(
+        theirs.work_queue("jobs").unwrap().try_recv().unwrap().is_none(),
+        "another worker gets a job that the parent has leased"
+    );
     job.acknowledge().unwrap();
     assert!(other.is_alive(store.participant()).unwrap());
     drop((slot, pinned, sample, subscriber, queue, watch, bus, numbers));
     let cells = other.cells();
-    assert_eq!((cells.pinned, cells.in_flight), (0, 0), "the parent cannot give back what it had");
+    assert_eq!((cells.pinned, cells.in_flight), (0, 0), "the parent cannot release its cells");
 }
 
 #[test]
@@ -307,8 +310,8 @@ fn operate(name: &str) {
                 WaitSet::new().wait(&[&behind, &queue], None) => WaitError::Forked(_),
                 job.acknowledge() => AcknowledgeError::Key { source: KeyError::Forked(_), .. },
             }
-            // Reading what cannot fail goes on, and a bus on the inherited store can be made, and
-            // fails later.
+            // Infallible reads continue to work. A bus can be created on the inherited store, and
+            // its operations fail.
             assert_eq!((slot.version(), store.keys().len()), (1, 5));
             assert_eq!((store.snapshot().keys, store.cells().pinned), (5, 0));
             forked! { Bus::<Numbers>::on(store.clone()).get("p") => RecvError::Forked(_) }
@@ -351,7 +354,7 @@ fn open_again(name: &str) {
     assert_eq!(**from_child.recv().unwrap(), *b"hello, too");
     assert_eq!(**from_child.recv().unwrap(), *b"goodbye");
     child.finish();
-    assert_eq!(bus.store().participants().unwrap(), [parent], "a child that ended has left its place");
+    assert_eq!(bus.store().participants().unwrap(), [parent], "a child that ended is still a participant");
     assert_eq!(bus.store().cells().retained, 0);
 }
 
@@ -368,16 +371,16 @@ fn become_a_daemon(name: &str) {
 
     let Some(daemon) = Child::fork() else {
         end(move || {
-            before.tell();
+            before.notify();
             // The parent has closed the store.
             after.wait();
             let error = store.slot("k").unwrap_err();
             assert!(matches!(error, DirectoryError::Key(KeyError::Forked(_))), "{error}");
-            let place = store.participant();
+            let participant = store.participant();
             let again = Store::open(name).unwrap();
             // The participant index of the inherited handle belongs to another participant, and
             // still does after the handle is dropped.
-            assert_eq!(again.participant().id, place.id);
+            assert_eq!(again.participant().id, participant.id);
             drop(store);
             assert_eq!(again.participants().unwrap(), [again.participant()]);
             let mut loan = again.slot("k").unwrap().loan(6).unwrap();
@@ -389,16 +392,16 @@ fn become_a_daemon(name: &str) {
     };
     before.wait();
     drop(store);
-    after.tell();
+    after.notify();
     daemon.finish();
 }
 
 #[test]
-fn what_a_killed_parent_held_is_released_while_its_children_live() {
+fn resources_of_a_killed_parent_are_released_while_its_children_live() {
     let name = Name::new();
     let store = name.create(&small());
     store.set("k", b"v").unwrap();
-    // The children end when this process closes the pipe, which it does however it ends.
+    // The children end when this process closes the pipe, which also happens if it fails.
     let mut command = Command::new(env::current_exe().unwrap());
     command.stdin(Stdio::piped());
     let mut parent = Actor::spawn_by(command, "die", &[&name]);
@@ -410,15 +413,15 @@ fn what_a_killed_parent_held_is_released_while_its_children_live() {
 
     parent.kill();
     for participant in everyone.into_iter().filter(|&participant| participant != store.participant()) {
-        assert!(!store.is_alive(participant).unwrap(), "a child keeps the lock of its dead parent");
+        assert!(!store.is_alive(participant).unwrap(), "a child keeps the lock of its crashed parent");
     }
     let newcomer = Store::open(&name).unwrap();
     assert_eq!(newcomer.participants().unwrap(), [store.participant(), newcomer.participant()]);
-    assert_eq!(store.cells().pinned, 0, "what the dead parent had pinned");
+    assert_eq!(store.cells().pinned, 0, "pins of the crashed parent remain");
     let children = String::from_utf8(store.get("children").unwrap().unwrap()).unwrap();
     for child in children.split(' ') {
-        // SAFETY: signal 0 is sent to nobody: the kernel only says whether there is such a process.
-        assert_eq!(unsafe { libc::kill(child.parse().unwrap(), 0) }, 0, "the child {child} did not live that long");
+        // SAFETY: signal 0 sends nothing. The kernel only reports whether the process exists.
+        assert_eq!(unsafe { libc::kill(child.parse().unwrap(), 0) }, 0, "the child {child} has ended too early");
     }
     drop(pipe);
 }
@@ -430,18 +433,18 @@ fn fork_and_wait_to_be_killed(name: &str) {
     let _loan = store.slot("k").unwrap().loan(1).unwrap();
     let (done, there) = (AtomicBool::new(false), Pipe::new());
     let children: Vec<_> = thread::scope(|scope| {
-        // A fork can happen at any moment of an open.
+        // A fork can happen at any step of opening a store.
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 std::mem::forget(Store::open(name));
-                // Sets the pace: as many forks as openings, or more.
+                // Sets the pace: at least as many forks as opened stores.
                 thread::sleep(Duration::from_micros(100));
             }
         });
         let children = (0..20).map(|_| {
             let Some(child) = Child::fork() else {
                 end(|| {
-                    there.tell();
+                    there.notify();
                     assert_eq!(read_byte(0), 0);
                 })
             };
@@ -459,7 +462,7 @@ fn fork_and_wait_to_be_killed(name: &str) {
 }
 
 #[test]
-fn a_child_forked_from_a_busy_process_does_not_hang() {
+fn a_child_forked_from_a_process_with_busy_threads_does_not_hang() {
     let name = Name::new();
     in_a_process("threads", &[&name]);
 }
@@ -511,17 +514,17 @@ fn forks_leak_no_descriptors_and_children_hold_no_locks() {
     in_a_process("descriptors", &[&name]);
 }
 
-/// The descriptors of this process.
+/// Lists the open descriptors of this process.
 fn descriptors() -> Vec<RawFd> {
     let names = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().file_name());
     let mut descriptors: Vec<RawFd> = names.map(|name| name.to_str().unwrap().parse().unwrap()).collect();
     descriptors.sort_unstable();
-    // The last one was the directory's.
+    // The last one belonged to the directory that is read.
     descriptors.retain(|fd| fs::read_link(format!("/proc/self/fd/{fd}")).is_ok());
     descriptors
 }
 
-/// How many locks of open file descriptions this process holds.
+/// Counts the locks of open file descriptions that this process holds.
 fn locks() -> usize {
     let of = |fd| fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
     descriptors().into_iter().map(|fd| of(fd).matches("OFDLCK").count()).sum()
@@ -534,11 +537,11 @@ fn count_descriptors(name: &str) {
     drop(store.slot("k").unwrap().loan(1).unwrap());
     let open = descriptors();
     for fd in open.iter().filter(|fd| !at_first.contains(fd)) {
-        // SAFETY: asks for the flags of a descriptor of this process.
+        // SAFETY: it reads the flags of a descriptor of this process.
         let flags = unsafe { libc::fcntl(*fd, libc::F_GETFD) };
         assert_eq!(flags, libc::FD_CLOEXEC, "a program that is executed gets the descriptor {fd}");
     }
-    assert_eq!(locks(), 1, "that of the participant");
+    assert_eq!(locks(), 1, "only the participant's lock");
     for _ in 0..10 {
         let Some(child) = Child::fork() else {
             end(|| {
@@ -553,7 +556,7 @@ fn count_descriptors(name: &str) {
     assert_eq!(descriptors(), at_first);
 }
 
-/// A child that opens the store, drops the inherited handles, and forks a child itself.
+/// Runs in a child: opens the store, drops the inherited handles, and forks a child itself.
 fn generation(name: &str, inherited: Store, at_first: &[RawFd], open: usize, more: u32) {
     let mine = Store::open(name).unwrap();
     mine.set("k", b"v").unwrap();

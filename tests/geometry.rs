@@ -1,4 +1,5 @@
-//! Stores as large and as small as they may be. Sparse, so that they cost what is written to them.
+//! Stores of the largest and the smallest geometry. Their files are sparse, so they take only the
+//! space that is written.
 
 mod support;
 
@@ -6,7 +7,7 @@ use splinter_bus::store::{DirectoryError, Lookup, MAX_HISTORY, MAX_SLOTS, MAX_VA
 use support::Name;
 
 #[test]
-fn the_most_slots() {
+fn a_store_with_the_most_slots_finds_its_keys() {
     let name = Name::new();
     let store = name.create(&StoreOptions::new().slots(MAX_SLOTS).max_value_size(1).history(1).spare(1).sparse(true));
     for number in 0..1000u32 {
@@ -21,10 +22,10 @@ fn the_most_slots() {
 }
 
 #[test]
-fn the_largest_value() {
+fn the_largest_value_is_written_and_read() {
     let stat = rustix::fs::statvfs("/dev/shm").unwrap();
     if stat.f_bavail * stat.f_frsize < 4 * MAX_VALUE_SIZE {
-        println!("not run: /dev/shm has not enough room for two of the largest values");
+        println!("not run: /dev/shm has not enough free space for two of the largest values");
         return;
     }
     let name = Name::new();
@@ -46,7 +47,7 @@ fn the_largest_value() {
 }
 
 #[test]
-fn the_longest_history() {
+fn the_longest_history_keeps_all_its_versions() {
     let name = Name::new();
     let options = StoreOptions::new().slots(1).max_value_size(8).history(MAX_HISTORY).spare(MAX_HISTORY);
     let store = name.create(&options);
@@ -63,7 +64,7 @@ fn the_longest_history() {
 }
 
 #[test]
-fn the_smallest_store() {
+fn the_smallest_store_works() {
     let name = Name::new();
     let store = name.create(&StoreOptions::new().slots(1).max_value_size(1).history(1).spare(1));
     for version in 1..=100 {

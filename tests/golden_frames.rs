@@ -1,4 +1,4 @@
-//! The format of frames, byte for byte: what is written here is what other versions and languages rely on.
+//! The format of frames, byte for byte. Other versions and languages rely on these bytes.
 
 mod support;
 
@@ -6,7 +6,7 @@ use splinter_bus::frame::{self, Encoding, Frame, FrameError, Kind, Outgoing};
 use support::Random;
 use uuid::Uuid;
 
-/// A query with everything that an envelope can have, and one with as little as it can.
+/// A query in which every field of the envelope is set, and a frame with as few fields as possible.
 const FULL: &str = "
     5342 01 01 01 03 6000  efcdab8967452301  01890a5d ac96774bbcce b302099a8057
     80d7d4aa 7fee9d17  88130000 02000000  05000000  CRC_____ 06 06 05 0000000000
@@ -16,7 +16,8 @@ const SMALL: &str = "
     5342 01 05 00 01 4000  0000000000000000  00000000 000000000000 000000000000
     00000000 00000000  00000000 00000000  00000000  CRC_____ 00 00 00 0000000000";
 
-/// `FULL`, with a payload that is aligned to 64: it begins 144 bytes behind the frame, 192 behind the cell.
+/// The same as `FULL`, with a payload that is aligned to 64 bytes. The payload starts 144 bytes
+/// after the frame's start and 192 bytes after the cell's.
 const ALIGNED: &str = "
     5342 01 01 01 03 9000  efcdab8967452301  01890a5d ac96774bbcce b302099a8057
     80d7d4aa 7fee9d17  88130000 02000000  05000000  CRC_____ 06 06 05 0000000000
@@ -25,13 +26,13 @@ const ALIGNED: &str = "
     00000000 00000000 00000000 00000000
     68656c6c6f";
 
-/// The checksum of `ALIGNED`, as zlib takes it.
+/// The checksum of `ALIGNED`, as zlib calculates it.
 const ALIGNED_CRC: u32 = 0xbbd8_845f;
 
-/// The checksum of `FULL`, as zlib takes it.
+/// The checksum of `FULL`, as zlib calculates it.
 const FULL_CRC: u32 = 0x2fe3_653d;
 
-/// The checksum of `SMALL`, as zlib takes it.
+/// The checksum of `SMALL`, as zlib calculates it.
 const SMALL_CRC: u32 = 0xb1f4_3e5c;
 
 fn full() -> Outgoing<'static> {
@@ -72,7 +73,7 @@ fn small() -> Outgoing<'static> {
     }
 }
 
-/// The bytes of a golden frame, its checksum as given.
+/// Returns the bytes of a golden frame with the given checksum.
 fn bytes(golden: &str, crc: u32) -> Vec<u8> {
     let crc: String = crc.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let hex: String = golden.replace("CRC_____", &crc).split_whitespace().collect();
@@ -88,7 +89,7 @@ fn written(envelope: &Outgoing<'_>, payload: &[u8]) -> Result<Vec<u8>, FrameErro
     Ok(frame)
 }
 
-/// The checksum of these bytes, put where it belongs, so that what follows is looked at.
+/// Writes a valid checksum into the bytes, so that the other checks are reached.
 fn sealed(mut frame: Vec<u8>) -> Vec<u8> {
     frame[52..56].fill(0);
     let crc = crc32fast::hash(&frame);
@@ -97,7 +98,7 @@ fn sealed(mut frame: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn frames_are_written_as_they_always_were() {
+fn frames_are_written_with_the_golden_bytes() {
     assert_eq!(written(&full(), b"hello").unwrap(), bytes(FULL, FULL_CRC));
     assert_eq!(written(&small(), b"").unwrap(), bytes(SMALL, SMALL_CRC));
     let aligned = Outgoing { payload_align: 64, ..full() };
@@ -106,7 +107,7 @@ fn frames_are_written_as_they_always_were() {
 }
 
 #[test]
-fn frames_are_read_as_they_always_were() {
+fn golden_bytes_are_read_as_frames() {
     let bytes = bytes(FULL, FULL_CRC);
     let frame = Frame::parse(&bytes).unwrap();
     let expected = full();
@@ -118,14 +119,14 @@ fn frames_are_read_as_they_always_were() {
 }
 
 #[test]
-fn a_frame_to_nobody_in_particular_is_to_all() {
+fn a_frame_without_a_recipient_is_to_all() {
     let bytes = bytes(SMALL, SMALL_CRC);
     let frame = Frame::parse(&bytes).unwrap();
     assert_eq!((frame.kind(), frame.to(), frame.ttl(), frame.payload()), (Kind::Heartbeat, "*", None, &b""[..]));
 }
 
 #[test]
-fn every_flipped_bit_is_noticed() {
+fn every_flipped_bit_is_detected() {
     let good = bytes(FULL, FULL_CRC);
     for bit in 0..good.len() * 8 {
         let mut bad = good.clone();
@@ -135,7 +136,7 @@ fn every_flipped_bit_is_noticed() {
 }
 
 #[test]
-fn every_cut_and_every_appendix_is_noticed() {
+fn every_missing_or_additional_byte_is_detected() {
     let good = bytes(FULL, FULL_CRC);
     for len in 0..good.len() {
         assert!(Frame::parse(&good[..len]).is_err(), "{len} bytes");
@@ -146,7 +147,7 @@ fn every_cut_and_every_appendix_is_noticed() {
 }
 
 #[test]
-fn what_is_not_understood_is_named() {
+fn errors_name_the_unsupported_field() {
     let good = bytes(FULL, FULL_CRC);
     let with = |at: usize, byte: u8| {
         let mut frame = good.clone();
@@ -161,18 +162,18 @@ fn what_is_not_understood_is_named() {
     assert_eq!(with(5, 0xf1), Ok(true), "unknown flags are ignored");
     assert_eq!(with(5, 0), Ok(false));
     assert!(matches!(with(64, 0xff), Err(FrameError::Name { .. })));
-    // Names longer than the place before the payload.
+    // Names that are longer than the space before the payload.
     assert!(matches!(with(56, 255), Err(FrameError::PayloadOffset { offset: 96, .. })));
     assert!(matches!(with(3, 5), Err(FrameError::Payload { kind: Kind::Heartbeat, len: 5 })));
     assert_eq!(Frame::parse(&[]).err(), Some(FrameError::TooShort { len: 0, header: 64 }));
-    // A newer version is named whatever else changed in it.
+    // A newer version is named, whatever else that version changes.
     let mut newer = good.clone();
     newer[2] = 3;
     assert_eq!(Frame::parse(&newer).err(), Some(FrameError::Version { found: 3, newest: 1 }));
 }
 
 #[test]
-fn what_cannot_be_a_frame_is_not_written() {
+fn invalid_frames_are_not_written() {
     let long = "n".repeat(256);
     assert!(matches!(
         written(&Outgoing { from: &long, ..full() }, b"x"),
@@ -186,11 +187,12 @@ fn what_cannot_be_a_frame_is_not_written() {
 }
 
 #[test]
-fn garbage_is_never_more_than_an_error() {
+fn garbage_never_causes_a_panic() {
     let mut random = Random::new(5);
     let good = bytes(FULL, FULL_CRC);
     for _ in 0..200_000 {
-        // Half of them random throughout, half of them damaged in a few places; all with a checksum that is right.
+        // Half of the frames are random, and half are damaged in a few places. All have a valid
+        // checksum.
         let mut frame = if random.below(2) == 0 {
             let len = 64 + random.below(100) as usize;
             (0..len).map(|_| random.next() as u8).collect()

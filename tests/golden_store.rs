@@ -1,8 +1,10 @@
-//! The layout of a store, byte by byte: what was written by one version is read by every other that speaks this layout.
+//! The layout of a store, byte for byte. Every version that supports this layout reads what every
+//! other has written.
 //!
-//! `golden/layout_5.txt` has every word of a small store that is not zero, as `offset: word`, in hexadecimal, lowest byte last. If
-//! these tests fail, stores of others may no longer be read rightly: then the layout needs another number. If only other cells
-//! were chosen for the same values, the image is made anew, from what the test prints.
+//! `golden/layout_5.txt` contains every word of a small store that is not zero, as `offset: word`
+//! in hexadecimal, with the lowest byte last. If these tests fail, stores of other versions may not
+//! be read correctly any more, and the layout needs another number. If only other cells were chosen
+//! for the same values, replace the file by what the test prints.
 
 mod support;
 
@@ -15,9 +17,10 @@ use splinter_bus::store::{Flags, Lookup, Store, StoreOptions};
 
 const GOLDEN: &str = include_str!("golden/layout_5.txt");
 
-/// What differs from store to store: its id, its time of creation, and the home in the books.
+/// The words that differ from store to store: its id, its time of creation, and the clean epoch in
+/// the directory header.
 const OWN: [usize; 3] = [40, 48, 192 + 40];
-/// The process ids of participants and of whoever had the directory last.
+/// The process ids of participants and of the last process that held the directory's lock.
 const PROCESSES: [usize; 2] = [512 + 8, 192 + 24];
 
 fn make(path: &Path) {
@@ -34,18 +37,18 @@ fn make(path: &Path) {
     store.report_parse_failure();
 }
 
-/// All words that are not zero, without what differs from store to store.
+/// Returns all words that are not zero, without those that differ from store to store.
 fn words(image: &[u8]) -> BTreeMap<usize, u64> {
     let words = image.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word));
     let mut words: BTreeMap<usize, u64> = (0..).step_by(8).zip(words).filter(|(_, word)| *word != 0).collect();
-    // The time of the last failure.
+    // The time of the last parse failure.
     words.remove(&(128 + 8));
     for own in OWN {
-        assert!(words.remove(&own).is_some(), "nothing at {own}");
+        assert!(words.remove(&own).is_some(), "no word at {own}");
     }
     for process in PROCESSES {
-        assert!(words.contains_key(&process), "nothing at {process}");
-        // The other half of the word is something else.
+        assert!(words.contains_key(&process), "no word at {process}");
+        // The other half of the word is another field.
         let rest = words[&process] & if process == PROCESSES[0] { u64::MAX << 32 } else { u64::from(u32::MAX) };
         words.insert(process, rest);
     }
@@ -64,7 +67,7 @@ fn golden() -> BTreeMap<usize, u64> {
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_store_is_written_as_layout_5_says() {
+fn a_store_is_written_with_the_golden_words_of_layout_5() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     make(&path);
@@ -88,7 +91,7 @@ fn a_store_of_layout_5_is_read() {
     }
     fs::write(&path, image).unwrap();
     let store = Store::open(&path).unwrap();
-    let recovery = store.recovery().expect("it was not made here");
+    let recovery = store.recovery().expect("a copy is recovered");
     assert_eq!((recovery.keys, recovery.older.len(), recovery.lost.len()), (4, 0, 0));
     assert_eq!(store.keys(), ["empty", "first", "log", "n"]);
     assert_eq!(store.get("first").unwrap().as_deref(), Some(&b"newest value"[..]));

@@ -1,4 +1,5 @@
-//! Whoever holds something is killed at random: nothing is lost for longer than the next operation that needs it.
+//! Processes that hold samples, loans, cursors and jobs are killed at random. The next operation
+//! that needs what they held gets it.
 
 mod support;
 
@@ -16,7 +17,7 @@ fn options() -> StoreOptions {
     StoreOptions::new().slots(8).max_value_size(512).history(CELLS / 2).spare(CELLS / 2).lossless(3)
 }
 
-/// How often a holder is killed.
+/// Returns how often a holder is killed.
 fn kills() -> u32 {
     std::env::var("SPLINTER_TEST_KILLS").map_or(300, |count| count.parse().expect("a number"))
 }
@@ -29,7 +30,8 @@ fn actor() {
     hold(&Bus::on(support::open_soon(&arguments[0])), &mut Random::new(seed));
 }
 
-/// Takes and gives back samples, loans, cursors and jobs, some of each at a time; sends and acknowledges nothing.
+/// Takes and releases samples, loans, cursors and jobs, several of each at a time. It sends and
+/// acknowledges nothing.
 fn hold(bus: &Bus<Vec<u8>>, random: &mut Random) {
     let mut publisher = bus.publisher("k").unwrap();
     let mut queue = bus.work_queue("work").unwrap();
@@ -56,7 +58,7 @@ fn hold(bus: &Bus<Vec<u8>>, random: &mut Random) {
 }
 
 #[test]
-fn what_killed_holders_had_is_there_for_the_next_operation_that_needs_it() {
+fn the_next_operation_gets_what_killed_holders_held() {
     let name = Name::new();
     let bus = Bus::<Vec<u8>>::on(name.create(&options()));
     let mut random = Random::new(17);
@@ -67,26 +69,28 @@ fn what_killed_holders_had_is_there_for_the_next_operation_that_needs_it() {
     let start = Instant::now();
     for round in 0..kills() {
         for _ in 0..3 {
-            publisher.publish(&vec![1; 100]).expect("nobody holds anything");
+            publisher.publish(&vec![1; 100]).expect("no process holds a cell");
             number += 1;
-            work.publish(&number.to_le_bytes().to_vec()).expect("nobody holds anything");
+            work.publish(&number.to_le_bytes().to_vec()).expect("no process holds a cell");
         }
         let mut holder = Actor::spawn("holder", &[&name, &round.to_string()]);
         let before = rounds.get().unwrap().unwrap_or(0);
         let enough = before + 1 + random.below(200);
-        support::wait_until("it holds something", || rounds.get().unwrap().unwrap_or(0) > enough);
+        support::wait_until("the holder holds something", || rounds.get().unwrap().unwrap_or(0) > enough);
         holder.kill();
         let (cells, jobs) =
             (bus.store().slot("k").unwrap().cells(), bus.store().slot_snapshot("work").unwrap().unwrap());
         let now = [cells.pinned, cells.in_flight, cells.retained, jobs.queue.unwrap().taken.into()];
         held.iter_mut().zip(now).for_each(|(sum, now)| *sum += u32::from(now > 0));
-        // Cells and cursors: every publish succeeds at once, and so does whatever needs all cells but the newest.
+        // Cells and cursors: every publish succeeds at once, and so does an operation that needs
+        // all cells except the newest.
         for _ in 0..2 * CELLS {
-            publisher.publish(&vec![2; 100]).expect("the dead hold nobody up");
+            publisher.publish(&vec![2; 100]).expect("a killed holder delays no publisher");
         }
-        let all: Vec<_> = (1..CELLS).map(|_| publisher.loan_bytes(1).expect("the dead hold no cell")).collect();
+        let all: Vec<_> = (1..CELLS).map(|_| publisher.loan_bytes(1).expect("a killed holder holds no cell")).collect();
         drop(all);
-        // Messages: all are there, in whatever order the dead gave them back.
+        // Messages: all are delivered again, in any order, because killed holders had requeued
+        // some.
         let mut seen = HashSet::new();
         while let Some(job) = queue.try_recv().unwrap() {
             again += u64::from(job.attempt() > 1);
@@ -117,7 +121,7 @@ fn what_killed_holders_had_is_there_for_the_next_operation_that_needs_it() {
 }
 
 #[test]
-fn holders_that_are_stopped_are_waited_for_by_nobody_else() {
+fn stopped_holders_delay_only_publishers_that_wait_for_their_cursors() {
     let name = Name::new();
     let bus = Bus::<Vec<u8>>::on(name.create(&options()));
     bus.publish("k", &vec![1; 100]).unwrap();
@@ -125,9 +129,10 @@ fn holders_that_are_stopped_are_waited_for_by_nobody_else() {
     for seed in 0..20 {
         let holder = Actor::spawn("holder", &[&name, &seed.to_string()]);
         let before = rounds.get().unwrap().unwrap_or(0);
-        support::wait_until("it holds something", || rounds.get().unwrap().unwrap_or(0) > before + 50);
+        support::wait_until("the holder holds something", || rounds.get().unwrap().unwrap_or(0) > before + 50);
         holder.stop();
-        // What it is to receive holds up those who wait for it, as long as they wait; anything else holds up nobody.
+        // Messages that a stopped subscriber is to receive delay publishers that wait, until their
+        // timeouts. Everything else that it holds delays no process.
         let mut publisher = bus.publisher("k").unwrap();
         let unread = bus.store().slot_snapshot("k").unwrap().unwrap().lossless.len();
         for _ in 0..1000 {

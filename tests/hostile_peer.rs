@@ -1,8 +1,7 @@
 //! A process writes garbage into a store while others use it. They get errors or values, and
 //! continue.
-//!
-//! They never panic, never touch a byte outside of the store (an inaccessible page lies before and
-//! behind each mapping), never take much memory, and complete each operation in a bounded time.
+//! They never panic, never access a byte outside of the store (an inaccessible page lies before and
+//! after each mapping), never allocate much memory, and complete each operation in a bounded time.
 //! `SPLINTER_TEST_SECONDS` sets how long the test runs. `docs/security.md` says what is promised
 //! against such a process.
 
@@ -26,14 +25,14 @@ use support::{Actor, Name, Random};
 
 /// The longest time that one operation may take. Creating a key waits up to ten seconds for a lock.
 const LONGEST: Duration = Duration::from_secs(20);
-/// The address space of a victim, in bytes: many times what it needs.
+/// The address space of a victim in bytes: many times the amount that it needs.
 const MEMORY: u64 = 1 << 32;
 const PAGE: usize = 4096;
-/// The size of the inaccessible memory beside a mapping, where nothing else lies.
+/// The size of the inaccessible memory beside a mapping.
 const GUARD: usize = 1 << 20;
 const KEYS: u64 = 10;
-/// The largest value, in bytes, of any header that would do for this store: cells are a little
-/// longer than they are asked to be.
+/// The largest value, in bytes, that any header accepted for this store can declare: cells are a
+/// little longer than the options ask for.
 const MOST: usize = 1040;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -101,18 +100,19 @@ fn actor() {
     std::fs::write(report, done.into_inner().to_string()).unwrap();
 }
 
-/// Ends the process if one act takes too long.
+/// Ends the process if one operation takes too long.
 fn watch(over: &AtomicBool, done: &AtomicU64) {
     let (mut last, mut since) = (0, Instant::now());
     while !over.load(Ordering::Relaxed) {
-        // Synchronises nothing: it looks a hundred times a second whether there was progress.
+        // The sleep synchronises nothing. The watchdog checks the progress a hundred times a
+        // second.
         thread::sleep(Duration::from_millis(10));
         let now = done.load(Ordering::Relaxed);
         if now != last {
             (last, since) = (now, Instant::now());
         }
         if since.elapsed() > LONGEST {
-            eprintln!("one act has taken {:?}", since.elapsed());
+            eprintln!("one operation has taken {:?}", since.elapsed());
             std::process::abort();
         }
     }
@@ -122,7 +122,7 @@ fn limit_memory() {
     // A sanitizer maps more address space than the limit.
     if std::env::var_os("SPLINTER_TEST_UNLIMITED").is_none() {
         let limit = libc::rlimit { rlim_cur: MEMORY, rlim_max: MEMORY };
-        // SAFETY: the kernel reads the limit and keeps nothing of it.
+        // SAFETY: the kernel reads the limit and keeps no reference to it.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
     }
 }
@@ -211,7 +211,7 @@ fn read_and_write_in_place(victim: &mut Victim) {
     }
 }
 
-/// Reads every byte.
+/// Reads every byte, and returns the sum.
 fn touch(bytes: &[u8]) {
     std::hint::black_box(bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)));
 }
@@ -311,7 +311,7 @@ fn scribble(location: &str, random: &mut Random) -> ! {
         }
         match random.below(4) {
             0 => file.write_all_at(&good, 0).unwrap(),
-            // Sets the pace: the victims have some time to run into what is damaged.
+            // Sets the pace: the victims need some time to meet the damage.
             1 => thread::sleep(MILLISECOND),
             _ => {}
         }
@@ -350,7 +350,7 @@ fn open_between_guards(location: &str) -> Option<Store> {
             return Some(store);
         }
     }
-    panic!("no place between guards: {:x?}", maps());
+    panic!("no free address range between guards: {:x?}", maps());
 }
 
 fn guard(mappings: &[(usize, usize)]) {
@@ -362,7 +362,7 @@ fn guard(mappings: &[(usize, usize)]) {
     });
 }
 
-/// Memory that cannot be touched.
+/// Memory that cannot be accessed.
 struct Guard {
     start: usize,
     len: usize,
@@ -370,14 +370,14 @@ struct Guard {
 
 impl Guard {
     fn anywhere(len: usize) -> Self {
-        Self::map(None, len).expect("room for a guard")
+        Self::map(None, len).expect("address space for a guard")
     }
 
     fn below(end: usize) -> Option<Self> {
         [GUARD, PAGE].into_iter().find_map(|len| Self::at(end - len, len))
     }
 
-    /// `None` if something else is mapped there.
+    /// Maps a guard. Returns `None` if something else is mapped there.
     fn at(start: usize, len: usize) -> Option<Self> {
         Self::map(Some(start), len)
     }
@@ -385,7 +385,7 @@ impl Guard {
     fn map(start: Option<usize>, len: usize) -> Option<Self> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | start.map_or(0, |_| libc::MAP_FIXED_NOREPLACE);
         let address = std::ptr::without_provenance_mut(start.unwrap_or(0));
-        // SAFETY: new memory, where nothing is mapped.
+        // SAFETY: this is a new mapping at an address where nothing is mapped.
         let memory = unsafe { libc::mmap(address, len, libc::PROT_NONE, flags, -1, 0) };
         (memory != libc::MAP_FAILED).then(|| Self { start: memory.addr(), len })
     }
@@ -393,19 +393,19 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // SAFETY: ours alone, and nobody can have touched it.
+        // SAFETY: the mapping belongs to this guard, and no reference into it exists.
         let unmapped = unsafe { libc::munmap(std::ptr::without_provenance_mut(self.start), self.len) };
         assert_eq!(unmapped, 0);
     }
 }
 
-/// Where the store is mapped in this process.
+/// Lists the mappings of the store in this process.
 fn mappings(location: &str) -> Vec<(usize, usize)> {
     let path = format!("/dev/shm/{location}");
     maps().into_iter().filter(|(.., name)| *name == path).map(|(start, end, ..)| (start, end)).collect()
 }
 
-/// What is mapped in this process: from, to, access rights, name.
+/// Lists all mappings of this process: start, end, access rights, name.
 fn maps() -> Vec<(usize, usize, String, String)> {
     let address = |text: &str| usize::from_str_radix(text, 16).unwrap();
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
@@ -419,7 +419,7 @@ fn maps() -> Vec<(usize, usize, String, String)> {
 }
 
 #[test]
-fn processes_beside_a_hostile_one_get_errors_or_values() {
+fn processes_get_errors_or_values_while_a_hostile_process_damages_the_store() {
     let (name, reports) = (Name::new(), tempfile::tempdir().unwrap());
     let store = name.create(&options());
     let bus = Bus::<Vec<u8>>::on(store.clone());
@@ -441,7 +441,7 @@ fn processes_beside_a_hostile_one_get_errors_or_values() {
             let ended = victim.0.try_wait().unwrap();
             assert!(ended.is_none(), "{role} has ended: {ended:?}");
         }
-        // Sets how often the victims are looked at while the scribbler is at work.
+        // Sets how often the victims are checked while the scribbler damages the store.
         thread::sleep(Duration::from_millis(50));
     }
     assert!(scribbler.0.try_wait().unwrap().is_none());

@@ -1,4 +1,5 @@
-//! A store that something else has scribbled over: errors, or other values, but no panic, no crash, no endless loop.
+//! Stores that another program has damaged. Operations return errors or other values, and never
+//! panic, crash or loop without end.
 
 mod support;
 
@@ -15,7 +16,7 @@ fn options() -> StoreOptions {
     StoreOptions::new().slots(4).max_value_size(64).history(2).spare(2)
 }
 
-/// Does everything that can be done. What it answers does not matter; that it answers does.
+/// Uses every kind of operation. The results do not matter. Every operation must return.
 fn do_everything(store: &Store) {
     let mut value = Vec::new();
     for number in 0..6 {
@@ -62,7 +63,7 @@ fn do_everything(store: &Store) {
 }
 
 #[test]
-fn random_words_anywhere_in_an_open_store_are_survived() {
+fn random_words_anywhere_in_an_open_store_cause_no_panic_or_hang() {
     let mut random = Random::new(6);
     for round in 0..150 {
         let name = Name::new();
@@ -70,10 +71,11 @@ fn random_words_anywhere_in_an_open_store_are_survived() {
         do_everything(&store);
         let file = File::options().write(true).open(name.path()).unwrap();
         let len = file.metadata().unwrap().len();
-        // From a single wrong word to one in three; words that look like marks, and words that look like nothing.
+        // From a single wrong word to one in three. Some words look like cell marks, others are
+        // random.
         let damage = 1 << (round % 12);
         for _ in 0..damage {
-            // The identity is read once, when the store is opened: damage to it is another test's.
+            // The identity is read once, when the store is opened. Another test damages it.
             let at = 64 + random.below((len - 64) / 8) * 8;
             let word = match random.below(4) {
                 0 => random.next(),
@@ -84,7 +86,7 @@ fn random_words_anywhere_in_an_open_store_are_survived() {
             file.write_all_at(&word.to_ne_bytes(), at / 8 * 8).unwrap();
         }
         do_everything(&store);
-        // And who comes later.
+        // A process that opens the damaged store later survives it, too.
         if let Ok(late) = Store::open(&name) {
             do_everything(&late);
         }
@@ -92,8 +94,9 @@ fn random_words_anywhere_in_an_open_store_are_survived() {
 }
 
 #[test]
-fn every_word_of_an_open_store_may_turn_into_anything() {
-    // Among them heads without a cell at a version that is kept, and with one at a version that is far away.
+fn wrong_values_in_any_word_of_an_open_store_cause_no_panic_or_hang() {
+    // Some damaged heads point to a retained version that has no cell, or to a cell of a far away
+    // version.
     let words = [0, 1, 2, 3, 4, 5, 0x7f, u64::MAX, u64::MAX >> 16, 1 << 63, u64::from(u32::MAX), 1 << 48 | 1 << 40];
     for word in words {
         let name = Name::new();
@@ -102,9 +105,10 @@ fn every_word_of_an_open_store_may_turn_into_anything() {
         let file = File::options().read(true).write(true).open(name.path()).unwrap();
         let mut good = vec![0; file.metadata().unwrap().len() as usize];
         file.read_exact_at(&mut good, 0).unwrap();
-        // All but the identity, which is read once, and the tables of participants and types, of which a few will do.
-        let untold = 320 + 3 * 64..16 * 1024;
-        for at in (64..good.len()).step_by(8).filter(|at| !untold.contains(at)) {
+        // All words except the identity, which is read once, and most of the tables of participants
+        // and types.
+        let skipped = 320 + 3 * 64..16 * 1024;
+        for at in (64..good.len()).step_by(8).filter(|at| !skipped.contains(at)) {
             file.write_all_at(&word.to_ne_bytes(), at as u64).unwrap();
             touch_everything_once(&store);
             file.write_all_at(&good[64..], 64).unwrap();
@@ -112,7 +116,7 @@ fn every_word_of_an_open_store_may_turn_into_anything() {
     }
 }
 
-/// Once each, so that it is done quickly.
+/// Uses each operation once, so that one round is fast.
 fn touch_everything_once(store: &Store) {
     let mut value = Vec::new();
     for number in 0..3 {
@@ -143,7 +147,7 @@ fn touch_everything_once(store: &Store) {
 }
 
 #[test]
-fn a_store_cut_anywhere_is_refused() {
+fn a_store_that_was_cut_at_any_length_is_refused() {
     let (name, cut, other) = (Name::new(), Name::new(), Name::new());
     let other = other.create(&options());
     other.set("key", b"v").unwrap();
@@ -153,18 +157,18 @@ fn a_store_cut_anywhere_is_refused() {
     for len in lengths.chain(0..400).filter(|&len| len < good.len()) {
         std::fs::write(cut.path(), &good[..len]).unwrap();
         let error = Store::open(cut.path()).unwrap_err();
-        let told = match error {
+        let reported = match error {
             OpenError::NotAStore { .. } => len < 64,
             OpenError::Damaged { .. } => len >= 64,
             _ => false,
         };
-        assert!(told, "{len} bytes: {error}");
+        assert!(reported, "{len} bytes: {error}");
     }
     assert_eq!(other.get("key").unwrap().as_deref(), Some(&b"v"[..]));
 }
 
 #[test]
-fn every_field_of_the_header_that_is_wrong_is_told() {
+fn errors_name_the_wrong_field_of_the_header() {
     let (name, wrong) = (Name::new(), Name::new());
     drop(options().create(name.path()).unwrap());
     let good = std::fs::read(name.path()).unwrap();
@@ -174,7 +178,7 @@ fn every_field_of_the_header_that_is_wrong_is_told() {
         std::fs::write(wrong.path(), &image).unwrap();
         Store::open(wrong.path()).unwrap_err().to_string()
     };
-    for (field, at, bytes, told) in [
+    for (field, at, bytes, reported) in [
         ("magic", 0, &b"GIF8"[..], "it begins with 0x"),
         ("magic of the other byte order", 0, &0x534C_4E54_u32.swap_bytes().to_ne_bytes(), "the other order of bytes"),
         ("layout of the C library", 4, &2u32.to_ne_bytes(), "the C library libsplinter (layout 2)"),
@@ -189,12 +193,12 @@ fn every_field_of_the_header_that_is_wrong_is_told() {
         ("total length", 32, &7u64.to_ne_bytes(), "its header says 7"),
     ] {
         let error = error_with(at, bytes);
-        assert!(error.contains(told), "{field}: {error}");
+        assert!(error.contains(reported), "{field}: {error}");
     }
 }
 
 #[test]
-fn what_is_no_file_is_no_store() {
+fn anything_but_a_regular_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
@@ -211,7 +215,7 @@ fn what_is_no_file_is_no_store() {
 }
 
 #[test]
-fn a_program_that_locks_the_whole_file_is_told_of() {
+fn a_lock_on_the_whole_file_by_another_program_is_reported() {
     let name = Name::new();
     drop(name.create(&options()));
     let lock = ForeignLock::new(&name.path(), 0, 0);
@@ -222,30 +226,30 @@ fn a_program_that_locks_the_whole_file_is_told_of() {
 }
 
 #[test]
-fn nobody_looks_for_ever_at_a_version_that_is_there_and_gone() {
+fn receiving_a_version_without_a_cell_returns() {
     let name = Name::new();
     let bus = Bus::<Vec<u8>>::on(name.create(&options().max_value_size(256)));
     for number in 0..3 {
         bus.publish("key", &vec![number]).unwrap();
     }
-    // Version 3, and no value.
+    // The head says version 3, but names no cell.
     let file = File::options().write(true).open(name.path()).unwrap();
     file.write_all_at(&3u64.to_ne_bytes(), SLOT).unwrap();
     let mut subscriber = bus.subscribe_from("key", Start::Version(3)).unwrap();
     assert!(matches!(subscriber.try_recv(), Err(RecvError::Lagged(1))));
     assert!(subscriber.try_recv().unwrap().is_none());
-    // And at a version that is far away.
+    // The head is at a version that is far away.
     file.write_all_at(&(1u64 << 48 | 1 << 40).to_ne_bytes(), SLOT).unwrap();
     let _ = bus.subscribe_from("key", Start::Time(SystemTime::now())).unwrap().try_recv();
 }
 
 #[test]
-fn versions_end_with_an_error_and_do_not_begin_anew() {
+fn publishing_after_the_last_version_is_an_error() {
     const LAST: u64 = (1 << 48) - 1;
     let name = Name::new();
     let slot = name.create(&options().max_value_size(256)).slot("key").unwrap();
     slot.set(b"first").unwrap();
-    // As after 2^48 publishes.
+    // The head is as after 2^48 publishes.
     let file = File::options().read(true).write(true).open(name.path()).unwrap();
     let mut head = [0; 8];
     file.read_exact_at(&mut head, SLOT).unwrap();
@@ -253,7 +257,7 @@ fn versions_end_with_an_error_and_do_not_begin_anew() {
     file.write_all_at(&(cell << 48 | before_last).to_ne_bytes(), SLOT).unwrap();
     file.write_all_at(&before_last.to_ne_bytes(), CELLS + (cell - 1) * STRIDE).unwrap();
     assert_eq!(slot.set(b"last but one").unwrap(), LAST - 1);
-    // By now it expects what `head` is.
+    // By now the writer's cached head is correct.
     assert_eq!(slot.set(b"last").unwrap(), LAST);
     let mut value = Vec::new();
     for _ in 0..3 {
@@ -263,21 +267,22 @@ fn versions_end_with_an_error_and_do_not_begin_anew() {
     }
 }
 
-/// Where the first slot of a store with these options begins, behind an index for four keys, and its first cells.
+/// The offset of the first slot of a store with these options, after an index for four keys, and of
+/// its first cells.
 const SLOT: u64 = 17_408;
 const CELLS: u64 = SLOT + 4 * 256 + 4 * 64;
 const STRIDE: u64 = 320;
-/// In a cell.
-const TAKER: u64 = 24;
+/// The offset of the delivery state in a cell.
+const DELIVERY: u64 = 24;
 
 #[test]
-fn a_message_in_parts_is_put_together_however_far_apart_its_versions_seem() {
+fn a_message_in_parts_is_assembled_although_its_last_version_is_far_away() {
     let name = Name::new();
     let bus = Bus::<Vec<u8>>::on(name.create(&options().max_value_size(256).history(4)));
     let message = vec![7; 300];
     bus.publish("key", &message).unwrap();
     let newest = bus.store().slot("key").unwrap().version();
-    // The newest part as a version that is far away, of the head and of its cell alike.
+    // The newest part gets a version that is far away, in the head and in its cell.
     let far = 1u64 << 40;
     let file = File::options().read(true).write(true).open(name.path()).unwrap();
     let mut head = [0; 8];
@@ -291,23 +296,24 @@ fn a_message_in_parts_is_put_together_however_far_apart_its_versions_seem() {
 }
 
 #[test]
-fn a_job_that_was_taken_away_is_not_said_to_be_done() {
+fn acknowledging_a_job_whose_delivery_state_was_overwritten_is_an_error() {
     let name = Name::new();
     let bus = Bus::<Vec<u8>>::on(name.create(&options().max_value_size(256)));
     let mut queue = bus.work_queue("key").unwrap();
     bus.publish("key", &vec![7]).unwrap();
     let job = queue.recv().unwrap();
     let file = File::options().write(true).open(name.path()).unwrap();
-    file.write_all_at(&[0; 8], CELLS + TAKER).unwrap();
+    file.write_all_at(&[0; 8], CELLS + DELIVERY).unwrap();
     assert!(matches!(job.acknowledge(), Err(AcknowledgeError::Key { source: KeyError::Damaged, .. })));
 }
 
-/// How many damaged copies are opened.
+/// Returns how many damaged copies are opened.
 fn copies() -> u32 {
     std::env::var("SPLINTER_TEST_COPIES").map_or(2000, |count| count.parse().expect("a number"))
 }
 
-/// Bytes at random, fields that are wrong, cut short, put together from pieces of itself.
+/// Damages a copy: random bytes, wrong fields, a shorter file, or pieces of the file in another
+/// order.
 fn damaged(good: &[u8], random: &mut Random, round: u32) -> Vec<u8> {
     let (mut bytes, len) = (good.to_vec(), good.len() as u64);
     for _ in 0..1 << random.below(8) {
@@ -328,7 +334,7 @@ fn damaged(good: &[u8], random: &mut Random, round: u32) -> Vec<u8> {
     }
     match round % 16 {
         13 => bytes.truncate(random.below(len) as usize),
-        // As long as it was, as after a machine that stopped.
+        // The length stays the same, as after a power loss.
         14 => bytes[random.below(len) as usize..].fill(0),
         15 => bytes.fill_with(|| random.next() as u8),
         _ => {}
@@ -337,8 +343,8 @@ fn damaged(good: &[u8], random: &mut Random, round: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_damaged_copy_of_a_file_gives_what_was_committed_or_an_error() {
-    // Where opening thousands of files waits for no disk.
+fn a_damaged_copy_of_a_file_returns_committed_values_or_errors() {
+    // The files are in memory, so that opening thousands of them does not wait for a disk.
     let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let (original, copy) = (directory.path().join("original"), directory.path().join("copy"));
     let store = StoreOptions::new().slots(6).max_value_size(300).history(3).spare(3).create(&*original).unwrap();
@@ -363,8 +369,12 @@ fn a_damaged_copy_of_a_file_gives_what_was_committed_or_an_error() {
                     assert!(keys.contains(&key), "round {round}: {key:?} was never a key");
                     match store.get(&key) {
                         Ok(Some(value)) => {
-                            let told = (1..=8).any(|version| value == value_of(&key, version).as_bytes());
-                            assert!(told, "round {round}: {key:?} never was {:?}", String::from_utf8_lossy(&value));
+                            let committed = (1..=8).any(|version| value == value_of(&key, version).as_bytes());
+                            assert!(
+                                committed,
+                                "round {round}: {key:?} never was {:?}",
+                                String::from_utf8_lossy(&value)
+                            );
                             values += 1;
                         }
                         Ok(None) | Err(_) => lost += 1,
@@ -386,7 +396,7 @@ fn a_damaged_copy_of_a_file_gives_what_was_committed_or_an_error() {
 fn files_of_random_bytes_are_refused() {
     let (mut random, mut opened) = (Random::new(7), 0);
     let (name, good) = (Name::new(), Name::new());
-    // By its path, so that it can be copied.
+    // Opened by its path, so that it can be copied.
     let store = options().create(good.path()).unwrap();
     do_everything(&store);
     drop(store);
@@ -401,13 +411,13 @@ fn files_of_random_bytes_are_refused() {
             bytes.truncate(random.below(bytes.len() as u64) as usize);
         }
         std::fs::write(name.path(), &bytes).unwrap();
-        // It may still be a store: the id and the time can be anything.
+        // A file can still be a store: the id and the time can have any value.
         if let Ok(store) = Store::open(name.path()) {
             do_everything(&store);
             opened += 1;
         }
     }
-    assert!(opened > 0, "none of them was nearly a store");
+    assert!(opened > 0, "no file was nearly a store");
     for len in [0, 1, 63, 64, 65, 320, 4096, 100_001] {
         let bytes: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
         std::fs::write(name.path(), &bytes).unwrap();

@@ -1,4 +1,5 @@
-//! Writers that are killed or stopped at any moment: nothing committed is lost, nobody waits for them, no cell is lost.
+//! Writers are killed or stopped at random moments. No committed value and no cell is lost, and no
+//! other process waits for them.
 
 mod support;
 
@@ -40,7 +41,7 @@ fn actor() {
 
 const SECRET: &[u8] = b"what nobody may find";
 
-/// Sets keys to secrets, and holds pins on some of them.
+/// Sets keys to secrets, and pins some of them.
 fn write_secrets(store: &Store) {
     for round in 0.. {
         let slot = store.slot(&key(round as u32 % KEYS)).unwrap();
@@ -49,7 +50,7 @@ fn write_secrets(store: &Store) {
     }
 }
 
-/// Two threads on the same keys.
+/// Two threads write the same keys.
 fn write_among_others(store: &Store) {
     thread::scope(|scope| {
         for writer in [1, 2] {
@@ -64,7 +65,7 @@ fn write_among_others(store: &Store) {
     });
 }
 
-/// Creates a store and removes it, again and again.
+/// Creates and removes a store in a loop.
 fn create_and_remove(name: &str) -> ! {
     loop {
         if let Err(error) = options().slots(64).create(name) {
@@ -82,7 +83,8 @@ fn churn(store: &Store) {
     }
 }
 
-/// Lets a writer run for a random moment: from before its first publish to some thousands later.
+/// Lets a writer run for a random time: until before its first publish, or some thousands of
+/// publishes.
 fn let_it_run(store: &Store, random: &mut Random) {
     let slot = store.slot(&key(0)).unwrap();
     let start = slot.version();
@@ -96,12 +98,12 @@ fn let_it_run(store: &Store, random: &mut Random) {
     }
 }
 
-/// How many cells are in a writer's hands, dead or alive.
+/// Counts the cells that live or crashed writers have claimed.
 fn in_flight(store: &Store) -> u64 {
     (0..KEYS).map(|number| store.slot(&key(number)).unwrap().cells().in_flight).sum()
 }
 
-/// After the dead were buried, every cell is readable or free again.
+/// Checks that every cell is readable or free after crashed writers were reaped.
 fn assert_no_cell_is_lost(name: &Name) {
     let store = Store::open(name).unwrap();
     for number in 0..KEYS {
@@ -112,7 +114,7 @@ fn assert_no_cell_is_lost(name: &Name) {
 }
 
 #[test]
-fn a_writer_killed_250_times_leaves_every_last_value_readable_and_every_cell_usable() {
+fn after_250_killed_writers_every_last_value_is_readable_and_every_cell_usable() {
     let (name, mut random) = (Name::new(), Random::new(1));
     let store = name.create(&options());
     let mut value = Vec::new();
@@ -128,7 +130,7 @@ fn a_writer_killed_250_times_leaves_every_last_value_readable_and_every_cell_usa
                 assert_eq!(proof::read(&value), (number, version), "round {round}: not the last committed value");
                 assert_eq!(slot.version(), version);
             }
-            // The next writer goes on at once, with the next version.
+            // The next writer continues at once, with the next version.
             let next = slot.version() + 1;
             proof::write(&mut value, number, next);
             assert_eq!(slot.set(&value).unwrap(), next, "round {round}");
@@ -136,11 +138,11 @@ fn a_writer_killed_250_times_leaves_every_last_value_readable_and_every_cell_usa
         assert_no_cell_is_lost(&name);
     }
     println!("killed in the middle of a publish: {killed_in_flight} of 250");
-    assert!(killed_in_flight > 10, "nearly no kill hit the middle of a publish: {killed_in_flight} of 250");
+    assert!(killed_in_flight > 10, "too few kills hit the middle of a publish: {killed_in_flight} of 250");
 }
 
 #[test]
-fn a_writer_stopped_250_times_holds_nobody_up() {
+fn a_writer_stopped_250_times_delays_no_other_writer_or_reader() {
     let (name, mut random) = (Name::new(), Random::new(2));
     let store = name.create(&options());
     let mut value = Vec::new();
@@ -152,7 +154,8 @@ fn a_writer_stopped_250_times_holds_nobody_up() {
         stopped_in_flight += in_flight(&store);
         for number in 0..KEYS {
             let slot = store.slot(&key(number)).unwrap();
-            // Once around the ring and more: what the stopped one holds is met, and passed.
+            // More publishes than there are cells: the writer meets the cell of the stopped one,
+            // and skips it.
             for publish in 0..u64::from(3 * (HISTORY + SPARE)) {
                 proof::write(&mut value, 9, publish);
                 let version = slot.set(&value).unwrap();
@@ -161,7 +164,8 @@ fn a_writer_stopped_250_times_holds_nobody_up() {
             }
         }
         if round % 2 == 0 {
-            // Back among the living, where others have gone on, and killed in whatever it does then.
+            // The stopped writer continues after others have published, and is killed at a random
+            // moment.
             writers.signal(Signal::CONT);
         }
         writers.kill();
@@ -173,11 +177,11 @@ fn a_writer_stopped_250_times_holds_nobody_up() {
         assert_no_cell_is_lost(&name);
     }
     println!("stopped in the middle of a publish: {stopped_in_flight} of 250");
-    assert!(stopped_in_flight > 10, "nearly no stop hit the middle of a publish: {stopped_in_flight} of 250");
+    assert!(stopped_in_flight > 10, "too few stops hit the middle of a publish: {stopped_in_flight} of 250");
 }
 
 #[test]
-fn nothing_that_a_killed_writer_had_in_hand_is_left_once_its_keys_are_removed() {
+fn removing_keys_erases_the_values_of_a_killed_writer() {
     let (name, mut random) = (Name::new(), Random::new(8));
     let store = name.create(&options());
     let mut killed_in_flight = 0;
@@ -191,19 +195,19 @@ fn nothing_that_a_killed_writer_had_in_hand_is_left_once_its_keys_are_removed() 
         }
         let image = fs::read(name.path()).unwrap();
         let left = image.windows(SECRET.len()).position(|window| window == SECRET);
-        assert_eq!(left, None, "round {round}: it is still there");
+        assert_eq!(left, None, "round {round}: a secret is still in the store");
     }
     println!("killed in the middle of a publish: {killed_in_flight} of 100");
     assert!(killed_in_flight > 0);
 }
 
 #[test]
-fn dead_writers_are_reaped_by_those_whose_way_they_block() {
+fn a_publish_that_needs_a_cell_of_a_killed_writer_reaps_it() {
     let name = Name::new();
     let store = name.create(&options().history(1).spare(2));
     let slot = store.slot(&key(0)).unwrap();
     let mut random = Random::new(3);
-    // Without reaping, three deaths in the middle of a publish would block the key for good.
+    // Without reaping, three crashes in the middle of a publish would block the key permanently.
     let mut value = Vec::new();
     for _ in 0..50 {
         let mut writers = Actor::spawn("writers", &[&name]);
@@ -217,7 +221,7 @@ fn dead_writers_are_reaped_by_those_whose_way_they_block() {
 }
 
 #[test]
-fn a_key_churner_killed_at_any_moment_leaves_a_directory_that_works() {
+fn the_directory_works_after_a_process_that_changes_keys_is_killed() {
     let (name, mut random) = (Name::new(), Random::new(4));
     let store = name.create(&options());
     store.set(&key(0), b"stays").unwrap();
@@ -233,8 +237,8 @@ fn a_key_churner_killed_at_any_moment_leaves_a_directory_that_works() {
         for number in 0..4 {
             store.unset(&key(100 + number)).unwrap();
         }
-        assert_eq!(store.keys(), [key(0)], "round {round}: one cannot be removed");
-        // Every slot can be used: none was lost.
+        assert_eq!(store.keys(), [key(0)], "round {round}: a key cannot be removed");
+        // Every slot is usable: none was lost.
         for number in 0..7 {
             store.set(&key(200 + number), b"fill").unwrap_or_else(|error| panic!("round {round}: {error}"));
         }
@@ -245,19 +249,19 @@ fn a_key_churner_killed_at_any_moment_leaves_a_directory_that_works() {
     }
 }
 
-/// The names of stores that are not complete, of whoever makes one now.
+/// Lists the names of drafts of stores, also of those that another process creates now.
 fn drafts() -> Vec<String> {
     let names = fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with(".splinter-draft-")).collect()
 }
 
 #[test]
-fn a_creator_killed_at_any_moment_leaves_a_name_that_can_be_used() {
+fn a_store_can_be_created_after_its_creator_is_killed_at_any_moment() {
     let (name, mut random) = (Name::new(), Random::new(5));
     let mut killed_half_way = 0;
     for round in 0..100 {
         let mut creator = Actor::spawn("creator", &[&name]);
-        support::wait_until("the creator is at work", || Store::open(&name).is_ok());
+        support::wait_until("the creator has created a store", || Store::open(&name).is_ok());
         let until = Instant::now() + Duration::from_nanos(random.below(2_000_000));
         while Instant::now() < until {
             std::hint::spin_loop();
@@ -269,7 +273,7 @@ fn a_creator_killed_at_any_moment_leaves_a_name_that_can_be_used() {
         store.set("k", b"v").unwrap();
         Store::remove(&name).unwrap();
     }
-    println!("killed with a store half made: {killed_half_way} of 100");
-    // Whoever creates a store removes what dead creators left.
+    println!("killed during the creation of a store: {killed_half_way} of 100");
+    // A process that creates a store removes the drafts of crashed creators.
     drop(options().create(&name).unwrap());
 }

@@ -1,4 +1,5 @@
-//! Messages that are larger than a cell: they come back whole, or their loss is told; nobody hangs.
+//! Messages that are larger than a cell. They are received complete, or their loss is reported, and
+//! receivers do not hang.
 
 mod support;
 
@@ -20,7 +21,7 @@ struct Document {
 }
 
 impl Document {
-    /// All of it follows from author and number.
+    /// All fields follow from author and number.
     fn new(author: u32, number: u32) -> Self {
         let mut random = Random::new(u64::from(author) << 32 | u64::from(number));
         let len = random.below(6000) as usize;
@@ -53,7 +54,8 @@ fn actor() {
                 publisher.publish_timeout(&Document::new(author, number), DEADLINE).unwrap();
             }
         }
-        // The second one does not fit beside the first: so it is killed in the middle of that.
+        // The second message does not fit beside the first, so the process is killed in the middle
+        // of it.
         "endless author" => loop {
             publisher.publish_timeout(&document(20_000), DEADLINE).unwrap();
         },
@@ -62,7 +64,7 @@ fn actor() {
 }
 
 #[test]
-fn every_length_comes_back() {
+fn messages_of_every_length_are_received() {
     let name = Name::new();
     let bus = bus(&name);
     let (mut copied, mut sampled) = (bus.subscribe("k").unwrap(), bus.subscribe("k").unwrap());
@@ -73,7 +75,7 @@ fn every_length_comes_back() {
         assert_eq!((received.envelope().seq(), received.envelope().eof()), (0, true));
         let sample = sampled.recv_sample().unwrap();
         assert_eq!(sample.view().unwrap().text.len(), len);
-        // Names of senders are of any length.
+        // Names of senders have different lengths.
         if !(300..500).contains(&len) {
             assert_eq!(sample.is_in_place(), len < 300, "{len}");
         }
@@ -85,7 +87,7 @@ fn every_length_comes_back() {
 }
 
 #[test]
-fn those_of_several_publishers_come_back_whole_however_their_parts_are_mixed() {
+fn messages_of_several_publishers_are_complete_although_their_parts_are_interleaved() {
     let name = Name::new();
     let bus = bus(&name);
     let mut subscriber = bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap();
@@ -94,7 +96,7 @@ fn those_of_several_publishers_come_back_whole_however_their_parts_are_mixed() {
         [1, 2, 3].map(|author: u32| Actor::spawn("author", &[&name, &author.to_string(), &count.to_string()]));
     let mut next: HashMap<u32, u32> = HashMap::new();
     for _ in 0..3 * count {
-        let document = subscriber.recv_timeout(DEADLINE).unwrap().expect("there is more to come");
+        let document = subscriber.recv_timeout(DEADLINE).unwrap().expect("another message");
         let number = next.entry(document.author).or_default();
         assert_eq!(*document, Document::new(document.author, *number));
         *number += 1;
@@ -125,13 +127,13 @@ fn streams_of_large_messages_under_one_id_keep_their_numbers() {
 }
 
 #[test]
-fn a_missing_part_is_a_fault_and_not_a_hang() {
+fn a_missing_part_is_an_error_and_not_a_hang() {
     let name = Name::new();
     let bus = bus(&name);
     let options = SubscribeOptions::new().part_timeout(Duration::from_millis(30));
     let mut subscriber = bus.subscribe_with("k", &options).unwrap();
     bus.publish("k", &document(3000)).unwrap();
-    // All parts but the last, as a publisher leaves them that is killed.
+    // All parts except the last are published, as by a publisher that is killed.
     let slot = bus.store().slot("k").unwrap();
     let (newest, mut parts) = (slot.version(), Vec::new());
     for version in 1..newest {
@@ -148,14 +150,14 @@ fn a_missing_part_is_a_fault_and_not_a_hang() {
     assert!(matches!(error, RecvError::Incomplete { received: 1000.., total: 3000.., .. }), "{error}");
     assert_eq!(error.fault(), Some(FaultCode::StreamTimeout));
     assert!(start.elapsed() >= Duration::from_millis(30));
-    // One in the middle is missing: that is known at once.
+    // A part in the middle is missing. The receiver knows that at once.
     for part in parts.iter().take(2).chain(&parts[3..]) {
         slot.set(part).unwrap();
     }
     bus.publish("k", &document(5)).unwrap();
     assert!(matches!(subscriber.recv(), Err(RecvError::Incomplete { .. })));
     assert_eq!(subscriber.recv().unwrap().text.len(), 5);
-    // Whoever waits for several hears of it, too.
+    // A wait set with several sources reports it, too.
     slot.set(&parts[0]).unwrap();
     assert!(subscriber.try_recv().unwrap().is_none());
     WaitSet::new().wait(&[&subscriber], Some(DEADLINE)).unwrap();
@@ -163,7 +165,7 @@ fn a_missing_part_is_a_fault_and_not_a_hang() {
 }
 
 #[test]
-fn a_message_whose_publisher_was_killed_is_a_fault_and_what_follows_is_received() {
+fn a_message_whose_publisher_was_killed_is_an_error_and_the_next_one_is_received() {
     let name = Name::new();
     let bus = bus(&name);
     let options = SubscribeOptions::new().lossless().part_timeout(Duration::from_millis(50));
@@ -176,12 +178,12 @@ fn a_message_whose_publisher_was_killed_is_a_fault_and_what_follows_is_received(
         let error = subscriber.recv_timeout(DEADLINE).unwrap_err();
         assert!(matches!(error, RecvError::Incomplete { received: 1.., total: 20_000.., .. }), "{error}");
         bus.publish("k", &document(1)).unwrap();
-        assert_eq!(subscriber.recv_timeout(DEADLINE).unwrap().expect("what follows").text.len(), 1);
+        assert_eq!(subscriber.recv_timeout(DEADLINE).unwrap().expect("the next message").text.len(), 1);
     }
 }
 
 #[test]
-fn what_is_older_than_the_beginning_of_a_subscriber_is_passed_over() {
+fn parts_of_a_message_that_began_before_the_subscription_are_skipped() {
     let name = Name::new();
     let bus = bus(&name);
     bus.publish("k", &document(3000)).unwrap();
@@ -191,7 +193,7 @@ fn what_is_older_than_the_beginning_of_a_subscriber_is_passed_over() {
 }
 
 #[test]
-fn what_has_too_many_parts_is_refused_unless_nothing_can_be_lost() {
+fn a_message_with_too_many_parts_is_refused_unless_the_key_is_lossless() {
     let name = Name::new();
     let bus = bus(&name);
     let error = bus.publish("k", &document(40_000)).unwrap_err();
@@ -205,7 +207,7 @@ fn what_has_too_many_parts_is_refused_unless_nothing_can_be_lost() {
         scope.spawn(|| publisher.publish_timeout(&document(1_000_000), DEADLINE).unwrap());
         assert_eq!(subscriber.recv().unwrap().text.len(), 1_000_000);
     });
-    // Without waiting, all of it or nothing.
+    // Without waiting, all parts are published or none.
     bus.publish("k", &document(20_000)).unwrap();
     let before = bus.store().slot("k").unwrap().version();
     assert!(matches!(bus.publish("k", &document(20_000)), Err(PublishError::Set(SetError::Backpressure(_)))));
@@ -214,13 +216,13 @@ fn what_has_too_many_parts_is_refused_unless_nothing_can_be_lost() {
 }
 
 #[test]
-fn a_part_is_never_taken_for_a_message() {
+fn a_part_is_never_received_as_a_message() {
     let name = Name::new();
     let bytes = Bus::<Vec<u8>>::on(name.create(&options()));
     bytes.publish("k", &vec![7; 3000]).unwrap();
     let error = bytes.sample_version("k", 1).unwrap_err();
     assert!(matches!(error, RecvError::Incomplete { total: 3000.., .. }), "{error}");
-    // It becomes a queue after the parts were published.
+    // The key becomes a queue after the parts were published.
     let mut queue = bytes.work_queue("k").unwrap();
     let parts = bytes.store().slot("k").unwrap().version();
     for _ in 0..parts {

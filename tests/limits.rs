@@ -1,5 +1,5 @@
-//! What happens at the limits of a process and of a system: of file sizes, open files, addresses, space, quotas.
-//! Each is an error that says which limit it is and what to do, and nothing is left behind.
+//! Limits of a process and of the system: file sizes, open files, address space, disk space,
+//! quotas. Each error names the limit and what to do, and no file is left behind.
 
 mod support;
 
@@ -10,30 +10,30 @@ use std::path::PathBuf;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use splinter_bus::PublishError;
 use splinter_bus::store::{Location, OpenError, SetError, Store, StoreOptions};
-use support::places::Places;
+use support::locations::Locations;
 use support::seccomp::{Call, refuse};
 
 fn options() -> StoreOptions {
     StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
 }
 
-/// A store of about this many bytes, which takes no space.
+/// A store of about this many bytes. It is sparse, so it takes no space.
 fn of_size(bytes: u64) -> StoreOptions {
     StoreOptions::new().slots(16).max_value_size(bytes / 32).history(1).spare(1).sparse(true)
 }
 
 #[test]
 fn actor() {
-    let Some((role, places)) = support::role() else { return };
+    let Some((role, locations)) = support::role() else { return };
     match role.as_str() {
-        "be short of file size" => places.iter().for_each(|place| be_short_of_file_size(place)),
-        "be short of open files" => be_short_of_open_files(&places),
-        "be short of addresses" => places.iter().for_each(|place| be_short_of_addresses(place)),
-        "be short of memory" => {
+        "run out of file size" => locations.iter().for_each(|location| run_out_of_file_size(location)),
+        "run out of open files" => run_out_of_open_files(&locations),
+        "run out of addresses" => locations.iter().for_each(|location| run_out_of_addresses(location)),
+        "run out of memory" => {
             refuse(&[Call::any(libc::SYS_fallocate)], libc::ENOMEM);
-            places.iter().for_each(|place| be_short_of_memory(place));
+            locations.iter().for_each(|location| run_out_of_memory(location));
         }
-        "be refused" => places.iter().for_each(|place| be_refused(place)),
+        "be refused" => locations.iter().for_each(|location| be_refused(location)),
         _ => panic!("no such role: {role}"),
     }
 }
@@ -44,15 +44,15 @@ fn limit(resource: Resource, to: u64) {
 }
 
 #[test]
-fn a_store_that_is_larger_than_a_file_may_be_is_an_error_and_ends_nobody() {
-    Places::new().run("be short of file size");
+fn a_store_above_the_file_size_limit_is_an_error_and_ends_no_process() {
+    Locations::new().run("run out of file size");
 }
 
-fn be_short_of_file_size(place: &str) {
+fn run_out_of_file_size(location: &str) {
     const LIMIT: u64 = 1 << 20;
     limit(Resource::Fsize, LIMIT);
     for options in [of_size(8 << 20), of_size(8 << 20).sparse(false)] {
-        for result in [options.create(place), options.open_or_create(place)] {
+        for result in [options.create(location), options.open_or_create(location)] {
             let error = result.unwrap_err();
             let OpenError::FileTooLarge { needed, limit: Some(LIMIT), .. } = error else { panic!("{error}") };
             assert!(needed > LIMIT);
@@ -63,33 +63,33 @@ fn be_short_of_file_size(place: &str) {
             );
         }
     }
-    // One that is not larger is no concern of the limit.
-    options().create(place).unwrap().set("key", b"v").unwrap();
-    Store::open(place).unwrap().set("key", b"w").unwrap();
+    // A smaller store is not affected by the limit.
+    options().create(location).unwrap().set("key", b"v").unwrap();
+    Store::open(location).unwrap().set("key", b"w").unwrap();
 }
 
 #[test]
-fn who_has_no_descriptors_left_is_told_so_at_each_step_of_creating_and_opening() {
-    let places = Places::new();
-    places.create(&options());
-    places.run("be short of open files");
+fn running_out_of_descriptors_at_any_step_of_creating_and_opening_is_an_error_that_says_so() {
+    let locations = Locations::new();
+    locations.create(&options());
+    locations.run("run out of open files");
 }
 
-fn be_short_of_open_files(places: &[String]) {
+fn run_out_of_open_files(locations: &[String]) {
     const LIMIT: u64 = 64;
     limit(Resource::Nofile, LIMIT);
     let mut held: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     let (mut done, mut refused) = (0, 0);
-    // From none to as many as it takes.
+    // From no free descriptors to as many as the operations need.
     for _ in 0..10 {
-        for place in places {
-            let new = format!("{place}-new");
-            for result in [Store::open(place), options().create(&new), options().open_or_create(place)] {
+        for location in locations {
+            let new = format!("{location}-new");
+            for result in [Store::open(location), options().create(&new), options().open_or_create(location)] {
                 match result {
                     Ok(store) => {
                         assert!(
                             store.recovery().is_none(),
-                            "it was taken for a copy, or for one whose machine has stopped"
+                            "the store was recovered as a copy or as after a power loss"
                         );
                         store.set("key", b"w").unwrap();
                         done += 1;
@@ -111,21 +111,22 @@ fn be_short_of_open_files(places: &[String]) {
     assert!(done >= 18 && refused >= 6, "{done} done and {refused} refused");
 }
 
-fn path(place: &str) -> PathBuf {
-    Location::from(place).path()
+fn path(location: &str) -> PathBuf {
+    Location::from(location).path()
 }
 
 #[test]
-fn a_store_for_which_there_are_no_addresses_is_an_error_that_says_so_and_so_is_a_loan() {
-    Places::new().run("be short of addresses");
+fn running_out_of_addresses_is_an_error_for_stores_and_loans() {
+    Locations::new().run("run out of addresses");
 }
 
-fn be_short_of_addresses(place: &str) {
-    let (large, new) = (format!("{place}-large"), format!("{place}-new"));
+fn run_out_of_addresses(location: &str) {
+    let (large, new) = (format!("{location}-large"), format!("{location}-new"));
     drop(of_size(512 << 20).create(&large).unwrap());
-    let store = of_size(64 << 20).create(place).unwrap();
+    let store = of_size(64 << 20).create(location).unwrap();
     store.set("key", b"v").unwrap();
-    // Too few for any of the others, and too few for this one a second time.
+    // The free addresses are too few for the other stores, and too few to map this store a second
+    // time.
     let statm = fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
     let allowed = pages * rustix::param::page_size() as u64 + store.snapshot().total_len / 2;
@@ -152,24 +153,25 @@ fn be_short_of_addresses(place: &str) {
 
 #[test]
 fn memory_that_cannot_be_reserved_is_an_error_that_says_so() {
-    Places::new().run("be short of memory");
+    Locations::new().run("run out of memory");
 }
 
-fn be_short_of_memory(place: &str) {
-    let error = options().create(place).unwrap_err();
+fn run_out_of_memory(location: &str) {
+    let error = options().create(location).unwrap_err();
     assert!(matches!(error, OpenError::NoSpace { source: Some(_), .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains("Cannot allocate memory") && text.contains("`memory.max`"), "{text}");
-    assert!(!fs::exists(path(place)).unwrap());
+    assert!(!fs::exists(path(location)).unwrap());
 }
 
 #[test]
-fn what_the_kernel_says_when_it_makes_no_file_is_in_the_error() {
-    Places::new().run("be refused");
+fn errors_contain_the_kernels_reason_for_not_creating_a_file() {
+    Locations::new().run("be refused");
 }
 
-/// Refuses to let a file grow, each time with another error. Of several filters, the one that was set last decides.
-fn be_refused(place: &str) {
+/// Makes the kernel refuse to let a file grow, each time with another error. Of several filters,
+/// the one that was set last decides.
+fn be_refused(location: &str) {
     type Expected = fn(&OpenError) -> bool;
     let is_no_space: Expected = |error| matches!(error, OpenError::NoSpace { source: Some(_), .. });
     for (errno, expected, words) in [
@@ -186,17 +188,17 @@ fn be_refused(place: &str) {
         (libc::EIO, |error| matches!(error, OpenError::Io { .. }), &["Input/output error"]),
     ] {
         refuse(&[Call::any(libc::SYS_ftruncate)], errno);
-        let error = options().create(place).unwrap_err();
+        let error = options().create(location).unwrap_err();
         assert!(expected(&error), "{errno}: {error:?}");
         for words in words {
             assert!(error.to_string().contains(words), "{error}");
         }
-        assert!(!fs::exists(path(place)).unwrap());
+        assert!(!fs::exists(path(location)).unwrap());
     }
 }
 
 #[test]
-fn a_program_that_is_running_is_no_store() {
+fn a_running_program_is_refused_as_a_store() {
     let program = env::current_exe().unwrap();
     let error = Store::open(&program).unwrap_err();
     assert!(matches!(error, OpenError::NotAStore { .. }), "{error}");

@@ -1,5 +1,5 @@
-//! Messages that are written in place. They are published whole or leave no trace, and a loan that
-//! is held delays nobody.
+//! Messages that are written in place. They are published complete or leave no trace, and a held
+//! loan does not delay other processes.
 
 #[path = "support/counted.rs"]
 mod counted;
@@ -54,7 +54,7 @@ fn actor() {
     }
 }
 
-/// A process that holds a loan and a sample of "k".
+/// Spawns a process that holds a loan and a sample of "k".
 fn holder(name: &Name, store: &Store) -> Actor {
     let actor = Actor::spawn("holder", &[name]);
     store.poll_after("held", 0, Some(support::DEADLINE)).unwrap().expect("a holder");
@@ -126,7 +126,8 @@ fn no_bytes_of_older_values_follow_a_value_written_in_place() {
         slot.set(&SECRET.repeat(20)).unwrap();
     }
     for _ in 0..2 {
-        // One byte more than a word: the rest of the last word is checked, too.
+        // The value is one byte longer than a word, so that the rest of the last word is checked,
+        // too.
         slot.loan_uninit(9).unwrap().write(b"nine char").send().unwrap();
     }
     assert!(!has_secret(&name));
@@ -225,7 +226,7 @@ fn a_value_written_in_place_in_a_file_has_a_checksum() {
 }
 
 #[test]
-fn a_stopped_holder_of_a_loan_and_a_sample_takes_two_cells_only() {
+fn a_stopped_holder_of_a_loan_and_a_sample_blocks_only_two_cells() {
     let name = Name::new();
     let bus = Bus::<Vec<u8>>::on(name.create(&options()));
     bus.publish("k", &b"pinned".to_vec()).unwrap();
@@ -238,7 +239,7 @@ fn a_stopped_holder_of_a_loan_and_a_sample_takes_two_cells_only() {
     let newest = bus.store().slot("k").unwrap().version();
     let mut history = bus.subscribe_from("k", Start::Version(newest - 3)).unwrap();
     for _ in 0..4 {
-        history.try_recv().expect("history gave way, although there were cells to spare").expect("it was published");
+        history.try_recv().expect("history was overwritten although cells were free").expect("a published message");
     }
     let cells = bus.store().slot("k").unwrap().cells();
     assert_eq!((cells.in_flight, cells.pinned), (1, 1), "{cells:?}");
@@ -252,7 +253,7 @@ fn a_killed_holder_leaves_nothing_behind() {
     let mut holder = holder(&name, bus.store());
     assert!(has_secret(&name));
     holder.kill();
-    // A process that needs all cells takes back those of the killed one.
+    // A process that needs all cells recovers those of the killed one.
     let slot = bus.store().slot("k").unwrap();
     let mut loans = vec![];
     for _ in 0..CELLS - 1 {
@@ -282,7 +283,7 @@ fn a_waiting_publisher_gets_the_cell_of_a_dropped_loan() {
 }
 
 #[test]
-fn a_message_on_loan_is_checked_when_it_is_lent_and_not_when_it_is_written_to() {
+fn a_loan_is_validated_when_it_is_created_and_not_at_each_access() {
     let name = Name::new();
     let bus: Bus<Counted> = Bus::on(name.create(&StoreOptions::new().slots(4).max_value_size(512)));
     let mut publisher = bus.publisher("k").unwrap();

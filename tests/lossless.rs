@@ -25,7 +25,7 @@ fn lossless(bus: &Bus<Vec<u8>>) -> Subscriber<Vec<u8>> {
     bus.subscribe_with("k", &SubscribeOptions::new().lossless()).unwrap()
 }
 
-/// Publishes until a message is refused. Returns the number of those that were not.
+/// Publishes until a message is refused. Returns the number of published messages.
 fn fill(bus: &Bus<Vec<u8>>) -> u64 {
     let mut publisher = bus.publisher("k").unwrap();
     (1..).find(|number: &u64| publisher.publish(&number.to_le_bytes().to_vec()).is_err()).unwrap() - 1
@@ -55,9 +55,9 @@ fn actor() {
         "stopped subscriber" => {
             let mut subscriber = lossless(&bus);
             bus.store().set("subscribed", b"yes").unwrap();
-            bus.store().poll_after("go on", 0, Some(DEADLINE)).unwrap().expect("to be continued");
-            // Its next message is overwritten. It gets the error, then the number it missed, then
-            // what is kept.
+            bus.store().poll_after("go on", 0, Some(DEADLINE)).unwrap().expect("the signal to continue");
+            // Its next message is overwritten. It gets the error, then the number of missed
+            // messages, then the retained messages.
             let error = subscriber.recv().unwrap_err();
             assert!(matches!(&error, RecvError::Evicted { key, next: 1 } if key == "k"), "{error}");
             assert!(!subscriber.is_lossless());
@@ -69,27 +69,27 @@ fn actor() {
                 assert_eq!(subscriber.recv().unwrap().version(), version);
             }
             assert!(subscriber.try_recv().unwrap().is_none());
-            // Its cursor is free, so there can be two subscribers again.
+            // Its cursor is free again, so two subscribers can exist.
             let _both = (lossless(&bus), lossless(&bus));
         }
         _ => panic!("no such role: {role}"),
     }
 }
 
-/// A process with a lossless subscriber that receives nothing.
+/// Spawns a process with a lossless subscriber that receives nothing.
 fn idle_subscriber(name: &Name, store: &Store) -> Actor {
     let actor = Actor::spawn("subscriber", &[name]);
     store.poll_after("subscribed", 0, Some(DEADLINE)).unwrap().expect("a subscriber");
     actor
 }
 
-/// The number of messages, unless the environment sets another.
+/// Returns the number of messages, which the environment may set.
 fn messages() -> u64 {
     std::env::var("SPLINTER_TEST_MESSAGES").map_or(100_000, |count| count.parse().expect("a number"))
 }
 
 #[test]
-fn everything_from_four_publishers_arrives_once_in_order_and_whole() {
+fn everything_from_four_publishers_arrives_once_in_order_and_intact() {
     let name = Name::new();
     let bus = bus(&name);
     let mut subscriber = lossless(&bus);
@@ -99,7 +99,7 @@ fn everything_from_four_publishers_arrives_once_in_order_and_whole() {
     let start = Instant::now();
     let mut next = [0; 5];
     for version in 1..=4 * each {
-        let received = subscriber.recv_timeout(DEADLINE).unwrap().expect("there is more to come");
+        let received = subscriber.recv_timeout(DEADLINE).unwrap().expect("another message");
         assert_eq!(received.version(), version);
         let (writer, number) = proof::read(&received);
         assert_eq!(number, next[writer as usize], "of writer {writer}");
@@ -112,11 +112,11 @@ fn everything_from_four_publishers_arrives_once_in_order_and_whole() {
 }
 
 #[test]
-fn a_publisher_is_refused_at_once_while_there_is_no_free_space() {
+fn publish_is_refused_at_once_while_there_is_no_free_space() {
     let name = Name::new();
     let bus = bus(&name);
     let mut subscriber = lossless(&bus);
-    // All cells.
+    // The messages fill all cells.
     assert_eq!(fill(&bus), 8);
     let error = bus.publish("k", &vec![1]).unwrap_err();
     let PublishError::Set(SetError::Backpressure(cells)) = &error else { panic!("{error}") };
@@ -261,16 +261,16 @@ fn an_evicted_subscriber_gets_an_error_before_it_misses_anything() {
     assert!(evicted.is_lossless());
     let counts = bus.store().evict("k", bus.store().participant()).unwrap();
     assert_eq!((counts.subscribers, counts.next, counts.behind), (1, 2, 3));
-    // The message that it finds is whole, evicted or not. The next call reports the eviction.
+    // The message that it finds is intact, evicted or not. The next call reports the eviction.
     assert_eq!(**evicted.recv().unwrap(), [1]);
     assert!(matches!(evicted.recv(), Err(RecvError::Evicted { next: 3, .. })));
     assert_eq!(**evicted.recv().unwrap(), [2]);
-    // Nothing else was evicted.
+    // No other subscriber was evicted.
     assert_eq!(fill(&bus), 4);
     for version in 1..=8 {
         assert_eq!(other.recv().unwrap().version(), version);
     }
-    // The same without a message, in place, and in a wait set.
+    // The same happens without a message, in place, and in a wait set.
     let mut evicted = lossless(&bus);
     bus.store().evict("k", bus.store().participant()).unwrap();
     let ready = WaitSet::new().wait(&[&evicted], Some(DEADLINE)).unwrap();
@@ -364,7 +364,7 @@ fn a_removed_key_is_reported_and_received_again_once_it_is_created_again() {
 }
 
 #[test]
-fn a_purge_keeps_what_is_still_to_be_received() {
+fn a_purge_keeps_messages_that_were_not_received_yet() {
     let name = Name::new();
     let bus = bus(&name);
     for number in 0..4 {
@@ -382,7 +382,7 @@ fn a_purge_keeps_what_is_still_to_be_received() {
 }
 
 #[test]
-fn samples_are_received_without_loss() {
+fn a_lossless_subscriber_receives_all_messages_as_samples() {
     let name = Name::new();
     let bus = bus(&name);
     let mut subscriber = lossless(&bus);

@@ -1,4 +1,4 @@
-//! Several processes, several writers each, on one key.
+//! Several processes with several writers each publish to one key.
 
 mod support;
 
@@ -33,7 +33,7 @@ fn actor() {
     });
 }
 
-/// How many publishes in all: enough for a test run, or what `SPLINTER_TEST_PUBLISHES` says.
+/// Returns how many messages all writers publish. `SPLINTER_TEST_PUBLISHES` may set it.
 fn publishes() -> u64 {
     std::env::var("SPLINTER_TEST_PUBLISHES").ok().and_then(|count| count.parse().ok()).unwrap_or(1_000_000)
 }
@@ -63,12 +63,12 @@ fn every_version_of_eight_writers_in_two_processes_is_seen_once_or_counted_as_la
             Lookup::NotYet => {
                 assert!(
                     slot.poll_after(next - 1, Some(support::DEADLINE)).unwrap().is_some(),
-                    "the writers went silent"
+                    "no writer published in time"
                 );
             }
             Lookup::Gone => {
-                let oldest = slot.oldest_from(next).unwrap().expect("the newest is always kept");
-                assert!(oldest > next, "version {next} was gone, and is there");
+                let oldest = slot.oldest_from(next).unwrap().expect("the newest version is always retained");
+                assert!(oldest > next, "version {next} was reported as overwritten, and exists");
                 lagged += oldest - next;
                 next = oldest;
             }
@@ -84,11 +84,11 @@ fn every_version_of_eight_writers_in_two_processes_is_seen_once_or_counted_as_la
 }
 
 #[test]
-fn a_hundred_processes_may_start_at_once_in_any_order() {
+fn a_hundred_processes_start_at_once_in_any_order() {
     let name = Name::new();
     let actors: Vec<_> =
         (0..100).map(|number| Actor::spawn("writers", &[&name, &(number * WRITERS).to_string(), "10"])).collect();
-    // Created last: the others wait for it.
+    // The store is created last. The other processes wait for it.
     let store = name.create(&StoreOptions::new().slots(4).max_value_size(256));
     actors.into_iter().for_each(Actor::finish);
     assert_eq!(store.slot("key").unwrap().version(), 100 * 10 * u64::from(WRITERS));

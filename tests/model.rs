@@ -1,8 +1,9 @@
-//! Generated operations in four processes at once, each byte of every answer compared with a model.
+//! Four processes run generated operations at once, and compare each byte of every result with a
+//! model.
 //!
-//! Every process has keys of its own, of which its model knows all, and shares with the others the directory that they live
-//! in, some counters that all count up, and one key that all append to. The generated operations of all four are shrunk to the
-//! few that fail.
+//! Every process has keys of its own, which its model knows completely. All processes share the key
+//! directory, some counters that all increment, and one key that all append to. If operations fail,
+//! proptest reduces those of all four processes to the few that matter.
 
 mod support;
 
@@ -23,7 +24,7 @@ const COUNTERS: u8 = 2;
 const MAX_LEN: usize = 96;
 const HISTORY: u32 = 3;
 
-/// One thing that a process does. Keys are numbers of its own keys.
+/// One operation of a process. Numbers select one of its own keys.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Operation {
     Set { key: u8, fill: u8, len: u8 },
@@ -62,7 +63,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         Just(Change::Not),
         Just(Change::Exchange)
     ];
-    // Lengths up to a few more than fit.
+    // Some lengths are a little larger than the maximum.
     let len = || 0..MAX_LEN as u8 + 4;
     prop_oneof![
         8 => (key(), any::<u8>(), len()).prop_map(|(key, fill, len)| Operation::Set { key, fill, len }),
@@ -82,12 +83,12 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// What a process knows of its own keys.
+/// What a process knows about its own keys.
 #[derive(Default)]
 struct Model {
-    /// Of each key that there is: what it held, oldest first, with the versions.
+    /// The values of each existing key with their versions, oldest first.
     keys: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
-    /// The largest version that each key ever had.
+    /// The largest version that each key has had.
     highest: BTreeMap<String, u64>,
 }
 
@@ -104,7 +105,7 @@ impl Model {
         let highest = self.highest.entry(key.to_owned()).or_default();
         assert!(version > *highest, "{key}: version {version} after {highest}");
         if let Some((newest, _)) = self.newest(key) {
-            assert_eq!(version, newest + 1, "{key}: somebody else published");
+            assert_eq!(version, newest + 1, "{key}: another process published");
         }
         self.highest.insert(key.to_owned(), version);
         self.keys.entry(key.to_owned()).or_default().push((version, value));
@@ -142,13 +143,13 @@ fn apply(store: &Store, me: &str, operation: &Operation, model: &mut Model) {
         }
         Operation::Append { key, fill, len } => {
             let (key, tail) = (own(me, key), vec![fill; len.into()]);
-            let whole = [model.value(&key).unwrap_or_default(), &tail].concat();
+            let longer = [model.value(&key).unwrap_or_default(), &tail].concat();
             match store.append(&key, &tail) {
-                Ok(version) => model.publish(&key, version, whole),
+                Ok(version) => model.publish(&key, version, longer),
                 Err(error) => {
-                    assert!(whole.len() > MAX_LEN, "{error}");
+                    assert!(longer.len() > MAX_LEN, "{error}");
                     if tail.len() <= MAX_LEN {
-                        // It was declared before it was found that the whole is too long.
+                        // The key was created before the append found that the total is too long.
                         model.keys.entry(key).or_default();
                     }
                 }
@@ -170,7 +171,8 @@ fn apply(store: &Store, me: &str, operation: &Operation, model: &mut Model) {
             let newest = model.newest(&key).map(|(version, _)| *version);
             let seen = newest.map_or(0, |version| version - 1);
             assert_eq!(store.poll_after(&key, seen, Some(std::time::Duration::ZERO)).unwrap(), newest);
-            // Without waiting, it creates the key only if nobody else has the directory at that moment.
+            // Without waiting, it creates the key only if no other process has locked the
+            // directory.
             if store.slot_snapshot(&key).unwrap().is_some() {
                 model.keys.entry(key).or_default();
             }
@@ -204,7 +206,7 @@ fn apply(store: &Store, me: &str, operation: &Operation, model: &mut Model) {
     }
 }
 
-/// Reads a version that is kept, or was, or never was.
+/// Reads a version that is retained, was overwritten, or never existed.
 fn read_version(store: &Store, key: &str, back: u64, model: &mut Model) {
     let slot = store.slot(key).unwrap();
     let versions = model.keys.entry(key.to_owned()).or_default();
@@ -215,7 +217,7 @@ fn read_version(store: &Store, key: &str, back: u64, model: &mut Model) {
     let held = versions.iter().find(|(of, _)| *of == version);
     match (slot.get_version_into(version, &mut value).unwrap(), held) {
         (Lookup::Found(()), Some((_, held))) => assert_eq!(value, *held, "{key} version {version}"),
-        // Others purge the store, but the newest stays.
+        // Others purge the store, but the newest version stays.
         (Lookup::Gone, _) => assert!(back > 0 || held.is_none(), "{key} version {version}"),
         (answer, held) => panic!("{key} version {version}: {answer:?}, and it held {held:?}"),
     }
@@ -260,10 +262,10 @@ fn change_integer(store: &Store, key: &str, change: Change, operand: u64, model:
     model.publish(key, version, after.to_le_bytes().into());
 }
 
-/// Runs the operations of all four processes at once; fails if any of them found something wrong.
+/// Runs the operations of all four processes at once. Fails if one of them found an error.
 fn run(scripts: &[Vec<Operation>]) -> Result<(), TestCaseError> {
     let (name, directory) = (Name::new(), tempfile::tempdir().unwrap());
-    // Enough slots for all keys, and no more.
+    // There are just enough slots for all keys.
     let slots = PROCESSES as u32 * u32::from(KEYS) + u32::from(COUNTERS) + 1;
     let options = StoreOptions::new().slots(slots).max_value_size(MAX_LEN as u64).history(HISTORY).spare(6);
     let store = name.create(&options);
@@ -275,7 +277,7 @@ fn run(scripts: &[Vec<Operation>]) -> Result<(), TestCaseError> {
         })
         .collect();
     for (me, mut actor) in actors.into_iter().enumerate() {
-        prop_assert!(actor.0.wait().unwrap().success(), "process {me} found something wrong");
+        prop_assert!(actor.0.wait().unwrap().success(), "process {me} found an error");
     }
     let all = || scripts.iter().flatten();
     for counter in 0..COUNTERS {
@@ -290,13 +292,13 @@ fn run(scripts: &[Vec<Operation>]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// How many operations in all: enough for a test run, or what `SPLINTER_TEST_OPERATIONS` says.
+/// Returns how many operations run in all. `SPLINTER_TEST_OPERATIONS` may set it.
 fn operations() -> usize {
     env::var("SPLINTER_TEST_OPERATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(20_000)
 }
 
 #[test]
-fn four_processes_find_every_byte_as_their_models_say() {
+fn results_in_four_processes_equal_those_of_their_models() {
     const EACH: usize = 250;
     let cases = (operations() / (PROCESSES * EACH)).max(1);
     let config = Config { cases: cases as u32, failure_persistence: None, ..Config::default() };

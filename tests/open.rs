@@ -1,4 +1,5 @@
-//! Creating, opening and removing stores: names, room, permissions, and what is not a store.
+//! Creating, opening and removing stores: names, free space, permissions, and files that are not
+//! stores.
 
 mod support;
 
@@ -14,7 +15,7 @@ fn small() -> StoreOptions {
 }
 
 #[test]
-fn the_four_ways_to_open_do_what_they_say() {
+fn open_create_and_their_combinations_return_the_store_or_the_documented_error() {
     let name = Name::new();
     assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })));
     let first = small().open_or_create(&name).unwrap();
@@ -26,13 +27,17 @@ fn the_four_ways_to_open_do_what_they_say() {
         assert_eq!(store.geometry(), first.geometry());
     }
     drop(first);
-    assert_eq!(Store::open(&name).unwrap().get("k").unwrap().as_deref(), Some(&b"v"[..]), "it outlives its creator");
+    assert_eq!(
+        Store::open(&name).unwrap().get("k").unwrap().as_deref(),
+        Some(&b"v"[..]),
+        "a store outlives its creator"
+    );
     Store::remove(&name).unwrap();
     assert!(matches!(Store::remove(&name), Err(OpenError::NotFound { .. })));
 }
 
 #[test]
-fn a_removed_store_stays_with_those_who_have_it() {
+fn a_removed_store_stays_usable_for_processes_that_have_it_open() {
     let name = Name::new();
     let old = name.create(&small());
     old.set("k", b"old").unwrap();
@@ -43,7 +48,7 @@ fn a_removed_store_stays_with_those_who_have_it() {
 }
 
 #[test]
-fn many_who_open_or_create_at_once_share_one_store() {
+fn concurrent_creators_and_openers_share_one_store() {
     for _ in 0..20 {
         let name = Name::new();
         let stores: Vec<_> = thread::scope(|scope| {
@@ -64,12 +69,12 @@ fn many_who_open_or_create_at_once_share_one_store() {
         let mut ids: Vec<_> = stores.iter().map(|store| store.participant().id).collect();
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 8, "two participants in one place");
+        assert_eq!(ids.len(), 8, "two participants have the same id");
     }
 }
 
 #[test]
-fn names_that_cannot_be_are_refused() {
+fn invalid_names_are_refused() {
     let long = "n".repeat(256);
     let drafts = ".splinter-draft-x";
     for name in ["", "/", "nul\0", "/tmp/nul\0", ".", "..", "./..", "/tmp/..", &long, drafts] {
@@ -104,11 +109,11 @@ fn impossible_geometry_is_refused() {
     ] {
         assert!(matches!(options.create(&name), Err(OpenError::Geometry(_))), "{options:?}");
     }
-    assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })), "something was left behind");
+    assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })), "a file was left behind");
 }
 
 #[test]
-fn too_little_room_is_told_in_bytes_and_nothing_is_left_behind() {
+fn too_little_space_is_reported_in_bytes_and_no_file_is_left_behind() {
     let name = Name::new();
     let error = StoreOptions::new().slots(1 << 20).max_value_size(1 << 20).create(&name).unwrap_err();
     let OpenError::NoSpace { needed, available, .. } = error else { panic!("{error}") };
@@ -123,7 +128,7 @@ fn too_little_room_is_told_in_bytes_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn the_space_is_reserved_and_the_mode_is_what_was_asked_for() {
+fn the_space_is_reserved_and_the_mode_is_set() {
     use std::os::unix::fs::MetadataExt;
     let (private, shared) = (Name::new(), Name::new());
     let _private = private.create(&small());
@@ -135,7 +140,7 @@ fn the_space_is_reserved_and_the_mode_is_what_was_asked_for() {
 }
 
 #[test]
-fn what_is_not_a_store_is_told_apart_and_left_alone() {
+fn files_that_are_not_stores_are_refused_and_not_changed() {
     let name = Name::new();
     let refused = |what: &str, bytes: &[u8], words: &str| {
         fs::write(name.path(), bytes).unwrap();
@@ -143,13 +148,13 @@ fn what_is_not_a_store_is_told_apart_and_left_alone() {
         assert!(error.contains(words), "{what}: {error}");
         assert!(small().open_or_create(&name).is_err(), "{what}");
         assert!(matches!(small().create(&name), Err(OpenError::AlreadyExists { .. })), "{what}");
-        assert_eq!(fs::read(name.path()).unwrap(), bytes, "{what} was touched");
+        assert_eq!(fs::read(name.path()).unwrap(), bytes, "{what} was changed");
     };
     refused("an empty file", b"", "has 0 bytes");
     refused("a short file", b"hello", "has 5 bytes");
     refused("a text", &b"# a file of somebody's notes\n".repeat(100), "begins with 0x");
     refused("zeros", &[0; 8192], "begins with 0x00000000");
-    assert!(matches!(Store::remove(&name), Err(OpenError::NotAStore { .. })), "somebody's file was removed");
+    assert!(matches!(Store::remove(&name), Err(OpenError::NotAStore { .. })), "a file that is not a store was removed");
 
     let header = |layout: u32| {
         let mut bytes = vec![0; 8192];
@@ -163,9 +168,9 @@ fn what_is_not_a_store_is_told_apart_and_left_alone() {
 }
 
 #[test]
-fn a_store_that_was_cut_or_whose_header_lies_is_damaged() {
+fn a_store_with_a_wrong_length_or_header_is_damaged() {
     let (name, copy) = (Name::new(), Name::new());
-    // By its path, so that it can be copied.
+    // Created by its path, so that it can be copied.
     drop(small().create(name.path()).unwrap());
     let good = fs::read(name.path()).unwrap();
     let refused = |what: &str, bytes: &[u8]| {
@@ -200,7 +205,7 @@ fn links_and_directories_are_not_stores() {
 }
 
 #[test]
-fn a_draft_that_a_dead_creator_left_is_removed_by_the_next() {
+fn the_next_creator_removes_the_draft_of_a_crashed_one() {
     let draft = format!(".splinter-draft-test-{}", std::process::id());
     let path = format!("/dev/shm/{draft}");
     fs::write(&path, b"half a store").unwrap();
@@ -210,7 +215,7 @@ fn a_draft_that_a_dead_creator_left_is_removed_by_the_next() {
 }
 
 #[test]
-fn a_store_has_room_for_128_participants_and_says_so() {
+fn a_store_accepts_128_participants_and_refuses_the_next() {
     let name = Name::new();
     let mut stores = vec![name.create(&small())];
     for _ in 1..128 {
@@ -218,7 +223,7 @@ fn a_store_has_room_for_128_participants_and_says_so() {
     }
     assert!(matches!(Store::open(&name), Err(OpenError::TooManyParticipants { .. })));
     assert_eq!(stores[0].participants().unwrap().len(), 128);
-    // All of them at work.
+    // All of them publish.
     for (number, store) in stores.iter().enumerate() {
         assert_eq!(store.set("k", b"v").unwrap(), number as u64 + 1);
     }
@@ -230,7 +235,7 @@ fn a_store_has_room_for_128_participants_and_says_so() {
 }
 
 #[test]
-fn keys_and_values_that_cannot_be_are_refused() {
+fn invalid_keys_and_values_are_refused() {
     let name = Name::new();
     let store = name.create(&small());
     assert!(matches!(store.set("", b"v"), Err(SetError::Key(KeyError::Empty))));
@@ -239,7 +244,7 @@ fn keys_and_values_that_cannot_be_are_refused() {
     let error = store.set("k", &[0; 65]).unwrap_err();
     assert!(matches!(error, SetError::TooLarge { len: 65, max: 64 }), "{error}");
     assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "key too long: 64 bytes, maximum 63");
-    // None of these took a slot.
+    // None of these refused calls took a slot.
     for number in 0..3 {
         store.set(&format!("{number}"), b"").unwrap();
     }

@@ -1,4 +1,4 @@
-//! What the raw store does with single keys and as a whole, from one process and from several.
+//! Operations on single keys and on the whole store, in one process and in several.
 
 mod support;
 
@@ -64,12 +64,12 @@ fn integers_are_counted_by_several_processes_and_nothing_is_lost() {
     assert_eq!(get("n"), Some(60_000));
     assert_eq!(get("bits"), Some(0b1110));
     assert_eq!(get("by exchange"), Some(30_000));
-    // Every change was a version.
+    // Every change published a version.
     assert_eq!(store.slot("n").unwrap().version(), 60_000);
 }
 
 #[test]
-fn integers_wrap_around_and_what_is_none_is_left_alone() {
+fn integers_wrap_around_and_other_values_are_refused_and_not_changed() {
     let name = Name::new();
     let store = name.create(&options());
     let n = store.integer("n").unwrap();
@@ -93,7 +93,7 @@ fn integers_wrap_around_and_what_is_none_is_left_alone() {
 }
 
 #[test]
-fn appended_bytes_of_several_processes_are_all_there_each_in_one_piece() {
+fn bytes_that_several_processes_append_are_complete_and_not_interleaved() {
     let name = Name::new();
     let store = name.create(&options());
     let actors = ["a", "b", "c"].map(|who| Actor::spawn("appender", &[&name, who]));
@@ -169,7 +169,7 @@ fn flags_are_shared_and_changed_one_by_one() {
         }
     });
     assert_eq!(store.flags(), Flags::AUTO_VACUUM | Flags::USR1 | Flags::USR2 | Flags::USR3);
-    // Bits of the system that have no name yet are not ours to touch.
+    // Unassigned bits of the system do not change.
     store.set_flags(Flags::from_bits_retain(1 << 5));
     store.clear_flags(Flags::all());
     assert_eq!(store.flags(), Flags::empty());
@@ -177,7 +177,7 @@ fn flags_are_shared_and_changed_one_by_one() {
 }
 
 #[test]
-fn whoever_waits_for_a_key_is_not_misled_by_its_removal() {
+fn a_reader_that_waits_for_a_key_gets_the_first_version_after_its_removal() {
     let name = Name::new();
     let store = name.create(&options());
     for _ in 0..10 {
@@ -185,13 +185,13 @@ fn whoever_waits_for_a_key_is_not_misled_by_its_removal() {
     }
     let seen = store.slot("key").unwrap().version();
     store.unset("key").unwrap();
-    // Another key takes its slot, and it gets another, fresh one.
+    // Another key takes its slot. The key gets a different, new slot.
     store.set("other", b"v").unwrap();
     assert_eq!(store.poll_after("key", seen, Some(Duration::from_millis(5))).unwrap(), None);
     let version = store.set("key", b"v").unwrap();
     assert!(version > seen, "a version was given twice");
     assert_eq!(store.poll_after("key", seen, Some(DEADLINE)).unwrap(), Some(version));
-    // Removed and set again under the one who waits, at whatever moment of its waiting.
+    // The key is removed and set again at random moments of the wait.
     let mut seen = version;
     for _ in 0..300 {
         seen = thread::scope(|scope| {
@@ -205,7 +205,7 @@ fn whoever_waits_for_a_key_is_not_misled_by_its_removal() {
 }
 
 #[test]
-fn a_timeout_is_kept_and_a_long_one_is_no_error() {
+fn waiting_returns_at_the_timeout_and_accepts_the_longest_one() {
     let name = Name::new();
     let store = name.create(&options());
     assert_eq!(store.poll("key", Some(Duration::ZERO)).unwrap(), None);
@@ -216,55 +216,55 @@ fn a_timeout_is_kept_and_a_long_one_is_no_error() {
 }
 
 #[test]
-fn who_watches_all_keys_is_told_of_every_one_that_was_set() {
+fn a_watch_reports_every_key_that_was_set() {
     let name = Name::new();
     let store = name.create(&options());
     store.set("before", b"").unwrap();
     let mut watch = store.watch();
     assert_eq!(watch.poll(Some(Duration::ZERO)).unwrap(), []);
-    let told = AtomicU64::new(0);
+    let reported = AtomicU64::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
             for round in 0..200u64 {
                 store.set(&format!("key {}", round % 8), b"v").unwrap();
                 if round % 50 == 49 {
-                    // So that the watcher has nothing more to do than to wait.
-                    support::wait_until("the watcher has caught up", || told.load(Ordering::Relaxed) == round + 1);
+                    // The watcher has received all changes, so it waits.
+                    support::wait_until("the watcher has caught up", || reported.load(Ordering::Relaxed) == round + 1);
                 }
             }
         });
         let mut newest = [0; 8];
         while newest.iter().sum::<u64>() < 200 {
             let changes = watch.poll(Some(DEADLINE)).unwrap();
-            assert!(!changes.is_empty(), "not in time: {newest:?}");
+            assert!(!changes.is_empty(), "no change in time: {newest:?}");
             for change in changes {
                 let number: usize = change.key.strip_prefix("key ").unwrap().parse().unwrap();
-                assert!(change.version > newest[number], "told twice");
+                assert!(change.version > newest[number], "a change was reported twice");
                 newest[number] = change.version;
             }
-            told.store(newest.iter().sum(), Ordering::Relaxed);
+            reported.store(newest.iter().sum(), Ordering::Relaxed);
         }
     });
-    // A key in a slot that another had.
+    // The key is in a slot that belonged to another key.
     store.unset("before").unwrap();
     store.set("after", b"").unwrap();
     assert_eq!(watch.poll(Some(DEADLINE)).unwrap()[0].key, "after");
 }
 
 #[test]
-fn who_watches_sees_what_another_process_publishes() {
+fn a_watch_reports_what_another_process_publishes() {
     let name = Name::new();
     let store = name.create(&options());
     let mut watch = store.watch();
     let publisher = Actor::spawn("publisher", &[&name]);
     let mut newest = 0;
     while newest < 20_000 {
-        newest = watch.poll(Some(DEADLINE)).unwrap().first().expect("in time").version;
+        newest = watch.poll(Some(DEADLINE)).unwrap().first().expect("a change in time").version;
     }
     publisher.finish();
 }
 
-/// Whether these bytes are anywhere in the store's memory.
+/// Returns whether these bytes exist anywhere in the store's memory.
 fn is_left(name: &Name, bytes: &[u8]) -> bool {
     fs::read(name.path()).unwrap().windows(bytes.len()).any(|window| window == bytes)
 }
@@ -272,7 +272,7 @@ fn is_left(name: &Name, bytes: &[u8]) -> bool {
 const SECRET: &[u8] = b"a secret that is long enough to show";
 
 #[test]
-fn with_auto_vacuum_nothing_of_a_longer_value_is_left_behind_a_shorter_one() {
+fn auto_vacuum_erases_the_rest_of_a_longer_value_after_a_shorter_one() {
     let name = Name::new();
     let store = name.create(&options().history(1).spare(1));
     store.set("key", &SECRET.repeat(7)).unwrap();
@@ -283,7 +283,7 @@ fn with_auto_vacuum_nothing_of_a_longer_value_is_left_behind_a_shorter_one() {
 }
 
 #[test]
-fn with_auto_vacuum_nothing_of_a_removed_key_is_left_not_even_its_name() {
+fn auto_vacuum_erases_the_values_and_the_name_of_a_removed_key() {
     let name = Name::new();
     let store = name.create(&options());
     for _ in 0..20 {
@@ -295,7 +295,7 @@ fn with_auto_vacuum_nothing_of_a_removed_key_is_left_not_even_its_name() {
 }
 
 #[test]
-fn what_was_pinned_while_its_key_was_removed_is_zeroed_when_it_is_let_go() {
+fn a_value_that_was_pinned_while_its_key_was_removed_is_zeroed_when_the_pin_is_dropped() {
     let name = Name::new();
     let store = name.create(&options());
     let slot = store.slot("key").unwrap();
@@ -311,7 +311,7 @@ fn what_was_pinned_while_its_key_was_removed_is_zeroed_when_it_is_let_go() {
 }
 
 #[test]
-fn without_auto_vacuum_nothing_is_scrubbed_and_a_purge_makes_up_for_it() {
+fn without_auto_vacuum_old_values_stay_until_a_purge() {
     let name = Name::new();
     let store = name.create(&options().auto_vacuum(false));
     store.set("removed", SECRET).unwrap();
@@ -321,10 +321,10 @@ fn without_auto_vacuum_nothing_is_scrubbed_and_a_purge_makes_up_for_it() {
     for _ in 0..10 {
         store.set("key", b"newest").unwrap();
     }
-    assert!(is_left(&name, SECRET), "it was scrubbed although that is off");
+    assert!(is_left(&name, SECRET), "the value was zeroed although auto-vacuum is off");
     let slot = store.slot("key").unwrap();
     let pinned = slot.pin().unwrap().unwrap();
-    assert_eq!(store.purge().unwrap(), 0, "the newest may be pinned");
+    assert_eq!(store.purge().unwrap(), 0, "the newest value may be pinned");
     assert!(!is_left(&name, SECRET));
     assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"newest"[..]));
     drop(pinned);
@@ -333,7 +333,7 @@ fn without_auto_vacuum_nothing_is_scrubbed_and_a_purge_makes_up_for_it() {
 }
 
 #[test]
-fn a_purge_leaves_alone_what_is_in_use_and_tells_how_much_that_was() {
+fn a_purge_skips_cells_in_use_and_returns_their_number() {
     let name = Name::new();
     let store = name.create(&options());
     let slot = store.slot("key").unwrap();
@@ -345,13 +345,13 @@ fn a_purge_leaves_alone_what_is_in_use_and_tells_how_much_that_was() {
     pin.copy_into(&mut value);
     assert_eq!(value, SECRET);
     drop(pin);
-    assert!(!is_left(&name, SECRET), "it was not zeroed when it was let go");
+    assert!(!is_left(&name, SECRET), "the value was not zeroed when its pin was dropped");
     let CellCounts { readable, free, .. } = slot.cells();
     assert_eq!((readable, free), (1, 7));
 }
 
 #[test]
-fn a_purge_while_others_publish_and_read_takes_no_value_from_them() {
+fn a_purge_never_removes_the_newest_value_while_others_publish_and_read() {
     let name = Name::new();
     let store = name.create(&options());
     store.set("key", &[0; 12]).unwrap();
@@ -360,7 +360,7 @@ fn a_purge_while_others_publish_and_read_takes_no_value_from_them() {
     let slot = store.slot("key").unwrap();
     while slot.version() < 20_001 {
         store.purge().unwrap();
-        let newest = slot.get_into(&mut value).unwrap().expect("the newest always stays");
+        let newest = slot.get_into(&mut value).unwrap().expect("the newest version is never purged");
         if newest > 1 {
             proof::read(&value);
         }
@@ -373,23 +373,23 @@ struct Note {
     text: String,
 }
 
-/// Where the lock of the directory is.
+/// The offset of the directory's lock.
 const DIRECTORY: i64 = (1 << 62) + 1024;
 
 #[test]
-fn a_process_stopped_while_it_creates_a_key_holds_up_only_who_creates_keys_and_not_for_ever() {
+fn a_process_that_stops_while_it_creates_a_key_delays_only_other_creators_until_a_timeout() {
     let name = Name::new();
     let store = name.create(&options());
     let bus: Bus<Note> = Bus::on(store.clone());
     store.set("key", b"v").unwrap();
     let mut subscriber = bus.subscribe("removed").unwrap();
     store.unset("removed").unwrap();
-    assert!(subscriber.try_recv().is_err(), "the removal is told");
+    assert!(subscriber.try_recv().is_err(), "the removal is reported");
     let holder = ForeignLock::new(&name.path(), DIRECTORY, 1);
     store.set("key", b"w").unwrap();
     assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"w"[..]));
     assert_eq!(store.keys(), ["key"]);
-    // Neither blocks on the lock that it would need.
+    // Neither operation blocks on the directory's lock.
     assert!(subscriber.try_recv().unwrap().is_none());
     assert!(subscriber.recv_timeout(Duration::from_millis(1)).unwrap().is_none());
     let error = store.slot("new").unwrap_err();
@@ -402,7 +402,7 @@ fn a_process_stopped_while_it_creates_a_key_holds_up_only_who_creates_keys_and_n
 }
 
 #[test]
-fn a_forked_child_that_drops_the_handle_takes_nothing_from_its_parent() {
+fn a_forked_child_that_drops_the_handle_does_not_affect_its_parent() {
     let name = Name::new();
     let _store = name.create(&options());
     Actor::spawn("forker", &[&name]).finish();
@@ -410,15 +410,15 @@ fn a_forked_child_that_drops_the_handle_takes_nothing_from_its_parent() {
 
 fn fork_and_drop(store: &Store) {
     let mine = Store::open(store.location()).unwrap();
-    // SAFETY: the child does nothing but drop a handle and leave at once.
+    // SAFETY: the child only drops a handle and ends at once.
     let child = unsafe { libc::fork() };
     if child == 0 {
         drop(mine);
-        // SAFETY: leaving at once is always possible.
+        // SAFETY: `_exit` has no preconditions.
         unsafe { libc::_exit(0) };
     }
     let mut status = 0;
-    // SAFETY: our own child, and a place for its status.
+    // SAFETY: the child belongs to this process, and `status` is writable.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert_eq!(status, 0);
     assert!(store.is_alive(mine.participant()).unwrap());
@@ -426,15 +426,15 @@ fn fork_and_drop(store: &Store) {
     assert_ne!(next.participant().id, mine.participant().id);
 }
 
-/// How often this thread had to ask the kernel for a page so far.
+/// Returns how many page faults this thread had.
 fn faults() -> u64 {
     let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-    // Behind the name, which may have blanks in it: the eighth.
+    // The eighth field after the name, which may contain spaces; see proc_pid_stat(5).
     stat.rsplit(')').next().unwrap().split_whitespace().nth(7).unwrap().parse().unwrap()
 }
 
 #[test]
-fn a_store_that_was_prefaulted_is_touched_without_faults() {
+fn a_prefaulted_store_is_used_without_page_faults() {
     const KEYS: u64 = 100;
     let touched = |prefaulted: bool| {
         let name = Name::new();
@@ -449,26 +449,26 @@ fn a_store_that_was_prefaulted_is_touched_without_faults() {
         faults() - before
     };
     let (plainly, prefaulted) = (touched(false), touched(true));
-    // Where pages are huge, there are few to be touched.
+    // With huge pages, there are few page faults.
     assert!(prefaulted <= plainly && prefaulted < KEYS / 4, "{prefaulted} faults, and {plainly} without");
 }
 
-/// For how long this thread had a processor.
+/// Returns the processor time that this thread has used.
 fn busy() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 #[test]
-fn a_publisher_that_waits_for_readers_to_let_go_is_asleep() {
+fn a_publisher_that_waits_for_pinned_cells_sleeps() {
     let name = Name::new();
     let slot = name.create(&options().history(1).spare(1)).slot("key").unwrap();
     slot.set(b"first").unwrap();
     let pinned = slot.pin().unwrap();
     slot.set(b"second").unwrap();
-    let (patience, before) = (Duration::from_millis(500), busy());
-    assert!(matches!(slot.set_timeout(b"third", patience), Err(SetError::Backpressure(_))));
-    assert!(busy() - before < patience / 4, "busy for {:?}", busy() - before);
+    let (timeout, before) = (Duration::from_millis(500), busy());
+    assert!(matches!(slot.set_timeout(b"third", timeout), Err(SetError::Backpressure(_))));
+    assert!(busy() - before < timeout / 4, "busy for {:?}", busy() - before);
     drop(pinned);
-    slot.set_timeout(b"third", patience).unwrap();
+    slot.set_timeout(b"third", timeout).unwrap();
 }

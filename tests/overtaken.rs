@@ -1,5 +1,5 @@
-//! Readers that publishers overtake each time: they get the value, and no error that the store is
-//! damaged.
+//! Publishers overtake a reader at every attempt. The reader gets the value, and no error that the
+//! store is damaged.
 
 mod support;
 
@@ -33,17 +33,18 @@ extern "C" fn overtake(_: libc::c_int) {
 }
 
 #[test]
-fn a_reader_that_is_always_overtaken_reads_the_value_under_a_pin() {
+fn a_reader_that_is_overtaken_at_every_attempt_pins_the_value_and_reads_it() {
     let name = Name::new();
     let store = name.create(&StoreOptions::new().slots(1).max_value_size(LEN as u64).history(1).spare(2));
     let slot = store.slot("k").unwrap();
     slot.set(&VALUE).unwrap();
     SLOT.store(Box::into_raw(Box::new(store.slot("k").unwrap())), Ordering::SeqCst);
-    // SAFETY: a zeroed `sigaction` is one with no flags and an empty mask.
+    // SAFETY: a zeroed `sigaction` is valid, with no flags and an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = overtake as *const () as usize;
     action.sa_flags = libc::SA_RESTART;
-    // SAFETY: `action` is whole, and its handler calls only what it may: `set` allocates nothing and takes no lock as long as it finds a cell.
+    // SAFETY: `action` is initialised. Its handler is safe in a signal: `set` allocates nothing and
+    // takes no lock as long as it finds a cell.
     assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) }, 0);
 
     let reader = thread::spawn(move || {
@@ -54,19 +55,19 @@ fn a_reader_that_is_always_overtaken_reads_the_value_under_a_pin() {
     });
     let start = Instant::now();
     while !reader.is_finished() {
-        assert!(start.elapsed() < DEADLINE, "the reader never comes to an end");
+        assert!(start.elapsed() < DEADLINE, "the reader does not return");
         let sent = SIGNALS.load(Ordering::SeqCst);
-        // SAFETY: the thread was not joined, so its id is good.
+        // SAFETY: the thread was not joined, so its id is valid.
         unsafe { libc::pthread_kill(reader.as_pthread_t(), libc::SIGUSR1) };
         while SIGNALS.load(Ordering::SeqCst) == sent && !reader.is_finished() {
             thread::yield_now();
         }
-        // Sets the pace: the reader goes on for this long, which is not enough to copy the value.
+        // Sets the pace: the reader continues for this long, which is not enough to copy the value.
         thread::sleep(Duration::from_micros(50));
     }
     let (read, value, signals) = reader.join().unwrap();
-    assert!(read.expect("nothing is wrong with the store").is_some());
+    assert!(read.expect("the store is not damaged").is_some());
     assert!(value == VALUE, "a torn value");
-    assert!(signals >= 2, "overtaken {signals} times only: this shows nothing");
-    assert!(!REFUSED.load(Ordering::SeqCst), "a pinned cell of three refused a publisher");
+    assert!(signals >= 2, "overtaken only {signals} times, which proves nothing");
+    assert!(!REFUSED.load(Ordering::SeqCst), "a publisher found no cell although only one of three is pinned");
 }

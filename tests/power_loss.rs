@@ -1,6 +1,7 @@
-//! What a machine that stops leaves of a store in a file: images in which each page is from some moment since the last flush.
+//! The state of a store in a file after a power loss: images in which each page is from any moment
+//! since the last flush.
 //!
-//! `SPLINTER_TEST_IMAGES` says how many images are opened.
+//! `SPLINTER_TEST_IMAGES` sets how many images are opened.
 
 mod support;
 
@@ -18,7 +19,8 @@ use tempfile::TempDir;
 
 const PAGE: usize = 4096;
 
-/// In memory, so that thousands of images do not wait for a disk; to the store, they are files like any other.
+/// A directory in memory, so that thousands of images do not wait for a disk. To the store, its
+/// files are like any others.
 fn scratch() -> TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap()
 }
@@ -27,12 +29,14 @@ fn images() -> u32 {
     env::var("SPLINTER_TEST_IMAGES").map_or(400, |number| number.parse().expect("a number of images"))
 }
 
-/// The epoch of versions that the store had reached in this image: it is written to the disk before anything of that epoch is published.
+/// Returns the epoch of versions that the store has reached in this image. It is written to the
+/// disk before any version of that epoch is published.
 fn epoch(image: &[u8]) -> u64 {
     u64::from_ne_bytes(image[240..248].try_into().unwrap()) >> 32
 }
 
-/// An image in which each page is from one of these moments. The first one, which names the epoch, is no older than that.
+/// Builds an image in which each page is from one of these moments. The first page, which contains
+/// the epoch, is from a moment with the newest epoch.
 fn mixed(moments: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let reached = moments.iter().map(|image| epoch(image)).max();
     let all: Vec<_> = moments.iter().collect();
@@ -46,7 +50,7 @@ fn mixed(moments: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     image
 }
 
-/// A value of its own: its number, then bytes that follow from it.
+/// Builds a unique value: its number, then bytes that follow from the number.
 fn value(number: u64, len: usize) -> Vec<u8> {
     let mut value = number.to_le_bytes().to_vec();
     value.extend((8..len).map(|at| (number.wrapping_mul(31) as usize + at * 7 + at / 256) as u8));
@@ -57,18 +61,18 @@ fn number_of(value: &[u8]) -> u64 {
     u64::from_le_bytes(value[..8].try_into().unwrap())
 }
 
-/// A job, as those who published it and worked on it know it.
+/// A job as its publishers and workers know it.
 #[derive(Debug, Clone)]
 struct Task {
     bytes: Vec<u8>,
     done: bool,
-    /// How often it was given back.
+    /// How often it was requeued.
     tries: u32,
-    /// What of that a flush has covered: done or not, and the tries.
+    /// The state that the last flush covered: done or not, and the tries.
     flushed: Option<(bool, u32)>,
 }
 
-/// Everything that happened to a store, whatever became of its file.
+/// Everything that happened to a store, independent of its file.
 struct World {
     random: Random,
     directory: TempDir,
@@ -76,21 +80,21 @@ struct World {
     bus: Bus<Vec<u8>>,
     max_len: usize,
     number: u64,
-    /// The key of each value that was ever set, by its number.
+    /// The key of each value that was ever set, by the value's number.
     values: HashMap<u64, String>,
-    /// The number of the value that a version of a key means.
-    meanings: HashMap<(String, u64), u64>,
-    /// The largest version of each key that anybody has seen.
+    /// The number of the value that each version of a key has.
+    numbers: HashMap<(String, u64), u64>,
+    /// The largest version of each key that any reader has seen.
     seen: HashMap<String, u64>,
-    /// Of keys that are there since the last flush: the version and number that were the newest then.
+    /// The newest version and number at the last flush, of each key that exists since then.
     flushed: BTreeMap<String, (u64, u64)>,
     tasks: BTreeMap<u64, Task>,
-    /// What the file was like at the last flush, and at moments since.
+    /// Images of the file at the last flush, and at moments since.
     moments: Vec<Vec<u8>>,
     met: Counts,
 }
 
-/// What was met in all images.
+/// Counts over all images.
 #[derive(Debug, Default)]
 struct Counts {
     images: u32,
@@ -121,7 +125,7 @@ impl World {
             max_len,
             number: 0,
             values: HashMap::new(),
-            meanings: HashMap::new(),
+            numbers: HashMap::new(),
             seen: HashMap::new(),
             flushed: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -140,31 +144,31 @@ impl World {
         fs::read(&self.path).unwrap()
     }
 
-    fn means(&mut self, key: &str, version: u64, number: u64) {
-        let meaning = *self.meanings.entry((key.to_owned(), version)).or_insert(number);
-        assert_eq!(meaning, number, "version {version} of {key} means two values");
+    fn assert_same_value(&mut self, key: &str, version: u64, number: u64) {
+        let known = *self.numbers.entry((key.to_owned(), version)).or_insert(number);
+        assert_eq!(known, number, "version {version} of {key} has two values");
     }
 
     fn set(&mut self, key: &str) {
         self.number += 1;
-        // Often as long as can be: then it takes as many pages as can be.
+        // Values often have the maximum length, so that they cover as many pages as possible.
         let short = self.random.below(self.max_len as u64 - 7) as usize + 8;
         let len = if self.random.below(2) == 0 { self.max_len } else { short };
         self.values.insert(self.number, key.to_owned());
         let version = self.store().set(key, &value(self.number, len)).unwrap();
         let seen = self.seen.insert(key.to_owned(), version);
         assert!(seen.is_none_or(|seen| version > seen), "{key}: {version} is not newer than {seen:?}, which was seen");
-        self.means(key, version, self.number);
+        self.assert_same_value(key, version, self.number);
     }
 
     fn publish_job(&mut self) {
         self.number += 1;
-        // Messages have a header, and a queue's fit into a cell.
+        // Messages have a header, and a message of a queue must fit into one cell.
         let len = 8 + self.random.below(self.max_len as u64 - 180) as usize;
         let bytes = value(self.number, len);
         if let Ok(sent) = self.bus.publish("jobs", &bytes) {
             let task = Task { bytes, done: false, tries: 0, flushed: None };
-            assert!(self.tasks.insert(sent.version, task).is_none(), "version {} is two jobs", sent.version);
+            assert!(self.tasks.insert(sent.version, task).is_none(), "version {} has two jobs", sent.version);
         }
     }
 
@@ -173,7 +177,7 @@ impl World {
         let Some(job) = queue.try_recv().unwrap() else { return };
         let task = self.tasks.get_mut(&job.version()).expect("a job that was published");
         assert_eq!(**job, task.bytes);
-        // Some are given back, and come again as later attempts.
+        // Some jobs are requeued, and are delivered again with a higher attempt.
         if self.random.below(4) > 0 {
             job.acknowledge().unwrap();
             task.done = true;
@@ -190,13 +194,20 @@ impl World {
                 self.flushed.remove(&key);
             }
             1 => {
-                // It flushes, too: the moment of that is this one.
+                // A purge also flushes, so this is the moment of the flush.
                 self.flush();
                 let busy = self.store().purge().unwrap();
-                // Jobs that are not done stay, with those that are newer, and nothing else.
-                let queue =
-                    self.store().slot_snapshot("jobs").unwrap().and_then(|jobs| jobs.queue).expect("it is a queue");
-                assert!(busy == 0 || queue.waiting + queue.taken > 0, "{busy} cells stayed, and there are {queue:?}");
+                // A purge keeps only jobs that are not done, and newer ones.
+                let queue = self
+                    .store()
+                    .slot_snapshot("jobs")
+                    .unwrap()
+                    .and_then(|jobs| jobs.queue)
+                    .expect("the key is a queue");
+                assert!(
+                    busy == 0 || queue.waiting + queue.taken > 0,
+                    "{busy} cells are in use, but the queue is {queue:?}"
+                );
             }
             2..12 => self.publish_job(),
             12..20 => self.work(),
@@ -204,7 +215,7 @@ impl World {
         }
     }
 
-    fn go_on(&mut self, steps: u64) {
+    fn take_steps(&mut self, steps: u64) {
         (0..steps).for_each(|_| self.step());
         self.moments.push(self.image());
     }
@@ -224,7 +235,7 @@ impl World {
         }
     }
 
-    /// The machine stops, and the store is opened from what is on the disk.
+    /// The machine loses power, and the store is opened from the bytes on the disk.
     fn lose_power(&mut self) {
         let image = mixed(&self.moments, &mut self.random);
         let path = self.directory.path().join(format!("image {}", self.met.images));
@@ -235,12 +246,12 @@ impl World {
         self.met.images += 1;
         self.check_values();
         self.check_jobs();
-        // What there is may be lost once more, with what comes next; what was flushed may not.
+        // The present state may be lost again, together with later changes. Flushed data may not.
         self.moments = vec![image, self.image()];
     }
 
     fn check_values(&mut self) {
-        let recovery = self.store().recovery().expect("another file").clone();
+        let recovery = self.store().recovery().expect("a new file is recovered").clone();
         self.met.older += recovery.older.len();
         self.met.lost += recovery.lost.len();
         let keys = self.store().keys();
@@ -257,13 +268,18 @@ impl World {
                 assert!(found >= number, "{key}: value {found} is older than {number}, which was flushed");
                 let mut bytes = Vec::new();
                 let copied = slot.get_version_into(version, &mut bytes).unwrap();
-                assert_eq!((copied, number_of(&bytes)), (Lookup::Found(()), number), "{key}: what was flushed is gone");
+                assert_eq!(
+                    (copied, number_of(&bytes)),
+                    (Lookup::Found(()), number),
+                    "{key}: the flushed version is gone"
+                );
             }
             self.met.newest += u32::from(newest.is_some());
         }
     }
 
-    /// Every version that is there means what it always did; one that nobody has seen means what an older one did. The number of the newest.
+    /// Checks that every version has the value that it always had, and returns the number of the
+    /// newest. A version that no reader has seen gets its value here.
     fn check_versions(&mut self, key: &str, slot: &Slot) -> Option<u64> {
         let (mut bytes, mut newest, mut next) = (Vec::new(), None, 0);
         while let Some(version) = slot.oldest_from(next).unwrap() {
@@ -271,7 +287,7 @@ impl World {
             let number = number_of(&bytes);
             assert_eq!(bytes, value(number, bytes.len()), "{key}: version {version} is torn");
             assert_eq!(self.values.get(&number).map(String::as_str), Some(key), "{key} never had value {number}");
-            self.means(key, version, number);
+            self.assert_same_value(key, version, number);
             newest = Some(number);
             next = version + 1;
         }
@@ -279,20 +295,21 @@ impl World {
     }
 
     fn check_jobs(&mut self) {
-        let told = self.store().recovery().unwrap().jobs.iter().map(|jobs| jobs.damaged + jobs.missing).sum::<u32>();
+        let reported =
+            self.store().recovery().unwrap().jobs.iter().map(|jobs| jobs.damaged + jobs.missing).sum::<u32>();
         let newest = self.store().slot("jobs").unwrap().version();
         let mut queue = self.bus.work_queue("jobs").unwrap();
         let back: Vec<_> = std::iter::from_fn(|| queue.try_recv().unwrap()).collect();
         for job in &back {
             let version = job.version();
-            let task = self.tasks.get_mut(&version).expect("a job that was published, and not lost before");
-            assert_eq!(**job, task.bytes, "job {version} is another one");
+            let task = self.tasks.get_mut(&version).expect("a published job that was not lost before");
+            assert_eq!(**job, task.bytes, "job {version} has other bytes");
             let (done, tries) = task.flushed.unwrap_or_default();
-            assert!(!done, "job {version} comes again, although a flush covered that it was done");
-            assert!(job.attempt() > tries, "job {version} comes as attempt {} after {tries}", job.attempt());
+            assert!(!done, "job {version} is delivered again, although a flush covered that it was done");
+            assert!(job.attempt() > tries, "job {version} is delivered as attempt {} after {tries}", job.attempt());
             self.met.jobs_back += 1;
             self.met.jobs_again += u32::from(task.done);
-            // It is given back below.
+            // The job is requeued below.
             (task.done, task.tries) = (false, job.attempt());
         }
         let back: BTreeSet<_> = back.iter().map(|job| job.version()).collect();
@@ -301,41 +318,42 @@ impl World {
         for version in &lost {
             assert_eq!(self.tasks[version].flushed, None, "job {version}, which a flush covered, is lost");
         }
-        let with_a_trace = lost.iter().filter(|&&version| version <= newest).count() as u32;
-        assert!(with_a_trace <= told, "{with_a_trace} jobs are lost, {told} are told of");
-        self.met.jobs_reported += told;
+        let known_lost = lost.iter().filter(|&&version| version <= newest).count() as u32;
+        assert!(known_lost <= reported, "{known_lost} jobs are lost, {reported} are reported");
+        self.met.jobs_reported += reported;
         self.met.jobs_lost += lost.len() as u32;
         self.tasks.retain(|version, _| !lost.contains(version));
     }
 }
 
 #[test]
-fn what_a_flush_covered_is_there_whatever_is_lost_and_no_version_means_two_values() {
+fn flushed_values_survive_a_power_loss_and_no_version_has_two_values() {
     let images = images();
-    // Values from within a page to sixteen of them; a key has from four cells on.
+    // Values take from one page to sixteen. A key has at least four cells.
     let shapes = [(256, 3, 3), (600, 4, 4), (4096, 2, 2), (16 << 10, 2, 3), (64 << 10, 1, 2)];
     for (shape, &(max_len, history, spare)) in shapes.iter().enumerate() {
         let share = images * [30, 30, 20, 12, 8][shape] / 100;
         let mut world = World::new(max_len, history, spare, 20 + shape as u64);
         while world.met.images < share {
-            // Some lose power again before anything is flushed.
+            // Some stores lose power again before the next flush.
             if world.random.below(3) > 0 {
                 world.flush();
             }
             for _ in 0..1 + world.random.below(3) {
                 let steps = [1, 5, 40][world.random.below(3) as usize];
-                world.go_on(steps);
+                world.take_steps(steps);
             }
             world.lose_power();
         }
         println!("values of up to {max_len} bytes: {:?}", world.met);
         let Counts { newest, older, lost, jobs_back, .. } = world.met;
-        assert!(newest > 0 && jobs_back > 0, "nothing survived");
-        assert!(older + lost > 0 || max_len < PAGE, "nothing was ever torn");
+        assert!(newest > 0 && jobs_back > 0, "no value survived");
+        assert!(older + lost > 0 || max_len < PAGE, "no value was ever torn");
     }
 }
 
-/// Where the header names the first version that may be published, and the epoch that the store has reached.
+/// The offsets of the first version that may be published, and of the epoch that the store has
+/// reached.
 const FIRST: u64 = 248;
 const EPOCH: u64 = 240;
 /// How many versions an epoch has.
@@ -345,14 +363,14 @@ fn small() -> StoreOptions {
     StoreOptions::new().slots(4).max_value_size(600).history(3).spare(3)
 }
 
-/// Overwrites these bytes wherever they are in an image.
+/// Overwrites these bytes wherever they occur in an image.
 fn spoil(image: &mut [u8], bytes: &[u8]) {
     let at: Vec<_> = (0..image.len() - bytes.len()).filter(|&at| image[at..].starts_with(bytes)).collect();
     assert!(!at.is_empty());
     at.into_iter().for_each(|at| image[at..][..bytes.len()].fill(0));
 }
 
-/// Opens an image as what a stopped machine has left.
+/// Opens an image as after a power loss.
 fn open_image(directory: &TempDir, image: &[u8]) -> Store {
     let path = directory.path().join("image");
     fs::write(&path, image).unwrap();
@@ -361,13 +379,13 @@ fn open_image(directory: &TempDir, image: &[u8]) -> Store {
 
 fn jobs_of(store: &Store) -> Vec<(String, u32)> {
     let mut queue = Bus::<Vec<u8>>::on(store.clone()).work_queue("jobs").unwrap();
-    // All of them before any is given back.
+    // All jobs are taken before any is requeued.
     let jobs: Vec<_> = std::iter::from_fn(|| queue.try_recv().unwrap()).collect();
     jobs.iter().map(|job| (String::from_utf8_lossy(job).into_owned(), job.attempt())).collect()
 }
 
 #[test]
-fn a_torn_job_is_told_of_and_the_others_come_with_their_attempts() {
+fn a_torn_job_is_reported_and_the_others_keep_their_attempts() {
     let directory = scratch();
     let path = directory.path().join("store");
     let bus = Bus::<Vec<u8>>::on(small().create(path.as_path()).unwrap());
@@ -386,7 +404,7 @@ fn a_torn_job_is_told_of_and_the_others_come_with_their_attempts() {
 }
 
 #[test]
-fn a_finished_job_does_not_come_again_because_another_is_torn() {
+fn a_finished_job_is_not_delivered_again_because_another_is_torn() {
     let directory = scratch();
     let path = directory.path().join("store");
     let bus = Bus::<Vec<u8>>::on(small().create(path.as_path()).unwrap());
@@ -401,14 +419,14 @@ fn a_finished_job_does_not_come_again_because_another_is_torn() {
     let recovery = store.recovery().unwrap();
     assert!(recovery.jobs.is_empty() && recovery.older.is_empty() && recovery.lost.is_empty(), "{recovery:?}");
     assert_eq!(jobs_of(&store), []);
-    // The queue goes on, with versions of its own.
+    // The queue continues with new versions.
     let bus = Bus::<Vec<u8>>::on(store.clone());
     assert!(bus.publish("jobs", &b"job three".to_vec()).unwrap().version >= EPOCH_LEN);
     assert_eq!(jobs_of(&store), [("job three".to_owned(), 1)]);
 }
 
 #[test]
-fn jobs_of_which_only_the_versions_reached_the_disk_are_told_of() {
+fn jobs_of_which_only_the_versions_reached_the_disk_are_reported() {
     let directory = scratch();
     let path = directory.path().join("store");
     // Slots and cells are in different pages.
@@ -429,7 +447,7 @@ fn jobs_of_which_only_the_versions_reached_the_disk_are_told_of() {
 }
 
 #[test]
-fn of_a_queue_that_was_flushed_no_job_is_said_to_be_missing() {
+fn no_job_of_a_flushed_queue_is_reported_as_missing() {
     let directory = scratch();
     let path = directory.path().join("store");
     let bus = Bus::<Vec<u8>>::on(small().create(path.as_path()).unwrap());
@@ -448,7 +466,7 @@ fn of_a_queue_that_was_flushed_no_job_is_said_to_be_missing() {
 }
 
 #[test]
-fn who_has_seen_more_than_the_disk_has_is_told_of_the_next_publish() {
+fn a_reader_that_has_seen_lost_versions_gets_the_next_publish() {
     let directory = scratch();
     let path = directory.path().join("store");
     let store = small().create(path.as_path()).unwrap();
@@ -466,13 +484,13 @@ fn who_has_seen_more_than_the_disk_has_is_told_of_the_next_publish() {
     for version in 2..=seen {
         assert_eq!(slot.get_version_into(version, &mut bytes).unwrap(), Lookup::Gone);
     }
-    // Nobody is said to have missed the versions that never were.
+    // The versions that were never published are not reported as missed.
     let mut subscriber = Bus::<Vec<u8>>::on(store).subscribe_from("new", Start::Oldest).unwrap();
     assert!(subscriber.try_recv().unwrap().is_none());
 }
 
 #[test]
-fn a_subscriber_that_reads_on_after_a_loss_is_told_of_no_messages_that_never_were() {
+fn versions_that_a_power_loss_skips_are_not_reported_as_missed() {
     let directory = scratch();
     let path = directory.path().join("store");
     let bus = Bus::<Vec<u8>>::on(small().create(path.as_path()).unwrap());
@@ -498,21 +516,21 @@ fn a_version_of_an_epoch_is_published_only_after_the_header_names_it() {
     store.set("k", b"before").unwrap();
     let mut image = fs::read(&path).unwrap();
     let file = fs::File::options().read(true).write(true).open(&path).unwrap();
-    // As if so many had been published.
+    // The store behaves as if so many versions had been published.
     let next = 5 * EPOCH_LEN;
     file.write_all_at(&next.to_ne_bytes(), FIRST).unwrap();
     assert_eq!(store.set("k", b"after").unwrap(), next);
     let mut epoch = [0; 8];
     file.read_exact_at(&mut epoch, EPOCH).unwrap();
-    assert_eq!(u64::from_ne_bytes(epoch), 5 << 32 | 5, "announced and durable");
-    // Of all this, the machine has left nothing but that page.
+    assert_eq!(u64::from_ne_bytes(epoch), 5 << 32 | 5, "the epoch is announced and durable");
+    // Only this page reaches the disk.
     image[..PAGE].copy_from_slice(&fs::read(&path).unwrap()[..PAGE]);
     let store = open_image(&directory, &image);
     assert!(store.set("k", b"again").unwrap() >= next + EPOCH_LEN);
 }
 
 #[test]
-fn opening_copies_of_copies_uses_up_versions_only_where_something_is_published() {
+fn opening_copies_of_copies_uses_up_versions_only_if_a_value_is_published() {
     let directory = scratch();
     let path = directory.path().join("store");
     small().create(path.as_path()).unwrap().set("k", b"v").unwrap();
@@ -532,7 +550,7 @@ fn opening_copies_of_copies_uses_up_versions_only_where_something_is_published()
 }
 
 #[test]
-fn a_key_with_the_fewest_cells_is_published_beside_a_flush_that_never_ends() {
+fn a_key_with_the_fewest_cells_can_be_published_after_an_incomplete_flush() {
     let directory = scratch();
     let path = directory.path().join("store");
     let store = small().slots(1).history(1).spare(1).create(path.as_path()).unwrap();
@@ -542,7 +560,8 @@ fn a_key_with_the_fewest_cells_is_published_beside_a_flush_that_never_ends() {
     store.flush().unwrap();
     let flushed = set();
     store.flush().unwrap();
-    // What the slot says after a flush: flushed, flushing. As if the process had died before it was complete.
+    // A slot names the flushed version, then the version that a flush in progress covers. The test
+    // writes the state of a process that crashed during a flush.
     let mut words = flushed.to_ne_bytes().to_vec();
     words.extend(words.clone());
     let image = fs::read(&path).unwrap();

@@ -1,4 +1,4 @@
-//! What a purge leaves to those who are still to receive something, and what it takes.
+//! What a purge keeps for receivers, and what it erases.
 
 mod support;
 
@@ -22,7 +22,7 @@ fn lossless() -> SubscribeOptions {
     SubscribeOptions::new().lossless().start(Start::Oldest)
 }
 
-/// Purges by another handle, as another process would, for as long as `rounds` takes.
+/// Purges through another handle, as another process would, while `rounds` runs.
 fn beside_purges(name: &Name, rounds: impl FnOnce()) {
     let other = Store::open(&**name).unwrap();
     let done = AtomicBool::new(false);
@@ -39,7 +39,7 @@ fn beside_purges(name: &Name, rounds: impl FnOnce()) {
 }
 
 #[test]
-fn a_lossless_subscriber_receives_all_that_it_begins_with_whoever_purges_meanwhile() {
+fn a_lossless_subscriber_receives_all_from_its_start_during_purges() {
     let name = Name::new();
     let bus = bus(&name);
     let mut publisher = bus.publisher("k").unwrap();
@@ -51,7 +51,7 @@ fn a_lossless_subscriber_receives_all_that_it_begins_with_whoever_purges_meanwhi
             let mut subscriber = bus.subscribe_with("k", &lossless()).unwrap();
             let newest = bus.store().slot("k").unwrap().version();
             for version in subscriber.next_version()..=newest {
-                let received = subscriber.try_recv().expect("nothing is lost").expect("it was published");
+                let received = subscriber.try_recv().expect("no message is lost").expect("a published message");
                 assert_eq!(received.version(), version);
             }
         }
@@ -59,7 +59,7 @@ fn a_lossless_subscriber_receives_all_that_it_begins_with_whoever_purges_meanwhi
 }
 
 #[test]
-fn a_queue_hands_out_all_that_it_begins_with_whoever_purges_meanwhile() {
+fn a_queue_delivers_all_jobs_from_its_start_during_purges() {
     let name = Name::new();
     let bus = bus(&name);
     beside_purges(&name, || {
@@ -74,14 +74,14 @@ fn a_queue_hands_out_all_that_it_begins_with_whoever_purges_meanwhile() {
                 job.acknowledge().unwrap();
                 done += 1;
             }
-            assert_eq!(done, waiting, "jobs that waited, and were never handed out");
+            assert_eq!(done, waiting, "waiting jobs were not delivered");
             bus.store().unset("q").unwrap();
         }
     });
 }
 
 #[test]
-fn what_a_purge_leaves_for_somebody_counts_as_busy_until_it_is_received() {
+fn messages_that_a_purge_keeps_count_as_busy_until_they_are_received() {
     let name = Name::new();
     let bus = bus(&name);
     for job in 0..3 {
@@ -89,7 +89,7 @@ fn what_a_purge_leaves_for_somebody_counts_as_busy_until_it_is_received() {
     }
     let mut subscriber = bus.subscribe_with("k", &lossless()).unwrap();
     let store = bus.store();
-    // The newest is not purged in any case.
+    // The newest version is never purged.
     assert_eq!(store.purge().unwrap(), 2);
     assert_eq!(subscriber.try_recv().unwrap().unwrap().version(), 1);
     assert_eq!(store.purge().unwrap(), 1);
@@ -98,7 +98,7 @@ fn what_a_purge_leaves_for_somebody_counts_as_busy_until_it_is_received() {
 }
 
 #[test]
-fn who_comes_after_a_purge_begins_above_it_also_where_it_had_to_leave_something() {
+fn a_subscriber_after_a_purge_starts_above_the_messages_that_the_purge_kept() {
     let name = Name::new();
     let bus = bus(&name);
     for job in 0..3 {
@@ -108,7 +108,8 @@ fn who_comes_after_a_purge_begins_above_it_also_where_it_had_to_leave_something(
     assert_eq!(bus.store().purge().unwrap(), 2);
     let second = bus.subscribe_with("k", &lossless()).unwrap();
     assert_eq!((first.next_version(), second.next_version()), (1, 3));
-    // What was left for the first one goes with it, when the next comes.
+    // When the next subscriber starts, the versions that were retained for the first one are
+    // erased, too.
     drop(first);
     let _third = bus.subscribe_with("k", &lossless()).unwrap();
     let slot = bus.store().slot("k").unwrap();
@@ -117,7 +118,7 @@ fn who_comes_after_a_purge_begins_above_it_also_where_it_had_to_leave_something(
 }
 
 #[test]
-fn what_a_dead_subscriber_has_not_received_is_purged() {
+fn messages_that_a_crashed_subscriber_has_not_received_are_purged() {
     let name = Name::new();
     let bus = bus(&name);
     for job in 0..3 {
@@ -135,6 +136,6 @@ fn actor() {
     assert_eq!(role, "subscriber");
     let bus = Bus::<Vec<u8>>::on(Store::open(&*arguments[0]).unwrap());
     let subscriber = bus.subscribe_with("k", &lossless()).unwrap();
-    // Ends without closing anything.
+    // Ends without closing anything, like a crash.
     std::mem::forget((subscriber, bus));
 }

@@ -28,8 +28,8 @@ fn scratch() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-/// As [`scratch`], on a tmpfs, for tests that open thousands of files. To the store they are files
-/// like any others.
+/// A directory on a tmpfs, for tests that open thousands of files. To the store they are files like
+/// any others.
 fn scratch_in_memory() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let path = directory.path().join("store");
@@ -47,7 +47,7 @@ fn actor() {
     }
 }
 
-/// Sets and removes keys without end. Each value names its key.
+/// Sets and removes keys in a loop. Each value contains its key.
 fn churn(store: &Store) {
     let mut random = Random::new(std::process::id().into());
     let mut value = Vec::new();
@@ -63,15 +63,15 @@ fn churn(store: &Store) {
 }
 
 /// Checks that every key has a value that was committed under it, or is reported as lost. Returns
-/// how many there are of both.
+/// the numbers of both.
 fn assert_nothing_wrong(store: &Store, committed: impl Fn(&str, &[u8]) -> bool) -> (u32, u32) {
-    let (mut whole, mut lost) = (0, 0);
+    let (mut intact, mut lost) = (0, 0);
     let mut value = Vec::new();
     for key in store.keys() {
         match store.get_into(&key, &mut value) {
             Ok(Some(version)) => {
                 assert!(committed(&key, &value), "{key} version {version}: {value:?} was never committed");
-                whole += 1;
+                intact += 1;
             }
             Ok(None) => {}
             Err(GetError::Lost) => {
@@ -87,7 +87,7 @@ fn assert_nothing_wrong(store: &Store, committed: impl Fn(&str, &[u8]) -> bool) 
         assert_eq!(store.poll_after(&key, before, Some(Duration::ZERO)).unwrap(), Some(next));
         assert_eq!(store.get(&key).unwrap().as_deref(), Some(&b"next"[..]));
     }
-    (whole, lost)
+    (intact, lost)
 }
 
 #[test]
@@ -95,20 +95,22 @@ fn a_copy_made_during_writes_has_only_committed_values() {
     let (directory, path) = scratch_in_memory();
     let store = options().create(&path).unwrap();
     let _churners = [(); 2].map(|()| Actor::spawn("churner", &[path.to_str().unwrap()]));
-    support::wait_until("all of them write", || store.participants().unwrap().len() == 3 && store.keys().len() > 3);
-    let (mut whole, mut lost) = (0, 0);
+    support::wait_until("all writers have begun", || {
+        store.participants().unwrap().len() == 3 && store.keys().len() > 3
+    });
+    let (mut intact, mut lost) = (0, 0);
     for round in 0..500 {
         let copy = directory.path().join(format!("copy {round}"));
         fs::copy(&path, &copy).unwrap();
         let store = Store::open(&copy).unwrap();
         assert!(store.recovery().is_some());
         let found = assert_nothing_wrong(&store, |of, value| key(proof::read(value).0) == of);
-        whole += found.0;
+        intact += found.0;
         lost += found.1;
         fs::remove_file(&copy).unwrap();
     }
-    println!("values of 500 copies: {whole} whole, {lost} lost");
-    assert!(whole > 0);
+    println!("values of 500 copies: {intact} intact, {lost} lost");
+    assert!(intact > 0);
 }
 
 /// A store, and every value that a key of it ever had.
@@ -123,10 +125,10 @@ struct Life {
     number: u64,
 }
 
-/// How many values were found in images.
+/// How many values were found in all images.
 #[derive(Default)]
 struct Found {
-    whole: u32,
+    intact: u32,
     older: usize,
     lost: u32,
 }
@@ -165,8 +167,8 @@ impl Life {
         }
         found.older += store.recovery().map_or(0, |recovery| recovery.older.len());
         let committed = |key: &str, value: &[u8]| self.committed.contains(&(key.to_owned(), value.to_owned()));
-        let (whole, lost) = assert_nothing_wrong(&store, committed);
-        found.whole += whole;
+        let (intact, lost) = assert_nothing_wrong(&store, committed);
+        found.intact += intact;
         found.lost += lost;
         drop(store);
         fs::remove_file(copy).unwrap();
@@ -205,7 +207,7 @@ impl Life {
 }
 
 #[test]
-fn two_thousand_images_with_pages_of_two_moments_have_only_committed_values() {
+fn two_thousand_images_that_mix_two_moments_have_only_committed_values() {
     const PAGE: usize = 4096;
     let (_directory, path) = scratch_in_memory();
     let mut life = Life::new(&path, 12);
@@ -223,9 +225,9 @@ fn two_thousand_images_with_pages_of_two_moments_have_only_committed_values() {
         life.check(&image, &mut found);
         before = after;
     }
-    let Found { whole, older, lost } = found;
-    println!("values of 2,000 images: {whole} whole, {older} of them older ones; {lost} lost");
-    assert!(whole > 0 && older > 0);
+    let Found { intact, older, lost } = found;
+    println!("values of 2,000 images: {intact} intact, {older} of them older ones; {lost} lost");
+    assert!(intact > 0 && older > 0);
 }
 
 #[test]
@@ -271,11 +273,11 @@ fn a_killed_recovery_is_repeated_by_the_next_process() {
         before = after;
     }
     println!("killed in the middle of a recovery: {killed} of 30; {older} keys had an older value");
-    assert!(killed > 0 && older > 0 && found.whole > 0);
+    assert!(killed > 0 && older > 0 && found.intact > 0);
 }
 
 #[test]
-fn a_zeroed_page_loses_only_what_it_held() {
+fn a_zeroed_page_loses_only_the_data_of_that_page() {
     let (_directory, path) = scratch();
     let mut life = Life::new(&path, 14);
     let good = life.advance(300);
@@ -289,7 +291,7 @@ fn a_zeroed_page_loses_only_what_it_held() {
 }
 
 #[test]
-fn a_flipped_bit_in_a_copy_is_found() {
+fn a_flipped_bit_in_a_copy_is_detected() {
     let (_directory, path) = scratch_in_memory();
     let mut life = Life::new(&path, 15);
     let good = life.advance(300);
@@ -297,7 +299,7 @@ fn a_flipped_bit_in_a_copy_is_found() {
     let mut random = Random::new(16);
     for _ in 0..1000 {
         let mut image = good.clone();
-        // The first 64 bytes have no checksum. Damage to them is refused, or has no effect.
+        // The first 64 bytes have no checksum. Damage to them is refused or has no effect.
         let at = 64 + random.below(good.len() as u64 - 64) as usize;
         image[at] ^= 1 << random.below(8);
         life.check(&image, &mut Found::default());
@@ -312,7 +314,7 @@ fn a_copy_written_over_the_original_is_recovered() {
     store.set("lost", &[1; 600]).unwrap();
     fs::copy(&path, &backup).unwrap();
     drop(store);
-    // As in a copy that was made in the middle of a publish.
+    // The copy is as if it had been made in the middle of a publish.
     let mut image = fs::read(&backup).unwrap();
     let at = image.windows(600).position(|window| window == [1; 600]).unwrap();
     image[at] = 2;

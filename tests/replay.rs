@@ -1,4 +1,4 @@
-//! Receiving what was published before: from the oldest kept, from a version, from a time.
+//! Receiving earlier messages: from the oldest retained one, from a version, from a time.
 
 mod support;
 
@@ -47,7 +47,7 @@ fn second(second: u64) -> SystemTime {
 }
 
 #[test]
-fn from_a_version() {
+fn a_subscriber_starts_at_a_version() {
     let name = Name::new();
     let bus = bus(&name);
     for number in 1..=20 {
@@ -61,7 +61,7 @@ fn from_a_version() {
         assert!(subscriber.try_recv().unwrap().is_none());
     }
     let mut late = bus.subscribe_from("k", Start::Version(1)).unwrap();
-    let Err(RecvError::Lagged(missed)) = late.recv() else { panic!("version 1 is not kept") };
+    let Err(RecvError::Lagged(missed)) = late.recv() else { panic!("version 1 is no longer retained") };
     assert_eq!(late.recv().unwrap().version(), 1 + missed);
     let mut early = bus.subscribe_from("k", Start::Version(22)).unwrap();
     assert!(early.try_recv().unwrap().is_none() && !early.is_behind());
@@ -75,7 +75,7 @@ fn from_a_version() {
 }
 
 #[test]
-fn from_a_time() {
+fn a_subscriber_starts_at_a_time() {
     let name = Name::new();
     let bus = bus(&name);
     for at in [10, 20, 20, 30] {
@@ -93,15 +93,15 @@ fn from_a_time() {
     assert_eq!(bus.subscribe_from("k", Start::Time(before_all)).unwrap().next_version(), 1);
     let mut never = bus.subscribe_from("k", Start::Time(second(40))).unwrap();
     assert!(never.try_recv().unwrap().is_none());
-    // What is published from now on is received, whatever time it says.
+    // Messages that are published from now on are received, whatever their time.
     publish_at(&bus, 15);
     assert_eq!(**never.recv().unwrap(), [15]);
-    // A key without anything.
+    // A key without messages.
     assert_eq!(bus.subscribe_from("other", Start::Time(second(0))).unwrap().next_version(), 1);
 }
 
 #[test]
-fn what_has_no_time_is_received_and_told_of() {
+fn a_value_without_a_time_is_received_as_an_error() {
     let name = Name::new();
     let bus = bus(&name);
     publish_at(&bus, 10);

@@ -1,4 +1,5 @@
-//! Messages that are read in place: nobody changes them, and nobody waits for whoever reads.
+//! Messages that are read in place. No process changes a sample, and a held sample delays no
+//! process.
 
 #[path = "support/counted.rs"]
 mod counted;
@@ -73,7 +74,8 @@ fn actor() {
     });
 }
 
-/// Eight writers, in two processes, publish to "k" as fast as they can until the result is dropped.
+/// Spawns two processes with eight writers, which publish to "k" as fast as they can until the
+/// result is dropped.
 fn eight_writers(name: &Name) -> [Actor; 2] {
     [(); 2].map(|()| Actor::spawn("writers", &[name]))
 }
@@ -84,28 +86,28 @@ fn a_pinned_value_stays_the_same_for_a_second_while_eight_writers_publish() {
     let store = name.create(&options().history(8).spare(10));
     let writers = eight_writers(&name);
     let slot = store.slot("k").unwrap();
-    support::wait_until("all writers write", || slot.version() > 10_000);
+    support::wait_until("all writers have begun", || slot.version() > 10_000);
     let pinned = slot.pin().unwrap().unwrap();
     let (before, start) = (pinned.to_vec(), Instant::now());
     proof::read(&before);
-    let mut looks = 0;
+    let mut checks = 0;
     while start.elapsed() < Duration::from_secs(1) {
         assert!(*pinned == *before, "changed after {:?}", start.elapsed());
-        looks += 1;
+        checks += 1;
     }
     let published = slot.version() - pinned.version();
-    println!("looked {looks} times while {published} newer versions were published");
-    assert!(looks > 1000 && published > 1000);
+    println!("checked {checks} times while {published} newer versions were published");
+    assert!(checks > 1000 && published > 1000);
     drop(writers);
 }
 
 #[test]
-fn a_thousand_values_pinned_at_random_are_whole_and_stay_so() {
+fn a_thousand_values_pinned_at_random_are_intact_and_do_not_change() {
     let name = Name::new();
     let store = name.create(&options().history(8).spare(14));
     let writers = eight_writers(&name);
     let slot = store.slot("k").unwrap();
-    support::wait_until("all writers write", || slot.version() > 1000);
+    support::wait_until("all writers have begun", || slot.version() > 1000);
     let (mut random, mut held) = (Random::new(11), Vec::new());
     let (mut pinned, mut gone) = (0, 0);
     while pinned < 1000 {
@@ -163,7 +165,7 @@ fn plain_messages_are_dereferenced_to_and_others_borrow() {
     let sample = received.recv_sample().unwrap();
     let view = sample.view().unwrap();
     assert_eq!(view, Prompt { text: "Why?", tags: vec!["sky", "blue"] });
-    assert!(sample.payload().as_ptr_range().contains(&view.text.as_ptr()), "it was copied");
+    assert!(sample.payload().as_ptr_range().contains(&view.text.as_ptr()), "the text was copied");
     assert!(sample.envelope().from().starts_with("sample-"));
 }
 
@@ -174,11 +176,11 @@ fn several_samples_of_one_message_keep_it_until_the_last_is_dropped() {
     bus.publish("k", &Reading { sensor: 1, value: 1.0 }).unwrap();
     let samples: Vec<_> = (0..3).map(|_| bus.sample("k").unwrap().unwrap()).collect();
     let slot = bus.store().slot("k").unwrap();
-    for kept in samples {
+    for sample in samples {
         for number in 0..100 {
             bus.publish("k", &Reading { sensor: number, value: 2.0 }).unwrap();
         }
-        assert_eq!((slot.cells().pinned, kept.sensor), (1, 1));
+        assert_eq!((slot.cells().pinned, sample.sensor), (1, 1));
     }
     assert_eq!(slot.cells().pinned, 0);
 }
@@ -199,7 +201,7 @@ fn a_sample_of_another_type_is_refused_and_pins_nothing() {
 }
 
 #[test]
-fn bytes_that_are_no_value_of_the_type_are_refused_before_anybody_sees_them() {
+fn bytes_that_are_not_a_value_of_the_type_are_an_error() {
     let name = Name::new();
     let bus = Bus::<Light>::on(name.create(&options()));
     bus.publish("k", &Light::Green).unwrap();
@@ -212,14 +214,15 @@ fn bytes_that_are_no_value_of_the_type_are_refused_before_anybody_sees_them() {
 }
 
 #[test]
-fn a_type_without_checksum_has_none_and_one_with_it_insists() {
+fn frames_have_a_checksum_if_the_type_asks_for_it_and_are_refused_without_it() {
     let name = Name::new();
     let lights = Bus::<Light>::on(name.create(&options()));
     lights.publish("k", &Light::Red).unwrap();
     let frame = lights.store().get("k").unwrap().unwrap();
     let parsed = splinter_bus::frame::Frame::parse(&frame).unwrap();
     assert!(!parsed.has_checksum());
-    // A frame of a type that wants one, as another program may have declared it.
+    // A frame without a checksum, of a type that requires one. Another program may have declared
+    // the type differently.
     let readings = Bus::<Reading>::on(lights.store().clone());
     readings.publish("r", &Reading { sensor: 1, value: 1.0 }).unwrap();
     let mut frame = readings.store().get("r").unwrap().unwrap();
@@ -232,14 +235,14 @@ fn a_type_without_checksum_has_none_and_one_with_it_insists() {
 }
 
 #[test]
-fn what_a_stopped_writer_is_about_to_overwrite_is_received_as_a_copy() {
+fn a_message_that_a_stopped_writer_is_about_to_overwrite_is_received_as_a_copy() {
     let name = Name::new();
     let bus = Bus::<Reading>::on(name.create(&options().slots(1)));
     let mut samples = bus.subscribe("k").unwrap();
     for sensor in 1..=3 {
         bus.publish("k", &Reading { sensor, value: 0.5 }).unwrap();
     }
-    // As if it had been stopped between choosing the cell and looking at the pins.
+    // The writer is as if stopped between claiming the cell and checking the pins.
     let writer = Store::open(&name).unwrap();
     let file = File::options().read(true).write(true).open(name.path()).unwrap();
     let (cells, stride) = (8, (48u64 + 512).next_multiple_of(64));
@@ -256,7 +259,7 @@ fn what_a_stopped_writer_is_about_to_overwrite_is_received_as_a_copy() {
     assert!(samples.recv_sample().unwrap().is_in_place());
     let copied = bus.sample_version("k", 1).unwrap().unwrap();
     assert_eq!((copied.sensor, copied.is_in_place()), (1, false));
-    // It is dead, and whoever needs the cell takes it back.
+    // The writer is gone, and a process that needs the cell recovers it.
     drop(writer);
 }
 
@@ -280,14 +283,14 @@ fn a_sample_may_be_dropped_by_another_thread_and_outlives_its_bus() {
 }
 
 #[test]
-fn a_plain_message_is_checked_when_its_sample_is_made_and_not_when_it_is_looked_at() {
+fn a_plain_message_is_validated_when_its_sample_is_created_and_not_at_each_access() {
     let name = Name::new();
     let bus: Bus<Counted> = Bus::on(name.create(&options()));
     bus.publish("k", &Counted { value: 1 }).unwrap();
     counted::CHECKS.store(0, Ordering::Relaxed);
     let sample = bus.sample("k").unwrap().unwrap();
     assert_eq!(counted::CHECKS.load(Ordering::Relaxed), 1);
-    // It may go to another thread, and the store it came from may be closed here.
+    // The sample may go to another thread, and its store may be closed here.
     drop(bus);
     let sum = thread::spawn(move || (0..1000).map(|_| u32::from(sample.value)).sum::<u32>()).join().unwrap();
     assert_eq!((sum, counted::CHECKS.load(Ordering::Relaxed)), (1000, 1));

@@ -1,4 +1,5 @@
-//! Stores that are shared with a group, and those that are not. Needs to be two users, which only root can be.
+//! Stores that are shared with a group, and private ones. The tests run processes of several users,
+//! which only root can do.
 
 mod support;
 
@@ -30,7 +31,7 @@ fn actor() {
     match role.as_str() {
         "create private" => drop(options().create(location).unwrap().set("key", b"private").unwrap()),
         "create shared" => {
-            // Whatever the umask says.
+            // The mode does not depend on the umask.
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
             options().mode(0o660).create(location).unwrap().set("key", b"shared").unwrap();
         }
@@ -56,25 +57,27 @@ fn actor() {
     }
 }
 
-/// A place where other users may run this binary and have files; none if we cannot be other users.
-struct Place {
+/// A directory where other users may run this binary and create files. `None` if this process
+/// cannot become other users.
+struct SharedDirectory {
     directory: tempfile::TempDir,
     binary: PathBuf,
-    /// A child that another test starts while the binary is being copied has it open for writing, and then it cannot be run.
+    /// A child that another test spawns while the binary is being copied has the copy open for
+    /// writing. Then the copy cannot be executed.
     _one_at_a_time: MutexGuard<'static, ()>,
 }
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-impl Place {
+impl SharedDirectory {
     fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            println!("not run: only root can be two users");
+            println!("not run: only root can run processes of other users");
             return None;
         }
         let one_at_a_time = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::tempdir().unwrap();
-        // As in /tmp: everybody may make files, nobody may remove another's.
+        // As in /tmp: all users may create files, and none may remove another's.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o1777)).unwrap();
         let binary = directory.path().join("test");
         fs::copy(env::current_exe().unwrap(), &binary).unwrap();
@@ -84,33 +87,33 @@ impl Place {
 
     fn act(&self, user: u32, group: u32, role: &str, location: &str) {
         let mut command = Command::new(&self.binary);
-        // Dropping to another user drops the groups of root as well.
+        // Switching to another user drops the groups of root as well.
         command.uid(user).gid(group).current_dir("/");
         Actor::spawn_by(command, role, &[location]).finish();
     }
 }
 
 #[test]
-fn a_store_is_its_owners_alone_unless_it_was_created_otherwise() {
-    let Some(place) = Place::new() else { return };
+fn a_store_is_private_to_its_owner_by_default() {
+    let Some(shared) = SharedDirectory::new() else { return };
     let name = Name::new();
-    let path = place.directory.path().join("private");
+    let path = shared.directory.path().join("private");
     for location in [&*name, path.to_str().unwrap()] {
-        place.act(OWNER, GROUP, "create private", location);
-        place.act(COLLEAGUE, GROUP, "be refused", location);
-        place.act(STRANGER, OTHERS, "be refused", location);
+        shared.act(OWNER, GROUP, "create private", location);
+        shared.act(COLLEAGUE, GROUP, "be refused", location);
+        shared.act(STRANGER, OTHERS, "be refused", location);
     }
 }
 
 #[test]
 fn a_group_shares_a_store_and_others_are_refused() {
-    let Some(place) = Place::new() else { return };
+    let Some(shared) = SharedDirectory::new() else { return };
     let name = Name::new();
-    let path = place.directory.path().join("shared");
+    let path = shared.directory.path().join("shared");
     for location in [&*name, path.to_str().unwrap()] {
-        place.act(OWNER, GROUP, "create shared", location);
-        place.act(COLLEAGUE, GROUP, "work together", location);
-        place.act(OWNER, GROUP, "see the change", location);
-        place.act(STRANGER, OTHERS, "be refused", location);
+        shared.act(OWNER, GROUP, "create shared", location);
+        shared.act(COLLEAGUE, GROUP, "work together", location);
+        shared.act(OWNER, GROUP, "see the change", location);
+        shared.act(STRANGER, OTHERS, "be refused", location);
     }
 }

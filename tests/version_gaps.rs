@@ -1,5 +1,6 @@
-//! Gaps between versions: after a loss of power, or in a copy, versions go on above all that anybody can have seen. What was kept before is history all the
-//! same, and the versions in between count for nothing.
+//! Gaps between versions. After a power loss, or in a copy, new versions are above all that any
+//! reader can have seen. Older messages remain in the history, and the skipped versions do not
+//! count as missed.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,7 @@ fn scratch() -> TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap()
 }
 
-/// The same store after the machine has stopped with all of it on the disk.
+/// Returns the same store after a power loss with all of its data on the disk.
 fn after_a_stop(from: &Path) -> (TempDir, Bus<Vec<u8>>) {
     let directory = scratch();
     let path = directory.path().join("store");
@@ -22,7 +23,7 @@ fn after_a_stop(from: &Path) -> (TempDir, Bus<Vec<u8>>) {
 }
 
 #[test]
-fn what_was_kept_before_a_loss_is_history_for_those_who_begin_at_the_oldest_after_it() {
+fn messages_from_before_a_power_loss_are_received_from_the_oldest_on() {
     let directory = scratch();
     let path = directory.path().join("store");
     let store = StoreOptions::new().slots(2).max_value_size(512).history(16).spare(4).create(path.as_path()).unwrap();
@@ -33,7 +34,7 @@ fn what_was_kept_before_a_loss_is_history_for_those_who_begin_at_the_oldest_afte
         }
     };
     (1..=6).for_each(|number| publish(&bus, number));
-    // Twice, so that one of the gaps is not the newest.
+    // The machine stops twice, so that one of the gaps is not the newest.
     let (once, bus) = after_a_stop(&path);
     publish(&bus, 7);
     let (_twice, bus) = after_a_stop(&once.path().join("store"));
@@ -47,7 +48,7 @@ fn what_was_kept_before_a_loss_is_history_for_those_who_begin_at_the_oldest_afte
         let received = std::iter::from_fn(|| subscriber.try_recv().unwrap()).map(|message| message[0]);
         assert!(received.eq(1..=8));
     }
-    // A queue that is declared only now has all jobs.
+    // A queue that is declared only now delivers all jobs.
     let mut queue = bus.work_queue("jobs").unwrap();
     let jobs = std::iter::from_fn(|| queue.try_recv().unwrap()).map(|job| {
         let number = job[0];
@@ -58,7 +59,7 @@ fn what_was_kept_before_a_loss_is_history_for_those_who_begin_at_the_oldest_afte
 }
 
 #[test]
-fn what_was_overwritten_across_a_gap_of_versions_is_reported_and_the_gap_is_not() {
+fn overwritten_messages_on_both_sides_of_a_gap_are_counted_and_the_gap_is_not() {
     let directory = scratch();
     let path = directory.path().join("store");
     let store = StoreOptions::new().slots(2).max_value_size(512).history(4).spare(2).create(path.as_path()).unwrap();
@@ -67,7 +68,7 @@ fn what_was_overwritten_across_a_gap_of_versions_is_reported_and_the_gap_is_not(
         bus.publish("k", &vec![number]).unwrap();
     }
     let (_directory, bus) = after_a_stop(&path);
-    // Of 6 values from before the gap, and so many from behind it, 6 cells keep the last ones.
+    // 6 cells keep the newest of the 6 values before the gap and those after it.
     for published in 0..=12 {
         let mut subscriber = bus.subscribe_from("k", Start::Version(1)).unwrap();
         let (mut received, mut missed) = (0, 0);
@@ -85,7 +86,7 @@ fn what_was_overwritten_across_a_gap_of_versions_is_reported_and_the_gap_is_not(
 }
 
 #[test]
-fn history_from_before_a_gap_is_left_alone_as_long_as_it_is_among_the_newest() {
+fn history_from_before_a_gap_is_kept_while_it_is_among_the_newest_versions() {
     let directory = scratch();
     let path = directory.path().join("store");
     let store = StoreOptions::new().slots(1).max_value_size(64).history(4).spare(4).create(path.as_path()).unwrap();
@@ -95,7 +96,7 @@ fn history_from_before_a_gap_is_left_alone_as_long_as_it_is_among_the_newest() {
     }
     let (_directory, bus) = after_a_stop(&path);
     let slot = bus.store().slot("k").unwrap();
-    // Without the cells of the oldest values, writers look for others.
+    // The cells of the oldest values are pinned, so writers look for others.
     let _pins: Vec<_> = (1..=3).map(|version| slot.pin_version(version).unwrap().unwrap()).collect();
     slot.set(&[9]).unwrap();
     let mut value = Vec::new();
@@ -104,14 +105,15 @@ fn history_from_before_a_gap_is_left_alone_as_long_as_it_is_among_the_newest() {
     }
 }
 
-/// Where the note of a recovery in progress stands: the last word of the fourth line of a slot, whose second line is the key.
+/// Returns the offset of the note of a recovery in progress: the last word of the fourth line of a
+/// slot. The slot's second line is the key.
 fn note_of_lost_jobs(image: &[u8], key: &str) -> usize {
     let text = [&[key.len() as u8], key.as_bytes()].concat();
     image.windows(text.len()).position(|window| window == text).unwrap() - 64 + 3 * 64 + 56
 }
 
 #[test]
-fn what_a_recovery_has_noted_hides_no_loss_and_reports_no_more_than_there_can_be() {
+fn a_wrong_note_of_an_earlier_recovery_hides_no_loss_and_limits_the_reported_ones() {
     let directory = scratch();
     let (path, image) = (directory.path().join("store"), directory.path().join("image"));
     let store = StoreOptions::new().slots(2).max_value_size(512).history(4).spare(4).create(path.as_path()).unwrap();
@@ -120,12 +122,13 @@ fn what_a_recovery_has_noted_hides_no_loss_and_reports_no_more_than_there_can_be
     for job in ["job one", "job two"] {
         bus.publish("jobs", &job.as_bytes().to_vec()).unwrap();
     }
-    let whole = fs::read(&path).unwrap();
-    let note = note_of_lost_jobs(&whole, "jobs");
-    let torn = whole.windows(7).position(|window| window == b"job two").unwrap();
-    // One that found nothing, of an earlier recovery whose end did not reach the disk; and what no recovery writes.
+    let good = fs::read(&path).unwrap();
+    let note = note_of_lost_jobs(&good, "jobs");
+    let torn = good.windows(7).position(|window| window == b"job two").unwrap();
+    // First a note of an earlier recovery that found no loss and whose end did not reach the disk,
+    // then a note that no recovery writes.
     for (noted, most) in [(1 << 63, 1), (u64::MAX, 8)] {
-        let mut bytes = whole.clone();
+        let mut bytes = good.clone();
         bytes[note..note + 8].copy_from_slice(&noted.to_ne_bytes());
         bytes[torn] = b'x';
         fs::write(&image, &bytes).unwrap();

@@ -35,7 +35,7 @@ fn actor() {
 }
 
 #[test]
-fn the_ready_sources_are_named_in_order() {
+fn a_wait_set_returns_the_ready_sources_in_order() {
     let (name, other) = (Name::new(), Name::new());
     let ticks = Bus::<Tick>::on(name.create(&options()));
     let bytes = Bus::<Vec<u8>>::on(other.create(&options()));
@@ -56,7 +56,7 @@ fn the_ready_sources_are_named_in_order() {
     assert_eq!(set.wait(&[&byte], None).unwrap(), Waited::Ready(vec![0]));
     assert_eq!(**byte.recv().unwrap(), [1]);
     assert_eq!(work.recv().unwrap().attempt(), 2);
-    // A removal makes a source ready.
+    // A removed key makes a source ready.
     ticks.store().unset("k").unwrap();
     assert_eq!(set.wait(&[&tick], None).unwrap(), Waited::Ready(vec![0]));
     assert!(matches!(tick.recv(), Err(RecvError::Removed { .. })));
@@ -66,7 +66,7 @@ fn the_ready_sources_are_named_in_order() {
 }
 
 #[test]
-fn a_hundred_subscribers_in_one_set_miss_nothing_of_another_process() {
+fn a_hundred_subscribers_in_one_set_receive_all_messages_of_another_process() {
     let name = Name::new();
     let bus = Bus::<Tick>::on(name.create(&options().history(64)));
     let mut subscribers: Vec<_> = (0..100).map(|key| bus.subscribe(&format!("key {key}")).unwrap()).collect();
@@ -74,7 +74,7 @@ fn a_hundred_subscribers_in_one_set_miss_nothing_of_another_process() {
     let (mut set, mut received) = (WaitSet::new(), 0);
     while received < 2000 {
         let Waited::Ready(ready) = set.wait(&sources(&subscribers), Some(DEADLINE)).unwrap() else {
-            panic!("there is more to come");
+            panic!("another message");
         };
         for index in ready {
             while let Some(tick) = subscribers[index].try_recv().unwrap() {
@@ -87,7 +87,7 @@ fn a_hundred_subscribers_in_one_set_miss_nothing_of_another_process() {
 }
 
 #[test]
-fn a_sleeper_is_woken_by_a_publisher_and_by_a_waker() {
+fn a_sleeping_wait_is_woken_by_a_publisher_and_by_a_waker() {
     let name = Name::new();
     let bus = Bus::<Tick>::on(name.create(&options()));
     let mut set = WaitSet::new();
@@ -115,7 +115,7 @@ fn a_sleeper_is_woken_by_a_publisher_and_by_a_waker() {
 }
 
 #[test]
-fn a_timeout_is_kept_and_too_many_sources_are_refused() {
+fn waiting_returns_at_the_timeout_and_too_many_sources_are_refused() {
     let name = Name::new();
     let bus = Bus::<Tick>::on(name.create(&options()));
     let mut subscribers: Vec<_> = (0..127).map(|key| bus.subscribe(&format!("key {key}")).unwrap()).collect();

@@ -78,7 +78,7 @@ fn actor() {
     }
 }
 
-/// A process that has leased three messages.
+/// Spawns a process that has leased three messages.
 fn holder(name: &Name, store: &Store) -> Actor {
     let actor = Actor::spawn("holder", &[name]);
     store.poll_after("held", 0, Some(DEADLINE)).unwrap().expect("a worker");
@@ -156,7 +156,7 @@ fn a_full_queue_refuses_publishers_until_a_message_is_acknowledged() {
 }
 
 #[test]
-fn a_message_that_takes_long_holds_only_its_own_cell() {
+fn a_job_that_takes_long_blocks_only_its_own_cell() {
     let name = Name::new();
     let bus = bus(&name);
     let (mut slow, mut quick) = (bus.work_queue("work").unwrap(), bus.work_queue("work").unwrap());
@@ -186,13 +186,13 @@ fn a_key_stays_a_queue_without_workers_until_it_is_removed() {
     publish(&bus, 100..200);
     assert!(job.acknowledge().unwrap_err().to_string().contains("was removed"));
     assert!(matches!(queue.recv(), Err(RecvError::Removed { .. })));
-    // It is a queue again, of the messages that are kept.
-    let kept = numbers(&mut queue);
-    assert!(kept.len() >= 8 && kept.is_sorted() && kept.last() == Some(&199), "{kept:?}");
+    // The key becomes a queue again, of the retained messages.
+    let retained = numbers(&mut queue);
+    assert!(retained.len() >= 8 && retained.is_sorted() && retained.last() == Some(&199), "{retained:?}");
 }
 
 #[test]
-fn a_value_that_is_no_message_is_reported_once() {
+fn a_value_that_is_not_a_message_is_reported_once() {
     let name = Name::new();
     let bus = bus(&name);
     let mut queue = bus.work_queue("work").unwrap();
@@ -218,7 +218,7 @@ fn the_messages_of_a_killed_worker_are_handled_by_another() {
     dead.kill();
     let mut rest = Vec::new();
     for _ in 0..4 {
-        let job = queue.recv_timeout(DEADLINE).unwrap().expect("what the dead had");
+        let job = queue.recv_timeout(DEADLINE).unwrap().expect("the message of the killed worker");
         rest.push((job.number, job.attempt()));
         job.acknowledge().unwrap();
     }
@@ -271,11 +271,11 @@ fn a_queue_in_a_file_survives_its_last_close() {
     drop((queue, bus));
     let mut dead = Actor::spawn("holder", &[path.to_str().unwrap()]);
     let held = || std::fs::read(&path).unwrap().windows(4).any(|bytes| bytes == b"held");
-    support::wait_until("it has taken three", held);
+    support::wait_until("the worker has leased three jobs", held);
     dead.kill();
     let bus = Bus::<Task>::on(Store::open(&path).unwrap());
-    assert!(bus.store().recovery().is_some(), "the last who had it open was killed");
-    // No process has declared it a queue since.
+    assert!(bus.store().recovery().is_some(), "the last process that had it open was killed");
+    // No process has declared the queue since.
     let mut queue = bus.work_queue("work").unwrap();
     let mut left = Vec::new();
     while let Some(job) = queue.try_recv().unwrap() {
@@ -287,7 +287,7 @@ fn a_queue_in_a_file_survives_its_last_close() {
     assert!(bus.publish("work", &Task { number: 22 }).is_err());
 }
 
-/// The number of messages, unless the environment sets another.
+/// Returns the number of messages, which the environment may set.
 fn messages() -> u64 {
     std::env::var("SPLINTER_TEST_MESSAGES").map_or(20_000, |count| count.parse().expect("a number"))
 }
@@ -299,7 +299,7 @@ fn of_four_workers_two_are_killed_and_no_message_is_lost_or_done_twice() {
     let done = Bus::<Done>::on(bus.store().clone());
     let lossless = splinter_bus::SubscribeOptions::new().lossless();
     let mut reports = done.subscribe_with("done", &lossless).unwrap();
-    // It is declared before the first message, in whatever order the processes start.
+    // The queue is declared before the first message, in whatever order the processes start.
     let mut rest = bus.work_queue("work").unwrap();
     let mut workers: Vec<_> = (0..4).map(|worker: u32| Actor::spawn("worker", &[&name, &worker.to_string()])).collect();
     let count = messages();
@@ -313,7 +313,7 @@ fn of_four_workers_two_are_killed_and_no_message_is_lost_or_done_twice() {
     };
     let mut handled: HashMap<u64, Vec<(u32, u32)>> = HashMap::new();
     while (handled.len() as u64) < count {
-        let report = reports.recv_timeout(DEADLINE).unwrap().expect("work goes on");
+        let report = reports.recv_timeout(DEADLINE).unwrap().expect("another report");
         handled.entry(report.number).or_default().push((report.worker, report.attempt));
         for (worker, at) in [(0, count / 3), (1, count / 2)] {
             if handled.len() as u64 == at {
@@ -339,7 +339,7 @@ fn of_four_workers_two_are_killed_and_no_message_is_lost_or_done_twice() {
         }
         if reports.len() > 1 {
             again += 1;
-            assert!(reports[0].0 < 2, "{number} was handled by the living, and again: {reports:?}");
+            assert!(reports[0].0 < 2, "{number} was handled twice by live workers: {reports:?}");
             assert_eq!(reports.iter().map(|&(_, attempt)| attempt).collect::<Vec<_>>(), [1, 2], "{reports:?}");
         }
     }
@@ -354,8 +354,8 @@ fn queues_and_lossless_subscriptions_of_a_removed_key_do_not_apply_to_later_keys
     let store = name.create(&StoreOptions::new().slots(1).max_value_size(256).history(2).spare(2).lossless(1));
     let bus = Bus::<Task>::on(store.clone());
     drop(bus.work_queue("work").unwrap());
-    // Some words of a slot have few bits for the number of its key. Here each of these numbers
-    // comes up.
+    // Some words of a slot have few bits for the number of its key. This loop uses each of these
+    // numbers.
     for _ in 0..1 << 15 {
         store.unset("work").unwrap();
         store.set("work", b"no queue").unwrap();
@@ -370,7 +370,7 @@ fn queues_and_lossless_subscriptions_of_a_removed_key_do_not_apply_to_later_keys
         assert!(store.slot_snapshot("other").unwrap().unwrap().lossless.is_empty());
     }
     for _ in 0..10 {
-        store.set("other", b"refused by nobody").unwrap();
+        store.set("other", b"not refused").unwrap();
     }
     drop(idle);
 }

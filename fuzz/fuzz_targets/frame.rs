@@ -1,4 +1,4 @@
-//! Bytes that may be a frame, and frames of which some bytes are changed.
+//! Parses random bytes as a frame, and frames in which some bytes were changed.
 
 #![no_main]
 
@@ -23,14 +23,14 @@ fuzz_target!(|input: Input<'_>| match input {
     Input::Changed { envelope, changes } => {
         let outgoing = envelope.outgoing();
         let Some(bytes) = written(&outgoing, envelope.payload) else { return };
-        is(&Frame::parse(&bytes).expect("what was written"), &outgoing, envelope.payload);
+        is(&Frame::parse(&bytes).expect("a written frame is valid"), &outgoing, envelope.payload);
         let mut changed = bytes.clone();
         for (at, byte) in changes {
             let at = usize::from(at) % changed.len();
             changed[at] = byte;
         }
         if let Ok(frame) = Frame::parse(&changed) {
-            assert!(changed == bytes || !frame.has_checksum(), "a change that the checksum does not tell");
+            assert!(changed == bytes || !frame.has_checksum(), "the checksum does not detect a change");
             is_written_as_it_was_read(&frame);
         }
     }
@@ -53,8 +53,8 @@ fn is_written_as_it_was_read(frame: &Frame<'_>) {
         to: frame.to(),
         trace: frame.trace(),
     };
-    let bytes = written(&outgoing, frame.payload()).expect("what was read can be written");
-    is(&Frame::parse(&bytes).expect("what was written"), &outgoing, frame.payload());
+    let bytes = written(&outgoing, frame.payload()).expect("a frame that was read can be written");
+    is(&Frame::parse(&bytes).expect("a written frame is valid"), &outgoing, frame.payload());
 }
 
 fn is(frame: &Frame<'_>, outgoing: &Outgoing<'_>, payload: &[u8]) {

@@ -1,4 +1,5 @@
-//! Messages with any envelope, rendered as JSON: one valid line, from which every field can be read back.
+//! Renders messages with random envelopes as JSON. The result is one valid line that contains every
+//! field.
 
 #![no_main]
 
@@ -29,21 +30,21 @@ static BUS: LazyLock<Bus<Prompt>> =
 
 fuzz_target!(|input: Input<'_>| {
     let mut payload = Vec::new();
-    input.prompt.encode(&mut payload).expect("room");
+    input.prompt.encode(&mut payload).expect("free space");
     let mut outgoing = input.envelope.outgoing();
     (outgoing.fingerprint, outgoing.encoding) = (BUS.message_type().fingerprint(), Prompt::ENCODING);
     (outgoing.part, outgoing.checksum) = (false, true);
-    // Names that are too long, heartbeats, and what does not fit.
+    // Too long names, heartbeats, and messages that are larger than the store allows are refused.
     let Some(frame) = written(&outgoing, &payload) else { return };
     if BUS.store().set("k", &frame).is_err() {
         return;
     }
     let received = match BUS.get("k") {
-        // Its time may be over.
+        // The message may have expired.
         Err(RecvError::Expired { .. }) => return,
-        received => received.expect("what was published"),
+        received => received.expect("a published message"),
     };
-    let line = serde_json::to_string(&received.expect("what was published")).expect("JSON");
+    let line = serde_json::to_string(&received.expect("a published message")).expect("JSON");
     assert!(!line.contains('\n'));
     let json: Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(json["id"], outgoing.id.to_string());

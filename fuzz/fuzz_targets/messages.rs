@@ -1,4 +1,5 @@
-//! What `derive(Message)` generates, in all three encodings: bytes that may be a message, and messages there and back.
+//! Tests the code that `derive(Message)` generates, in all three encodings: it decodes random
+//! bytes, and decodes messages that it has encoded.
 
 #![no_main]
 
@@ -74,7 +75,7 @@ enum Input<'a> {
 
 fuzz_target!(|input: Input<'_>| match input {
     Input::Bytes(bytes) => {
-        // Aligned as in a store, and not.
+        // Aligned as in a store, and not aligned.
         let mut words = vec![0u128; bytes.len().div_ceil(16) + 1];
         for shift in [0, 1] {
             let room: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
@@ -86,9 +87,9 @@ fuzz_target!(|input: Input<'_>| match input {
     Input::Tree(tree) => comes_back(&tree),
     Input::Borrowing(message) => {
         let mut payload = Vec::new();
-        message.encode(&mut payload).expect("room");
-        assert_eq!(Borrowing::decode(&payload).expect("what was encoded"), message);
-        assert_eq!(Borrowing::view(&payload).expect("what was encoded"), message);
+        message.encode(&mut payload).expect("free space");
+        assert_eq!(Borrowing::decode(&payload).expect("an encoded message is valid"), message);
+        assert_eq!(Borrowing::view(&payload).expect("an encoded message is valid"), message);
     }
     Input::Zerocopy(message) => comes_back(&message),
     Input::Bytemuck(message) => comes_back(&message),
@@ -99,7 +100,7 @@ fn decode_all(bytes: &[u8]) {
         comes_back(&tree);
     }
     if let Ok(message) = Borrowing::decode(bytes) {
-        assert_eq!(Borrowing::view(bytes).expect("as it was decoded"), message);
+        assert_eq!(Borrowing::view(bytes).expect("a message that can be decoded can be viewed"), message);
     }
     if let Ok(message) = Zerocopy::decode(bytes) {
         comes_back(&message);
@@ -119,6 +120,6 @@ fn decode_all(bytes: &[u8]) {
 
 fn comes_back<T: for<'de> Decode<'de> + PartialEq + std::fmt::Debug>(message: &T) {
     let mut payload = Vec::new();
-    message.encode(&mut payload).expect("room");
-    assert_eq!(&T::decode(&payload).expect("what was encoded"), message);
+    message.encode(&mut payload).expect("free space");
+    assert_eq!(&T::decode(&payload).expect("an encoded message is valid"), message);
 }

@@ -1,4 +1,5 @@
-//! Files that may be a store: bytes at random, and a store that was changed, cut or put together from pieces of itself.
+//! Opens files that may be a store: random bytes, and stores that were changed, cut, or put
+//! together from pieces of themselves.
 
 #![no_main]
 
@@ -10,7 +11,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use splinter_bus::store::{Store, StoreOptions};
 use splinter_bus::{Bus, Start, SubscribeOptions};
-use splinter_bus_fuzz::place;
+use splinter_bus_fuzz::store_path;
 
 #[derive(Debug, Arbitrary)]
 enum Input<'a> {
@@ -24,7 +25,7 @@ enum Change<'a> {
         at: u32,
         bytes: &'a [u8],
     },
-    /// Written over a word: most fields are one, or half of one.
+    /// Values to write over a word. Most fields are one word, or half of one.
     Word {
         at: u16,
         word: u64,
@@ -41,9 +42,9 @@ enum Change<'a> {
 
 const MAX_VALUE_SIZE: usize = 96;
 
-/// A small store in which everything was used.
+/// Returns a small store in which every feature was used.
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let path = place();
+    let path = store_path();
     let options = StoreOptions::new().slots(3).max_value_size(MAX_VALUE_SIZE as u64).history(2).spare(2).lossless(2);
     let store = options.create(&path[..]).expect("a new store");
     let bus = Bus::<Vec<u8>>::on(store.clone());
@@ -51,11 +52,11 @@ static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut queue = bus.work_queue("q").expect("a queue");
     for number in 0..3 {
         let _ = bus.publish("k", &vec![number; 8]);
-        bus.publish("q", &vec![number; 8]).expect("room");
-        store.set("v", &[number; MAX_VALUE_SIZE]).expect("room");
+        bus.publish("q", &vec![number; 8]).expect("free space");
+        store.set("v", &[number; MAX_VALUE_SIZE]).expect("free space");
     }
     let _job = queue.recv();
-    // As it is now, with everything in use, as if its users had been killed.
+    // The image is taken while everything is in use, as if the store's users had been killed.
     let bytes = fs::read(&path).expect("the store's file");
     fs::remove_file(path).expect("the store's file");
     bytes
@@ -69,8 +70,8 @@ fuzz_target!(|input: Input<'_>| {
             bytes
         }),
     };
-    let path = place();
-    fs::write(&path, bytes).expect("room");
+    let path = store_path();
+    fs::write(&path, bytes).expect("free space");
     if let Ok(store) = Store::open(&path[..]) {
         use_everything(&store);
     }
@@ -99,7 +100,7 @@ impl Change<'_> {
     }
 }
 
-/// What it answers does not matter; that it answers, and soon, does.
+/// Uses the store. The results do not matter. Every operation must return, and soon.
 fn use_everything(store: &Store) {
     let _ = (store.recovery(), store.snapshot(), store.participants(), store.diagnostics(), store.cells());
     let mut keys = store.keys();

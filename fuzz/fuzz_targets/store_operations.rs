@@ -1,4 +1,4 @@
-//! Operations on a store in any order, each answer compared with that of a model.
+//! Runs operations on a store in random order, and compares each result with that of a model.
 
 #![no_main]
 
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use splinter_bus::store::{Pinned, SetError, Store, StoreOptions, UpdateError, Lookup};
+use splinter_bus::store::{Lookup, Pinned, SetError, Store, StoreOptions, UpdateError};
 use splinter_bus::{Bus, Job, Start, SubscribeOptions, Subscriber, WorkQueue};
 use splinter_bus_fuzz::anonymous;
 
@@ -15,7 +15,7 @@ const HISTORY: u32 = 3;
 const CELLS: usize = 8;
 const MAX_VALUE_SIZE: usize = 160;
 const KEYS: [&str; 3] = ["a", "b", "integer"];
-/// Of a lossless subscriber, and of a work queue.
+/// The keys of a lossless subscriber and of a work queue.
 const LOG: &str = "log";
 const QUEUE: &str = "queue";
 
@@ -48,10 +48,10 @@ static STORE: LazyLock<Store> = LazyLock::new(|| {
     anonymous(&options.history(HISTORY).spare(CELLS as u32 - HISTORY).lossless(2))
 });
 
-/// What a key should be like.
+/// The expected state of a key.
 #[derive(Default)]
 struct Model {
-    /// The newest last, with their versions.
+    /// The versions and values, the newest last.
     values: Vec<(u64, Vec<u8>)>,
     exists: bool,
 }
@@ -67,10 +67,10 @@ struct Play {
     models: BTreeMap<&'static str, Model>,
     pins: Vec<(&'static str, Pinned, Vec<u8>)>,
     subscriber: Option<Subscriber<Vec<u8>>>,
-    /// What the subscriber is to receive next.
+    /// The messages that the subscriber receives next.
     log: VecDeque<u8>,
     queue: WorkQueue<Vec<u8>>,
-    /// What nobody has taken, in the order of versions.
+    /// The messages that no worker has leased, in the order of versions.
     waiting: BTreeMap<u64, (u8, u32)>,
     taken: Vec<(Job<Vec<u8>>, u8, u32)>,
 }
@@ -78,7 +78,7 @@ struct Play {
 fuzz_target!(|operations: Vec<Operation>| {
     let bus = Bus::<Vec<u8>>::on(STORE.clone());
     for key in KEYS.iter().chain([&LOG, &QUEUE]) {
-        bus.store().unset(key).expect("nobody else is here");
+        bus.store().unset(key).expect("no other process uses the store");
     }
     let queue = bus.work_queue(QUEUE).expect("a slot");
     let mut play = Play {
@@ -122,7 +122,7 @@ impl Play {
             }
             Operation::Lend { key: number, len, fill, send } => {
                 let Ok(slot) = store.slot(key(number)) else { panic!("there is a slot for each key") };
-                self.models.get_mut(key(number)).expect("one of them").exists = true;
+                self.models.get_mut(key(number)).expect("a key of the model").exists = true;
                 let value = vec![fill; len.into()];
                 match slot.loan(value.len()) {
                     Ok(mut loan) if send => {
@@ -143,7 +143,7 @@ impl Play {
                     Err(UpdateError::Set(SetError::TooLarge { .. })) => assert!(value.len() > MAX_VALUE_SIZE),
                     Err(error) => {
                         assert!(self.may_refuse(key), "{error}");
-                        self.models.get_mut(key).expect("one of them").exists = true;
+                        self.models.get_mut(key).expect("a key of the model").exists = true;
                     }
                 }
             }
@@ -152,7 +152,7 @@ impl Play {
                 let before = self.models["integer"].newest().map(<[u8]>::to_vec);
                 let result = integer.fetch_add(n);
                 let number = before.as_deref().map_or(Some(0), |bytes| bytes.try_into().ok().map(u64::from_ne_bytes));
-                self.models.get_mut("integer").expect("one of them").exists = true;
+                self.models.get_mut("integer").expect("a key of the model").exists = true;
                 match (result, number) {
                     (Ok(old), Some(number)) => {
                         assert_eq!(old, number);
@@ -165,7 +165,7 @@ impl Play {
                 }
             }
             Operation::Get { key: number } => {
-                let value = store.get(key(number)).expect("nothing is wrong with it");
+                let value = store.get(key(number)).expect("the value is not damaged");
                 assert_eq!(value.as_deref(), self.models[key(number)].newest());
             }
             Operation::GetVersion { key: number, back } => {
@@ -175,7 +175,7 @@ impl Play {
                 let mut value = Vec::new();
                 let slot = store.slot(key(number)).expect("a slot");
                 let expected = model.values.iter().find(|(known, _)| *known == version);
-                match (slot.get_version_into(version, &mut value).expect("nothing is wrong with it"), expected) {
+                match (slot.get_version_into(version, &mut value).expect("the value is not damaged"), expected) {
                     (Lookup::Found(()), Some((_, expected))) => assert_eq!(&value, expected),
                     (Lookup::Gone, None) => {}
                     (Lookup::Gone, Some(_)) => assert!(self.may_be_gone(key(number), newest - version)),
@@ -187,10 +187,10 @@ impl Play {
                 let version = newest.saturating_sub(u64::from(back) % 4);
                 let slot = store.slot(key(number)).expect("a slot");
                 if self.pins.len() < 3
-                    && let Some(pin) = slot.pin_version(version).expect("nothing is wrong with it")
+                    && let Some(pin) = slot.pin_version(version).expect("the value is not damaged")
                 {
                     let expected = self.models[key(number)].values.iter().find(|(known, _)| *known == version);
-                    let (_, value) = expected.expect("a version that was published");
+                    let (_, value) = expected.expect("a published version");
                     assert_eq!(pin[..], value[..]);
                     self.pins.push((key(number), pin, value.clone()));
                 }
@@ -202,12 +202,12 @@ impl Play {
                 }
             }
             Operation::Unset { key: number } => {
-                let model = self.models.get_mut(key(number)).expect("one of them");
-                assert_eq!(store.unset(key(number)).expect("nobody else is here"), model.exists);
+                let model = self.models.get_mut(key(number)).expect("a key of the model");
+                assert_eq!(store.unset(key(number)).expect("no other process uses the store"), model.exists);
                 (model.exists, model.values) = (false, vec![]);
             }
             Operation::Purge => {
-                store.purge().expect("nobody else is here");
+                store.purge().expect("no other process uses the store");
                 for model in self.models.values_mut() {
                     model.values.drain(..model.values.len().saturating_sub(1));
                 }
@@ -216,7 +216,7 @@ impl Play {
             Operation::Subscribe => {
                 if self.subscriber.is_none() {
                     let options = SubscribeOptions::new().lossless().start(Start::Next);
-                    self.subscriber = Some(self.bus.subscribe_with(LOG, &options).expect("room for one"));
+                    self.subscriber = Some(self.bus.subscribe_with(LOG, &options).expect("a free cursor"));
                 }
             }
             Operation::Unsubscribe => {
@@ -231,10 +231,10 @@ impl Play {
             Operation::Receive { in_place } => {
                 let Some(subscriber) = &mut self.subscriber else { return };
                 let received = if in_place {
-                    let sample = subscriber.try_recv_sample().expect("nothing is lost");
+                    let sample = subscriber.try_recv_sample().expect("no message is lost");
                     sample.map(|sample| sample.payload().to_vec())
                 } else {
-                    subscriber.try_recv().expect("nothing is lost").map(|message| message.to_vec())
+                    subscriber.try_recv().expect("no message is lost").map(|message| message.to_vec())
                 };
                 assert_eq!(received, self.log.pop_front().map(|fill| vec![fill; 3]));
             }
@@ -242,9 +242,9 @@ impl Play {
                 Ok(sent) => drop(self.waiting.insert(sent.version, (fill, 1))),
                 Err(error) => assert!(self.waiting.len() + self.taken.len() >= CELLS - 2, "{error}"),
             },
-            Operation::Take => match self.queue.try_recv().expect("nothing is wrong with it") {
+            Operation::Take => match self.queue.try_recv().expect("the queue is not damaged") {
                 Some(job) => {
-                    let (fill, attempt) = self.waiting.remove(&job.version()).expect("it waited");
+                    let (fill, attempt) = self.waiting.remove(&job.version()).expect("the job waited");
                     assert_eq!((&job[..], job.attempt()), (&[fill; 2][..], attempt));
                     self.taken.push((job, fill, attempt));
                 }
@@ -253,7 +253,7 @@ impl Play {
             Operation::Acknowledge { which } => {
                 if !self.taken.is_empty() {
                     let (job, ..) = self.taken.swap_remove(usize::from(which) % self.taken.len());
-                    job.acknowledge().expect("it was ours");
+                    job.acknowledge().expect("this worker has leased the job");
                 }
             }
             Operation::GiveBack { which } => {
@@ -273,7 +273,7 @@ impl Play {
 
     fn is_published(&mut self, key: &'static str, value: Vec<u8>, result: Result<u64, SetError>) {
         let may_refuse = self.may_refuse(key);
-        let model = self.models.get_mut(key).expect("one of them");
+        let model = self.models.get_mut(key).expect("a key of the model");
         match result {
             Ok(version) => {
                 assert!(value.len() <= MAX_VALUE_SIZE);
@@ -295,7 +295,7 @@ impl Play {
         self.pins.iter().filter(|(pinned, ..)| *pinned == key).count() >= CELLS - 2
     }
 
-    /// The newest are kept as long as cells in use elsewhere leave that many.
+    /// Returns whether a version of this age may be overwritten: it is older than the history.
     fn may_be_gone(&self, _: &str, age: u64) -> bool {
         age >= u64::from(HISTORY)
     }

@@ -1,4 +1,4 @@
-//! What the targets share.
+//! Functions and types that the fuzz targets share.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use splinter_bus::frame::{self, Encoding, FrameError, Kind, Outgoing};
 use splinter_bus::store::{Store, StoreOptions};
 use uuid::Uuid;
 
-/// Everything that an envelope can say, and a payload.
+/// A frame: every field of an envelope, and a payload.
 #[derive(Debug, Arbitrary)]
 pub struct Envelope<'a> {
     kind: u8,
@@ -49,22 +49,23 @@ impl Envelope<'_> {
     }
 }
 
-/// Where this process may make a store. Nobody else does, and what is there is removed before.
-pub fn place() -> String {
+/// The path of this process's store. No other process uses it, and what an earlier process left
+/// there is removed.
+pub fn store_path() -> String {
     let path = format!("/dev/shm/splinter-fuzz-{}", std::process::id());
     let _ = fs::remove_file(&path);
     path
 }
 
-/// A store without a name: nothing is left of it, however the process ends.
+/// Creates a store whose file has no name. Nothing is left of it, however the process ends.
 pub fn anonymous(options: &StoreOptions) -> Store {
-    let path = place();
+    let path = store_path();
     let store = options.create(&path[..]).expect("a new store");
     fs::remove_file(path).expect("the store's file");
     store
 }
 
-/// The whole frame; `None` if it cannot be written.
+/// Writes the whole frame. Returns `None` if it cannot be written.
 pub fn written(outgoing: &Outgoing<'_>, payload: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let append = |frame: &mut Vec<u8>| -> Result<(), FrameError> {

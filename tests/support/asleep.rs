@@ -6,7 +6,7 @@ use rustix::thread::Pid;
 
 use super::wait::wait_until;
 
-/// The id of the calling thread.
+/// Returns the id of the calling thread.
 pub fn this_thread() -> Pid {
     rustix::thread::gettid()
 }

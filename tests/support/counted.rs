@@ -1,4 +1,4 @@
-//! A message of which one can see how often it is checked.
+//! A message that counts how often its bytes are validated.
 
 #![allow(unreachable_pub, reason = "a module of two test binaries")]
 
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytemuck::{CheckedBitPattern, NoUninit};
 use splinter_bus::Message;
 
-/// A message that counts how often somebody checks whether its bytes are one.
+/// A message that counts how often its bytes are validated.
 #[derive(Message, PartialEq, Debug, Clone, Copy)]
 #[message(encoding = "bytemuck", checksum = false)]
 #[repr(transparent)]
@@ -15,13 +15,13 @@ pub struct Counted {
     pub value: u8,
 }
 
-/// How often.
+/// The number of validations.
 pub static CHECKS: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: one byte, without padding.
 unsafe impl NoUninit for Counted {}
 
-// SAFETY: any byte is a value of `u8`; fewer are of this type.
+// SAFETY: `is_valid_bit_pattern` accepts a subset of the values of `u8`.
 unsafe impl CheckedBitPattern for Counted {
     type Bits = u8;
 

@@ -1,12 +1,12 @@
-//! What the tests share: names of stores, processes that can be killed, conditions that are
-//! awaited.
+//! Code that the tests share: names of stores, processes that can be killed, waiting for
+//! conditions.
 
 #![allow(unreachable_pub, reason = "a module of several test binaries")]
 #![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
 
 mod asleep;
+pub mod locations;
 mod name;
-pub mod places;
 pub mod seccomp;
 mod wait;
 
@@ -26,7 +26,7 @@ pub use wait::{DEADLINE, wait_until};
 const ROLE: &str = "SPLINTER_TEST_ROLE";
 const ARGUMENTS: &str = "SPLINTER_TEST_ARGUMENTS";
 
-/// A process that runs this test binary, of it only the test `actor`, which plays `role`.
+/// A process that runs this test binary: only the test `actor`, which plays `role`.
 pub struct Actor(pub Child);
 
 impl Actor {
@@ -40,13 +40,13 @@ impl Actor {
         Self(command.env(ROLE, role).env(ARGUMENTS, arguments.join("\n")).spawn().expect("an actor"))
     }
 
-    /// Runs the actor with a file system of its own, mounted with these options of `mount`. Returns
-    /// false where that is not allowed.
+    /// Runs the actor with a private mount, created with these options of `mount`. Returns false
+    /// where that is not allowed.
     pub fn run_on_mount(mount: &str, role: &str, arguments: &[&str]) -> bool {
         let mut allowed = Command::new("unshare");
         allowed.args(["-r", "-m", "true"]).stderr(Stdio::null());
         if !allowed.status().is_ok_and(|status| status.success()) {
-            println!("not run: this machine does not let us have file systems of our own");
+            println!("not run: this machine does not allow private mounts");
             return false;
         }
         let mut command = Command::new("unshare");
@@ -56,10 +56,10 @@ impl Actor {
         true
     }
 
-    /// Sends a signal to the process, which is ours and not reaped yet.
+    /// Sends a signal to the process, which is a child that was not waited for.
     pub fn signal(&self, signal: Signal) {
         let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, signal).expect("our own child");
+        rustix::process::kill_process(pid, signal).expect("a child of this process");
     }
 
     /// Stops the process, and waits until it has stopped.
@@ -72,17 +72,17 @@ impl Actor {
     pub fn has_stopped(&self) -> bool {
         let pid = rustix::process::Pid::from_child(&self.0);
         let stopped = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::UNTRACED);
-        stopped.expect("our own child").is_some_and(|(_, status)| status.stopped())
+        stopped.expect("a child of this process").is_some_and(|(_, status)| status.stopped())
     }
 
     pub fn kill(&mut self) {
-        self.0.kill().expect("our own child");
-        self.0.wait().expect("our own child");
+        self.0.kill().expect("a child of this process");
+        self.0.wait().expect("a child of this process");
     }
 
     /// Waits until the process ends by itself. It must succeed.
     pub fn finish(mut self) {
-        assert!(self.0.wait().expect("our own child").success(), "an actor failed");
+        assert!(self.0.wait().expect("a child of this process").success(), "an actor failed");
     }
 }
 
@@ -93,7 +93,7 @@ impl Drop for Actor {
     }
 }
 
-/// The role and arguments of this process if it is an actor.
+/// Returns the role and arguments of this process if it is an actor.
 pub fn role() -> Option<(String, Vec<String>)> {
     let role = env::var(ROLE).ok()?;
     let arguments = env::var(ARGUMENTS).unwrap_or_default();
@@ -111,8 +111,7 @@ pub fn open_soon(location: impl Into<Location>) -> Store {
     }
 }
 
-/// A lock on bytes of the file of a store, such as another program or a stopped participant may
-/// hold.
+/// A lock on bytes of a store's file, as another program or a stopped participant may hold it.
 pub struct ForeignLock {
     _file: File,
 }
@@ -122,14 +121,15 @@ impl ForeignLock {
     pub fn new(path: &str, start: i64, len: i64) -> Self {
         let file = File::options().read(true).write(true).open(path).expect("a store");
         let mut request = libc::flock { l_type: libc::F_WRLCK as _, l_whence: 0, l_start: start, l_len: len, l_pid: 0 };
-        // SAFETY: the file is open, and `request` is a lock that the kernel reads and does not keep.
+        // SAFETY: the file is open, and `request` is a lock that the kernel reads and does not
+        // keep.
         let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut request) };
         assert_eq!(result, 0, "the bytes are locked already");
         Self { _file: file }
     }
 }
 
-/// Sets all slots in turn without end. Each value contains the number of its slot and the version
+/// Sets all slots in turn, without end. Each value contains the number of its slot and the version
 /// that it gets.
 pub fn write_versions(slots: &[Slot]) -> ! {
     let mut value = Vec::new();
@@ -165,7 +165,7 @@ impl Random {
 /// Values that can be checked: the number of the writer, a sequence number, then bytes that follow
 /// from both.
 pub mod proof {
-    /// Lengths vary, so that older, longer values would show behind shorter ones.
+    /// Lengths vary, so that the rest of an older, longer value is detected after a shorter one.
     pub fn write(value: &mut Vec<u8>, writer: u32, number: u64) {
         value.clear();
         value.extend(writer.to_le_bytes());

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use splinter_bus::store::{Location, Store, StoreOptions};
 
-/// The name of a store that only one test uses. Dropping it removes the store, if there is one.
+/// The name of a store that only one test uses. Dropping it removes the store, if it exists.
 pub struct Name(String);
 
 impl Name {

@@ -1,4 +1,5 @@
-//! Kernels and sandboxes that lack a system call, made with a filter that answers it with an error.
+//! Simulates kernels and sandboxes that lack a system call, with a filter that answers the call
+//! with an error.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use seccompiler::{
     apply_filter,
 };
 
-/// One system call, with any arguments or with one that has this value.
+/// A system call, with any arguments or with a given value of one argument.
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
     number: i64,
@@ -25,12 +26,12 @@ impl Call {
     }
 }
 
-/// Has the kernel answer these calls with an error. It holds for the calling thread and the threads that it starts,
-/// and cannot be undone.
+/// Makes the kernel answer these calls with an error. The filter holds for the calling thread and
+/// the threads that it starts, and cannot be removed.
 pub fn refuse(calls: &[Call], errno: i32) {
     let mut rules = BTreeMap::<i64, Vec<SeccompRule>>::new();
     for call in calls {
-        // No rule: every call of this number.
+        // No rule means every call of this number.
         let rules = rules.entry(call.number).or_default();
         if let Some((index, value)) = call.argument {
             let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value);

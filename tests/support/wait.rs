@@ -4,14 +4,14 @@
 
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any operation takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` holds. Panics after [`DEADLINE`].
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < DEADLINE, "waited in vain until {what}");
+        assert!(start.elapsed() < DEADLINE, "timed out while waiting until {what}");
         std::thread::yield_now();
     }
 }

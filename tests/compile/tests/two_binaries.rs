@@ -11,7 +11,7 @@ use splinter_bus::StoreOptions;
 
 const POINT: &str = env!("CARGO_BIN_EXE_point");
 
-/// What a program of `src/bin` prints.
+/// Runs a program of `src/bin` in a role, and returns what it prints.
 fn run(program: &str, role: &str, store: &str) -> String {
     let output = Command::new(program).args([role, store]).output().unwrap();
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
