@@ -177,8 +177,8 @@ pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
     if !file_system::is_tmpfs(file)
         && let Ok(stat) = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::INO | StatxFlags::BTIME)
     {
-        let born = [stat.stx_btime.tv_sec as u64, stat.stx_btime.tv_nsec.into()];
-        return Ok([device(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino, born[0], born[1]]);
+        let birth = [stat.stx_btime.tv_sec as u64, stat.stx_btime.tv_nsec.into()];
+        return Ok([device(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino, birth[0], birth[1]]);
     }
     let stat = rustix::fs::fstat(file)?;
     Ok([device(rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)), stat.st_ino, 0, 0])

@@ -73,7 +73,7 @@ const SHARED_BY_FUSE: &[&str] = &[
 
 /// The name of the file system that this file is on, if other machines can change its files.
 ///
-/// `None` also if the kernel does not tell: a sandbox may refuse `statfs`, and nearly all file
+/// `None` also if the kernel does not say: a sandbox may refuse `statfs`, and nearly all file
 /// systems are local.
 pub(crate) fn shared_with_other_machines(file: &File) -> Option<String> {
     name_if_shared(kind(&fstatfs(file).ok()?), || type_of_mount(fstat(file).ok()?.st_dev))

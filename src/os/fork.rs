@@ -260,7 +260,7 @@ mod tests {
         let entries: Vec<_> = (0..count).map(|fd| REGISTRY.register(fd)).collect();
         assert!((0..count).eq(entries.iter().map(|entry| entry.load(Ordering::Relaxed))));
         entries[40].store(NONE, Ordering::Relaxed);
-        assert!(ptr::eq(REGISTRY.register(count), entries[40]), "what was given back is used again");
+        assert!(ptr::eq(REGISTRY.register(count), entries[40]), "a freed entry is used again");
         assert_eq!(REGISTRY.blocks().count(), 3);
     }
 }

@@ -92,7 +92,7 @@ records! {
         max_value_size: AtomicU64,
         /// The length of the whole store in bytes.
         total_len: AtomicU64,
-        /// A random number that tells this store from any other that had its name.
+        /// A random number that distinguishes this store from others of the same name.
         id: AtomicU64,
         /// When it was created: nanoseconds since the Unix epoch.
         created: AtomicU64,

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A slot has a fixed number of these words. One word holds the owner and the version, so that both
-//! change, and end, in one step. The eight bits of the generation tell the cursor of a removed key
+//! change, and end, in one step. The eight bits of the generation distinguish the cursor of a removed key
 //! from those of the present key. Version 0: the cursor was evicted. It retains nothing, and its
 //! word stays taken until its owner has noticed.
 //!

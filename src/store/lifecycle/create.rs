@@ -96,7 +96,7 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
     }
     remove_abandoned_drafts(&directory);
     for _ in 0..ATTEMPTS {
-        // If the kernel does not tell what is available, the attempt to reserve it will.
+        // If the kernel does not say what is available, the attempt to reserve it will.
         if !options.sparse && file::available(&directory).is_ok_and(|available| len as u64 > available) {
             return Err(no_space(location, len, None));
         }

@@ -109,9 +109,9 @@ fn open(location: &Location) -> Result<Store, OpenError> {
             let mapped = map(location, shape, memory, file, locks)?;
             // Acquire: pairs with the release in `found`.
             mapped.header().identity.magic.load(Ordering::Acquire);
-            let mut settled = recover::check_or_recover(&mapped, location)?;
-            let (joined, recovery) = (join::join(&mapped), settled.recovery.take());
-            drop(settled);
+            let mut checked = recover::check_or_recover(&mapped, location)?;
+            let (joined, recovery) = (join::join(&mapped), checked.recovery.take());
+            drop(checked);
             return into_store(mapped, joined, recovery);
         }
     }

@@ -36,12 +36,12 @@ use crate::sync::Ordering;
 
 /// A store that is sound. In a file, no other process can open it until this is dropped.
 #[must_use = "until the process is a participant, this keeps other processes from recovering the store"]
-pub(crate) struct Settled<'a> {
+pub(crate) struct Checked<'a> {
     mapped: &'a Mapped,
     pub(crate) recovery: Option<Recovery>,
 }
 
-impl Drop for Settled<'_> {
+impl Drop for Checked<'_> {
     fn drop(&mut self) {
         if self.mapped.checksums {
             // If this fails, closing the file releases the lock.
@@ -53,7 +53,7 @@ impl Drop for Settled<'_> {
 /// Recovers the store if it was not found sound in this file and this run of the machine, or if its
 /// last participants did not close it. (They may have been killed, which does no harm; or this is a
 /// copy that was made while they had it open, and was written over the original.)
-pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location) -> Result<Settled<'a>, OpenError> {
+pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location) -> Result<Checked<'a>, OpenError> {
     let clean_epoch = clean_epoch::of_file(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
     let directory_header = mapped.directory_header();
     let nobody_has_it_open =
@@ -65,7 +65,7 @@ pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
         return if copied {
             Err(OpenError::Copied { name: location.to_string() })
         } else {
-            Ok(Settled { mapped, recovery: None })
+            Ok(Checked { mapped, recovery: None })
         };
     }
     let opening = LockByte::Opening.offset();
@@ -75,7 +75,7 @@ pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
     }
     directory_header.lock_owner_pid.store(std::process::id(), Ordering::Relaxed);
     reached(Step::OpeningLocked);
-    let mut settled = Settled { mapped, recovery: None };
+    let mut checked = Checked { mapped, recovery: None };
     let is_clean = clean_epoch.is_some_and(|epoch| directory_header.clean_epoch.load(Ordering::Acquire) == epoch);
     if (!is_clean || participant::has_owners(mapped)) && nobody_has_it_open()? {
         let moments = if is_clean { Pages::OneMoment } else { Pages::MixedMoments };
@@ -85,7 +85,7 @@ pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
             directory_header.clean_epoch.store(UNKNOWN, Ordering::SeqCst);
             reached(Step::CleanEpochCleared);
         }
-        settled.recovery = Some(recover(mapped, moments));
+        checked.recovery = Some(recover(mapped, moments));
         // Release: pairs with the acquire above; a process that sees the clean epoch finds the
         // store sound.
         directory_header.clean_epoch.store(clean_epoch.unwrap_or(UNKNOWN), Ordering::Release);
@@ -99,7 +99,7 @@ pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
         // the store.
         participant::forget_all(mapped);
     }
-    Ok(settled)
+    Ok(checked)
 }
 
 /// The epoch in which versions continue after a loss.

@@ -71,7 +71,7 @@ impl<'a> Ring<'a> {
                 versions.version_after(self.highest_version());
                 (Recovered::Sound, Head::of(index, version))
             }
-            // A version of its own tells it from the lost one: a reader that has seen that one sees
+            // A version of its own distinguishes it from the lost one: a reader that has seen that one sees
             // a newer one.
             Some((_, index)) if head.cell().is_some() => {
                 let highest = self.highest_version();
