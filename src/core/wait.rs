@@ -1,13 +1,15 @@
 //! The one loop in which everything waits: listen, check, sleep.
 //!
-//! A waiter first listens to the events that report what it waits for, then checks whether that has happened already, and only
-//! then sleeps on the words that listening gave. Whoever makes it happen notifies afterwards. So either the check finds it, or
-//! the notification has changed a word, and the sleep ends at once. This is the eventcount of Dmitry Vyukov; see
+//! A waiter first listens to the events that report what it waits for. Then it checks whether that
+//! has happened already. Only then does it sleep, on the words that listening returned. The process
+//! that makes it happen notifies afterwards. So either the check finds it, or the notification has
+//! changed a word and the sleep ends at once. This is the eventcount of Dmitry Vyukov; see
 //! [`Event`](crate::core::memory::records::Event).
 //!
-//! - **Fast path**: the caller checks before it waits, and spins. This loop begins when that was not enough.
-//! - **Crash** of a process between its change and its notification: the sleeper is not woken. So no sleep is unlimited; the
-//!   limit is the business of [`sleep`](Waiter::sleep).
+//! - **Fast path**: the caller checks, and spins, before it waits. This loop begins when that was not
+//!   enough.
+//! - **Crash** of a process between its change and its notification: the sleeper is not woken. So
+//!   every sleep is limited; [`sleep`](Waiter::sleep) decides how.
 
 /// What a wait listens to, checks and sleeps on.
 pub(crate) trait Waiter {
