@@ -16,7 +16,7 @@ use crate::store::{GetError, KeyError, Slot, Store};
 /// Receives the messages of one key in order, each once.
 ///
 /// If publishers are faster by more than the store's history, the next receive reports how many
-/// messages were missed. Publishers of a [lossless](SubscribeOptions::lossless) subscriber wait
+/// messages were missed. Publishers of a [lossless](crate::SubscribeOptions::lossless) subscriber wait
 /// instead, or get an error.
 ///
 /// The iterator waits for each message without a limit, and never ends.
