@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::loan::{Loan, PendingSend};
 use super::loan_uninit::LoanUninit;
 use super::publisher::Publisher;
-use super::writer::{Chunk, Stamp};
+use super::writer::{Chunk, MessageInfo};
 use crate::bus::error::PublishError;
 use crate::frame::{self, FrameError};
 use crate::message::{Message, Plain};
@@ -91,16 +91,16 @@ impl<T: Message> Publisher<T> {
     /// sending and the checksum.
     fn lend(&mut self, len: usize, lending: Lending) -> Result<(store::Loan, PendingSend), PublishError> {
         let id = self.ids.next_mut(clock::unix_nanos());
-        let stamp = Stamp { fingerprint: self.fingerprint(), ts: 0, id, chunk: Chunk::ONLY };
+        let info = MessageInfo { fingerprint: self.fingerprint(), ts: 0, id, chunk: Chunk::ONLY };
         self.writer.sender.check_ttl()?;
-        let envelope = self.writer.sender.envelope::<T>(stamp);
-        let payload_start = frame::payload_offset(&envelope)?;
-        let frame_len = payload_start.checked_add(len).ok_or(FrameError::PayloadTooLong { len })?;
+        let envelope = self.writer.sender.envelope::<T>(info);
+        let payload_offset = frame::payload_offset(&envelope)?;
+        let frame_len = payload_offset.checked_add(len).ok_or(FrameError::PayloadTooLong { len })?;
         let mut raw = self.store.with_kept_slot(&self.key, &mut self.slot, &mut WaitLimit::longest(), |slot| {
             slot.loan_within(frame_len, lending, Deadline::Now).map_err(PublishError::from)
         })?;
         frame::write_envelope(&mut raw, &envelope, len)?;
         let (store, key) = (self.store.clone(), Arc::clone(&self.key));
-        Ok((raw, PendingSend { store, key, id, payload_start, checksum: T::CHECKSUM }))
+        Ok((raw, PendingSend { store, key, id, payload_offset, checksum: T::CHECKSUM }))
     }
 }

@@ -52,11 +52,11 @@ use crate::store::{self, KeyError, SetError, Store};
 /// ```
 #[must_use = "a loan that is dropped is not sent"]
 pub struct Loan<T: ?Sized> {
-    pub(super) raw: store::Loan,
-    pub(super) pending: PendingSend,
+    raw: store::Loan,
+    pending: PendingSend,
     /// The message in `raw`: checked when the loan was made, and only changed as a `T` since then.
     /// `None` if the address is not aligned for `T`.
-    pub(super) message: Option<NonNull<T>>,
+    message: Option<NonNull<T>>,
 }
 
 // SAFETY: `message` is used like a `&mut T`, which may be sent if `T` is `Send`; all other fields
@@ -71,7 +71,7 @@ pub(super) struct PendingSend {
     pub(super) key: Arc<str>,
     pub(super) id: Uuid,
     /// The offset of the payload in the frame.
-    pub(super) payload_start: usize,
+    pub(super) payload_offset: usize,
     pub(super) checksum: bool,
 }
 
@@ -136,17 +136,27 @@ fn misplaced() -> ! {
 
 impl<T: Plain> Loan<T> {
     /// Makes a loan of a cell whose payload is zeroed.
-    pub(super) fn zeroed(mut raw: store::Loan, pending: PendingSend) -> Result<Self, PublishError> {
-        match find::<T>(&mut raw, pending.payload_start) {
-            Ok(message) => Ok(Self { raw, pending, message: Some(message) }),
-            Err(_) => Err(EncodeError::Zeros { name: T::NAME }.into()),
-        }
+    pub(super) fn zeroed(raw: store::Loan, pending: PendingSend) -> Result<Self, PublishError> {
+        Self::checked(raw, pending).map_err(|_| EncodeError::Zeros { name: T::NAME }.into())
+    }
+
+    /// Makes a loan of a cell whose payload has any content, which must be a valid `T`.
+    pub(super) fn checked(mut raw: store::Loan, pending: PendingSend) -> Result<Self, DecodeError> {
+        let message = find(&mut raw, pending.payload_offset)?;
+        Ok(Self { raw, pending, message: Some(message) })
+    }
+
+    /// Makes a loan of a cell into which a `T` was copied.
+    pub(super) fn written(mut raw: store::Loan, pending: PendingSend) -> Self {
+        // `None` if the alignment of `T` is too large for the cell. The message can still be sent.
+        let message = find(&mut raw, pending.payload_offset).ok();
+        Self { raw, pending, message }
     }
 }
 
-/// Finds the message that occupies all bytes from `payload_start` on.
-pub(super) fn find<T: Plain>(raw: &mut store::Loan, payload_start: usize) -> Result<NonNull<T>, DecodeError> {
-    let payload = &mut raw[payload_start..];
+/// Finds the message that occupies all bytes from `payload_offset` on.
+fn find<T: Plain>(raw: &mut store::Loan, payload_offset: usize) -> Result<NonNull<T>, DecodeError> {
+    let payload = &mut raw[payload_offset..];
     let (start, len) = (payload.as_ptr().addr(), payload.len());
     let found = std::ptr::from_mut(T::of_payload_mut(payload)?).addr();
     // An implementation of `Plain` that was not derived might return any reference.
@@ -155,12 +165,12 @@ pub(super) fn find<T: Plain>(raw: &mut store::Loan, payload_start: usize) -> Res
     }
     // Not derived from the reference: this pointer stays valid when `send` borrows the bytes to
     // seal them.
-    Ok(raw.tail(payload_start).cast())
+    Ok(raw.tail(payload_offset).cast())
 }
 
 impl Loan<[u8]> {
     pub(super) fn bytes(mut raw: store::Loan, pending: PendingSend) -> Self {
-        let message = Some(raw.tail(pending.payload_start));
+        let message = Some(raw.tail(pending.payload_offset));
         Self { raw, pending, message }
     }
 }
@@ -201,7 +211,7 @@ impl<T: ?Sized> fmt::Debug for Loan<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loan")
             .field("key", &self.pending.key)
-            .field("len", &(self.raw.len() - self.pending.payload_start))
+            .field("len", &(self.raw.len() - self.pending.payload_offset))
             .finish_non_exhaustive()
     }
 }

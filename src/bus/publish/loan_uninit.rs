@@ -6,7 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-use super::loan::{Loan, PendingSend, find};
+use super::loan::{Loan, PendingSend};
 use crate::bus::error::PublishError;
 use crate::message::{EncodeError, Plain};
 use crate::store;
@@ -44,17 +44,14 @@ impl<T: ?Sized> LoanUninit<T> {
 
     /// The bytes of the payload. Write all of them, then call [`assume_init`](Self::assume_init).
     pub fn as_uninit_mut(&mut self) -> &mut [MaybeUninit<u8>] {
-        &mut self.raw.as_uninit_mut()[self.pending.payload_start..]
+        &mut self.raw.as_uninit_mut()[self.pending.payload_offset..]
     }
 }
 
 impl<T: Plain> LoanUninit<T> {
     /// Copies a message into the cell.
     pub fn write(self, message: &T) -> Loan<T> {
-        let mut raw = self.raw.write_from(self.pending.payload_start, message.as_payload());
-        // `None` if the alignment of `T` is too large for the cell. The message can still be sent.
-        let message = find(&mut raw, self.pending.payload_start).ok();
-        Loan { raw, pending: self.pending, message }
+        Loan::written(self.raw.write_from(self.pending.payload_offset, message.as_payload()), self.pending)
     }
 
     /// Turns this into a [`Loan`]. The caller asserts that every byte of the payload was written.
@@ -70,11 +67,8 @@ impl<T: Plain> LoanUninit<T> {
     pub unsafe fn assume_init(self) -> Result<Loan<T>, PublishError> {
         // SAFETY: the caller has written every byte of the payload, and `lend` has written all
         // bytes before it.
-        let mut raw = unsafe { self.raw.assume_init() };
-        match find(&mut raw, self.pending.payload_start) {
-            Ok(message) => Ok(Loan { raw, pending: self.pending, message: Some(message) }),
-            Err(_) => Err(EncodeError::Invalid { name: T::NAME }.into()),
-        }
+        let raw = unsafe { self.raw.assume_init() };
+        Loan::checked(raw, self.pending).map_err(|_| EncodeError::Invalid { name: T::NAME }.into())
     }
 }
 
@@ -85,7 +79,7 @@ impl LoanUninit<[u8]> {
     ///
     /// If the length of `bytes` is not the length that was asked for.
     pub fn write(self, bytes: &[u8]) -> Loan<[u8]> {
-        Loan::bytes(self.raw.write_from(self.pending.payload_start, bytes), self.pending)
+        Loan::bytes(self.raw.write_from(self.pending.payload_offset, bytes), self.pending)
     }
 
     /// Turns this into a [`Loan`]. The caller asserts that every byte of the payload was written.

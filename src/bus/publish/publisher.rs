@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::sent::{Sent, limit_of, publish_frame};
-use super::writer::{Chunk, Stamp, Writer};
+use super::writer::{Chunk, MessageInfo, Writer};
 use crate::bus::error::PublishError;
 use crate::bus::handle::Bus;
 use crate::bus::ids::Ids;
@@ -78,7 +78,7 @@ impl<T: Message> Bus<T> {
         let id = self.shared.ids.next(ts);
         let mut writer = Writer::new(&self.shared);
         let fingerprint = self.shared.message_type.fingerprint();
-        writer.write(message, Stamp { fingerprint, ts, id, chunk: Chunk::ONLY })?;
+        writer.write(message, MessageInfo { fingerprint, ts, id, chunk: Chunk::ONLY })?;
         if writer.bytes().len() > self.store.geometry().max_value_size as usize {
             // It does not fit into a cell: publish it in parts.
             return self.publisher(key)?.publish(message);
@@ -228,8 +228,8 @@ impl<T: Message> Publisher<T> {
     fn publish_within(&mut self, message: &T, deadline: Deadline) -> Result<Sent, PublishError> {
         let ts = clock::unix_nanos();
         let id = self.ids.next_mut(ts);
-        let stamp = Stamp { fingerprint: self.fingerprint(), ts, id, chunk: Chunk::ONLY };
-        self.send(message, stamp, deadline)
+        let info = MessageInfo { fingerprint: self.fingerprint(), ts, id, chunk: Chunk::ONLY };
+        self.send(message, info, deadline)
     }
 
     /// Reports to the subscribers of this key that processing the message `id` failed.
@@ -260,23 +260,23 @@ impl<T: Message> Publisher<T> {
     /// ```
     pub fn fault(&mut self, id: Uuid, fault: &Fault) -> Result<Sent, PublishError> {
         let fingerprint = self.writer.sender.shared.fault_fingerprint;
-        let stamp = Stamp { fingerprint, ts: clock::unix_nanos(), id, chunk: Chunk::ONLY };
-        self.send(fault, stamp, Deadline::Now)
+        let info = MessageInfo { fingerprint, ts: clock::unix_nanos(), id, chunk: Chunk::ONLY };
+        self.send(fault, info, Deadline::Now)
     }
 
     #[inline]
     pub(super) fn send<M: Message>(
         &mut self,
         message: &M,
-        stamp: Stamp,
+        info: MessageInfo,
         deadline: Deadline,
     ) -> Result<Sent, PublishError> {
-        self.writer.write(message, stamp)?;
+        self.writer.write(message, info)?;
         let frame = self.writer.bytes();
         if frame.len() > self.slot.max_len() {
-            return self.send_parts::<M>(stamp, deadline);
+            return self.send_parts::<M>(info, deadline);
         }
-        let id = stamp.id;
+        let id = info.id;
         match self.slot.set_within(frame, deadline) {
             Ok(version) => Ok(Sent { id, version }),
             Err(SetError::Key(KeyError::Removed)) => {
@@ -290,16 +290,16 @@ impl<T: Message> Publisher<T> {
 
     /// Publishes the frame in the buffer as several frames.
     #[cold]
-    fn send_parts<M: Message>(&mut self, stamp: Stamp, deadline: Deadline) -> Result<Sent, PublishError> {
+    fn send_parts<M: Message>(&mut self, info: MessageInfo, deadline: Deadline) -> Result<Sent, PublishError> {
         self.slot.check_fork()?;
         let (len, max) = (self.writer.bytes().len(), self.slot.max_len());
-        let envelope = self.writer.sender.part_envelope::<M>(stamp);
+        let envelope = self.writer.sender.part_envelope::<M>(info);
         let overhead = frame::payload_offset(&envelope)? + parts::PREFIX_LEN;
         let Some(room) = max.checked_sub(overhead).filter(|&room| room > 0) else {
             return Err(SetError::TooLarge { len, max }.into());
         };
         let total = u32::try_from(len).map_err(|_| SetError::TooLarge { len, max })?;
-        let number = self.ids.next_mut(stamp.ts).as_u64_pair().1;
+        let number = self.ids.next_mut(info.ts).as_u64_pair().1;
         let parts = len.div_ceil(room);
         let mut part = Vec::with_capacity(max);
         let mut limit = limit_of(deadline);
@@ -317,7 +317,7 @@ impl<T: Message> Publisher<T> {
             }
             Ok::<_, PublishError>(version)
         })?;
-        Ok(Sent { id: stamp.id, version })
+        Ok(Sent { id: info.id, version })
     }
 
     pub(super) fn fingerprint(&self) -> u64 {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::publisher::Publisher;
 use super::sent::Sent;
-use super::writer::{Chunk, Stamp};
+use super::writer::{Chunk, MessageInfo};
 use crate::bus::error::PublishError;
 use crate::message::Message;
 use crate::os::clock;
@@ -80,8 +80,9 @@ impl<T: Message> Stream<'_, T> {
     }
 
     fn publish(&mut self, message: &T, chunk: Chunk) -> Result<Sent, PublishError> {
-        let stamp = Stamp { fingerprint: self.publisher.fingerprint(), ts: clock::unix_nanos(), id: self.id, chunk };
-        self.publisher.send(message, stamp, Deadline::Now)
+        let info =
+            MessageInfo { fingerprint: self.publisher.fingerprint(), ts: clock::unix_nanos(), id: self.id, chunk };
+        self.publisher.send(message, info, Deadline::Now)
     }
 
     /// The number of messages that were sent.

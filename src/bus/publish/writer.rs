@@ -27,7 +27,7 @@ impl Chunk {
 
 /// The fields of an envelope that differ from message to message.
 #[derive(Clone, Copy)]
-pub(super) struct Stamp {
+pub(super) struct MessageInfo {
     pub(super) fingerprint: u64,
     pub(super) ts: u64,
     pub(super) id: Uuid,
@@ -56,9 +56,9 @@ impl Writer {
     }
 
     #[inline]
-    pub(super) fn write<M: Message>(&mut self, message: &M, stamp: Stamp) -> Result<(), PublishError> {
+    pub(super) fn write<M: Message>(&mut self, message: &M, info: MessageInfo) -> Result<(), PublishError> {
         self.sender.check_ttl()?;
-        let envelope = self.sender.envelope::<M>(stamp);
+        let envelope = self.sender.envelope::<M>(info);
         frame::write(&mut self.frame, &envelope, |payload| message.encode(payload).map_err(PublishError::from))
     }
 }
@@ -90,16 +90,16 @@ impl Sender {
 
     // Not a `Result`: one of this size is copied to the caller, which takes a tenth of a publish.
     #[inline]
-    pub(super) fn envelope<M: Message>(&self, stamp: Stamp) -> Outgoing<'_> {
+    pub(super) fn envelope<M: Message>(&self, info: MessageInfo) -> Outgoing<'_> {
         Outgoing {
             kind: M::KIND,
             encoding: M::ENCODING,
-            fingerprint: stamp.fingerprint,
-            id: stamp.id,
-            ts: stamp.ts,
+            fingerprint: info.fingerprint,
+            id: info.id,
+            ts: info.ts,
             ttl: self.ttl,
-            seq: stamp.chunk.seq,
-            eof: stamp.chunk.eof,
+            seq: info.chunk.seq,
+            eof: info.chunk.eof,
             checksum: M::CHECKSUM,
             part: false,
             payload_align: M::PAYLOAD_ALIGN,
@@ -110,7 +110,7 @@ impl Sender {
     }
 
     /// The envelope of the parts of a message.
-    pub(super) fn part_envelope<M: Message>(&self, stamp: Stamp) -> Outgoing<'_> {
-        Outgoing { encoding: Encoding::Raw, checksum: false, part: true, payload_align: 1, ..self.envelope::<M>(stamp) }
+    pub(super) fn part_envelope<M: Message>(&self, info: MessageInfo) -> Outgoing<'_> {
+        Outgoing { encoding: Encoding::Raw, checksum: false, part: true, payload_align: 1, ..self.envelope::<M>(info) }
     }
 }
