@@ -1,7 +1,9 @@
-//! Every step of every protocol: a process is killed there, and another time stopped, and everyone else goes on.
+//! Kills, and stops, a process at every step of every protocol. All other processes must make
+//! progress.
 //!
-//! Built with `--cfg kill_points`, in which steps have names. What a scene passes by is found by playing it once; then it is played
-//! again for each step, first and last time it is passed by, and ended there. A step that no scene passes by fails the run.
+//! Built with `--cfg kill_points`, which gives the steps names. Each scene is played once to find
+//! the steps that it reaches. Then it is played again for each of those steps, and ended where the
+//! step is reached for the first and for the last time. A step that no scene reaches fails the run.
 //! See `docs/reliability.md`.
 
 #![cfg(kill_points)]
@@ -25,9 +27,9 @@ use splinter_bus::store::{DirectoryError, OpenError, Store};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, Subscriber};
 use support::{Actor, Name};
 
-/// What the observer sets keys to.
+/// The value that the observer sets keys to.
 const OURS: [u8; 120] = [b'p'; 120];
-/// How many scenes are played at a time: most of what takes long is waiting for who is stopped.
+/// How many scenes are played at a time. Most of the time is spent waiting for stopped processes.
 const AT_ONCE: usize = 8;
 
 #[test]
@@ -52,7 +54,7 @@ fn actor() {
     }
 }
 
-/// One store, and one process that is ended.
+/// One store, and one process that is killed or stopped.
 struct Run<'a> {
     scene: &'a Scene,
     location: String,
@@ -85,7 +87,7 @@ impl<'a> Run<'a> {
         self.directory.path().join("passed").to_str().unwrap().to_owned()
     }
 
-    /// The store with its keys, and what the observer does in it.
+    /// The store with its keys, and the observer's handles on it.
     fn observe(&self) -> Option<Observer> {
         match self.scene.stage {
             Stage::Nothing | Stage::NoFile => None,
@@ -110,7 +112,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Plays the scene to its end and tells how often it passes by each of all steps.
+    /// Plays the scene to its end, and returns how many times it reaches each step.
     fn rehearse(&self) -> Vec<usize> {
         let observer = self.observe();
         self.spawn(None).finish();
@@ -119,7 +121,7 @@ impl<'a> Run<'a> {
         report.lines().map(|count| count.parse().unwrap()).collect()
     }
 
-    /// Plays the scene until it is ended there; false if it came to its own end, since others were quicker.
+    /// Plays the scene until it is ended there; `false` if it finished, because others were faster.
     fn play(&self, step: Step, before: usize, ending: Ending) -> bool {
         let mut observer = self.observe();
         let mut actor = self.spawn(Some((step, before, ending)));
@@ -156,7 +158,7 @@ impl<'a> Run<'a> {
     }
 
     fn store(&self) -> Store {
-        self.open_or_create().expect("whoever was ended, the store opens")
+        self.open_or_create().expect("the store opens, whichever process was ended")
     }
 
     fn comes_in_beside_the_stopped(&self, pid: u32) {
@@ -167,9 +169,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Nothing has leaked: keys, slots, cells and places are all there.
+    /// Nothing has leaked: all keys, slots, cells and participant indexes are usable.
     fn is_whole(&self, store: &Store) {
-        // Whoever locks the directory finishes what a dead remover began; the rest was done when the store was opened.
+        // To lock the directory finishes what a crashed remover began. The rest was done when the
+        // store was opened.
         assert!(!store.unset("no such key").unwrap());
         let mut keys = store.keys();
         let kept: u64 = keys.iter().map(|key| store.slot(key).unwrap().cells().readable).sum();
@@ -190,14 +193,14 @@ impl<'a> Run<'a> {
         assert_eq!(keys.len(), SLOTS as usize, "a slot has leaked: {keys:?}");
         for key in &keys {
             if store.slot_snapshot(key).unwrap().is_some_and(|slot| slot.queue.is_some()) {
-                // Nobody works on it any more.
+                // No worker is left.
                 store.unset(key).unwrap();
             }
             let slot = store.slot(key).unwrap();
             for _ in 0..2 * CELLS {
                 slot.set(&OURS).unwrap();
             }
-            // What was flushed before may be overwritten again.
+            // The value of the flush before may be overwritten again.
             store.flush().unwrap();
             let all: Vec<_> = (1..CELLS).map(|_| slot.loan(1).expect("a cell has leaked")).collect();
             drop(all);
@@ -214,12 +217,12 @@ impl<'a> Run<'a> {
         }
         assert_eq!((store.keys().len(), store.cells().free), (0, u64::from(SLOTS * CELLS)));
         let store = self.store();
-        assert_eq!(store.participants().unwrap().len(), 2, "a place has leaked");
+        assert_eq!(store.participants().unwrap().len(), 2, "a participant index has leaked");
         let directory = Path::new(&self.location).parent().filter(|_| self.location.contains('/'));
         if let Some(directory) = directory {
             let files: Vec<_> = directory.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
             let drafts = files.iter().filter(|name| name.to_str().unwrap().contains("draft")).count();
-            // The draft of one who was killed is there until the next store is made.
+            // The draft of a killed creator is there until the next store is created.
             assert!(drafts <= 1, "{files:?}");
             scenes::options().create(directory.join("next")).unwrap();
             let files = directory.read_dir().unwrap();
@@ -228,10 +231,10 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whoever else has the store open.
+/// The other process that has the store open.
 struct Observer {
     store: Store,
-    /// Has received what was published before, and nothing since.
+    /// Has received what was published before the scene, and nothing since.
     subscriber: Subscriber<Vec<u8>>,
     next: u64,
     versions: [u64; 2],
@@ -251,7 +254,7 @@ impl Observer {
         let versions = ["k", "calm"].map(|key| store.slot(key).unwrap().version());
         let slot = store.slot("k").unwrap();
         let seen = versions[0];
-        // Removed while it sleeps: that is an answer, too.
+        // The key may be removed while it sleeps: that is an answer, too.
         let sleeper = thread::spawn(move || slot.poll_after(seen, None).unwrap_or(Some(u64::MAX)));
         Self { store, subscriber, next, versions, sleeper }
     }
@@ -264,7 +267,7 @@ impl Observer {
         }
         if let Some(value) = self.store.get("k").unwrap() {
             assert!(is_sound(&value), "{value:?}");
-            // Looking for a key takes no lock, setting one that is there takes none.
+            // Looking a key up takes no lock, and neither does setting an existing one.
             for _ in 0..3 * CELLS {
                 match self.store.set("k", &OURS) {
                     Ok(_) => {}
@@ -280,7 +283,7 @@ impl Observer {
         assert!(self.store.keys().contains(&"calm".to_owned()));
     }
 
-    /// Nothing that was published is lost, nothing else is there, and nobody sleeps through it.
+    /// Nothing that was published is lost, nothing else is there, and no sleeper missed it.
     fn accounts_for_everything(mut self, store: &Store) {
         if let Some(value) = store.get("k").unwrap() {
             assert!(is_sound(&value), "{value:?}");
@@ -308,10 +311,10 @@ impl Observer {
         let mut jobs = BTreeSet::new();
         let mut queue = bus.work_queue("q").unwrap();
         while let Some(job) = queue.try_recv().unwrap() {
-            assert!(jobs.insert(job[0]), "handled twice by us");
+            assert!(jobs.insert(job[0]), "leased twice by the observer");
             job.acknowledge().unwrap();
         }
-        // The first may have been acknowledged, by the one scene that does.
+        // The scene that acknowledges may have acknowledged the first.
         assert!(jobs.iter().eq(&JOBS) || jobs.iter().eq(&JOBS[1..]), "{jobs:?}");
         match bus.get("n") {
             Ok(Some(_)) | Err(RecvError::Removed { .. }) => {}
@@ -320,12 +323,12 @@ impl Observer {
     }
 }
 
-/// Whether this is a value that somebody set, all of it.
+/// Whether this is a complete value that a process set.
 fn is_sound(value: &[u8]) -> bool {
     [&BEFORE[..], &THEIRS, &OURS].iter().any(|&set| value == set || value == [set, &TAIL].concat())
 }
 
-/// A purge that stands still at this step, beside which something is done.
+/// A purge that is stopped at this step, while something else is done.
 fn beside_a_purge_that_stands_at(step: Step, act: impl FnOnce(&Store)) {
     let (name, directory) = (Name::new(), tempfile::tempdir().unwrap());
     let store = scenes::options().create(&*name).unwrap();
@@ -429,5 +432,5 @@ fn whoever_is_ended_at_any_step_everyone_else_goes_on_and_nothing_leaks() {
     let is_covered =
         |step: &Step| endings.get(&format!("{step:?}")).is_some_and(|counts| counts.iter().all(|&n| n > 0));
     let uncovered: Vec<_> = Step::ALL.iter().filter(|step| !is_covered(step)).collect();
-    assert!(only.is_some() || uncovered.is_empty(), "nobody was ended at {uncovered:?}");
+    assert!(only.is_some() || uncovered.is_empty(), "no process was ended at {uncovered:?}");
 }

@@ -1,4 +1,5 @@
-//! What a process does while it is ended: every protocol once, and where the dead are in the way, over them.
+//! The scenes: what a process does while it is ended. Every protocol once, and again where crashed
+//! participants are in its way.
 
 #![allow(unreachable_pub, reason = "a module of a test binary")]
 
@@ -15,28 +16,28 @@ use splinter_bus::{Bus, Message, RecvError, Start, SubscribeOptions};
 use crate::support::Actor;
 use crate::support::seccomp::{Call, refuse};
 
-/// What the keys hold that every store here has from the start.
+/// The values of the keys that every store has from the start.
 pub const BEFORE: [u8; 200] = [b'0'; 200];
-/// What the process that is ended sets them to.
+/// The value that the process to be ended sets them to.
 pub const THEIRS: [u8; 50] = [b'c'; 50];
-/// What it appends.
+/// The bytes that it appends.
 pub const TAIL: [u8; 9] = [b't'; 9];
 /// The messages of the work queue.
 pub const JOBS: [u8; 3] = [1, 2, 3];
 
 pub const SLOTS: u32 = 12;
 pub const CELLS: u32 = 5;
-/// For participants, in every store.
+/// The participants of a store.
 const PLACES: usize = 128;
 
 pub fn options() -> StoreOptions {
     StoreOptions::new().slots(SLOTS).max_value_size(512).history(2).spare(CELLS - 2).lossless(3)
 }
 
-/// What is there when the scene begins.
+/// What exists when the scene begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// A store in shared memory with all its keys, in the observer's hands, too.
+    /// A store in shared memory with all its keys, which the observer has open, too.
     Memory,
     /// The same in a file.
     File,
@@ -54,7 +55,7 @@ pub struct Scene {
     pub name: &'static str,
     pub stage: Stage,
     play: fn(&Act),
-    /// A race that reaches its steps at some time or other; only those that nothing else reaches are of interest.
+    /// A race, which reaches its steps at random times. Only steps that no other scene reaches count.
     pub races_for: Option<Step>,
 }
 
@@ -66,8 +67,8 @@ pub const SCENES: &[Scene] = &[
     scene("publish", Stage::Memory, publish),
     scene("publish to a file", Stage::File, publish),
     scene("publish beside a lossless subscriber", Stage::Memory, publish_without_loss),
-    scene("publish over the dead", Stage::Memory, publish_over_the_dead),
-    scene("publish after one who died before saying so", Stage::Memory, publish_after_the_dead),
+    scene("publish over a crashed participant", Stage::Memory, publish_over_a_crash),
+    scene("publish after a writer that crashed before its commit", Stage::Memory, publish_after_a_crash),
     scene("append", Stage::Memory, append),
     scene("count", Stage::Memory, count),
     scene("lend and send", Stage::Memory, lend),
@@ -78,26 +79,26 @@ pub const SCENES: &[Scene] = &[
         races_for: Some(Step::ClaimWithdrawn),
     },
     scene("read in place", Stage::Memory, read_in_place),
-    scene("let go of a removed value", Stage::Memory, let_go),
+    scene("release a removed value", Stage::Memory, release_removed),
     scene("receive without loss", Stage::Memory, receive_without_loss),
     scene("evict a subscriber", Stage::Memory, evict),
     scene("declare a queue", Stage::Memory, declare_queue),
     scene("work", Stage::Memory, work),
-    scene("work over the dead", Stage::Memory, work_over_the_dead),
+    scene("work over a crashed worker", Stage::Memory, work_over_a_crash),
     scene("wait", Stage::Memory, wait),
     scene("create a key", Stage::Memory, create_key),
     scene("create a key in a file", Stage::File, create_key),
     scene("create a key in a used slot", Stage::Memory, create_key_again),
-    scene("create a key over a dead creator", Stage::Memory, create_key_over_the_dead),
+    scene("create a key over a crashed creator", Stage::Memory, create_key_over_a_crash),
     scene("remove a key", Stage::Memory, remove_key),
-    scene("remove a key over a dead remover", Stage::Memory, remove_key_over_the_dead),
+    scene("remove a key over a crashed remover", Stage::Memory, remove_key_over_a_crash),
     scene("purge", Stage::Memory, purge),
-    scene("subscribe after a dead purge", Stage::Memory, subscribe_after_a_dead_purge),
-    scene("declare a queue after a dead purge", Stage::Memory, declare_queue_after_a_dead_purge),
+    scene("subscribe after a crashed purge", Stage::Memory, subscribe_after_a_crashed_purge),
+    scene("declare a queue after a crashed purge", Stage::Memory, declare_queue_after_a_crashed_purge),
     scene("name a message type", Stage::Memory, announce),
     scene("open", Stage::Memory, open),
-    scene("open beside the dead", Stage::Memory, open_beside_the_dead),
-    scene("open in a dead one's place", Stage::Memory, open_in_a_dead_ones_place),
+    scene("open beside a crashed participant", Stage::Memory, open_beside_a_crash),
+    scene("open with the index of a crashed participant", Stage::Memory, open_with_a_crashed_index),
     scene("close", Stage::Memory, close),
     scene("open an abandoned file", Stage::AbandonedFile, open),
     scene("open a copy", Stage::CopiedFile, open),
@@ -109,10 +110,10 @@ pub const SCENES: &[Scene] = &[
     scene("create a store in a file by a link", Stage::NoFile, create_by_link),
 ];
 
-/// A process on the stage.
+/// The process that plays a scene.
 pub struct Act<'a> {
     location: &'a str,
-    /// What happens to it once it has begun.
+    /// What happens to it after it has begun.
     pub end: Option<(Step, usize, Ending)>,
     begun: Cell<bool>,
 }
@@ -131,7 +132,7 @@ impl<'a> Act<'a> {
         Store::open(self.location).expect("a store")
     }
 
-    /// From here on every step counts.
+    /// Steps count from here on.
     fn begin(&self) {
         self.begun.set(true);
         kill_points::count();
@@ -140,17 +141,17 @@ impl<'a> Act<'a> {
         }
     }
 
-    /// Has another process die in this role.
+    /// Runs another process in this role, which is killed.
     fn have_die(&self, role: &str) {
         let status = Actor::spawn(role, &[self.location]).0.wait().expect("our own child");
-        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{role} was to be killed: {status}");
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{role} was not killed: {status}");
     }
 }
 
-/// Makes what every stage has.
+/// Creates what every stage has.
 pub fn set_up(store: &Store) {
     for key in ["k", "calm", "idle"] {
-        // So often that every cell has held a value.
+        // As often as it takes for every cell to have held a value.
         for _ in 0..2 * CELLS {
             store.set(key, &BEFORE).unwrap();
         }
@@ -169,7 +170,7 @@ pub fn set_up(store: &Store) {
 fn publish(act: &Act) {
     let store = act.open();
     let slot = store.slot("k").unwrap();
-    // Those who wait and give up leave word that somebody may be asleep.
+    // A waiter that gives up leaves the flags of its events set.
     assert_eq!(slot.poll_after(slot.version(), Some(Duration::from_millis(5))).unwrap(), None);
     assert!(store.watch().poll(Some(Duration::from_millis(5))).unwrap().is_empty());
     act.begin();
@@ -180,11 +181,11 @@ fn publish_without_loss(act: &Act) {
     let bus = Bus::<Vec<u8>>::on(act.open());
     let mut publisher = bus.publisher("m").unwrap();
     act.begin();
-    // Until the observer, who receives nothing meanwhile, is in the way.
+    // Until the observer's cursor, which does not move meanwhile, is in the way.
     while publisher.publish(&vec![1; 3]).is_ok() {}
 }
 
-fn publish_over_the_dead(act: &Act) {
+fn publish_over_a_crash(act: &Act) {
     let store = act.open();
     let (slot, bus) = (store.slot("k").unwrap(), Bus::<Vec<u8>>::on(store));
     let mut publisher = bus.publisher("n").unwrap();
@@ -196,7 +197,7 @@ fn publish_over_the_dead(act: &Act) {
     }
 }
 
-fn publish_after_the_dead(act: &Act) {
+fn publish_after_a_crash(act: &Act) {
     let slot = act.open().slot("k").unwrap();
     act.have_die("publisher");
     act.begin();
@@ -209,7 +210,7 @@ pub fn publish_and_die(location: &str) {
     slot.set(&THEIRS).unwrap();
 }
 
-/// Holds one of everything, and dies with a cell marked.
+/// Holds one of everything, and is killed with a claimed cell.
 pub fn hold_and_die(location: &str) {
     let store = Store::open(location).unwrap();
     let (slot, bus) = (store.slot("k").unwrap(), Bus::<Vec<u8>>::on(store));
@@ -240,14 +241,14 @@ fn lend(act: &Act) {
     slot.loan_uninit(THEIRS.len()).unwrap().write(&THEIRS).send().unwrap();
 }
 
-/// A reader that comes between a writer's two looks has it withdraw.
+/// A reader that pins between a writer's two checks makes it withdraw.
 fn publish_against_pins(act: &Act) {
     let slot = act.open().slot("k").unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while kill_points::passed(Step::ClaimWithdrawn) == 0 {
                 let oldest = slot.oldest_from(0).unwrap().unwrap_or(0);
-                // Not while it is claimed: the writer may be stopped.
+                // A claimed cell is not pinned: the writer may be stopped.
                 let _ = slot.pin_version(oldest);
             }
         });
@@ -265,7 +266,7 @@ fn read_in_place(act: &Act) {
     assert!(bus.sample_version("m", newest.version() - 1).unwrap().is_some());
 }
 
-fn let_go(act: &Act) {
+fn release_removed(act: &Act) {
     let store = act.open();
     let pin = store.slot("k").unwrap().pin().unwrap();
     act.open().unset("k").unwrap();
@@ -303,7 +304,7 @@ fn work(act: &Act) {
     drop(queue.recv().unwrap());
 }
 
-fn work_over_the_dead(act: &Act) {
+fn work_over_a_crash(act: &Act) {
     let bus = Bus::<Vec<u8>>::on(act.open());
     let mut queue = bus.work_queue("q").unwrap();
     act.have_die("holder");
@@ -335,7 +336,7 @@ fn create_key_again(act: &Act) {
     store.slot("new").unwrap();
 }
 
-fn create_key_over_the_dead(act: &Act) {
+fn create_key_over_a_crash(act: &Act) {
     let store = act.open();
     act.have_die("creator");
     act.begin();
@@ -354,7 +355,7 @@ fn remove_key(act: &Act) {
     assert!(store.unset("k").unwrap());
 }
 
-fn remove_key_over_the_dead(act: &Act) {
+fn remove_key_over_a_crash(act: &Act) {
     let store = act.open();
     act.have_die("remover");
     act.begin();
@@ -373,8 +374,8 @@ fn purge(act: &Act) {
     store.purge().unwrap();
 }
 
-/// Who comes next begins above what the dead one was about to take, and takes it.
-fn subscribe_after_a_dead_purge(act: &Act) {
+/// The next subscriber begins above what the crashed purge was about to take, and finishes it.
+fn subscribe_after_a_crashed_purge(act: &Act) {
     let bus = Bus::<Vec<u8>>::on(act.open());
     bus.publish("n", &vec![0]).unwrap();
     act.have_die("purger");
@@ -385,7 +386,7 @@ fn subscribe_after_a_dead_purge(act: &Act) {
     assert_eq!(bus.store().slot("n").unwrap().first_version(), 2);
 }
 
-fn declare_queue_after_a_dead_purge(act: &Act) {
+fn declare_queue_after_a_crashed_purge(act: &Act) {
     let bus = Bus::<Vec<u8>>::on(act.open());
     bus.publish("n", &vec![0]).unwrap();
     act.have_die("purger");
@@ -398,7 +399,8 @@ fn declare_queue_after_a_dead_purge(act: &Act) {
 
 pub fn purge_and_die(location: &str) {
     let store = Store::open(location).unwrap();
-    // Slots are purged in turn, and the keys of `set_up` are in them in turn: it dies when it has announced itself in that of "n", or before.
+    // Slots are purged in order, and the keys of `set_up` are in them in order. It is killed when it
+    // has announced itself in the slot of "n", or before.
     let before = store.keys().iter().filter(|&key| key != "q" && key != "n").count();
     kill_points::arm(Step::PurgeAnnounced, before, Ending::Killed);
     store.purge().unwrap();
@@ -406,7 +408,7 @@ pub fn purge_and_die(location: &str) {
 
 fn flush(act: &Act) {
     let store = act.open();
-    // What was flushed is older than what is.
+    // The flushed value is older than the newest one.
     store.flush().unwrap();
     store.set("calm", &BEFORE).unwrap();
     act.begin();
@@ -430,15 +432,15 @@ fn open(act: &Act) {
     assert_eq!(store.get("calm").unwrap().as_deref(), Some(&BEFORE[..]));
 }
 
-fn open_beside_the_dead(act: &Act) {
+fn open_beside_a_crash(act: &Act) {
     act.have_die("holder");
     open(act);
 }
 
-fn open_in_a_dead_ones_place(act: &Act) {
+fn open_with_a_crashed_index(act: &Act) {
     let first = act.open();
     let taken = first.participants().unwrap().len();
-    // All places but one, which is the dead one's then.
+    // All indexes but one, which is the crashed participant's.
     let _handles: Vec<_> = (taken + 1..PLACES).map(|_| act.open()).collect();
     act.have_die("holder");
     open(act);
@@ -450,7 +452,8 @@ fn close(act: &Act) {
     drop(store);
 }
 
-/// Where nothing renames without replacing, a store has two names for a moment: its own and that of its draft.
+/// Where no call renames without replacing, a store has two names for a moment: its own and its
+/// draft's.
 fn create_by_link(act: &Act) {
     refuse(&[Call::any(libc::SYS_renameat2)], libc::EINVAL);
     create(act);
@@ -458,7 +461,7 @@ fn create_by_link(act: &Act) {
 
 fn create(act: &Act) {
     act.begin();
-    // Somebody else may be quicker while this process is stopped.
+    // Another process may be faster while this one is stopped.
     let store = if act.location.contains('/') {
         options().create_or_open(Path::new(act.location))
     } else {
