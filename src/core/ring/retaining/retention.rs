@@ -32,7 +32,7 @@ pub(crate) enum Keep {
 
 impl Keep {
     #[inline(always)]
-    fn respects_retention(self) -> bool {
+    pub(crate) fn respects_retention(self) -> bool {
         !matches!(self, Self::After(_))
     }
 }
