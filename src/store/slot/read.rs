@@ -14,7 +14,7 @@ impl Slot {
     /// Copies the newest value into `value`, replacing its content. Returns the version; `None` if
     /// nothing was set yet. Never blocks.
     ///
-    /// After eight failed copies (two for values over 4 MiB), it pins the value. That takes one of
+    /// After eight failed copies (fewer, down to two, if values may be larger than 1 MiB), it pins the value. That takes one of
     /// the key's cells from publishers until the copy is done.
     ///
     /// # Errors
