@@ -1,7 +1,7 @@
 //! The layout of a store, byte for byte. Every version that supports this layout reads what every
 //! other has written.
 //!
-//! `golden/layout_5.txt` contains every word of a small store that is not zero, as `offset: word`
+//! `golden/layout_6.txt` contains every word of a small store that is not zero, as `offset: word`
 //! in hexadecimal, with the lowest byte last. If these tests fail, stores of other versions may not
 //! be read correctly any more, and the layout needs another number. If only other cells were chosen
 //! for the same values, replace the file by what the test prints.
@@ -15,7 +15,7 @@ use std::path::Path;
 
 use splinter_bus::store::{Flags, Lookup, Store, StoreOptions};
 
-const GOLDEN: &str = include_str!("golden/layout_5.txt");
+const GOLDEN: &str = include_str!("golden/layout_6.txt");
 
 /// The words that differ from store to store: its id, its time of creation, and the clean epoch in
 /// the directory header.
@@ -67,7 +67,7 @@ fn golden() -> BTreeMap<usize, u64> {
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_store_is_written_with_the_golden_words_of_layout_5() {
+fn a_store_is_written_with_the_golden_words_of_layout_6() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     make(&path);
@@ -81,7 +81,7 @@ fn a_store_is_written_with_the_golden_words_of_layout_5() {
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_store_of_layout_5_is_read() {
+fn a_store_of_layout_6_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let golden = golden();

@@ -164,7 +164,7 @@ fn files_that_are_not_stores_are_refused_and_not_changed() {
     };
     refused("a store of the C library", &header(2), "the C library libsplinter (layout 2)");
     refused("a store of another version", &header(0x5242_0004), "another version of splinter-bus (layout 0x52420004");
-    refused("a header without geometry", &header(0x5242_0005), "its geometry is impossible");
+    refused("a header without geometry", &header(0x5242_0006), "its geometry is impossible");
 }
 
 #[test]
@@ -215,14 +215,14 @@ fn the_next_creator_removes_the_draft_of_a_crashed_one() {
 }
 
 #[test]
-fn a_store_accepts_128_participants_and_refuses_the_next() {
+fn a_store_accepts_254_participants_and_refuses_the_next() {
     let name = Name::new();
     let mut stores = vec![name.create(&small())];
-    for _ in 1..128 {
+    for _ in 1..254 {
         stores.push(Store::open(&name).unwrap());
     }
     assert!(matches!(Store::open(&name), Err(OpenError::TooManyParticipants { .. })));
-    assert_eq!(stores[0].participants().unwrap().len(), 128);
+    assert_eq!(stores[0].participants().unwrap().len(), 254);
     // All of them publish.
     for (number, store) in stores.iter().enumerate() {
         assert_eq!(store.set("k", b"v").unwrap(), number as u64 + 1);

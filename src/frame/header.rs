@@ -17,9 +17,9 @@ pub(super) const MAGIC: u16 = u16::from_le_bytes(*b"SB");
 pub(crate) const PAYLOAD_ALIGN: usize = 16;
 /// The largest alignment of a payload's address in bytes.
 pub const MAX_PAYLOAD_ALIGN: usize = 64;
-/// The address of a frame in a store is a multiple of [`MAX_PAYLOAD_ALIGN`] plus this: the length
-/// of a cell header.
-pub(crate) const FRAME_START: usize = 48;
+/// The address of a frame in a store is a multiple of [`MAX_PAYLOAD_ALIGN`] plus this: values begin
+/// on a line.
+pub(crate) const FRAME_START: usize = 0;
 /// Flag: the last message of its stream.
 pub(super) const FLAG_EOF: u8 = 1;
 /// Flag: the message expires after `ttl`.

@@ -240,7 +240,7 @@ mod tests {
             starts.extend([layout.slots, layout.cursors, layout.cells, layout.total_len]);
             assert!(starts.is_sorted_by(|a, b| a < b), "{starts:?}");
             assert!(starts.iter().all(|start| start.is_multiple_of(ALIGNMENT)));
-            assert!(layout.cell_stride >= 48 + max_value_size as usize);
+            assert!(layout.cell_stride >= 64 + max_value_size as usize);
         }
     }
 }

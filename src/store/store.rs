@@ -15,7 +15,7 @@ use super::participant::Participant;
 use super::recovery::Recovery;
 use super::session::Session;
 
-/// A key-value store in shared memory or in a file: bytes in, bytes out, for at most 128 open
+/// A key-value store in shared memory or in a file: bytes in, bytes out, for at most 254 open
 /// handles of any processes.
 ///
 /// Cloning gives another handle on the same open store, as cheaply as an `Arc`. Handles may be used

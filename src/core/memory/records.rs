@@ -23,11 +23,11 @@
 //! Line 1 is what readers poll: each publish takes it from them. Line 3 belongs to writers. Line 4
 //! hardly ever changes, so every core keeps a copy of it.
 //!
-//! One cell is 48 bytes, directly before its value, so that a small value costs a reader few lines:
+//! One cell is a line of 64 bytes, directly before its value, so that values begin on a line:
 //!
 //! ```text
-//! 0      8                24         32    36            40    44    48
-//! | seq  | pins, 128 bits | delivery | len | written_len | crc | gap | value ...
+//! 0      8                40         48    52    56    60            64
+//! | seq  | pins, 256 bits | delivery | len | crc | gap | written_len | value ...
 //! ```
 //!
 //! The comment of a field says who writes it, and when. *Under the directory's lock* means a
@@ -43,8 +43,13 @@ use crate::sync::{AtomicU32, AtomicU64, real_or_model};
 /// The size and alignment, in bytes, of what one core takes from another at a time.
 pub(crate) const CACHE_LINE: usize = 64;
 
-/// How many participants a store has room for.
-pub(crate) const PARTICIPANTS: usize = 128;
+/// How many participants a store has room for. The words have eight bits for the number of one,
+/// plus one; and a delivery word says "done" by 255.
+pub(crate) const PARTICIPANTS: usize = 254;
+
+/// Words of a cell with one bit for each participant. Fewer under loom, so that its scenarios stay
+/// small.
+pub(crate) const PIN_WORDS: usize = real_or_model(4, 1);
 
 /// How many message types a store remembers by name.
 pub(crate) const SCHEMAS: usize = 64;
@@ -265,23 +270,19 @@ records! {
     }
 
     /// The header of one value; the value's bytes follow it.
-    CellHeader, align 8, size 48 {
+    CellHeader, align 64, size 64 {
         /// Who may touch the cell, and which version it holds: see `word::Seq`. Writers claim the
         /// cell, and any participant commits or reaps it, by compare-and-swap.
         seq: AtomicU64,
         /// One bit for each participant that reads the value in place. Each sets and clears its own
         /// bit, by `fetch_or` and `fetch_and`; a participant that reaps another clears that one's.
         /// Clearing notifies `not_full`.
-        pins: [AtomicU64; PARTICIPANTS / 64],
+        pins: [AtomicU64; PIN_WORDS],
         /// Which worker has the message: see `word::Delivery`. Any worker changes it, by
         /// compare-and-swap. `Done` notifies `not_full`, a requeue `new_version`.
         delivery: AtomicU64,
         /// The value's length in bytes. Written by the owner of the cell.
         len: AtomicU32,
-        /// How many bytes may be other than zero. Written by the owner of the cell: raised before
-        /// the bytes are written, lowered after they are zeroed. A reader whose pin keeps writers
-        /// out may lower it, too.
-        written_len: AtomicU32,
         /// The checksum of value, key, version, gap and length, where cells carry one. Written by
         /// the owner of the cell, before it moves `head`.
         crc: AtomicU32,
@@ -289,5 +290,9 @@ records! {
         /// Written by the owner of the cell, before it moves `head`. See `core::epoch` and
         /// `ring::retaining::gap`.
         gap: AtomicU32,
+        /// How many bytes may be other than zero. Written by the owner of the cell: raised before
+        /// the bytes are written, lowered after they are zeroed. A reader whose pin keeps writers
+        /// out may lower it, too.
+        written_len: AtomicU32,
     }
 }

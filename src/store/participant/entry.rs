@@ -24,7 +24,7 @@ use crate::sync::Ordering;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Participant {
-    /// Its index in the store's table: 0 to 127. Indexes are reused.
+    /// Its index in the store's table: 0 to 253. Indexes are reused.
     pub id: u32,
     /// Distinguishes it from all other participants that have this index at other times.
     pub incarnation: u64,

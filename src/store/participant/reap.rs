@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(scans_to_reap(0), 0);
         assert_eq!(scans_to_reap(1), 1);
         assert_eq!(scans_to_reap(40), 1);
-        assert_eq!(scans_to_reap(127), 2, "half of the entries stay open to newcomers");
+        assert_eq!(scans_to_reap(253), 2, "half of the entries stay open to newcomers");
     }
 
     #[test]

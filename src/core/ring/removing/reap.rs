@@ -19,7 +19,6 @@
 //! | `ClaimReaped`, `PinReaped` | possibly a retired value that nobody discarded: so each reap discards every retired value that it meets |
 
 use crate::core::memory::cell_view::CellView;
-use crate::core::memory::records::PARTICIPANTS;
 use crate::core::participant_set::ParticipantSet;
 use crate::core::ring::cell::delivery;
 use crate::core::ring::publishing::claim::Claim;
@@ -129,7 +128,9 @@ impl Ring<'_> {
 }
 
 /// The participants that have pinned the cell.
-fn pinners(cell: CellView<'_>) -> impl Iterator<Item = u32> {
-    let pins = [0, 1].map(|word: usize| cell.header.pins[word].load(Ordering::Relaxed));
-    (0..PARTICIPANTS as u32).filter(move |id| pins[*id as usize / 64] >> (id % 64) & 1 == 1)
+fn pinners(cell: CellView<'_>) -> impl Iterator<Item = u32> + '_ {
+    cell.header.pins.iter().enumerate().flat_map(|(word, pins)| {
+        let pins = pins.load(Ordering::Relaxed);
+        (0..64).filter(move |bit| pins >> bit & 1 == 1).map(move |bit| word as u32 * 64 + bit)
+    })
 }
