@@ -40,6 +40,18 @@ steps! {
     ClaimWithdrawn,
     /// The cell is ours alone.
     CellWriting,
+    /// The space of more cells is reserved.
+    CellsReserved,
+    /// The cell says that it has a place for a long value, and nothing is reserved there.
+    PlaceMarked,
+    /// The place is reserved, and its side record does not say so.
+    PlaceReserved,
+    /// The side record says how much is reserved.
+    PlaceRecorded,
+    /// The side record says that nothing is reserved, and the space is still there.
+    ReservationErased,
+    /// The space of the places is given back, and the cell still says that it has some.
+    PlacesPunched,
     /// The cell is empty, and still ours.
     CellEmptied,
     /// The cell is free, and no publisher that waits was notified.

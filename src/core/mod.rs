@@ -7,6 +7,7 @@
 //! | [`ring`] | one slot: publishing, reading, retention, work queues, recovery |
 //! | [`index`], [`key`] | looking up a key without a lock |
 //! | [`event`], [`wait`] | waiting without missing a change |
+//! | [`shape`], [`place`] | how many cells a key has, and where its long values are |
 //! | [`epoch`] | versions that survive a crash of the machine |
 //! | [`lookup`], [`checksum`], [`cell_counts`], [`participant_set`] | small values that several of them use |
 //!
@@ -24,6 +25,8 @@ pub(crate) mod key;
 pub(crate) mod lookup;
 pub(crate) mod memory;
 pub(crate) mod participant_set;
+pub(crate) mod place;
 pub(crate) mod ring;
+pub(crate) mod shape;
 pub(crate) mod wait;
 pub(crate) mod word;

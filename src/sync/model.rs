@@ -1,5 +1,7 @@
 //! loom's atomics and fences, with the same interface as `processor`.
 
+#![allow(unsafe_code)]
+
 pub(crate) use loom::sync::atomic::{Ordering, fence};
 pub(crate) use loom::thread::yield_now;
 
@@ -27,4 +29,39 @@ pub(crate) fn pause() {
 /// The second bound, which keeps loom's scenarios small.
 pub(crate) const fn real_or_model(_real: usize, model: usize) -> usize {
     model
+}
+
+/// Whether the kernel has space for a cell. It is visible to those who see it announced by another
+/// word, so it is an atomic: a thread that is not told may see what was before.
+#[derive(Default)]
+pub(crate) struct Presence(loom::sync::atomic::AtomicBool);
+
+impl Presence {
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether the kernel has space for a place in the extents. loom reports a thread that looks while
+/// another one changes it: giving space back must not happen beside a reader.
+#[derive(Default)]
+pub(crate) struct Space(loom::cell::UnsafeCell<bool>);
+
+// SAFETY: loom checks the accesses.
+unsafe impl Sync for Space {}
+
+impl Space {
+    pub(crate) fn set(&self, there: bool) {
+        // SAFETY: loom checks that no other thread accesses it at the same time.
+        self.0.with_mut(|space| unsafe { *space = there });
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        // SAFETY: loom checks that no other thread changes it at the same time.
+        self.0.with(|space| unsafe { *space })
+    }
 }

@@ -8,7 +8,7 @@ use crate::sync::AtomicU64;
 /// How many bytes of a value are prefetched at most. The processor streams longer values by itself.
 const PREFETCHED: usize = 512;
 
-/// One value of a key: its header and its words.
+/// One cell of a key: its header, and the words of its inline value.
 #[derive(Clone, Copy)]
 pub(crate) struct CellView<'a> {
     pub(crate) header: &'a CellHeader,

@@ -1,5 +1,5 @@
-//! The cells of one slot in mapped memory: one after the other, each followed by its value, at a
-//! stride that is known when the store is opened.
+//! The ring of one slot in mapped memory: side records, then cells, each followed by its inline
+//! value, at a stride that is known when the store is opened.
 
 #![allow(unsafe_code)]
 
@@ -7,15 +7,20 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::cell_view::CellView;
-use super::records::CellHeader;
+use super::records::{CellHeader, SideRecord};
 use crate::sync::AtomicU64;
 
 /// The cells of one slot.
+///
+/// They are addresses: a cell may be touched once its space is reserved (`SlotHeader::cells_reserved`).
+/// Nobody may touch one before, because the kernel ends a process that touches memory for which
+/// there is no space.
 #[derive(Clone, Copy)]
 pub(crate) struct Cells<'a> {
+    sides: NonNull<SideRecord>,
     first: NonNull<u8>,
     stride: usize,
-    count: u32,
+    max: u32,
     words: usize,
     memory: PhantomData<&'a [AtomicU64]>,
 }
@@ -23,28 +28,41 @@ pub(crate) struct Cells<'a> {
 impl<'a> Cells<'a> {
     /// # Safety
     ///
-    /// `first` is aligned to 8 and `stride` is a multiple of 8, at least the size of a header and
-    /// `words` words; the `count` strides from `first` on are mapped, readable and writable, for
-    /// `'a`, and are only touched atomically.
-    pub(in crate::core::memory) unsafe fn new(first: NonNull<u8>, stride: usize, count: u32, words: usize) -> Self {
-        Self { first, stride, count, words, memory: PhantomData }
+    /// `sides` and `first` are aligned to 64, and `stride` is a multiple of 64, at least the size of
+    /// a header and `words` words; `max` side records from `sides` on, and `max` strides from
+    /// `first` on, are mapped, readable and writable, for `'a`, and are only touched atomically.
+    pub(in crate::core::memory) unsafe fn new(
+        sides: NonNull<SideRecord>,
+        first: NonNull<u8>,
+        stride: usize,
+        max: u32,
+        words: usize,
+    ) -> Self {
+        Self { sides, first, stride, max, words, memory: PhantomData }
     }
 
+    /// How many cells the ring has addresses for.
     #[inline]
-    pub(crate) fn count(&self) -> u32 {
-        self.count
+    pub(crate) fn max(&self) -> u32 {
+        self.max
     }
 
-    /// The cell at `index`, which is below [`count`](Self::count).
+    /// The longest inline value in bytes.
+    #[inline]
+    pub(crate) fn inline_len(&self) -> usize {
+        self.words * size_of::<u64>()
+    }
+
+    /// The cell at `index`, which is reserved.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> CellView<'a> {
         // Without a message: one with numbers makes the compiler keep them in memory, at twice the
         // cost of a small read.
-        assert!(index < self.count);
-        // SAFETY: `index` is below `count`, so by the contract of `new` the result is inside the
+        assert!(index < self.max);
+        // SAFETY: `index` is below `max`, so by the contract of `new` the result is inside the
         // mapping.
         let cell = unsafe { self.first.byte_add(index as usize * self.stride) };
-        // SAFETY: mapped for `'a`, aligned to 8 (`first` and `stride` are), and all atomics
+        // SAFETY: mapped for `'a`, aligned to 64 (`first` and `stride` are), and all atomics
         // (`Shared`).
         let header = unsafe { cell.cast::<CellHeader>().as_ref() };
         // SAFETY: a stride has room for the header and the words behind it.
@@ -54,19 +72,15 @@ impl<'a> Cells<'a> {
         let words = unsafe { NonNull::slice_from_raw_parts(words, self.words).as_ref() };
         CellView { header, words }
     }
-}
 
-impl<'a> CellView<'a> {
-    /// The first `len` bytes of the value, in place; fewer if the cell is smaller.
-    ///
-    /// # Safety
-    ///
-    /// Nobody, in any process, writes these bytes during `'a`.
-    pub(crate) unsafe fn bytes(&self, len: usize) -> &'a [u8] {
-        let len = len.min(size_of_val(self.words));
-        // SAFETY: the bytes are those of `words`, which live for `'a`, are initialised, and are not
-        // written meanwhile, as the caller promises; atomics that nobody writes may be read like
-        // any other memory.
-        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast::<u8>(), len) }
+    /// The side record of the cell at `index`, which is reserved.
+    #[inline]
+    pub(crate) fn side(&self, index: u32) -> &'a SideRecord {
+        assert!(index < self.max);
+        // SAFETY: `index` is below `max`, so by the contract of `new` the result is inside the
+        // mapping.
+        let side = unsafe { self.sides.add(index as usize) };
+        // SAFETY: mapped for `'a`, aligned, and all atomics (`Shared`).
+        unsafe { side.as_ref() }
     }
 }

@@ -1,22 +1,34 @@
-//! The bytes of one cell, lent to a publisher that writes them in place (a loan).
+//! The bytes of one value in place: read while its cell is pinned, or written by a loan.
 
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;
-use std::sync::Arc;
 
-use super::region::Region;
-use super::table::SlotTable;
+use super::words::WORD;
+use crate::sync::AtomicU64;
 
-/// The bytes of one cell, lent to be written like any other memory.
+/// The first `len` bytes of a value, in place; fewer if there are fewer words.
 ///
-/// They are reached through a second mapping of the store. A reader that still copies the older
-/// value of the cell, by atomic words, does that through the first mapping. To the language those
-/// are other bytes, also in this process, and they change as if another process wrote them. The
-/// protocol discards such a copy.
+/// # Safety
+///
+/// Nobody, in any process, writes these bytes during `'a`.
+pub(crate) unsafe fn bytes<'a>(words: &'a [AtomicU64], len: usize) -> &'a [u8] {
+    let len = len.min(words.len() * WORD);
+    // SAFETY: the bytes are those of `words`, which live for `'a`, are initialised, and are not
+    // written meanwhile, as the caller promises; atomics that nobody writes may be read like any
+    // other memory.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>(), len) }
+}
+
+/// The bytes of one value, lent to be written like any other memory.
+///
+/// A short value is reached through a second mapping of the rings. A reader that still copies the
+/// older value of the cell, by atomic words, does that through the first mapping. To the language
+/// those are other bytes, also in this process, and they change as if another process wrote them. The
+/// protocol discards such a copy. The place of a long value is read by nobody, so it needs no second
+/// mapping.
 pub(crate) struct Lent {
     bytes: NonNull<[u8]>,
-    _region: Arc<Region>,
 }
 
 // SAFETY: nobody else uses the bytes, and they are not tied to a thread.
@@ -26,33 +38,22 @@ unsafe impl Send for Lent {}
 unsafe impl Sync for Lent {}
 
 impl Lent {
-    /// Lends the first `len` bytes of a cell; `None` if the cell is smaller, or `table` does not
-    /// fit the region.
+    /// Lends the first `len` bytes of a value; `None` if there are fewer.
     ///
     /// # Safety
     ///
-    /// `lending` is a mapping that is used for nothing else. While the result exists, nobody else,
-    /// in any process, writes the cell, and no other result exists for it.
-    pub(crate) unsafe fn new(
-        lending: &Arc<Region>,
-        table: &SlotTable,
-        slot: u32,
-        cell: u32,
-        len: usize,
-    ) -> Option<Self> {
-        let words = lending.slot(table, slot).cells.get(cell).words;
-        if len > size_of_val(words) {
-            return None;
-        }
+    /// While the result exists, the words stay mapped, nobody else, in any process, writes them,
+    /// nobody reads them through this mapping, and no other result exists for them.
+    pub(crate) unsafe fn new(words: &[AtomicU64], len: usize) -> Option<Self> {
         let first = NonNull::from(words).cast::<u8>();
-        Some(Self { bytes: NonNull::slice_from_raw_parts(first, len), _region: Arc::clone(lending) })
+        (len <= size_of_val(words)).then(|| Self { bytes: NonNull::slice_from_raw_parts(first, len) })
     }
 
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped while the region lives, initialised, and written through `bytes_mut`
-        // alone, by the contract of `new`; they belong to words with interior mutability, so the
-        // compiler assumes nothing else of them.
+        // SAFETY: mapped, initialised, and written through `bytes_mut` alone, by the contract of
+        // `new`; they belong to words with interior mutability, so the compiler assumes nothing else
+        // of them.
         unsafe { self.bytes.as_ref() }
     }
 
@@ -68,7 +69,7 @@ impl Lent {
 
     #[inline]
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `bytes`; and exclusive, since this is the only one for the cell, borrowed
+        // SAFETY: as in `bytes`; and exclusive, since this is the only one for the value, borrowed
         // exclusively.
         unsafe { self.bytes.as_mut() }
     }

@@ -15,6 +15,7 @@
 //! | `shared` | which types may be laid over shared bytes |
 //! | [`slot_view`], [`cells`], [`cell_view`] | a slot with its cells, as the protocol sees it |
 //! | [`words`] | copying values in and out by relaxed atomic words (`word_copy`), longer ones by wider accesses (`block_copy`) |
+//! | [`extents`] | the long values of a slot |
 //! | `region` | a mapping that lends records |
 //! | `table` | the place of records in a region, checked once |
 //! | `lent` | a cell's bytes, written in place by a loan |
@@ -25,6 +26,8 @@ pub(crate) mod cells;
 #[cfg_attr(any(loom, portable_copies, not(target_arch = "x86_64")), path = "word_copy.rs")]
 #[cfg_attr(not(any(loom, portable_copies, not(target_arch = "x86_64"))), path = "block_copy.rs")]
 mod copy;
+#[cfg_attr(loom, path = "heap_extents.rs")]
+pub(crate) mod extents;
 #[cfg(not(loom))]
 pub(crate) mod lent;
 pub(crate) mod records;

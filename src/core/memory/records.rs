@@ -3,7 +3,7 @@
 //! Records are made of atomics alone, so any bytes are a valid record. Zeroed memory is the valid
 //! state of every record: no head, no key, free cells. So a new store needs no pass over its slots.
 //!
-//! One slot is four lines of 64 bytes. Each line has its own readers and writers, so that one group
+//! One slot is eight lines of 64 bytes. Each line has its own readers and writers, so that one group
 //! does not take the lines of another:
 //!
 //! ```text
@@ -13,22 +13,26 @@
 //!  8   | next_free | key (63 bytes)   | new_version     | base_version      |
 //! 16   | key_hash  |                  | low_water       | not_full          |
 //! 24   | -         |                  | queue           | recovered_version |
-//! 32   | -         |                  | -               | purge_intent      |
-//! 40   | -         |                  | before_recovery | flushed           |
-//! 48   | -         |                  | -               | flushing          |
-//! 56   | -         |                  | -               | unproven_jobs     |
+//! 32   | -         |                  | purge_intent    | shape             |
+//! 40   | -         |                  | before_recovery | cells_reserved    |
+//! 48   | -         |                  | unproven_jobs   | flushed           |
+//! 56   | -         |                  | -               | flushing          |
 //!      +-----------+------------------+-----------------+-------------------+
+//! line 5: 8 cursors      lines 6 to 8: unused
 //! ```
 //!
 //! Line 1 is what readers poll: each publish takes it from them. Line 3 belongs to writers. Line 4
 //! hardly ever changes, so every core keeps a copy of it.
 //!
-//! One cell is a line of 64 bytes, directly before its value, so that values begin on a line:
+//! One cell is a line of 64 bytes, directly before its inline value, so that values begin on a line:
 //!
 //! ```text
-//! 0      8                40         48    52    56    60            64
-//! | seq  | pins, 256 bits | delivery | len | crc | gap | written_len | value ...
+//! 0      8                40         48    52    56    60        64
+//! | seq  | pins, 256 bits | delivery | len | crc | gap | residue | value ...
 //! ```
+//!
+//! A value that is longer than the store's inline size is in the key's extents (`core::place`). The
+//! side record of its cell says how much is reserved there.
 //!
 //! The comment of a field says who writes it, and when. *Under the directory's lock* means a
 //! process that creates or removes a key. *While nobody has the store open* means the process that
@@ -54,6 +58,12 @@ pub(crate) const PIN_WORDS: usize = real_or_model(4, 1);
 /// How many message types a store remembers by name.
 pub(crate) const SCHEMAS: usize = 64;
 
+/// How many cursors of a slot are in its header.
+pub(crate) const HEADER_CURSORS: usize = real_or_model(8, 2);
+
+/// How many further cursors the ring of a slot has addresses for.
+pub(crate) const FURTHER_CURSORS: usize = 1024 - 8;
+
 /// Words of a key: one byte of length, 63 bytes of text. Fewer under loom, so that its scenarios
 /// stay small.
 pub(crate) const KEY_WORDS: usize = real_or_model(8, 2);
@@ -78,31 +88,29 @@ macro_rules! records {
 }
 
 records! {
-    /// The identity of the store and its geometry. The creator writes it once, `magic` last. A
+    /// The identity of the store and its dimensions. The creator writes it once, `magic` last. A
     /// process that opens the store reads it once, checks it, and keeps a private copy.
     Identity, align 64, size 64 {
         /// `MAGIC`, once all the rest is in place.
         magic: AtomicU32,
         /// The version of this layout.
         layout: AtomicU32,
-        /// The number of slots.
+        /// How many keys of users the store has slots for.
         slots: AtomicU32,
-        /// How many of the newest values a slot retains.
-        history: AtomicU32,
-        /// Cells of a slot beyond `history`.
-        spare: AtomicU32,
+        /// Slots for keys of the system, after those.
+        system_slots: AtomicU32,
         /// Bit 0: cells carry checksums, as they do in files.
         features: AtomicU32,
-        /// The largest value, in bytes.
-        max_value_size: AtomicU64,
-        /// The length of the whole store in bytes.
-        total_len: AtomicU64,
+        /// How many bytes of a value a cell of a ring holds; longer values are in extents.
+        inline_size: AtomicU32,
+        /// How many bytes of addresses the extents of one slot take.
+        span: AtomicU64,
+        /// Where the extents begin: the length of all that is before them.
+        extents: AtomicU64,
         /// A random number that distinguishes this store from others of the same name.
         id: AtomicU64,
         /// When it was created: nanoseconds since the Unix epoch.
         created: AtomicU64,
-        /// How many lossless subscribers a slot has room for.
-        lossless: AtomicU32,
     }
 
     /// Switches that every participant obeys.
@@ -207,9 +215,9 @@ records! {
 
     /// One key, its newest version, and what its subscribers and workers have not received yet.
     ///
-    /// The picture of its four lines is at the top of this file. A slot never lies in two pages, so
-    /// that the disk has all of it from one moment.
-    SlotHeader, align 256, size 256 {
+    /// The picture of its lines is at the top of this file. A slot never lies in two pages, so that
+    /// the disk has all of it from one moment.
+    SlotHeader, align 512, size 512 {
         /// The newest value: (cell + 1 : 16 | version : 48), see `word::Head`. A publisher moves it
         /// by compare-and-swap, which *is* publishing, and then notifies `new_version` of the slot
         /// and of the store.
@@ -235,11 +243,17 @@ records! {
         /// From which version on values are messages of a work queue, see `word::QueueWord`. Any
         /// worker declares it, by compare-and-swap; the process that removes the key zeroes it.
         queue: AtomicU64,
-        unused_word: AtomicU64,
+        /// The largest version up to which a purge has gone or is about to go. A purge raises it,
+        /// by `fetch_max`, before it retires anything; it never decreases. See `Ring::purge`.
+        purge_intent: AtomicU64,
         /// In a file: the version that `head` had when a recovery last skipped versions. Written
         /// while nobody has the store open. See `ring::retaining::gap`.
         before_recovery: AtomicU64,
-        unused_line_3: [AtomicU64; 2],
+        /// How many jobs a recovery in progress could not prove, so that one that starts again
+        /// after a crash reports the same. Written while nobody has the store open. See
+        /// `ring::recovering::unproven`.
+        unproven_jobs: AtomicU64,
+        unused_line_3: AtomicU64,
         /// Incremented when a key is created and when it is removed: odd while the slot has one.
         /// Written under the directory's lock. It is not beside `head`: readers check it last, when
         /// the next publish may have taken that line from them.
@@ -253,9 +267,12 @@ records! {
         /// The version under which a recovery in progress publishes an older value; 0 otherwise.
         /// Written while nobody has the store open. See `ring::recovering::recover`.
         recovered_version: AtomicU64,
-        /// The largest version up to which a purge has gone or is about to go. A purge raises it,
-        /// by `fetch_max`, before it retires anything; it never decreases. See `Ring::purge`.
-        purge_intent: AtomicU64,
+        /// The shape of the present key, or of the last one: see `core::shape`. Written under the
+        /// directory's lock, while the slot has no key and all of its cells are free.
+        shape: AtomicU64,
+        /// How many cells of the ring are reserved. Nobody touches a cell from this index on. Any
+        /// writer raises it, by `fetch_max`, after it has reserved their space; it never decreases.
+        cells_reserved: AtomicU32,
         /// In a file: the newest version at the last completed flush. Its cell is not overwritten
         /// before the next flush is complete. Written under the lock of flushes. See
         /// `ring::retaining::flush`.
@@ -263,10 +280,10 @@ records! {
         /// In a file: the version that a flush in progress, or one that crashed, writes to the
         /// disk. Its cell is not overwritten either. Written under the lock of flushes.
         flushing: AtomicU64,
-        /// How many jobs a recovery in progress could not prove, so that one that starts again
-        /// after a crash reports the same. Written while nobody has the store open. See
-        /// `ring::recovering::unproven`.
-        unproven_jobs: AtomicU64,
+        /// The first cursors of lossless subscribers, see `word::Cursor`. A key whose shape has more
+        /// has the rest in its ring.
+        cursors: [AtomicU64; HEADER_CURSORS],
+        unused_lines: [AtomicU64; 24],
     }
 
     /// The header of one value; the value's bytes follow it.
@@ -290,9 +307,26 @@ records! {
         /// Written by the owner of the cell, before it moves `head`. See `core::epoch` and
         /// `ring::retaining::gap`.
         gap: AtomicU32,
-        /// How many bytes may be other than zero. Written by the owner of the cell: raised before
-        /// the bytes are written, lowered after they are zeroed. A reader whose pin keeps writers
-        /// out may lower it, too.
-        written_len: AtomicU32,
+        /// What is left in the cell of its values: see `word::Residue`. Written by the owner of the
+        /// cell. A reader whose pin keeps writers out may lower it, too.
+        residue: AtomicU32,
+    }
+
+    /// What belongs to a cell beside its header: the space of its place in the extents. Written by
+    /// the owner of the cell, except where a field says otherwise.
+    SideRecord, align 64, size 64 {
+        /// How many bytes of the cell's medium and large place are reserved. Raised after the space
+        /// was reserved, zeroed before it is given back.
+        reserved: [AtomicU32; 2],
+        /// How many bytes of the two places may be other than zero. Raised before the bytes are
+        /// written, lowered after they are zeroed.
+        written: [AtomicU32; 2],
+        /// For messages of work queues.
+        unused_queue_words: [AtomicU64; 4],
+        /// The version after which all changes of the value were appends, up to the one in this
+        /// cell: see `ring::publishing::append`.
+        chain_base: AtomicU64,
+        /// The version for which `chain_base` was written.
+        chain_version: AtomicU64,
     }
 }

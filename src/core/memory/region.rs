@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::cells::Cells;
-use super::records::{CellHeader, SlotHeader, StoreHeader};
+use super::records::{CACHE_LINE, CellHeader, FURTHER_CURSORS, SideRecord, SlotHeader, StoreHeader};
 use super::shared::Shared;
 use super::slot_view::SlotView;
 use super::table::{SlotLayout, SlotTable, Table};
@@ -39,15 +39,14 @@ impl Region {
         (len >= size_of::<StoreHeader>()).then_some(Self { base, len, _mapping: mapping })
     }
 
-    /// Pre-faults all pages: writes to each without changing it.
+    /// Pre-faults the pages of a range that is reserved: writes to each without changing it. `from`
+    /// is the start of a page.
     ///
-    /// Every page but the first begins with a word that is always accessed as 8 bytes: of a table,
-    /// a slot, a cell or a value.
-    pub(crate) fn touch_every_page(&self, page_size: usize) {
-        let words_per_page = page_size / WORD;
-        let Some(words) = self.check::<AtomicU64>(0, self.len / WORD) else { return };
-        // The first page is mapped: its header was read and written.
-        for word in self.table(&words).iter().step_by(words_per_page).skip(1) {
+    /// Every page of the fixed part but the first, and of rings, begins with a word that is always
+    /// accessed as 8 bytes.
+    pub(crate) fn touch_pages(&self, from: usize, to: usize, page_size: usize) {
+        let Some(words) = self.check::<AtomicU64>(from, to.saturating_sub(from) / WORD) else { return };
+        for word in self.table(&words).iter().step_by(page_size / WORD).skip(usize::from(from == 0)) {
             // Writes the value that is there. A compare-and-swap, because compilers turn additions
             // of 0 into loads. If it fails, another process has written to the page, and a later
             // access may take a page fault.
@@ -88,34 +87,48 @@ impl Region {
         unsafe { NonNull::slice_from_raw_parts(first, table.count).as_ref() }
     }
 
-    /// Checks once that all slots and their cells lie inside the mapping, so that
+    /// Checks once that all slots and their rings lie inside the mapping, so that
     /// [`slot`](Self::slot) lends them at no cost.
     pub(crate) fn check_slots(&self, layout: SlotLayout) -> Option<SlotTable> {
         let headers = self.check::<SlotHeader>(layout.headers, layout.slots)?;
-        let cursors = self.check::<AtomicU64>(layout.cursors, layout.cursor_stride.checked_mul(layout.slots)?)?;
+        let end = layout.ring_stride.checked_mul(layout.slots)?.checked_add(layout.rings)?;
         let cell_bytes = layout.cell_words.checked_mul(WORD)?.checked_add(size_of::<CellHeader>())?;
-        let cells_len = (layout.cells as usize).checked_mul(layout.cell_stride)?;
-        let end = cells_len.checked_mul(layout.slots)?.checked_add(layout.first_cell)?;
-        let fits = cell_bytes <= layout.cell_stride && end <= self.len && layout.lossless <= layout.cursor_stride;
-        let aligned = layout.first_cell.is_multiple_of(WORD) && layout.cell_stride.is_multiple_of(WORD);
-        (fits && aligned && layout.slots > 0).then_some(SlotTable { headers, cursors, layout, cells_len })
+        let sides = (layout.max_cells as usize).checked_mul(size_of::<SideRecord>())?.checked_add(layout.sides)?;
+        let cells = (layout.max_cells as usize).checked_mul(layout.cell_stride)?.checked_add(layout.cells)?;
+        let cursors = FURTHER_CURSORS.checked_mul(WORD)?.checked_add(layout.further_cursors)?;
+        let fits = cell_bytes <= layout.cell_stride
+            && cursors <= layout.sides
+            && sides <= layout.cells
+            && cells <= layout.ring_stride
+            && end <= self.len;
+        let starts = [layout.rings, layout.ring_stride, layout.further_cursors, layout.sides, layout.cells];
+        let aligned = starts.iter().chain([&layout.cell_stride]).all(|start| start.is_multiple_of(CACHE_LINE));
+        (fits && aligned && layout.slots > 0 && layout.max_cells > 0).then_some(SlotTable { headers, layout })
     }
 
     /// The slot at `index`, which is below the number of slots.
     #[inline]
     pub(crate) fn slot(&self, table: &SlotTable, index: u32) -> SlotView<'_> {
-        let index = index as usize;
-        let header = &self.table(&table.headers)[index];
-        let cursors = &self.table(&table.cursors)[index * table.layout.cursor_stride..][..table.layout.lossless];
+        let header = &self.table(&table.headers)[index as usize];
+        let SlotLayout { rings, ring_stride, further_cursors, sides, cells, max_cells, cell_stride, cell_words, .. } =
+            table.layout;
         // SAFETY: `index` is below the number of slots, or the line above would have panicked, and
-        // `check_slots` found that the cells of that many slots lie inside a mapping no longer than
+        // `check_slots` found that the rings of that many slots lie inside a mapping no longer than
         // this one (`table` compared the lengths).
-        let first = unsafe { self.base.byte_add(table.layout.first_cell + index * table.cells_len) };
-        let SlotLayout { cell_stride, cells, cell_words, .. } = table.layout;
-        // SAFETY: `check_slots` checked alignment, stride and size; the views live as long as
+        let ring = unsafe { self.base.byte_add(rings + index as usize * ring_stride) };
+        // SAFETY: `check_slots` found the cursors inside the stride of a ring.
+        let cursors = unsafe { ring.byte_add(further_cursors) }.cast::<AtomicU64>();
+        // SAFETY: `FURTHER_CURSORS` words from here on are in this ring, mapped as long as `self`,
+        // aligned, and all atomics.
+        let further_cursors = unsafe { NonNull::slice_from_raw_parts(cursors, FURTHER_CURSORS).as_ref() };
+        // SAFETY: `check_slots` found the side records inside the stride of a ring.
+        let sides = unsafe { ring.byte_add(sides) }.cast::<SideRecord>();
+        // SAFETY: `check_slots` found the cells inside the stride of a ring.
+        let first = unsafe { ring.byte_add(cells) };
+        // SAFETY: `check_slots` checked alignment, strides and sizes; the views live as long as
         // `self`, and shared bytes are only accessed as atomics.
-        let cells = unsafe { Cells::new(first, cell_stride, cells, cell_words) };
-        SlotView { header, cursors, cells }
+        let cells = unsafe { Cells::new(sides, first, cell_stride, max_cells, cell_words) };
+        SlotView { index, header, further_cursors, cells }
     }
 }
 

@@ -29,29 +29,28 @@ impl<T> Table<T> {
     }
 }
 
-/// The layout of slots, cursors and cells, not checked yet. Offsets and strides are in bytes.
-#[derive(Debug, Clone, Copy)]
+/// The layout of slots and rings, not checked yet. Offsets and strides are in bytes; those of the
+/// parts of a ring are from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlotLayout {
     pub(crate) headers: usize,
     pub(crate) slots: usize,
-    pub(crate) cursors: usize,
-    /// The distance from one slot's cursors to the next one's, in words.
-    pub(crate) cursor_stride: usize,
-    /// The number of cursors of a slot.
-    pub(crate) lossless: usize,
-    pub(crate) first_cell: usize,
-    pub(crate) cells: u32,
+    pub(crate) rings: usize,
+    pub(crate) ring_stride: usize,
+    pub(crate) further_cursors: usize,
+    pub(crate) sides: usize,
+    pub(crate) cells: usize,
+    /// How many cells a ring has addresses for.
+    pub(crate) max_cells: u32,
     pub(crate) cell_stride: usize,
     pub(crate) cell_words: usize,
 }
 
-/// Slots, cursors and cells that were found to lie inside a mapping.
+/// Slots and rings that were found to lie inside a mapping.
 #[derive(Debug)]
 pub(crate) struct SlotTable {
     pub(super) headers: Table<SlotHeader>,
-    pub(super) cursors: Table<AtomicU64>,
     pub(super) layout: SlotLayout,
-    pub(super) cells_len: usize,
 }
 
 /// One of the two tables of the index.

@@ -40,6 +40,32 @@ pub(crate) fn load(words: &[AtomicU64], bytes: &mut [u8]) {
     }
 }
 
+/// Copies words, as many as there are of both.
+pub(crate) fn copy(to: &[AtomicU64], from: &[AtomicU64]) {
+    let mut piece = [[0; WORD]; 512];
+    for (to, from) in to.chunks(piece.len()).zip(from.chunks(piece.len())) {
+        let piece = &mut piece[..to.len().min(from.len())];
+        load_whole(from, piece);
+        store_whole(to, piece);
+    }
+}
+
+/// Writes `bytes` from byte `at` on, zeroing the rest of the last word touched. The bytes of the
+/// first word before `at` stay: nobody else may write it meanwhile.
+pub(crate) fn store_at(words: &[AtomicU64], at: usize, bytes: &[u8]) {
+    let (first, inside) = (at / WORD, at % WORD);
+    let Some(words) = words.get(first..) else { return };
+    if inside == 0 {
+        return store(words, bytes);
+    }
+    let mut start = words.first().map_or(0, |word| word.load(Ordering::Relaxed)).to_ne_bytes();
+    let in_first = bytes.len().min(WORD - inside);
+    start[inside..].fill(0);
+    start[inside..inside + in_first].copy_from_slice(&bytes[..in_first]);
+    store(words, &start);
+    store(&words[1.min(words.len())..], &bytes[in_first..]);
+}
+
 /// Zeroes every word that starts at or after byte `from` and before byte `to`.
 #[inline]
 pub(crate) fn zero(words: &[AtomicU64], from: usize, to: usize) {
@@ -73,6 +99,20 @@ mod tests {
                 assert!(back[..shift].iter().chain(&back[shift + len..]).all(|&byte| byte == 0xbb), "{len}");
                 assert_eq!(words.last().unwrap().load(Ordering::Relaxed), u64::MAX, "{len}");
             }
+        }
+    }
+
+    #[test]
+    fn bytes_are_added_at_any_place_and_words_are_copied() {
+        for (at, len) in (0..20).flat_map(|at| (0..40).map(move |len| (at, len))) {
+            let words = words(10);
+            store(&words, &[7; 20][..at]);
+            store_at(&words, at, &vec![9; len]);
+            let copied: Vec<_> = (0..10).map(|_| AtomicU64::new(1)).collect();
+            copy(&copied, &words);
+            let mut back = vec![0; at + len];
+            load(&copied, &mut back);
+            assert!(back[..at].iter().all(|&byte| byte == 7) && back[at..].iter().all(|&byte| byte == 9), "{at} {len}");
         }
     }
 

@@ -5,7 +5,6 @@
 //! 2012, "Can seqlocks get along with programming language memory models?"), with one difference:
 //! writers do not increment a counter, but `seq` names the version, which a cell never holds again.
 
-use super::context::Scrub;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CellHeader;
@@ -32,22 +31,36 @@ pub(crate) fn holds(cell: CellView<'_>, version: u64) -> bool {
     Seq::bits_hold(cell.header.seq.load(Ordering::Acquire), version)
 }
 
-/// The length of the cell's value in bytes, at most the size of the cell.
+/// The length of the cell's value in bytes, as the cell says. It is read from shared memory, so it
+/// may be any number.
 #[inline]
 pub(crate) fn len(cell: CellView<'_>) -> usize {
-    (cell.header.len.load(Ordering::Relaxed) as usize).min(cell.words.len() * WORD)
+    cell.header.len.load(Ordering::Relaxed) as usize
 }
 
-/// Copies a cell that held `version` when the caller checked; `false` if it does not hold it any
-/// more.
+/// The outcome of copying a value out of its cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Copied {
+    Whole,
+    /// The cell does not hold the version any more.
+    Overwritten,
+    /// The value is not inline. Nothing was copied.
+    Long,
+}
+
+/// Copies the inline value of a cell that held `version` when the caller checked.
 #[inline(always)]
-pub(crate) fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> bool {
-    set_len(out, len(cell));
+pub(crate) fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> Copied {
+    let len = len(cell);
+    if len > cell.words.len() * WORD {
+        return Copied::Long;
+    }
+    set_len(out, len);
     words::load(cell.words, out);
     // Acquire: pairs with the release fence of the claim; if any word above was a later writer's,
     // the load of `seq` below sees that writer's mark.
     fence(Ordering::Acquire);
-    Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version)
+    if Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version) { Copied::Whole } else { Copied::Overwritten }
 }
 
 /// Makes `out` exactly `len` bytes long. The caller overwrites all of them.
@@ -76,18 +89,6 @@ pub(crate) fn delivery(cell: &CellHeader) -> Delivery {
 pub(crate) fn pinned(cell: &CellHeader) -> bool {
     // SeqCst: pairs with the pins in `pin_newest` and `unpin`; see the claim.
     cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)
-}
-
-/// Removes the value from a cell that the caller owns.
-pub(crate) fn empty(cell: CellView<'_>, scrub: Scrub) {
-    cell.header.len.store(0, Ordering::Relaxed);
-    if scrub == Scrub::Always {
-        words::zero(cell.words, 0, cell.header.written_len.load(Ordering::Relaxed) as usize);
-        cell.header.crc.store(0, Ordering::Relaxed);
-        // Release: after the bytes are zeroed. A crash in between must not leave bytes that
-        // `written_len` does not cover.
-        cell.header.written_len.store(0, Ordering::Release);
-    }
 }
 
 /// The version that was published before this one, which the cell holds; `None` if it is not known.

@@ -3,19 +3,16 @@
 use std::sync::Arc;
 
 use super::host::Host;
-use super::permutation::Permutation;
 use super::tags::Tags;
 
 /// A participant, the rules of the store that it has open, and its surroundings.
 pub(crate) struct Context {
     /// The participant's index.
     pub(crate) me: u32,
-    /// How many of the newest values writers spare while there is any other cell.
-    pub(crate) history: u32,
     /// Whether cells carry checksums, as in files.
     pub(crate) checksums: bool,
-    /// Which cell comes after which.
-    pub(crate) permutation: Permutation,
+    /// How many bytes of addresses the extents of a slot have.
+    pub(crate) span: u64,
     /// Tags of the threads that compute a low-water mark. A participant has one context, so they
     /// are unique.
     pub(crate) tags: Tags,

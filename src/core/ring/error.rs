@@ -1,5 +1,6 @@
 //! Errors of the operations on one slot.
 
+use super::host::NoSpace;
 use crate::core::cell_counts::CellCounts;
 
 /// Why nothing was read.
@@ -11,6 +12,8 @@ pub(crate) enum ReadError {
     Lost,
     /// Other participants overwrote or leased it first, at each attempt. The slot is sound.
     Overtaken,
+    /// The value is not inline: it is read under a pin.
+    Long,
     /// The slot's words contradict each other: something other than this protocol wrote there.
     Corrupt,
 }
@@ -20,13 +23,31 @@ pub(crate) enum ReadError {
 pub(crate) enum CommitError {
     /// No cell could be claimed. How the cells are used.
     Backpressure(CellCounts),
+    /// There is no space for the value.
+    NoSpace(NoSpace),
+    /// The extents of the slot cannot be mapped.
+    Unmapped,
     /// The key was removed from the slot.
     Removed,
     /// The slot has used up its versions.
     Exhausted,
 }
 
-/// No cell could be claimed: except for the newest value's, each is pinned or retained, or owned by
-/// a writer that does not go on. How the cells are used.
+/// Why no cell was claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Backpressure(pub(crate) CellCounts);
+pub(crate) enum ClaimError {
+    /// Except for the newest value's, each cell is pinned or retained, or owned by a writer that
+    /// does not go on. How the cells are used.
+    Backpressure(CellCounts),
+    /// No cell of the ring is reserved, and there is no space for one.
+    NoSpace(NoSpace),
+}
+
+impl From<ClaimError> for CommitError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Backpressure(cells) => Self::Backpressure(cells),
+            ClaimError::NoSpace(space) => Self::NoSpace(space),
+        }
+    }
+}

@@ -1,7 +1,22 @@
 //! What the protocol needs of its surroundings. The store implements it; so do the scenarios under
 //! loom.
 
+use std::ops::Range;
+
+use crate::core::memory::extents::Extents;
+use crate::core::memory::slot_view::SlotView;
 use crate::sync::AtomicU32;
+
+/// There is no space for more bytes: memory, disk, a quota, or a limit of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoSpace {
+    /// How many bytes were to be reserved.
+    pub(crate) needed: u64,
+    /// How many bytes are available.
+    pub(crate) available: u64,
+    /// The longest file that this process may make, if that is what stands in the way.
+    pub(crate) file_size_limit: Option<u64>,
+}
 
 /// The surroundings of a participant: the operating system, the other participants, and the header
 /// of the store.
@@ -22,4 +37,28 @@ pub(crate) trait Host: Send + Sync {
 
     /// Wakes all processes that sleep on the word.
     fn wake_all(&self, word: &AtomicU32);
+
+    /// How many cells of the slot's ring may be touched.
+    fn cells_reserved(&self, slot: &SlotView<'_>) -> u32;
+
+    /// Reserves the space of these cells of the slot's ring. They may be reserved in part or whole.
+    fn reserve_cells(&self, slot: u32, cells: Range<u32>) -> Result<(), NoSpace>;
+
+    /// Reserves the space of the side record of a cell.
+    fn reserve_side(&self, slot: u32, cell: u32) -> Result<(), NoSpace>;
+
+    /// Reserves bytes of the slot's extents that no other process uses.
+    fn reserve(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace>;
+
+    /// Gives the space of bytes of the slot's extents back, which no other process uses. They are zero
+    /// afterwards. `false`: the file system cannot do that, and nothing has changed.
+    fn punch(&self, slot: u32, bytes: Range<u64>) -> bool;
+
+    /// The slot's extents, mapped at first use, if the store's file reaches up to `end`, in bytes
+    /// from the start of the extents. `None` if it does not, or they cannot be mapped.
+    fn extents(&self, slot: u32, end: u64) -> Option<Extents<'_>>;
+
+    /// Reads bytes of the slot's extents by a system call, which may be done although there is no
+    /// space for them. `false` if they cannot be read.
+    fn read(&self, slot: u32, start: u64, out: &mut [u8]) -> bool;
 }

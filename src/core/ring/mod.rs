@@ -51,7 +51,7 @@ pub(crate) use cell::cell_checks;
 // For scenarios.
 #[cfg(all(loom, test))]
 pub(crate) use {
-    cell::readable, delivering::low_water::ComputedLowWater, error::Backpressure, publishing::publish::Advance,
+    cell::readable, delivering::low_water::ComputedLowWater, error::ClaimError, publishing::publish::Advance,
     retaining::retention::Keep,
 };
 
@@ -62,8 +62,9 @@ pub(crate) use delivering::low_water::scans;
 pub(crate) use delivering::queue::{Lease, QueuePosition, Work};
 pub(crate) use error::{CommitError, ReadError};
 pub(crate) use handle::Handle;
-pub(crate) use host::Host;
-pub(crate) use permutation::Permutation;
+pub(crate) use host::{Host, NoSpace};
+pub(crate) use permutation::MAX_CELLS;
+pub(crate) use publishing::append::{Appended, PinNewest};
 pub(crate) use publishing::claim::Claim;
 pub(crate) use publishing::modify::{ModifyError, RejectedInteger};
 pub(crate) use publishing::publish::Lending;

@@ -23,13 +23,13 @@ unsafe impl Sync for OwnedHandle {}
 
 impl OwnedHandle {
     /// A handle on the key that has this generation, in the slot at `index`, which is below the
-    /// number of slots.
-    pub(crate) fn new(region: &Arc<Region>, table: &SlotTable, index: u32, generation: u64) -> Self {
+    /// number of slots. `cells` of its cells are reserved.
+    pub(crate) fn new(region: &Arc<Region>, table: &SlotTable, index: u32, generation: u64, cells: u32) -> Self {
         let view = region.slot(table, index);
         // SAFETY: only the lifetime changes. The memory stays mapped at its address while the
         // region lives, and `self` owns a reference to the region.
         let view = unsafe { std::mem::transmute::<SlotView<'_>, SlotView<'static>>(view) };
-        Self { handle: Handle::new(view, generation), region: Arc::clone(region) }
+        Self { handle: Handle::new(view, generation, cells), region: Arc::clone(region) }
     }
 
     #[inline]
@@ -41,6 +41,6 @@ impl OwnedHandle {
 impl Clone for OwnedHandle {
     /// A handle on the same key, with an empty cached head and read hint.
     fn clone(&self) -> Self {
-        Self { handle: Handle::new(*self.handle.slot(), self.handle.generation()), region: Arc::clone(&self.region) }
+        Self { handle: Handle::new(*self.handle.slot(), self.handle.generation(), self.handle.known_cells()), region: Arc::clone(&self.region) }
     }
 }

@@ -5,8 +5,17 @@
 //! writer is about to claim. That cell would then be transferred between cores twice for each
 //! value.
 //!
-//! The order is a preference, not a rule: other writers may interleave, and a reader that does not
+//! Longer rings are visited in blocks of 32 cells. The order is a preference, not a rule: other writers may interleave, and a reader that does not
 //! find a version in its place searches for it.
+
+use std::sync::OnceLock;
+
+/// How many cells a block has. Blocks are visited in order, so that a ring is reserved block by
+/// block, as it is first used.
+pub(crate) const BLOCK: u32 = 32;
+
+/// The most cells of a ring.
+pub(crate) const MAX_CELLS: u32 = 8192;
 
 /// For a number of cells: the successor of each, and its predecessor by any number of steps.
 #[derive(Debug)]
@@ -19,11 +28,25 @@ pub(crate) struct Permutation {
     next: Box<[u32]>,
 }
 
+/// The permutations of this process, by the number of cells. They depend on nothing else.
+static KNOWN: [OnceLock<Permutation>; MAX_CELLS as usize + 1] = [const { OnceLock::new() }; MAX_CELLS as usize + 1];
+
 impl Permutation {
-    pub(crate) fn of(count: u32) -> Self {
-        let bits = count.next_power_of_two().trailing_zeros();
-        let reversed = |position: u32| if bits == 0 { 0 } else { position.reverse_bits() >> (u32::BITS - bits) };
-        let cells: Box<[u32]> = (0..1 << bits).map(reversed).filter(|&cell| cell < count).collect();
+    /// The permutation of this many cells, 1 to [`MAX_CELLS`].
+    #[inline]
+    pub(crate) fn of(count: u32) -> &'static Self {
+        KNOWN[count as usize].get_or_init(|| Self::new(count))
+    }
+
+    fn new(count: u32) -> Self {
+        let mut cells = Vec::with_capacity(count as usize);
+        for first in (0..count).step_by(BLOCK as usize) {
+            let len = BLOCK.min(count - first);
+            let bits = len.next_power_of_two().trailing_zeros();
+            let reversed = |position: u32| if bits == 0 { 0 } else { position.reverse_bits() >> (u32::BITS - bits) };
+            cells.extend((0..1 << bits).map(reversed).filter(|&cell| cell < len).map(|cell| first + cell));
+        }
+        let cells = cells.into_boxed_slice();
         let mut positions = vec![0; cells.len()].into_boxed_slice();
         let mut next = positions.clone();
         for (position, &cell) in cells.iter().enumerate() {
@@ -69,7 +92,7 @@ mod tests {
     #[test]
     fn no_two_consecutive_steps_have_the_same_length() {
         let permutation = Permutation::of(24);
-        let step = |cell: u32| permutation.after(cell) as i32 - cell as i32;
+        let step = |cell: u32| permutation.after(cell).cast_signed() - cell.cast_signed();
         assert!((0..24).all(|cell| step(cell) != step(permutation.after(cell))));
     }
 }

@@ -6,10 +6,10 @@ use super::context::Context;
 use super::handle::Handle;
 use crate::core::cell_counts::CellCounts;
 use crate::core::memory::cell_view::CellView;
-use crate::core::memory::records::Event;
+use crate::core::memory::records::{Event, HEADER_CURSORS};
 use crate::core::memory::slot_view::SlotView;
 use crate::core::word::{Head, MAX_VERSION, Seq};
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 /// A key as one handle of a participant sees it. Two references, so that passing it costs nothing.
 ///
@@ -81,10 +81,39 @@ impl<'a> Ring<'a> {
         self.slot().header.base_version.load(Ordering::Relaxed).min(MAX_VERSION)
     }
 
-    /// All cells with their indexes.
+    /// Whether the cell may be touched.
+    #[inline]
+    pub(crate) fn is_reserved(self, index: u32) -> bool {
+        self.handle.knows_cell(index) || index < self.reserved_cells()
+    }
+
+    /// How many cells of the ring are reserved. Those from this index on must not be touched.
+    #[cold]
+    pub(crate) fn reserved_cells(self) -> u32 {
+        let cells = self.context.host.cells_reserved(self.slot());
+        self.handle.note_cells(cells);
+        cells
+    }
+
+    /// All cells that are reserved, with their indexes. These may be more than the present key has:
+    /// handles of an earlier key may use the others.
     pub(crate) fn cells(self) -> impl Iterator<Item = (u32, CellView<'a>)> + use<'a> {
         let cells = &self.slot().cells;
-        (0..cells.count()).map(move |index| (index, cells.get(index)))
+        (0..self.reserved_cells()).map(move |index| (index, cells.get(index)))
+    }
+
+    /// The words of the cursors that the key has room for.
+    pub(crate) fn cursor_words(self) -> impl Iterator<Item = &'a AtomicU64> + use<'a> {
+        let further = (self.handle.shape().cursors as usize).saturating_sub(HEADER_CURSORS);
+        let SlotView { header, further_cursors, .. } = self.slot();
+        header.cursors.iter().chain(&further_cursors[..further.min(further_cursors.len())])
+    }
+
+    /// The word of the cursor at `index`, which the key has room for.
+    #[inline]
+    pub(crate) fn cursor_word(self, index: usize) -> &'a AtomicU64 {
+        let SlotView { header, further_cursors, .. } = self.slot();
+        header.cursors.get(index).unwrap_or_else(|| &further_cursors[index - HEADER_CURSORS])
     }
 
     /// How many versions in `from..to` are in cells.

@@ -9,6 +9,7 @@
 //! | [`LowWaterMark`] | a slot | the smallest cursor, or less |
 //! | [`QueueWord`] | a slot | from which version on values are messages of a work queue |
 //! | [`Delivery`] | a cell | which worker has the message |
+//! | [`Residue`] | a cell | how far bytes were written, and which places have space reserved |
 //!
 //! Any bits are a valid word, and a zeroed word is the state of a new store.
 
@@ -17,6 +18,7 @@ mod delivery;
 mod head;
 mod low_water_mark;
 mod queue;
+mod residue;
 mod seq;
 mod version;
 
@@ -25,5 +27,6 @@ pub(crate) use delivery::{Delivery, Progress};
 pub(crate) use head::{Head, LOST_CELL};
 pub(crate) use low_water_mark::LowWaterMark;
 pub(crate) use queue::QueueWord;
+pub(crate) use residue::{MAX_INLINE, Residue};
 pub(crate) use seq::{FRESH_TICKET, Seq};
 pub(crate) use version::{MAX_PLAUSIBLE_VERSION, MAX_VERSION};

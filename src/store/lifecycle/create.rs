@@ -16,26 +16,25 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
-use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::clean_epoch::{self, UNKNOWN};
 use super::draft::{Draft, remove_abandoned_drafts};
-use super::identity::{CHECKSUMS, LAYOUT, MAGIC, Shape};
+use super::identity::{CHECKSUMS, LAYOUT, MAGIC};
 use super::opening::{ATTEMPTS, into_store, map, open_locks};
 use super::options::StoreOptions;
-use super::refused::{creating_refused, mapping_refused, no_space, os_error, refused, too_large};
+use super::refused::{creating_refused, creating_without_space, os_error, refused, too_large};
 use crate::core::memory::records::StoreHeader;
 use crate::kill_points::{Step, reached};
 use crate::os::fork::UninheritedFile;
-use crate::os::mapping::Mapping;
-use crate::os::{clock, file, file_system, limits, lock};
+use crate::os::{clock, file, file_system, limits, lock, mapping};
 use crate::store::error::OpenError;
 use crate::store::flags::Flags;
-use crate::store::geometry::Geometry;
+use crate::store::dimensions::{Dimensions, SYSTEM_SLOTS};
 use crate::store::location::Location;
-use crate::store::mapped::{LockByte, Memory};
+use crate::store::mapped::{LockByte, Mapped, StoreShape};
 use crate::store::participant::join;
 use crate::store::store::Store;
 use crate::sync::Ordering;
@@ -77,12 +76,10 @@ impl StoreOptions {
 
 fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenError> {
     location.check()?;
-    let geometry = match location {
-        Location::Memory(_) => options.geometry,
-        // A geometry that is out of range is refused here, before `in_a_file` could change it.
-        Location::File(_) => options.geometry.layout().map(|_| options.geometry.in_a_file())?,
-    };
-    let len = geometry.layout()?.total_len;
+    let dimensions = options.dimensions();
+    let layout = dimensions.layout()?;
+    let shape = StoreShape { dimensions, layout, checksums: matches!(location, Location::File(_)) };
+    let len = layout.fixed_len();
     let directory = location.directory();
     if file::exists(&location.path()).map_err(refused("look for", location))? {
         return Err(OpenError::AlreadyExists { name: location.to_string() });
@@ -91,32 +88,24 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
         return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
     }
     // Checked before a file grows: the kernel ends a process that exceeds this limit.
-    if limits::file_size().is_some_and(|limit| len as u64 > limit) {
+    if limits::file_size().is_some_and(|limit| len > limit) {
         return Err(too_large(location, len));
     }
     remove_abandoned_drafts(&directory);
     for _ in 0..ATTEMPTS {
-        // If the kernel does not say what is available, the attempt to reserve it will.
-        if !options.sparse && file::available(&directory).is_ok_and(|available| len as u64 > available) {
-            return Err(no_space(location, len, None));
-        }
         // Until the draft is locked, another creator may take it for an abandoned one and remove
         // it: then we start again.
-        let Some((draft, memory, file, locks)) = begin_draft(location, &directory, len)? else {
+        let Some((draft, file, locks)) = begin_draft(location, &directory, len)? else {
             continue;
         };
-        if !options.sparse {
-            file::reserve(&file, len as u64).map_err(|source| match Errno::from_io_error(&source) {
-                // In shared memory, space is memory.
-                Some(Errno::NOMEM) => no_space(location, len, Some(source)),
-                _ => creating_refused("reserve the space of", location, len)(source),
-            })?;
-        }
+        let mapped = map(location, shape, file, locks)?;
+        let refused_space = |space| creating_without_space(location, space);
+        mapped.reserve_first().map_err(refused_space)?;
         reached(Step::DraftReserved);
-        let store = initialise(location, geometry, options, memory, file, locks)?;
+        let store = initialise(location, options, mapped)?;
         // First the store, then its name. Else the machine could stop in between, and leave an
         // incomplete file of that name.
-        store.mapped().memory.mapping.flush().map_err(refused("write", location))?;
+        store.mapped().flush().map_err(refused("write", location))?;
         reached(Step::DraftFlushed);
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
@@ -144,30 +133,27 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
     Err(OpenError::Unsettled { name: location.to_string() })
 }
 
-/// A draft, its memory, the file that is mapped, and the file that holds its locks.
-type Begun = (Draft, Memory, File, UninheritedFile);
-
-/// Makes a draft of `len` zeros, mapped and locked; `None` if another creator took it for an
-/// abandoned one.
-fn begin_draft(location: &Location, directory: &Path, len: usize) -> Result<Option<Begun>, OpenError> {
+/// Makes a draft of `len` zeros, a hole, and locks it. `None` if another creator took it for an
+/// abandoned one. Also returns the file that is to be mapped, and the one that holds its locks.
+fn begin_draft(
+    location: &Location,
+    directory: &Path,
+    len: u64,
+) -> Result<Option<(Draft, File, UninheritedFile)>, OpenError> {
     let draft = Draft::in_directory(directory);
-    let (mapping, file) = match location {
+    let file = match location {
         Location::Memory(_) => {
             let name = draft.0.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let mapping = Mapping::create_segment(name, len)
+            mapping::create_segment(name, len as usize)
                 .map_err(os_error)
                 .map_err(creating_refused("create", location, len))?;
             // The crate `shared_memory` does not lend its file.
             match file::open(&draft.0, file::Links::Refuse) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                file => (mapping, file.map_err(refused("create", location))?),
+                file => file.map_err(refused("create", location))?,
             }
         }
-        Location::File(_) => {
-            let file = file::create(&draft.0, len as u64).map_err(creating_refused("create", location, len))?;
-            let mapping = Mapping::of_file(&file, len).map_err(mapping_refused("map", location, len as u64))?;
-            (mapping, file)
-        }
+        Location::File(_) => file::create(&draft.0, len).map_err(creating_refused("create", location, len))?,
     };
     reached(Step::DraftMade);
     let Some(locks) = open_locks(location, &draft.0, &file, file::Links::Refuse)? else {
@@ -175,32 +161,22 @@ fn begin_draft(location: &Location, directory: &Path, len: usize) -> Result<Opti
     };
     let locked = lock::try_lock(locks.fd(), LockByte::Draft.offset()).map_err(refused("lock", location))?;
     reached(Step::DraftLocked);
-    let memory = Memory::new(mapping).map_err(mapping_refused("map", location, len as u64))?;
-    Ok(locked.then_some((draft, memory, file, locks)))
+    Ok(locked.then_some((draft, file, locks)))
 }
 
 /// Writes the header of a new store, and becomes its first participant.
-fn initialise(
-    location: &Location,
-    geometry: Geometry,
-    options: &StoreOptions,
-    memory: Memory,
-    file: File,
-    locks: UninheritedFile,
-) -> Result<Store, OpenError> {
-    file::set_mode(&file, options.mode).map_err(refused("set the mode of", location))?;
-    let shape = Shape { geometry, checksums: matches!(location, Location::File(_)) };
-    let clean_epoch = clean_epoch::of_file(&file, shape.checksums).map_err(refused("examine", location))?;
-    let mapped = map(location, shape, memory, file, locks)?;
+fn initialise(location: &Location, options: &StoreOptions, mapped: Arc<Mapped>) -> Result<Store, OpenError> {
+    file::set_mode(&mapped.file, options.mode).map_err(refused("set the mode of", location))?;
+    let clean_epoch = clean_epoch::of_file(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
     let StoreHeader { identity, switches, directory, .. } = mapped.header();
+    let Dimensions { slots, inline_size, span } = mapped.dimensions;
     identity.layout.store(LAYOUT, Ordering::Relaxed);
-    identity.slots.store(geometry.slots, Ordering::Relaxed);
-    identity.history.store(geometry.history, Ordering::Relaxed);
-    identity.spare.store(geometry.spare, Ordering::Relaxed);
-    identity.lossless.store(geometry.lossless, Ordering::Relaxed);
-    identity.features.store(if shape.checksums { CHECKSUMS } else { 0 }, Ordering::Relaxed);
-    identity.max_value_size.store(geometry.max_value_size, Ordering::Relaxed);
-    identity.total_len.store(mapped.memory.region.len() as u64, Ordering::Relaxed);
+    identity.slots.store(slots, Ordering::Relaxed);
+    identity.system_slots.store(SYSTEM_SLOTS, Ordering::Relaxed);
+    identity.features.store(if mapped.checksums { CHECKSUMS } else { 0 }, Ordering::Relaxed);
+    identity.inline_size.store(inline_size, Ordering::Relaxed);
+    identity.span.store(span, Ordering::Relaxed);
+    identity.extents.store(mapped.layout.extents, Ordering::Relaxed);
     identity.id.store(Uuid::now_v7().as_u64_pair().1, Ordering::Relaxed);
     identity.created.store(clock::unix_nanos(), Ordering::Relaxed);
     switches.flags.store(if options.auto_vacuum { Flags::AUTO_VACUUM.bits() } else { 0 }, Ordering::Relaxed);

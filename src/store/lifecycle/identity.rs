@@ -6,14 +6,15 @@ use std::os::unix::fs::FileExt;
 
 use crate::core::memory::records::Identity;
 use crate::store::error::OpenError;
-use crate::store::geometry::Geometry;
+use crate::store::dimensions::{Dimensions, SYSTEM_SLOTS};
 use crate::store::location::Location;
+use crate::store::mapped::StoreShape;
 use crate::sync::{AtomicU64, Ordering};
 
 /// "SLNT".
 pub(crate) const MAGIC: u32 = 0x534C_4E54;
 
-/// The version of the layout: "RB", 5. It changes whenever a program that knows this one would
+/// The version of the layout: "RB", 6. It changes whenever a program that knows this one would
 /// misread a store.
 pub(crate) const LAYOUT: u32 = 0x5242_0006;
 
@@ -36,27 +37,18 @@ pub(crate) fn read(file: &File, len: u64) -> io::Result<Option<Identity>> {
         magic: half(0).into(),
         layout: half(4).into(),
         slots: half(8).into(),
-        history: half(12).into(),
-        spare: half(16).into(),
-        features: half(20).into(),
-        max_value_size: AtomicU64::new(word(24)),
-        total_len: AtomicU64::new(word(32)),
+        system_slots: half(12).into(),
+        features: half(16).into(),
+        inline_size: half(20).into(),
+        span: AtomicU64::new(word(24)),
+        extents: AtomicU64::new(word(32)),
         id: AtomicU64::new(word(40)),
         created: AtomicU64::new(word(48)),
-        lossless: half(56).into(),
     }))
 }
 
-/// What is fixed when a store is created.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
-    pub(crate) geometry: Geometry,
-    /// Whether cells carry checksums.
-    pub(crate) checksums: bool,
-}
-
 /// The shape of a store, if the file is one of this version and complete.
-pub(crate) fn check(location: &Location, identity: Option<&Identity>, len: u64) -> Result<Shape, OpenError> {
+pub(crate) fn check(location: &Location, identity: Option<&Identity>, len: u64) -> Result<StoreShape, OpenError> {
     let name = || location.to_string();
     let Some(identity) = identity else {
         let reason = format!("it has {len} bytes, fewer than a store's header");
@@ -80,29 +72,31 @@ pub(crate) fn check(location: &Location, identity: Option<&Identity>, len: u64) 
             return Err(OpenError::OtherLayout { name: name(), layout, supported: LAYOUT });
         }
     }
-    let geometry = Geometry {
+    let dimensions = Dimensions {
         slots: identity.slots.load(Ordering::Relaxed),
-        max_value_size: identity.max_value_size.load(Ordering::Relaxed),
-        history: identity.history.load(Ordering::Relaxed),
-        spare: identity.spare.load(Ordering::Relaxed),
-        lossless: identity.lossless.load(Ordering::Relaxed),
+        inline_size: identity.inline_size.load(Ordering::Relaxed),
+        span: identity.span.load(Ordering::Relaxed),
     };
     let damaged = |reason: String| OpenError::Damaged { name: name(), reason };
-    let layout = geometry.layout().map_err(|error| damaged(format!("its geometry is impossible: {error}")))?;
-    let total_len = identity.total_len.load(Ordering::Relaxed);
-    if layout.total_len as u64 != total_len || total_len != len {
-        let needed = layout.total_len;
+    let layout = dimensions.layout().map_err(|error| damaged(format!("its dimensions are impossible: {error}")))?;
+    let system_slots = identity.system_slots.load(Ordering::Relaxed);
+    if system_slots != SYSTEM_SLOTS {
+        return Err(damaged(format!("it has {system_slots} slots of the system instead of {SYSTEM_SLOTS}")));
+    }
+    let extents = identity.extents.load(Ordering::Relaxed);
+    if layout.extents != extents {
+        let needed = layout.extents;
         return Err(damaged(format!(
-            "its geometry needs {needed} bytes, its header says {total_len}, and it has {len}"
+            "by its dimensions, values begin at byte {needed}; its header says byte {extents}"
         )));
+    }
+    if len < layout.fixed_len() {
+        let needed = layout.fixed_len();
+        return Err(damaged(format!("it has {len} bytes, and needs {needed} at least: it was truncated")));
     }
     let features = identity.features.load(Ordering::Relaxed);
     if features & !CHECKSUMS != 0 {
         return Err(damaged(format!("it has feature bits ({features:#x}) that this version does not know")));
     }
-    let checksums = features & CHECKSUMS != 0;
-    if checksums && geometry != geometry.in_a_file() {
-        return Err(damaged(format!("it has {} cells for a key, fewer than any store in a file", geometry.cells())));
-    }
-    Ok(Shape { geometry, checksums })
+    Ok(StoreShape { dimensions, layout, checksums: features & CHECKSUMS != 0 })
 }

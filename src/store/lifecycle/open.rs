@@ -4,18 +4,15 @@ use std::fs::File;
 use std::io::ErrorKind;
 
 use rustix::io::Errno;
-use shared_memory::ShmemError;
 
 use super::identity::{self, MAGIC};
 use super::opening::{ATTEMPTS, into_store, map, open_locks};
 use super::recover;
-use super::refused::{mapping_refused, os_error, refused};
+use super::refused::refused;
 use crate::os::file::{self, Links};
 use crate::os::file_system;
-use crate::os::mapping::Mapping;
 use crate::store::error::OpenError;
 use crate::store::location::Location;
-use crate::store::mapped::Memory;
 use crate::store::participant::join;
 use crate::store::store::Store;
 use crate::sync::Ordering;
@@ -71,6 +68,35 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn remove(location: impl Into<Location>) -> Result<(), OpenError> {
+        remove(&location.into())
+    }
+}
+
+fn open(location: &Location) -> Result<Store, OpenError> {
+    location.check()?;
+    for _ in 0..ATTEMPTS {
+        let file = open_file(location, location.links())?;
+        if let Some(file_system) = file_system::shared_with_other_machines(&file) {
+            return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
+        }
+        let len = file::status(&file).map_err(refused("examine", location))?.len;
+        let seen = identity::read(&file, len).map_err(refused("read", location))?;
+        let shape = identity::check(location, seen.as_ref(), len)?;
+        let Some(locks) = open_locks(location, &location.path(), &file, location.links())? else {
+            continue;
+        };
+        let mapped = map(location, shape, file, locks)?;
+        // Acquire: pairs with the release in `initialise`.
+        mapped.header().identity.magic.load(Ordering::Acquire);
+        let mut checked = recover::check_or_recover(&mapped, location)?;
+        let (joined, recovery) = (join::join(&mapped), checked.recovery.take());
+        drop(checked);
+        return into_store(mapped, joined, recovery);
+    }
+    Err(OpenError::Unsettled { name: location.to_string() })
+}
+
+fn remove(location: impl Into<Location>) -> Result<(), OpenError> {
         remove(&location.into())
     }
 }

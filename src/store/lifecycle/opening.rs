@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::identity::Shape;
-use super::refused::refused;
+use super::refused::{mapping_refused, refused};
 use crate::core::memory::records::PARTICIPANTS;
 use crate::os::file::{self, Links};
 use crate::os::fork::UninheritedFile;
+use crate::os::mapping::Mapping;
 use crate::store::error::OpenError;
 use crate::store::location::Location;
-use crate::store::mapped::{Mapped, Memory};
+use crate::store::mapped::{Mapped, Memory, StoreShape};
 use crate::store::participant::join::Joined;
 use crate::store::recovery::Recovery;
 use crate::store::store::Store;
@@ -23,20 +23,21 @@ use crate::store::store::Store;
 /// meanwhile.
 pub(crate) const ATTEMPTS: usize = 64;
 
+/// Maps a store, except for its extents.
 pub(crate) fn map(
     location: &Location,
-    shape: Shape,
-    memory: Memory,
+    shape: StoreShape,
     file: File,
     locks: UninheritedFile,
 ) -> Result<Arc<Mapped>, OpenError> {
-    let Shape { geometry, checksums } = shape;
-    let layout = geometry.layout()?;
-    let tables = layout.tables(geometry, &memory.region).ok_or_else(|| OpenError::Damaged {
+    let len = shape.layout.extents;
+    let mapping = Mapping::window(&file, 0, len as usize).map_err(mapping_refused("map", location, len))?;
+    let memory = Memory::new(mapping).map_err(mapping_refused("map", location, len))?;
+    let mapped = Mapped::new(location.clone(), shape, memory, file, locks).ok_or_else(|| OpenError::Damaged {
         name: location.to_string(),
-        reason: format!("its mapping of {} bytes is too short for its {} bytes", memory.region.len(), layout.total_len),
+        reason: format!("its mapping is shorter than its {len} bytes"),
     })?;
-    Ok(Arc::new(Mapped { location: location.clone(), geometry, checksums, memory, tables, file, locks }))
+    Ok(Arc::new(mapped))
 }
 
 /// Makes a handle of a mapping, if we have become a participant.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use rustix::io::Errno;
 use shared_memory::ShmemError;
 
+use crate::core::ring::NoSpace;
 use crate::os::{file, limits};
 use crate::store::error::OpenError;
 use crate::store::location::Location;
@@ -53,28 +54,35 @@ pub(crate) fn mapping_refused(
 pub(super) fn creating_refused<'a>(
     action: &'static str,
     location: &'a Location,
-    len: usize,
+    len: u64,
 ) -> impl FnOnce(io::Error) -> OpenError + 'a {
     move |source| match Errno::from_io_error(&source) {
         Some(Errno::NOSPC | Errno::DQUOT) => no_space(location, len, Some(source)),
         Some(Errno::FBIG) => too_large(location, len),
-        _ => mapping_refused(action, location, len as u64)(source),
+        _ => mapping_refused(action, location, len)(source),
     }
 }
 
-pub(super) fn no_space(location: &Location, len: usize, source: Option<io::Error>) -> OpenError {
+pub(super) fn no_space(location: &Location, len: u64, source: Option<io::Error>) -> OpenError {
     let directory = location.directory();
     OpenError::NoSpace {
         name: location.to_string(),
-        needed: len as u64,
+        needed: len,
         available: file::available(&directory).unwrap_or(0),
         directory: directory.display().to_string(),
         source,
     }
 }
 
-pub(super) fn too_large(location: &Location, len: usize) -> OpenError {
-    let needed = len as u64;
+/// The error for space that could not be reserved.
+pub(crate) fn creating_without_space(location: &Location, space: NoSpace) -> OpenError {
+    match space.file_size_limit {
+        Some(_) => too_large(location, space.needed),
+        None => no_space(location, space.needed, None),
+    }
+}
+
+pub(super) fn too_large(location: &Location, needed: u64) -> OpenError {
     // A limit that is not smaller is not the reason.
     let limit = limits::file_size().filter(|&limit| needed > limit);
     OpenError::FileTooLarge { name: location.to_string(), needed, limit }

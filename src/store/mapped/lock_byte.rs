@@ -17,6 +17,8 @@ pub(crate) enum LockByte {
     Opening,
     /// Held while the store is flushed to the disk.
     Flush,
+    /// Held while space is reserved by writing, where the file system knows no other way.
+    Space,
 }
 
 impl LockByte {
@@ -27,6 +29,7 @@ impl LockByte {
             Self::Draft => LOCKS + 1025,
             Self::Opening => LOCKS + 1026,
             Self::Flush => LOCKS + 1027,
+            Self::Space => LOCKS + 1028,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A mapped store: its memory, and the file behind it.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::memory::Memory;
@@ -8,19 +9,31 @@ use crate::core::index::Indexed;
 use crate::core::memory::records::{DirectoryHeader, ParticipantEntry, SchemaEntry, SlotHeader, StoreHeader};
 use crate::core::memory::slot_view::SlotView;
 use crate::os::fork::UninheritedFile;
-use crate::store::geometry::{Geometry, Tables};
+use super::space::Space;
+use crate::store::dimensions::{Dimensions, Layout, SYSTEM_SLOTS, Tables};
 use crate::store::location::Location;
 use crate::sync::AtomicU64;
 
-/// A mapping of a store whose geometry was checked against its real length.
+/// What is fixed when a store is created.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StoreShape {
+    pub(crate) dimensions: Dimensions,
+    pub(crate) layout: Layout,
+    /// Whether cells carry checksums, as in files.
+    pub(crate) checksums: bool,
+}
+
+/// A mapping of a store whose dimensions were checked against its real length.
 #[derive(Debug)]
 pub(crate) struct Mapped {
     pub(crate) location: Location,
-    pub(crate) geometry: Geometry,
+    pub(crate) dimensions: Dimensions,
+    pub(crate) layout: Layout,
     /// Whether cells carry checksums.
     pub(crate) checksums: bool,
     pub(crate) memory: Memory,
     pub(crate) tables: Tables,
+    pub(super) space: Space,
     /// The file that is mapped.
     pub(crate) file: File,
     /// The same file, opened a second time, for locks only. A mapping keeps the open file
@@ -31,6 +44,36 @@ pub(crate) struct Mapped {
 }
 
 impl Mapped {
+    pub(crate) fn new(
+        location: Location,
+        shape: StoreShape,
+        memory: Memory,
+        file: File,
+        locks: UninheritedFile,
+    ) -> Option<Self> {
+        let StoreShape { dimensions, layout, checksums } = shape;
+        let tables = layout.tables(&memory.region)?;
+        let space = Space::new(dimensions.slots + SYSTEM_SLOTS);
+        Some(Self { location, dimensions, layout, checksums, memory, tables, space, file, locks })
+    }
+
+    /// Writes the header to the disk, if the store is in a file. Blocks until it is there.
+    pub(crate) fn flush_header(&self) -> io::Result<()> {
+        self.flush_first(size_of::<StoreHeader>())
+    }
+
+    /// Writes the first `len` bytes to the disk, if the store is in a file. Blocks until they are
+    /// there.
+    pub(crate) fn flush_first(&self, len: usize) -> io::Result<()> {
+        if self.checksums { self.memory.flush_first(len) } else { Ok(()) }
+    }
+
+    /// Writes all of the store to the disk, if it is in a file. Blocks until it is there.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        // The kernel knows which pages were written through a mapping.
+        if self.checksums { self.file.sync_data() } else { Ok(()) }
+    }
+
     #[inline]
     pub(crate) fn header(&self) -> &StoreHeader {
         self.memory.region.header()
@@ -50,11 +93,17 @@ impl Mapped {
         self.memory.region.slot(&self.tables.slots, index)
     }
 
+    /// The header of the slot at `index`, which is below the number of slots.
+    #[inline]
+    pub(crate) fn slot_header_of(&self, index: u32) -> &SlotHeader {
+        self.slot(index).header
+    }
+
     /// An upper bound of the slots that were ever used. The rest are as they were created.
     pub(crate) fn used_slots(&self) -> u32 {
         // One more than the header says, in case a process crashed while it took a fresh slot.
         let fresh = self.directory_header().used_slots.load(crate::sync::Ordering::Acquire);
-        fresh.saturating_add(1).min(self.geometry.slots)
+        fresh.saturating_add(1).min(self.dimensions.slots)
     }
 
     /// The descriptor whose locks are ours. Not to be called in a child of the process that opened
@@ -76,7 +125,7 @@ impl Indexed for Mapped {
 
     #[inline]
     fn slots(&self) -> u32 {
-        self.geometry.slots
+        self.dimensions.slots
     }
 
     #[inline]

@@ -28,16 +28,18 @@ impl Memory {
         Ok(Self { mapping, region })
     }
 
-    /// Pre-faults all pages for writing. Blocks until they are there.
-    pub(crate) fn prefault(&self) -> io::Result<()> {
-        if self.mapping.populate()? == Populated::Unsupported {
-            self.region.touch_every_page(rustix::param::page_size());
+    /// Pre-faults the pages of a range for writing, which is reserved. Blocks until they are there.
+    pub(crate) fn prefault(&self, from: usize, to: usize) -> io::Result<()> {
+        let page = rustix::param::page_size();
+        let from = from / page * page;
+        if self.mapping.populate_range(from, to - from)? == Populated::Unsupported {
+            self.region.touch_pages(from, to, page);
         }
         Ok(())
     }
 
-    /// Writes the header to the disk, if the store is in a file. Blocks until it is there.
-    pub(crate) fn flush_header(&self) -> io::Result<()> {
-        self.mapping.flush_first(size_of_val(self.region.header()))
+    /// Writes the first `len` bytes to the disk. Blocks until they are there.
+    pub(crate) fn flush_first(&self, len: usize) -> io::Result<()> {
+        self.mapping.flush_range(0, len)
     }
 }

@@ -4,7 +4,8 @@ mod lock_byte;
 #[expect(clippy::module_inception, reason = "the concept that the folder is about")]
 mod mapped;
 mod memory;
+pub(crate) mod space;
 
 pub(crate) use lock_byte::LockByte;
-pub(crate) use mapped::Mapped;
+pub(crate) use mapped::{Mapped, StoreShape};
 pub(crate) use memory::Memory;

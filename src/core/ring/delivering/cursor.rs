@@ -26,7 +26,7 @@ use crate::core::ring::cell::version_before;
 use crate::core::ring::ring::Ring;
 use crate::core::word::{Cursor, LowWaterMark, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{Ordering, fence};
 
 /// The first version that a lossless subscriber or a work queue asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +156,7 @@ impl<'a> Ring<'a> {
 
     /// Writes a cursor into a word that is free, or belongs to a removed key. Returns its index.
     fn insert_cursor(self, word: u64) -> Option<usize> {
-        self.slot().cursors.iter().position(|cursor| {
+        self.cursor_words().position(|cursor| {
             let seen = cursor.load(Ordering::Relaxed);
             let is_taken = Cursor::from_bits(seen).is_some_and(|cursor| cursor.is_of(self.handle.generation()));
             // SeqCst: see `register`, which lowers the mark after it.
@@ -169,7 +169,7 @@ impl<'a> Ring<'a> {
     #[inline]
     pub(crate) fn move_cursor(self, registered: &mut RegisteredCursor, version: u64) -> bool {
         let next = Cursor::new(self.context.me, self.handle.generation(), version).bits();
-        let cursor: &AtomicU64 = &self.slot().cursors[registered.index];
+        let cursor = self.cursor_word(registered.index);
         // SeqCst: pairs with `Event::listen` of a publisher that waits for free space. As a
         // release, it pairs with the acquire in `cursors`: it comes after our last read of what may
         // be overwritten now.
@@ -182,7 +182,7 @@ impl<'a> Ring<'a> {
 
     /// Removes the cursor.
     pub(crate) fn unregister(self, registered: RegisteredCursor) {
-        let cursor: &AtomicU64 = &self.slot().cursors[registered.index];
+        let cursor = self.cursor_word(registered.index);
         // SeqCst: pairs with `Event::listen`, as in `move_cursor`. If the word is neither our
         // cursor nor our evicted one, our key was removed, and the word may belong to another
         // subscriber.
@@ -199,7 +199,7 @@ impl<'a> Ring<'a> {
     pub(crate) fn is_evicted(self, registered: &RegisteredCursor) -> bool {
         // Acquire: pairs with the compare-and-swap in `evict`. The version was gone because its
         // writer had seen the eviction, and we have seen the writer's mark.
-        self.slot().cursors[registered.index].load(Ordering::Acquire) == registered.evicted_word()
+        self.cursor_word(registered.index).load(Ordering::Acquire) == registered.evicted_word()
     }
 
     /// Zeroes the cursors and the queue word of a removed key.
@@ -209,7 +209,7 @@ impl<'a> Ring<'a> {
     pub(crate) fn forget_deliveries(self) {
         self.forget_queue();
         // The owners change their cursors by compare-and-swap, which fails from now on.
-        for cursor in self.slot().cursors {
+        for cursor in self.cursor_words() {
             // AcqRel: pairs with itself and with the owners' compare-and-swaps.
             cursor.swap(Cursor::FREE, Ordering::AcqRel);
         }
@@ -229,7 +229,7 @@ impl<'a> Ring<'a> {
     /// Removes the cursors of crashed participants. Returns whether there were any.
     pub(crate) fn reap_cursors(self, crashed: &ParticipantSet) -> bool {
         let mut freed = false;
-        for cursor in self.slot().cursors {
+        for cursor in self.cursor_words() {
             // Acquire: pairs with the owner's compare-and-swap.
             let seen = cursor.load(Ordering::Acquire);
             if Cursor::from_bits(seen).is_some_and(|cursor| crashed.contains(cursor.participant)) {

@@ -35,7 +35,7 @@ impl Ring<'_> {
     /// cursor is evicted. Its subscriber reports that like any other eviction.
     pub(crate) fn evict(self, participant: u32, is_same_owner: impl Fn() -> bool) -> Option<EvictedCursors> {
         let mut evicted: Option<EvictedCursors> = None;
-        for word in self.slot().cursors {
+        for word in self.cursor_words() {
             // Acquire: pairs with the owner's compare-and-swap.
             let mut seen = word.load(Ordering::Acquire);
             // A compare-and-swap that fails was overtaken by the owner, which moves its cursor or

@@ -108,7 +108,7 @@ impl<'a> Ring<'a> {
         let generation = self.generation();
         // Acquire: pairs with the release of the cursor in `move_cursor`; a writer that sees that a
         // value was received comes after it was read.
-        let words = self.slot().cursors.iter().map(|word| word.load(Ordering::Acquire));
+        let words = self.cursor_words().map(|word| word.load(Ordering::Acquire));
         words.filter_map(Cursor::from_bits).filter(move |cursor| cursor.is_of(generation) && !cursor.is_evicted())
     }
 }

@@ -173,7 +173,7 @@ impl<'a> Ring<'a> {
     }
 
     fn lease_oldest(self, position: &mut QueuePosition, first: u64) -> Result<Work, ReadError> {
-        for _ in 0..retry_limit(self.slot().cells.count() as usize * CACHE_LINE) {
+        for _ in 0..retry_limit(self.handle.shape().cells() as usize * CACHE_LINE) {
             let mut others_leased = false;
             self.help_commit(self.head());
             let oldest = self
@@ -196,7 +196,7 @@ impl<'a> Ring<'a> {
             };
             if let Some(lease) = self.try_lease(index, version) {
                 position.next = position.next.max(version + 1);
-                position.until_scan = self.slot().cells.count();
+                position.until_scan = self.handle.shape().cells();
                 return Ok(Work::Leased(lease));
             }
         }

@@ -11,7 +11,7 @@
 //!   a single writer.
 //! - **Slow path.** Two passes over all cells. Then, while other writers own cells, rounds of
 //!   reaping, of overwriting history, and of letting those writers run, for some tens of
-//!   milliseconds. Then [`Backpressure`].
+//!   milliseconds. Then [`ClaimError::Backpressure`].
 //!
 //! **Crash** after each step:
 //!
@@ -19,15 +19,17 @@
 //! | --- | --- |
 //! | `CellClaimed` | a value that is whole and readable, and cannot be claimed until the claim is reaped |
 //! | `ClaimWithdrawn` | possibly a retired value that nobody discarded: the next reap does |
+//! | `CellsReserved` | space that the next writer uses |
 //! | `CellWriting`, `CellEmptied` | a cell that is not readable: the participant that reaps it empties and frees it |
 //! | `CellAbandoned` | publishers asleep that could go on; they check again after a tenth of a second |
 
 use std::iter;
 
-use crate::core::ring::cell::{self, pinned};
+use crate::core::ring::cell::pinned;
 use crate::core::ring::context::Scrub;
 use crate::core::ring::delivering::low_water::ComputedLowWater;
-use crate::core::ring::error::Backpressure;
+use crate::core::ring::error::ClaimError;
+use crate::core::ring::permutation::BLOCK;
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
 use crate::core::word::{FRESH_TICKET, Head, MAX_VERSION, Seq};
@@ -59,8 +61,12 @@ impl Claim {
         Self { cell, mark, sum: 0 }
     }
 
-    pub(crate) fn cell(&self) -> u32 {
-        self.cell
+    /// The version that the cell held when it was claimed, if it held one.
+    pub(crate) fn held_version(&self) -> Option<u64> {
+        match Seq::from_bits(self.mark) {
+            Seq::Writing { ticket, .. } => Some(ticket).filter(|&ticket| ticket < FRESH_TICKET),
+            _ => None,
+        }
     }
 }
 
@@ -82,26 +88,33 @@ impl<'a> Ring<'a> {
     /// Claims the cell after that of `head`, which may be an old one by now.
     #[inline]
     pub(crate) fn claim_after(self, head: Head) -> Option<Claim> {
-        let next = self.after(head.cell()?);
+        let next = Some(self.after(head.cell()?)).filter(|&next| self.handle.knows_cell(next))?;
         self.claimed(next, self.claim_cell_knowing_head(next, Keep::History, Some(head), None))
     }
 
     /// Claims a cell: one that is not needed, if there is one; else one that a crashed participant
     /// has left; else that of the oldest value.
     #[inline]
-    pub(crate) fn claim(self) -> Result<Claim, Backpressure> {
+    pub(crate) fn claim(self) -> Result<Claim, ClaimError> {
         // The cell that is next in turn can nearly always be claimed.
         let next = self.next_in_turn();
-        self.try_claim(next, Keep::History).map_or_else(|| self.claim_another(next), Ok)
+        if self.handle.knows_cell(next)
+            && let Some(claim) = self.try_claim(next, Keep::History)
+        {
+            return Ok(claim);
+        }
+        self.claim_another(next)
     }
 
     #[cold]
-    fn claim_another(self, refused: u32) -> Result<Claim, Backpressure> {
+    fn claim_another(self, refused: u32) -> Result<Claim, ClaimError> {
+        let reserved = self.reserve_up_to(refused)?;
+        let refused = refused.min(reserved - 1);
         let (mut index, computed) = (refused, ComputedLowWater::default());
         // Two passes: other participants make progress meanwhile. Readers unpin in the same order.
         // So the cell that was refused first is tried again before each later one, and versions
         // stay where readers expect them.
-        for _ in 0..2 * self.slot().cells.count() {
+        for _ in 0..2 * self.handle.shape().cells() {
             index = self.after(index);
             for index in [refused, index] {
                 if let Some(claim) = self.claimed(index, self.claim_cell(index, Keep::History, Some(&computed))) {
@@ -109,12 +122,42 @@ impl<'a> Ring<'a> {
                 }
             }
         }
+        if reserved < self.handle.shape().cells() && self.reserve_up_to(reserved)? > reserved {
+            return self.claim_another(reserved);
+        }
         self.claim_under_pressure()
+    }
+
+    /// Reserves the ring up to this cell, if there is space, and returns how many cells are
+    /// reserved: at least one.
+    ///
+    /// A key that is set once needs one page. From the second value on, its ring is reserved in
+    /// blocks of the permutation, so that cells are used in its order from the start.
+    #[cold]
+    pub(crate) fn reserve_up_to(self, index: u32) -> Result<u32, ClaimError> {
+        let (reserved, cells) = (self.reserved_cells(), self.handle.shape().cells());
+        if index < reserved || reserved >= cells {
+            return Ok(reserved);
+        }
+        let to = if index == 0 { 1 } else { (index / BLOCK + 1).saturating_mul(BLOCK).min(cells) };
+        match self.context.host.reserve_cells(self.slot().index, reserved..to) {
+            Ok(()) => {
+                // SeqCst: the space is there before others see the number; and the process that
+                // removes the key loads the number after it has changed the generation, so that it
+                // finds every cell that a late writer has claimed.
+                self.slot().header.cells_reserved.fetch_max(to, Ordering::SeqCst);
+                reached(Step::CellsReserved);
+                Ok(self.reserved_cells())
+            }
+            // The writer does with the cells that there are.
+            Err(_) if reserved > 0 => Ok(reserved),
+            Err(space) => Err(ClaimError::NoSpace(space)),
+        }
     }
 
     /// All cells, beginning with the one that is next in turn.
     fn in_turn(self) -> impl Iterator<Item = u32> {
-        let count = self.slot().cells.count() as usize;
+        let count = self.handle.shape().cells() as usize;
         iter::successors(Some(self.next_in_turn()), move |&index| Some(self.after(index))).take(count)
     }
 
@@ -127,11 +170,11 @@ impl<'a> Ring<'a> {
 
     #[inline]
     pub(crate) fn after(self, index: u32) -> u32 {
-        self.context.permutation.after(index)
+        self.handle.permutation().after(index)
     }
 
     #[cold]
-    fn claim_under_pressure(self) -> Result<Claim, Backpressure> {
+    fn claim_under_pressure(self) -> Result<Claim, ClaimError> {
         for round in 0..CLAIM_ROUNDS {
             // Finding out whether a participant has crashed is a system call each.
             if round == 0 || round >= FIRST_SLEEP {
@@ -158,7 +201,7 @@ impl<'a> Ring<'a> {
                 _ => pause(),
             }
         }
-        Err(Backpressure(self.count_cells()))
+        Err(ClaimError::Backpressure(self.count_cells()))
     }
 
     fn obstacles(self, computed: &ComputedLowWater) -> Obstacles {
@@ -184,7 +227,8 @@ impl<'a> Ring<'a> {
     /// The cell of the oldest value that a writer without free cells may overwrite: not the newest,
     /// not pinned, not retained.
     pub(crate) fn oldest_unprotected(self, computed: &ComputedLowWater) -> Option<u32> {
-        let oldest = self.cells().filter_map(|(index, cell)| {
+        let cells = self.handle.shape().cells();
+        let oldest = self.cells().filter(|&(index, _)| index < cells).filter_map(|(index, cell)| {
             let Seq::Committed { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
                 return None;
             };
@@ -221,6 +265,9 @@ impl<'a> Ring<'a> {
         keep: Keep,
         computed: Option<&ComputedLowWater>,
     ) -> Result<Claim, Refused> {
+        if !self.is_reserved(index) {
+            return Err(Refused::BeforeClaim);
+        }
         self.claim_cell_knowing_head(index, keep, None, computed)
     }
 
@@ -286,9 +333,9 @@ impl<'a> Ring<'a> {
     }
 
     pub(crate) fn abandon_scrubbed(self, claim: Claim, scrub: Scrub) {
-        let cell = self.slot().cells.get(claim.cell);
-        cell::empty(cell, scrub);
+        self.empty(claim.cell, scrub);
         reached(Step::CellEmptied);
+        let cell = self.slot().cells.get(claim.cell);
         // SeqCst: pairs with the claim of the next writer, which finds the cell as we left it, and
         // with `Event::listen`. A store: nobody else changes our writing word, because `head` does
         // not name the cell.

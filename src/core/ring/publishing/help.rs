@@ -29,7 +29,7 @@ impl<'a> Ring<'a> {
     /// it (`must_stay`, `reap_claim`).
     #[inline]
     pub(crate) fn help_commit(self, head: Head) {
-        let Some(index) = head.cell().filter(|&index| index < self.slot().cells.count()) else {
+        let Some(index) = head.cell().filter(|&index| self.is_reserved(index)) else {
             return;
         };
         let seq = &self.slot().cells.get(index).header.seq;

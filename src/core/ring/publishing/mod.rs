@@ -1,6 +1,8 @@
 //! Publishing: claim a cell, fill it, move `head` to it, commit it.
 
+pub(super) mod append;
 pub(super) mod claim;
 pub(super) mod help;
 pub(super) mod modify;
+pub(super) mod places;
 pub(super) mod publish;

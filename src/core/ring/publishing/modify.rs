@@ -1,4 +1,4 @@
-//! Read-modify-write of the newest value: append, and arithmetic on integers. No update is lost in
+//! Read-modify-write of the newest value: short appends, and arithmetic on integers. No update is lost in
 //! between.
 //!
 //! It is an optimistic update by compare-and-swap: claim a cell; read `head`; make the next value
@@ -45,24 +45,6 @@ pub(crate) enum RejectedInteger {
 }
 
 impl<'a> Ring<'a> {
-    /// Publishes the newest value followed by `tail`. Rejected: the result would have this many
-    /// bytes, which is more than `max`.
-    pub(crate) fn append(self, tail: &[u8], max: usize) -> Result<u64, ModifyError<usize>> {
-        self.modify(|newest| {
-            let len = newest.map_or(0, cell::len);
-            if len + tail.len() > max {
-                return Err(len + tail.len());
-            }
-            let mut value = Vec::with_capacity(len + tail.len());
-            if let Some(cell) = newest {
-                value.resize(len, 0);
-                words::load(cell.words, &mut value);
-            }
-            value.extend_from_slice(tail);
-            Ok(value)
-        })
-    }
-
     /// Publishes the integer that `next` makes of the newest one, and returns the integer that it
     /// was. No value counts as 0. If `next` returns `None`, the integer is declined.
     pub(crate) fn modify_integer(self, next: impl Fn(u64) -> Option<u64>) -> Result<u64, ModifyError<RejectedInteger>> {
@@ -81,8 +63,8 @@ impl<'a> Ring<'a> {
     /// are not notified yet.
     ///
     /// `next` is called again each time that another publisher is first. It may have read bytes of
-    /// two values then: its result is discarded, errors too. Its result must fit into a cell.
-    fn modify<B: AsRef<[u8]>, E>(
+    /// two values then: its result is discarded, errors too. Its result must be at most as long as an inline value.
+    pub(crate) fn modify<B: AsRef<[u8]>, E>(
         self,
         mut next: impl FnMut(Option<CellView<'a>>) -> Result<B, E>,
     ) -> Result<u64, ModifyError<E>> {

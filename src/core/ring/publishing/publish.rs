@@ -24,9 +24,10 @@ use crate::core::checksum;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::{self, WORD};
-use crate::core::ring::error::{Backpressure, CommitError};
+use crate::core::ring::context::Scrub;
+use crate::core::ring::error::{ClaimError, CommitError};
 use crate::core::ring::ring::Ring;
-use crate::core::word::{Head, MAX_VERSION, Seq};
+use crate::core::word::{Head, MAX_VERSION, Residue, Seq};
 use crate::kill_points::{Step, reached};
 use crate::sync::{Ordering, fence};
 
@@ -48,10 +49,13 @@ pub(crate) enum Advance {
 }
 
 impl Ring<'_> {
-    /// Publishes `bytes`, which fit into a cell, and returns their version. Waiters are not
-    /// notified yet.
+    /// Publishes `bytes`, which are at most as long as the key's longest value, and returns their
+    /// version. Waiters are not notified yet.
     #[inline]
     pub(crate) fn publish(self, bytes: &[u8]) -> Result<u64, CommitError> {
+        if bytes.len() > self.slot().cells.inline_len() {
+            return self.publish_long(bytes);
+        }
         let Some(expected) = self.handle.cached_head.expected() else {
             return self.publish_slow(bytes);
         };
@@ -84,6 +88,16 @@ impl Ring<'_> {
     }
 
     #[inline(never)]
+    fn publish_long(self, bytes: &[u8]) -> Result<u64, CommitError> {
+        let mut claim = self.claim_long(bytes.len())?;
+        if let Err(error) = self.fill_long(&mut claim, bytes) {
+            self.abandon(claim);
+            return Err(error);
+        }
+        self.commit_slow(claim)
+    }
+
+    #[inline(never)]
     fn commit_slow(self, claim: Claim) -> Result<u64, CommitError> {
         let cell = claim.cell;
         let (before, version) = self.commit_after(self.head(), claim)?;
@@ -97,68 +111,145 @@ impl Ring<'_> {
     pub(crate) fn claim_for_key(self) -> Result<Claim, CommitError> {
         let check_current = || if self.is_current() { Ok(()) } else { Err(CommitError::Removed) };
         check_current()?;
-        self.claim().map_err(|Backpressure(cells)| match check_current() {
-            Ok(()) => CommitError::Backpressure(cells),
+        self.claim().map_err(|error: ClaimError| match check_current() {
+            Ok(()) => error.into(),
             Err(removed) => removed,
         })
     }
 
-    /// Writes the value into a claimed cell. With auto-vacuum, the bytes after it are zeroed.
+    /// Writes an inline value into a claimed cell. With auto-vacuum, the bytes after it are zeroed.
     #[inline]
     pub(crate) fn fill(self, claim: &mut Claim, bytes: &[u8]) {
         let cell = self.slot().cells.get(claim.cell);
         let len = bytes.len() as u32;
-        let written_len = cell.header.written_len.load(Ordering::Relaxed);
-        if written_len < len {
+        let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
+        if !residue.is_inline() {
+            return self.fill_beside_places(claim, bytes);
+        }
+        if residue.bits() < len {
             // Release: before the bytes, so that the participant that reaps the cell of a crashed
             // writer knows how far it may have written.
-            cell.header.written_len.store(len, Ordering::Relaxed);
+            cell.header.residue.store(len, Ordering::Relaxed);
             fence(Ordering::Release);
             reached(Step::WrittenLenRaised);
         }
+        self.sum(claim, bytes);
+        words::store(cell.words, bytes);
+        reached(Step::BytesWritten);
+        self.complete(cell, len, residue);
+    }
+
+    /// As [`fill`](Self::fill), for a cell that has places for long values.
+    #[cold]
+    fn fill_beside_places(self, claim: &mut Claim, bytes: &[u8]) {
+        self.lend_inline(claim.cell, bytes.len());
+        self.sum(claim, bytes);
+        words::store(self.slot().cells.get(claim.cell).words, bytes);
+        reached(Step::BytesWritten);
+        self.complete_beside_places(claim.cell, bytes.len());
+    }
+
+    /// Adds the bytes to the claim's checksum, if cells carry one.
+    #[inline(always)]
+    pub(crate) fn sum(self, claim: &mut Claim, bytes: &[u8]) {
         if self.context.checksums {
             claim.sum = checksum::of(bytes);
         }
-        words::store(cell.words, bytes);
-        reached(Step::BytesWritten);
-        self.complete(cell, len, written_len);
     }
 
-    /// Prepares a claimed cell for a caller that writes `len` bytes in place. From now on the cell
-    /// counts as written that far.
-    pub(crate) fn lend(self, claim: &Claim, len: usize, bytes: Lending) {
+    /// Prepares a claimed cell for a caller that writes `len` bytes in place. A long value's place is
+    /// reserved. From now on the cell counts as written that far.
+    pub(crate) fn lend(self, claim: &Claim, len: usize, bytes: Lending) -> Result<(), CommitError> {
         let cell = self.slot().cells.get(claim.cell);
-        if (cell.header.written_len.load(Ordering::Relaxed) as usize) < len {
-            // Release: as in `fill`.
-            cell.header.written_len.store(len as u32, Ordering::Relaxed);
-            fence(Ordering::Release);
+        let words = self.value_words(claim.cell, cell, len).ok_or(CommitError::Unmapped)?;
+        if len > self.slot().cells.inline_len() {
+            self.raise_written(claim.cell, len);
+        } else {
+            self.lend_inline(claim.cell, len);
         }
         // The last word is zeroed in any case: the caller does not write the bytes of it after the
         // value.
         let from = if bytes == Lending::Zeroed { 0 } else { len / WORD * WORD };
-        words::zero(cell.words, from, len);
+        words::zero(words, from, len);
         reached(Step::CellLent);
+        Ok(())
+    }
+
+    /// Records how far bytes are about to be written inline.
+    fn lend_inline(self, index: u32, len: usize) {
+        let word = &self.slot().cells.get(index).header.residue;
+        let residue = Residue::from_bits(word.load(Ordering::Relaxed));
+        if (residue.inline_len() as usize) < len {
+            // Release: as in `fill`.
+            word.store(residue.with_inline_len(len as u32).bits(), Ordering::Relaxed);
+            fence(Ordering::Release);
+            reached(Step::WrittenLenRaised);
+        }
     }
 
     /// Completes a claimed cell whose `bytes` the caller has written in place.
     pub(crate) fn fill_lent(self, claim: &mut Claim, bytes: &[u8]) {
         let cell = self.slot().cells.get(claim.cell);
-        if self.context.checksums {
-            claim.sum = checksum::of(bytes);
+        self.sum(claim, bytes);
+        let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
+        if bytes.len() > self.slot().cells.inline_len() {
+            self.complete_long(claim.cell, bytes.len());
+        } else if residue.is_inline() {
+            self.complete(cell, bytes.len() as u32, residue);
+        } else {
+            self.complete_beside_places(claim.cell, bytes.len());
         }
-        self.complete(cell, bytes.len() as u32, cell.header.written_len.load(Ordering::Relaxed));
     }
 
+    /// Writes the length of an inline value, and zeroes what the last one has left behind it.
     #[inline]
-    fn complete(self, cell: CellView<'_>, len: u32, written_len: u32) {
+    fn complete(self, cell: CellView<'_>, len: u32, residue: Residue) {
         cell.header.len.store(len, Ordering::Relaxed);
         reached(Step::LengthWritten);
-        if written_len > len && self.context.host.auto_vacuum() {
-            words::zero(cell.words, len as usize, written_len as usize);
+        if residue.bits() > len && self.context.host.auto_vacuum() {
+            words::zero(cell.words, len as usize, residue.bits() as usize);
             reached(Step::TailZeroed);
-            // Release: after the bytes are zeroed. A crash in between must not leave bytes that
-            // `written_len` does not cover.
-            cell.header.written_len.store(len, Ordering::Release);
+            // Release: after the bytes are zeroed. A crash in between must not leave bytes that the
+            // length does not cover.
+            cell.header.residue.store(len, Ordering::Release);
+        }
+    }
+
+    /// As [`complete`](Self::complete), for a cell that has places for long values. They are given
+    /// back after so many inline values.
+    #[cold]
+    fn complete_beside_places(self, index: u32, len: usize) {
+        let cell = self.slot().cells.get(index).header;
+        cell.len.store(len as u32, Ordering::Relaxed);
+        reached(Step::LengthWritten);
+        // SeqCst: as in `reserve_place`. If the key was removed, the cell will not be published, and
+        // is emptied when it is abandoned.
+        fence(Ordering::SeqCst);
+        if !self.is_current() {
+            return;
+        }
+        match Residue::from_bits(cell.residue.load(Ordering::Relaxed)).idle_once_more() {
+            Some(residue) => cell.residue.store(residue.bits(), Ordering::Relaxed),
+            None => self.release_places(index),
+        }
+        if self.context.host.auto_vacuum() {
+            self.scrub_rest(index, len);
+        }
+    }
+
+    /// Removes the value from a cell that the caller owns, and gives back the space of its places.
+    pub(crate) fn empty(self, index: u32, scrub: Scrub) {
+        let cell = self.slot().cells.get(index);
+        cell.header.len.store(0, Ordering::Relaxed);
+        let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
+        if !residue.is_inline() {
+            self.release_places(index);
+        }
+        if scrub == Scrub::Always {
+            words::zero(cell.words, 0, residue.inline_len() as usize);
+            cell.header.crc.store(0, Ordering::Relaxed);
+            // Release: as in `complete`.
+            cell.header.residue.store(0, Ordering::Release);
         }
     }
 

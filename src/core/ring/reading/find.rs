@@ -17,9 +17,8 @@ impl<'a> Ring<'a> {
     /// The cell that `head` names.
     #[inline]
     pub(crate) fn cell(self, index: u32) -> Result<CellView<'a>, ReadError> {
-        let cells = &self.slot().cells;
-        if index < cells.count() {
-            Ok(cells.get(index))
+        if self.is_reserved(index) {
+            Ok(self.slot().cells.get(index))
         } else {
             Err(if index == LOST_CELL { ReadError::Lost } else { ReadError::Corrupt })
         }
@@ -28,20 +27,23 @@ impl<'a> Ring<'a> {
     /// The index of the cell that holds an older version, if any does.
     #[inline]
     pub(crate) fn find_index(self, head: Head, version: u64) -> Option<u32> {
-        let cells = &self.slot().cells;
-        let count = cells.count();
+        let count = self.handle.shape().cells();
         let newest = head.cell().filter(|&index| index < count).unwrap_or(0);
         let back = u32::try_from(head.version() - version).ok().filter(|&back| back < count).unwrap_or(0);
-        let guess = self.context.permutation.before(newest, back);
-        if holds(cells.get(guess), version) { Some(guess) } else { self.find_near(guess, version) }
+        let guess = self.handle.permutation().before(newest, back);
+        let is_there = self.handle.knows_cell(guess) && holds(self.slot().cells.get(guess), version);
+        if is_there { Some(guess) } else { self.find_near(guess, version) }
     }
 
     #[cold]
     fn find_near(self, guess: u32, version: u64) -> Option<u32> {
+        let (count, reserved) = (self.handle.shape().cells(), self.reserved_cells());
         let cells = &self.slot().cells;
-        let count = cells.count();
-        let if_holds = |index: u32| Some(index).filter(|&index| holds(cells.get(index), version));
-        let permutation = &self.context.permutation;
+        let if_holds = |index: u32| Some(index).filter(|&index| index < reserved && holds(cells.get(index), version));
+        if let found @ Some(_) = if_holds(guess) {
+            return found;
+        }
+        let permutation = self.handle.permutation();
         (1..=count / 2).find_map(|distance| {
             let after = if_holds(permutation.before(guess, count - distance));
             after.or_else(|| if_holds(permutation.before(guess, distance)))

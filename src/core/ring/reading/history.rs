@@ -8,7 +8,7 @@
 //! The copy is a validated read, as in `read.rs`. Nothing is written, so a crash leaves nothing.
 
 use crate::core::memory::cell_view::CellView;
-use crate::core::ring::cell;
+use crate::core::ring::cell::{self, Copied};
 use crate::core::ring::error::ReadError;
 use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
@@ -40,7 +40,12 @@ impl<'a> Ring<'a> {
         // Acquire: pairs as in `cell::readable`.
         let is_there = Seq::bits_hold(cell.header.seq.load(Ordering::Acquire), stored.version)
             && stored.version > self.base_version();
-        let copied = is_there && cell::copy(cell, stored.version, out);
+        let copied = is_there
+            && match cell::copy(cell, stored.version, out) {
+                Copied::Whole => true,
+                Copied::Overwritten => false,
+                Copied::Long => return Err(ReadError::Long),
+            };
         if self.is_current() { Ok(copied) } else { Err(ReadError::Removed) }
     }
 }

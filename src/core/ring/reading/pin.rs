@@ -28,7 +28,7 @@ use crate::core::ring::retry_limit::retry_limit;
 use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
 use crate::kill_points::{Step, reached};
-use crate::sync::{AtomicU64, Ordering, real_or_model, total_order, yield_now};
+use crate::sync::{AtomicU64, Ordering, fence, real_or_model, total_order, yield_now};
 
 /// A cell that no writer overwrites while the participant's bit is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,39 +148,58 @@ impl<'a> Ring<'a> {
         self.discard_if_retired(index);
     }
 
-    /// Zeroes the bytes after the end of a value that this participant has pinned. They were left
-    /// there while auto-vacuum was off.
+    /// Zeroes what older values have left in the cell of a value that this participant has pinned.
+    /// It was left there while auto-vacuum was off.
     ///
     /// The pin keeps writers out. Several participants may do the same: all write zeros, and the
-    /// same `written_len`.
+    /// same lengths.
     pub(crate) fn scrub_behind(self, pin: Pin) {
-        let cell = self.slot().cells.get(pin.cell);
-        let (len, written_len) = (cell::len(cell), cell.header.written_len.load(Ordering::Relaxed) as usize);
-        if written_len > len {
-            words::zero(cell.words, len, written_len);
-            // Release: after the bytes are zeroed, or a crash in between would leave bytes that
-            // `written_len` does not cover.
-            cell.header.written_len.store(len as u32, Ordering::Release);
-        }
+        self.scrub_rest(pin.cell, cell::len(self.slot().cells.get(pin.cell)));
     }
 
-    /// The length of a pinned value in bytes.
-    pub(crate) fn pinned_len(self, pin: Pin) -> usize {
-        cell::len(self.slot().cells.get(pin.cell))
-    }
-
-    /// Copies a pinned value into `out`, replacing its content.
-    pub(crate) fn copy_pinned(self, pin: Pin, out: &mut Vec<u8>) {
-        let cell = self.slot().cells.get(pin.cell);
-        cell::set_len(out, cell::len(cell));
-        words::load(cell.words, out);
-    }
-
-    /// Copies the beginning of a pinned value into `start`. Bytes beyond the value's length have no
-    /// meaning.
+    /// The bytes of a pinned value, as words, and their number; `None` if the cell contradicts
+    /// itself, or the extents of the slot cannot be mapped.
     #[inline]
-    pub(crate) fn copy_pinned_start(self, pin: Pin, start: &mut [u8]) {
-        words::load(self.slot().cells.get(pin.cell).words, start);
+    pub(crate) fn pinned_words(self, pin: Pin) -> Option<(&'a [AtomicU64], usize)> {
+        let cell = self.slot().cells.get(pin.cell);
+        let len = cell::len(cell);
+        Some((self.value_words(pin.cell, cell, len)?, len))
+    }
+
+    /// Copies a pinned value into `out`, replacing its content; `false` as for
+    /// [`pinned_words`](Self::pinned_words).
+    pub(crate) fn copy_pinned(self, pin: Pin, out: &mut Vec<u8>) -> bool {
+        let Some((words, len)) = self.pinned_words(pin) else { return false };
+        cell::set_len(out, len);
+        words::load(words, out);
+        true
+    }
+
+    /// Copies a version out of a cell that a writer has claimed and does not overwrite, so that it
+    /// cannot be pinned. A long value is read by a system call, because the writer may go on and
+    /// give its space back.
+    #[cold]
+    pub(crate) fn copy_unpinned(self, version: u64, out: &mut Vec<u8>) -> Result<Lookup<()>, ReadError> {
+        let head = self.head();
+        let found = if version <= self.base_version() { None } else { self.find_index(head, version) };
+        let mut outcome = Lookup::Gone;
+        if let Some(index) = found {
+            let cell = self.slot().cells.get(index);
+            let len = cell::len(cell);
+            if len <= self.slot().cells.inline_len() {
+                return self.copy_version(version, out);
+            }
+            if len <= self.max_len() {
+                cell::set_len(out, len);
+                let is_read = self.read_long(index, out);
+                // Acquire: pairs with the release fence of the claim, as in `cell::copy`.
+                fence(Ordering::Acquire);
+                if is_read && Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version) {
+                    outcome = Lookup::Found(());
+                }
+            }
+        }
+        if self.is_current() { Ok(outcome) } else { Err(ReadError::Removed) }
     }
 
     /// The word of the cell's pins that has this participant's bit.

@@ -14,8 +14,7 @@
 
 use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
-use crate::core::memory::words::WORD;
-use crate::core::ring::cell::{self, copy, holds, readable};
+use crate::core::ring::cell::{self, Copied, copy, holds, readable};
 use crate::core::ring::error::ReadError;
 use crate::core::ring::ring::Ring;
 use crate::core::word::Head;
@@ -23,8 +22,6 @@ use crate::sync::{Ordering, fence, real_or_model};
 
 /// How often a read is overtaken before it fails. Then the caller reads with a pin.
 const OVERTAKEN_LIMIT: usize = real_or_model(8, 3);
-/// How many bytes may be copied in vain before a read fails. (A read is always tried twice.)
-const WASTED_BYTES_LIMIT: usize = 8 << 20;
 
 /// How often `head` is read in all. A value that is published and not committed needs two attempts.
 const HEAD_READS: usize = 64;
@@ -37,38 +34,43 @@ impl<'a> Ring<'a> {
         // The fast path.
         let head = self.head();
         if let Some(index) = head.cell()
-            && index < self.slot().cells.count()
+            && self.handle.knows_cell(index)
         {
             let cell = self.slot().cells.get(index);
             cell.prefetch_second_line();
             // Acquire: pairs as in `cell::readable`.
             let is_committed = cell.header.seq.load(Ordering::Acquire) == head.version();
-            if is_committed && copy(cell, head.version(), out) && self.is_current() {
+            if is_committed && copy(cell, head.version(), out) == Copied::Whole && self.is_current() {
                 return Ok(Some(head.version()));
             }
         }
-        self.copy_newest_again((WASTED_BYTES_LIMIT / self.max_len().max(1)).clamp(2, OVERTAKEN_LIMIT), out)
+        self.copy_newest_again(out)
     }
 
     #[cold]
-    pub(crate) fn copy_newest_again(self, most: usize, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
-        let (version, copied) = self.read_newest(most, |cell, version| copy(cell, version, out).then_some(()))?;
-        Ok(copied.map(|()| version))
+    pub(crate) fn copy_newest_again(self, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
+        let (version, copied) = self.read_newest(|cell, version| match copy(cell, version, out) {
+            Copied::Overwritten => None,
+            copied => Some(copied),
+        })?;
+        match copied {
+            Some(Copied::Long) => Err(ReadError::Long),
+            copied => Ok(copied.map(|_| version)),
+        }
     }
 
     /// The newest version, and the result of `read` for its cell; `None` instead of a result when
     /// there is no value. `read` returns `None` when the value was overwritten meanwhile. If that
-    /// happens `most` times, the read was overtaken.
+    /// happens [`OVERTAKEN_LIMIT`] times, the read was overtaken.
     fn read_newest<T>(
         self,
-        most: usize,
         mut read: impl FnMut(CellView<'a>, u64) -> Option<T>,
     ) -> Result<(u64, Option<T>), ReadError> {
         let mut overtaken = 0;
         for _ in 0..HEAD_READS {
             let head = self.head();
             let Some(index) = head.cell() else {
-                self.check_current()?;
+                self.check_readable()?;
                 return Ok((head.version(), None));
             };
             let cell = self.cell(index)?;
@@ -76,16 +78,16 @@ impl<'a> Ring<'a> {
             if !holds(cell, head.version()) {
                 overtaken += usize::from(!self.help_or_check(head, cell)?);
             } else if let Some(value) = read(cell, head.version()) {
-                self.check_current()?;
+                self.check_readable()?;
                 return Ok((head.version(), Some(value)));
             } else {
                 overtaken += 1;
             }
-            if overtaken == most {
+            if overtaken == OVERTAKEN_LIMIT {
                 break;
             }
         }
-        self.check_current()?;
+        self.check_readable()?;
         Err(ReadError::Overtaken)
     }
 
@@ -93,11 +95,14 @@ impl<'a> Ring<'a> {
     /// gone: they belong to other keys, or were purged.
     #[inline]
     pub(crate) fn copy_version(self, version: u64, out: &mut Vec<u8>) -> Result<Lookup<()>, ReadError> {
-        if let Some(index) = self.handle.read_hint.cell_of(version, &self.context.permutation)
+        if let Some(index) = self.handle.read_hint.cell_of(version, self.handle.permutation())
+            && self.handle.knows_cell(index)
             && self.copy_from(index, version, out)
         {
             self.handle.read_hint.note_read(index, version);
-            if let Some(next) = self.handle.read_hint.cell_of(version + 1, &self.context.permutation) {
+            if let Some(next) = self.handle.read_hint.cell_of(version + 1, self.handle.permutation())
+                && self.handle.knows_cell(next)
+            {
                 // Values of one key tend to have one length. The next one is loaded while the
                 // caller uses this one.
                 self.slot().cells.get(next).prefetch_to_read(out.len());
@@ -107,7 +112,8 @@ impl<'a> Ring<'a> {
         self.find_and_copy(version, out)
     }
 
-    /// Copies this version out of the cell that most likely holds it; `false` if it does not.
+    /// Copies this version out of the cell that most likely holds it; `false` if it does not, or the
+    /// value is long.
     #[inline]
     fn copy_from(self, index: u32, version: u64, out: &mut Vec<u8>) -> bool {
         let cell = self.slot().cells.get(index);
@@ -115,7 +121,7 @@ impl<'a> Ring<'a> {
         // Acquire: pairs as in `cell::readable`. A committed version was published.
         cell.header.seq.load(Ordering::Acquire) == version
             && version > self.base_version()
-            && copy(cell, version, out)
+            && copy(cell, version, out) == Copied::Whole
             && self.is_current()
     }
 
@@ -130,23 +136,30 @@ impl<'a> Ring<'a> {
             } else if head.version() > version {
                 self.handle.read_hint.note_published(head);
                 match self.find_index(head, version) {
-                    Some(index) if copy(self.slot().cells.get(index), version, out) => {
-                        self.handle.read_hint.note_read(index, version);
-                        Lookup::Found(())
-                    }
-                    _ => Lookup::Gone,
+                    None => Lookup::Gone,
+                    Some(index) => match copy(self.slot().cells.get(index), version, out) {
+                        Copied::Whole => {
+                            self.handle.read_hint.note_read(index, version);
+                            Lookup::Found(())
+                        }
+                        Copied::Long => return Err(ReadError::Long),
+                        Copied::Overwritten => Lookup::Gone,
+                    },
                 }
             } else {
                 match head.cell() {
                     None => Lookup::Gone,
-                    Some(index) if self.copy_head(head, index, out)? => {
-                        self.handle.read_hint.note_read(index, version);
-                        Lookup::Found(())
-                    }
-                    Some(_) => continue,
+                    Some(index) => match self.copy_head(head, index, out)? {
+                        Copied::Whole => {
+                            self.handle.read_hint.note_read(index, version);
+                            Lookup::Found(())
+                        }
+                        Copied::Long => return Err(ReadError::Long),
+                        Copied::Overwritten => continue,
+                    },
                 }
             };
-            self.check_current()?;
+            self.check_readable()?;
             return Ok(outcome);
         }
         // It was the newest version each time, and its cell never held it. A reader that is
@@ -164,7 +177,7 @@ impl<'a> Ring<'a> {
 
     /// The newest version and the length of its value in bytes; no length when there is no value.
     pub(crate) fn newest_len(self) -> Result<(u64, Option<usize>), ReadError> {
-        self.read_newest(OVERTAKEN_LIMIT, |cell, version| {
+        self.read_newest(|cell, version| {
             let len = cell::len(cell);
             // Acquire: pairs with the release fence of the claim, as in `cell::copy`; `seq` is read
             // after the length.
@@ -173,27 +186,22 @@ impl<'a> Ring<'a> {
         })
     }
 
-    /// The size of the largest value in bytes.
-    fn max_len(self) -> usize {
-        self.slot().cells.get(0).words.len() * WORD
-    }
-
-    /// Copies the value that `head` names; `false` when it was overwritten meanwhile.
+    /// Copies the value that `head` names.
     #[inline]
-    fn copy_head(self, head: Head, index: u32, out: &mut Vec<u8>) -> Result<bool, ReadError> {
+    fn copy_head(self, head: Head, index: u32, out: &mut Vec<u8>) -> Result<Copied, ReadError> {
         let cell = self.cell(index)?;
         cell.prefetch_second_line();
         if holds(cell, head.version()) {
             return Ok(copy(cell, head.version(), out));
         }
         self.help_or_check(head, cell)?;
-        Ok(false)
+        Ok(Copied::Overwritten)
     }
 
     /// The last step of a read: the copy belongs to the handle's key only if the slot still has
     /// that key.
     #[inline]
-    fn check_current(self) -> Result<(), ReadError> {
+    fn check_readable(self) -> Result<(), ReadError> {
         if self.is_current() { Ok(()) } else { Err(ReadError::Removed) }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::core::checksum;
 use crate::core::memory::cell_view::CellView;
-use crate::core::memory::words::{self, WORD};
+use crate::core::memory::words;
 use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, Seq};
 use crate::sync::Ordering;
@@ -29,14 +29,25 @@ impl<'a> Ring<'a> {
             seq => seq.readable()?,
         };
         let len = cell.header.len.load(Ordering::Relaxed);
-        if len as usize > cell.words.len() * WORD {
-            return None;
-        }
-        let mut bytes = vec![0; len as usize];
-        words::load(cell.words, &mut bytes);
+        let bytes = self.recovered_bytes(index, cell, len as usize)?;
         let gap = cell.header.gap.load(Ordering::Relaxed);
         let crc = checksum::seal(checksum::of(&bytes), self.key_hash(), version, gap, len);
         (crc == cell.header.crc.load(Ordering::Relaxed)).then_some(version)
+    }
+
+    /// The bytes of a value of this length in the cell; `None` if there can be no such value. Space
+    /// may be missing for a long value, in a copy of the file. So it is read by a system call.
+    pub(crate) fn recovered_bytes(self, index: u32, cell: CellView<'a>, len: usize) -> Option<Vec<u8>> {
+        if len > self.max_len() {
+            return None;
+        }
+        let mut bytes = vec![0; len];
+        if len <= self.slot().cells.inline_len() {
+            words::load(cell.words, &mut bytes);
+        } else if !self.read_long(index, &mut bytes) {
+            return None;
+        }
+        Some(bytes)
     }
 
     /// The hash of the slot's key, which checksums cover.

@@ -16,10 +16,13 @@ use crate::core::checksum;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::{CellHeader, SlotHeader};
-use crate::core::memory::words::{self, WORD};
+use crate::core::memory::words;
+use crate::core::place::Tier;
 use crate::core::ring::cell;
+use crate::core::ring::host::NoSpace;
+use crate::core::ring::publishing::places::GRANULE;
 use crate::core::ring::ring::Ring;
-use crate::core::word::{Cursor, Delivery, Head, MAX_PLAUSIBLE_VERSION, QueueWord, Seq};
+use crate::core::word::{Cursor, Delivery, Head, MAX_PLAUSIBLE_VERSION, QueueWord, Residue, Seq};
 use crate::sync::Ordering;
 
 /// The value that a recovery found in a slot.
@@ -43,7 +46,15 @@ pub(crate) trait VersionSource {
 impl<'a> Ring<'a> {
     /// Makes the newest proven value the slot's value, and frees every cell that proves none. For a
     /// work queue, also counts the jobs that could not be proven.
-    pub(crate) fn recover(self, pages: Pages, versions: &impl VersionSource) -> (Recovered, UnprovenCount) {
+    ///
+    /// # Errors
+    ///
+    /// There is no space for the values, for example in a copy of the file without its holes filled.
+    pub(crate) fn recover(
+        self,
+        pages: Pages,
+        versions: &impl VersionSource,
+    ) -> Result<(Recovered, UnprovenCount), NoSpace> {
         let head = self.head();
         let base_version = self.base_version();
         let mut proven: Vec<_> = self
@@ -78,7 +89,7 @@ impl<'a> Ring<'a> {
                 let next = versions.version_after(highest);
                 self.slot().header.before_recovery.store(highest, Ordering::Relaxed);
                 recovered_version.store(next, Ordering::Relaxed);
-                let copy = self.copy_as(next, index, &proven);
+                let copy = self.copy_as(next, index, &proven)?;
                 proven.retain(|&(_, at)| at != copy);
                 proven.push((next, copy));
                 (Recovered::Older, Head::of(copy, next))
@@ -88,9 +99,13 @@ impl<'a> Ring<'a> {
             }
             _ => (Recovered::Sound, Head::empty(self.highest_version())),
         };
+        let has_long = |&(_, index): &(u64, u32)| self.holds_long(self.slot().cells.get(index));
+        if !proven.iter().any(has_long) {
+            self.context.host.punch(self.slot().index, 0..self.context.span);
+        }
         for (index, cell) in self.cells() {
             let version = proven.iter().find(|&&(_, at)| at == index).map_or(0, |&(version, _)| version);
-            reset(cell, version);
+            self.reset(index, cell, version)?;
         }
         let before_newest = head.version() - u64::from(head.cell().is_some());
         self.slot().header.base_version.store(base_version.min(before_newest), Ordering::Relaxed);
@@ -99,7 +114,7 @@ impl<'a> Ring<'a> {
         // Release: pairs with `Ring::head`. `head` names the value after its cell is complete.
         self.slot().header.head.store(head.bits(), Ordering::Release);
         self.reset_waiters();
-        (recovered, jobs)
+        Ok((recovered, jobs))
     }
 
     /// Whether the slot was never used.
@@ -109,20 +124,26 @@ impl<'a> Ring<'a> {
     }
 
     /// Empties a slot that has no key, so that a later key finds nothing in it.
-    pub(crate) fn wipe(self) {
+    ///
+    /// # Errors
+    ///
+    /// As [`recover`](Self::recover).
+    pub(crate) fn wipe(self) -> Result<(), NoSpace> {
         let next = self.highest_version();
-        for (_, cell) in self.cells() {
-            let CellHeader { seq, len, written_len, crc, .. } = cell.header;
+        self.context.host.punch(self.slot().index, 0..self.context.span);
+        for (index, cell) in self.cells() {
+            let CellHeader { seq, len, residue, crc, .. } = cell.header;
             let untouched = seq.load(Ordering::Relaxed) == 0
-                && [len, written_len, crc].iter().all(|word| word.load(Ordering::Relaxed) == 0);
+                && [len, residue, crc].iter().all(|word| word.load(Ordering::Relaxed) == 0);
             if !untouched {
-                reset(cell, 0);
+                self.reset(index, cell, 0)?;
             }
         }
         // Release: pairs with `Ring::head`.
         self.slot().header.head.store(Head::empty(next).bits(), Ordering::Release);
         self.slot().header.queue.store(0, Ordering::Relaxed);
         self.reset_waiters();
+        Ok(())
     }
 
     /// The largest version of which there is any trace in the slot.
@@ -134,22 +155,25 @@ impl<'a> Ring<'a> {
 
     /// Copies a proven value, as another version, into a cell that is not needed, or into that of
     /// the oldest value. Returns the cell's index. A crash in the middle loses nothing else.
-    fn copy_as(self, version: u64, from: u32, proven: &[(u64, u32)]) -> u32 {
+    fn copy_as(self, version: u64, from: u32, proven: &[(u64, u32)]) -> Result<u32, NoSpace> {
         let holds = |index: u32| proven.iter().find(|&&(_, at)| at == index).map_or(0, |&(version, _)| version);
         // The value that was flushed stays in its cell until the next flush: the machine may stop
         // again.
         let flushed = self.flushed_versions();
-        let others = (0..self.slot().cells.count()).filter(|&index| index != from);
+        let cells = self.reserved_cells().min(self.handle.shape().cells());
+        let others = (0..cells).filter(|&index| index != from);
         // There are at least `MIN_FILE_CELLS` cells.
         let to = others.min_by_key(|&index| (holds(index) > 0 && flushed.contains(&holds(index)), holds(index)));
         let to = to.unwrap_or(from);
         let (source, target) = (self.slot().cells.get(from), self.slot().cells.get(to));
-        let mut bytes = vec![0; cell::len(source)];
-        words::load(source.words, &mut bytes);
-        reset(target, 0);
-        words::store(target.words, &bytes);
+        let bytes = self.recovered_bytes(from, source, cell::len(source)).unwrap_or_default();
+        self.reset(to, target, 0)?;
         let len = bytes.len() as u32;
         target.header.len.store(len, Ordering::Relaxed);
+        self.reserve_recovered(to, target)?;
+        if let Some(words) = self.value_words(to, target, bytes.len()) {
+            words::store(words, &bytes);
+        }
         let gap = epoch::gap(self.highest_version(), version);
         target.header.gap.store(gap, Ordering::Relaxed);
         let crc = checksum::seal(checksum::of(&bytes), self.key_hash(), version, gap, len);
@@ -157,7 +181,60 @@ impl<'a> Ring<'a> {
         // Release: pairs with the acquire of `seq` in the readers. The cell is committed after it
         // is complete.
         target.header.seq.store(Seq::Committed { version }.bits(), Ordering::Release);
-        to
+        Ok(to)
+    }
+
+    fn holds_long(self, cell: CellView<'_>) -> bool {
+        cell::len(cell) > self.slot().cells.inline_len()
+    }
+
+    /// Removes all marks and pins from a cell. It holds this version; if that is 0, it is emptied.
+    fn reset(self, index: u32, cell: CellView<'_>, version: u64) -> Result<(), NoSpace> {
+        if version == 0 {
+            words::zero(cell.words, 0, size_of_val(cell.words));
+            cell.header.len.store(0, Ordering::Relaxed);
+        }
+        self.reserve_recovered(index, cell)?;
+        let delivery = Delivery::from_bits(cell.header.delivery.load(Ordering::Relaxed));
+        cell.header.delivery.store(delivery.requeued().bits(), Ordering::Relaxed);
+        for pins in &cell.header.pins {
+            pins.store(0, Ordering::Relaxed);
+        }
+        // Release: pairs with the acquire of `seq` in the readers.
+        cell.header.seq.store(Seq::Committed { version }.bits(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Reserves the place of the cell's value again, if it is a long one, and gives back its other
+    /// places. A copy of the file has holes where there were zeros.
+    fn reserve_recovered(self, index: u32, cell: CellView<'_>) -> Result<(), NoSpace> {
+        let len = cell::len(cell);
+        // It is not known how far bytes were written. So the next writer zeroes all that it does not
+        // need.
+        let mut residue = Residue::from_bits(0).with_inline_len(size_of_val(cell.words) as u32);
+        let had_places = !Residue::from_bits(cell.header.residue.load(Ordering::Relaxed)).is_inline();
+        let tier = self.holds_long(cell).then(|| Tier::of(len));
+        if had_places || tier.is_some() {
+            self.context.host.reserve_side(self.slot().index, index)?;
+            let side = self.slot().cells.side(index);
+            side.chain_version.store(0, Ordering::Relaxed);
+            for other in Tier::ALL {
+                let is_held = tier == Some(other);
+                let place = self.places().get(other, index);
+                let mut reserved = 0;
+                if is_held {
+                    residue = residue.with(other);
+                    reserved = (len as u64).next_multiple_of(GRANULE);
+                    self.context.host.reserve(self.slot().index, place.start..place.start + reserved)?;
+                } else if had_places {
+                    self.context.host.punch(self.slot().index, place.start..place.start + place.capacity);
+                }
+                side.reserved[other.index()].store(reserved as u32, Ordering::Relaxed);
+                side.written[other.index()].store(reserved as u32, Ordering::Relaxed);
+            }
+        }
+        cell.header.residue.store(residue.bits(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Removes waiters and cursors: no process has the store open. The messages of a work queue
@@ -167,26 +244,8 @@ impl<'a> Ring<'a> {
         self.not_full().flag.store(0, Ordering::Relaxed);
         self.slot().header.low_water.store(0, Ordering::Relaxed);
         self.finalise_recovered_queue();
-        for cursor in self.slot().cursors {
+        for cursor in self.cursor_words() {
             cursor.store(Cursor::FREE, Ordering::Relaxed);
         }
     }
-}
-
-/// Removes all marks and pins from a cell. It holds this version; if that is 0, it is emptied.
-fn reset(cell: CellView<'_>, version: u64) {
-    if version == 0 {
-        words::zero(cell.words, 0, cell.header.written_len.load(Ordering::Relaxed) as usize);
-        cell.header.len.store(0, Ordering::Relaxed);
-    }
-    // It is not known how far bytes were written. So the next writer zeroes all that it does not
-    // need.
-    cell.header.written_len.store((cell.words.len() * WORD) as u32, Ordering::Relaxed);
-    let delivery = Delivery::from_bits(cell.header.delivery.load(Ordering::Relaxed));
-    cell.header.delivery.store(delivery.requeued().bits(), Ordering::Relaxed);
-    for pins in &cell.header.pins {
-        pins.store(0, Ordering::Relaxed);
-    }
-    // Release: pairs with the acquire of `seq` in the readers.
-    cell.header.seq.store(Seq::Committed { version }.bits(), Ordering::Release);
 }

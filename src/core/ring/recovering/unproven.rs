@@ -81,7 +81,7 @@ impl Ring<'_> {
             UnprovenCount { damaged, missing }
         };
         // A cell accounts for one job at most.
-        let at_most = |before: u32, counted: u32| before.max(counted).min(self.slot().cells.count());
+        let at_most = |before: u32, counted: u32| before.max(counted).min(self.handle.shape().cells());
         let jobs = UnprovenCount {
             damaged: at_most(before.damaged, jobs.damaged),
             missing: at_most(before.missing, jobs.missing),

@@ -41,7 +41,7 @@ impl Ring<'_> {
                 note(participant);
             }
         }
-        self.slot().cursors.iter().filter_map(|word| Cursor::from_bits(word.load(Ordering::Acquire))).for_each(
+        self.cursor_words().filter_map(|word| Cursor::from_bits(word.load(Ordering::Acquire))).for_each(
             |cursor| {
                 note(cursor.participant);
             },

@@ -177,7 +177,7 @@ impl Ring<'_> {
 
     /// Empties a cell unless `keep` spares its value; `false` if it does, or the cell is pinned or
     /// owned by a writer.
-    fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
+    pub(crate) fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
         loop {
             match self.claim_cell(index, keep, None) {
                 Ok(claim) => {

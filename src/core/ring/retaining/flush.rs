@@ -74,7 +74,7 @@ impl Ring<'_> {
         let flushing = &self.slot().header.flushing;
         for _ in 0..ATTEMPTS {
             let head = self.head();
-            let Some(index) = head.cell().filter(|&index| index < self.slot().cells.count()) else {
+            let Some(index) = head.cell().filter(|&index| self.is_reserved(index)) else {
                 flushing.store(0, Ordering::SeqCst);
                 return Ok(());
             };

@@ -32,10 +32,10 @@ impl Ring<'_> {
     /// Whether a version from before the newest gap is among the newest `history`.
     #[cold]
     #[inline(never)]
-    pub(crate) fn is_history_before_a_gap(self, version: u64, head: Head) -> bool {
+    pub(crate) fn is_history_before_a_gap(self, version: u64, head: Head, history: u32) -> bool {
         self.newest_gap().is_some_and(|(last, first)| {
             let newer = (head.version() + 1).saturating_sub(first) + last.saturating_sub(version);
-            version <= last && head.version() >= first && newer < u64::from(self.context.history)
+            version <= last && head.version() >= first && newer < u64::from(history)
         })
     }
 

@@ -24,6 +24,8 @@ use crate::sync::Ordering;
 pub(crate) enum Keep {
     /// The newest `history` values, and retained ones.
     History,
+    /// This many of the newest values, and retained ones.
+    Newest(u32),
     /// Retained values.
     Undelivered,
     /// Values later than this version. For retired values, which nobody can receive any more.
@@ -122,13 +124,13 @@ impl Ring<'_> {
         pinned(cell) || keep.respects_retention() && self.is_retained(cell, version, computed)
     }
 
-    /// Whether this version is among the newest `history`.
+    /// Whether this version is among the newest `history` ones.
     #[inline(always)]
-    fn is_history(self, version: u64, head: Head) -> bool {
-        if version.saturating_add(u64::from(self.context.history)) > head.version() {
+    fn is_history(self, version: u64, head: Head, history: u32) -> bool {
+        if version.saturating_add(u64::from(history)) > head.version() {
             return true;
         }
-        self.context.checksums && self.is_history_before_a_gap(version, head)
+        self.context.checksums && self.is_history_before_a_gap(version, head, history)
     }
 
     /// Whether the cell holds the newest value, or one that `keep` spares by its version.
@@ -138,7 +140,8 @@ impl Ring<'_> {
             return false;
         }
         let must_stay = match keep {
-            Keep::History => self.is_history(version, head),
+            Keep::History => self.is_history(version, head, self.handle.shape().history),
+            Keep::Newest(history) => self.is_history(version, head, history),
             Keep::Undelivered => false,
             Keep::After(last) => version > last,
         };

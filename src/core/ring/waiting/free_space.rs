@@ -28,12 +28,15 @@ impl Ring<'_> {
 
     /// The number of free cells that a publisher waits for: a quarter of history.
     pub(crate) fn notify_batch(self) -> u64 {
-        u64::from(self.context.history / 4).max(1)
+        u64::from(self.handle.shape().history / 4).max(1)
     }
 
     /// Whether the cell that completes a batch is free for a writer that is alone.
     pub(crate) fn has_free_cells_ahead(self) -> bool {
         let ahead = (1..self.notify_batch()).fold(self.next_in_turn(), |cell, _| self.after(cell));
+        if !self.is_reserved(ahead) {
+            return true;
+        }
         let cell = self.slot().cells.get(ahead).header;
         // Acquire: pairs as in `cell::readable`.
         match Seq::from_bits(cell.seq.load(Ordering::Acquire)) {

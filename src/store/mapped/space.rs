@@ -1,0 +1,191 @@
+//! The space of a store: reserving what is about to be used, and giving it back.
+//!
+//! The file of a store is sparse, and grows only by reserving. All that is before the extents is
+//! mapped when the store is opened; the extents of a slot are mapped when they are first used.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use crate::core::memory::extents::Extents;
+use crate::core::ring::NoSpace;
+use crate::os::lock;
+use crate::os::mapping::Mapping;
+use crate::os::space::{self, Punched, ReserveError};
+use crate::os::file;
+use crate::store::dimensions::Layout;
+use crate::store::directory::LONGEST_WAIT;
+use crate::store::mapped::{LockByte, Mapped};
+use crate::sync::{AtomicU64, Ordering};
+
+/// The extents of each slot that this process has mapped, and how long the file is known to be.
+#[derive(Debug)]
+pub(crate) struct Space {
+    known_len: AtomicU64,
+    windows: Box<[OnceLock<Mapping>]>,
+}
+
+impl Space {
+    pub(crate) fn new(slots: u32) -> Self {
+        Self { known_len: AtomicU64::new(0), windows: (0..slots).map(|_| OnceLock::new()).collect() }
+    }
+
+    /// Whether the file reaches up to `end`. It never becomes shorter, unless somebody truncates it.
+    #[inline]
+    pub(crate) fn reaches(&self, file: &File, end: u64) -> bool {
+        // Relaxed: the number only grows, and guards no other data.
+        end <= self.known_len.load(Ordering::Relaxed) || self.reaches_now(file, end)
+    }
+
+    #[cold]
+    fn reaches_now(&self, file: &File, end: u64) -> bool {
+        let len = file::status(file).map_or(0, |status| status.len);
+        self.known_len.store(len, Ordering::Relaxed);
+        end <= len
+    }
+
+    /// The extents of a slot, mapped.
+    #[inline]
+    pub(crate) fn window(&self, file: &File, layout: &Layout, slot: u32) -> io::Result<&Mapping> {
+        let window = self.windows.get(slot as usize).ok_or(io::ErrorKind::InvalidInput)?;
+        match window.get() {
+            Some(mapping) => Ok(mapping),
+            None => {
+                let mapping = Mapping::window(file, layout.extents_of(slot), layout.span as usize)?;
+                Ok(window.get_or_init(|| mapping))
+            }
+        }
+    }
+}
+
+impl Mapped {
+    /// How many cells of the slot's ring may be touched. The slot's word is trusted only as far as the
+    /// file reaches.
+    #[inline]
+    pub(crate) fn cells_reserved(&self, slot: u32) -> u32 {
+        // SeqCst: pairs with `fetch_max` in `reserve_up_to`, and with the generation that the caller
+        // has changed.
+        let cells = self.slot_header_of(slot).cells_reserved.load(Ordering::SeqCst).min(self.layout.max_cells());
+        if self.space.reaches(&self.file, self.layout.cell(slot, cells)) || cells == 0 {
+            cells
+        } else {
+            self.cells_in_file(slot, cells)
+        }
+    }
+
+    #[cold]
+    fn cells_in_file(&self, slot: u32, cells: u32) -> u32 {
+        let (first, second) = (self.layout.cell(slot, 0), self.layout.cell(slot, 1));
+        let len = file::status(&self.file).map_or(0, |status| status.len);
+        (len.saturating_sub(first) / (second - first)).min(cells.into()) as u32
+    }
+
+    /// Reserves the cells of the slot's ring.
+    pub(crate) fn reserve_cells(&self, slot: u32, cells: Range<u32>) -> Result<(), NoSpace> {
+        self.reserve_shared(self.layout.cell(slot, cells.start), self.layout.cell(slot, cells.end))
+    }
+
+    /// Reserves the side record of a cell.
+    pub(crate) fn reserve_side(&self, slot: u32, cell: u32) -> Result<(), NoSpace> {
+        self.reserve_shared(self.layout.side(slot, cell), self.layout.side(slot, cell + 1))
+    }
+
+    /// Reserves the further cursors of the slot.
+    pub(crate) fn reserve_cursors(&self, slot: u32) -> Result<(), NoSpace> {
+        self.reserve_shared(self.layout.further_cursors(slot), self.layout.side(slot, 0))
+    }
+
+    /// Reserves what every new store needs: all up to the first headers of slots.
+    pub(crate) fn reserve_first(&self) -> Result<(), NoSpace> {
+        self.reserve_shared(0, self.layout.headers_end(2))
+    }
+
+    /// Reserves the headers of slots up to this one, and one more.
+    pub(crate) fn reserve_header(&self, slot: u32) -> Result<(), NoSpace> {
+        self.reserve_shared(self.layout.headers(), self.layout.headers_end(slot + 2))
+    }
+
+    /// Reserves bytes that other processes may be using.
+    fn reserve_shared(&self, from: u64, to: u64) -> Result<(), NoSpace> {
+        match space::reserve(&self.file, from, to) {
+            Err(ReserveError::Unsupported) => self.reserve_without_fallocate(from, to),
+            outcome => outcome.map_err(|error| self.no_space(to - from, &error)),
+        }
+    }
+
+    /// Makes the kernel reserve the pages by writing to them what is there. Only one process does so
+    /// at a time, so that no byte is overwritten with an older one: others do not use these bytes
+    /// before they are reserved, except in the first and in the last page.
+    #[cold]
+    fn reserve_without_fallocate(&self, from: u64, to: u64) -> Result<(), NoSpace> {
+        let failed = |error: io::Error| self.no_space(to - from, &ReserveError::NoSpace(error));
+        let byte = LockByte::Space.offset();
+        if !lock::lock_within(self.fd(), byte, LONGEST_WAIT).map_err(failed)? {
+            return Err(self.no_space(to - from, &ReserveError::NoSpace(io::ErrorKind::TimedOut.into())));
+        }
+        let outcome = space::extend(&self.file, from, to).map_err(failed);
+        let _ = lock::unlock(self.fd(), byte);
+        outcome
+    }
+
+    /// Reserves bytes of the slot's extents that no other process uses.
+    pub(crate) fn reserve_extents(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace> {
+        if bytes.end > self.layout.span {
+            return Err(NoSpace { needed: bytes.end - bytes.start, available: 0, file_size_limit: None });
+        }
+        let start = self.layout.extents_of(slot);
+        let (from, to) = (start + bytes.start, start + bytes.end);
+        let outcome = match space::reserve_private(&self.file, from, to) {
+            Err(ReserveError::Unsupported) => space::write_zeros(&self.file, from, to).map_err(ReserveError::NoSpace),
+            outcome => outcome,
+        };
+        outcome.map_err(|error| self.no_space(to - from, &error))
+    }
+
+    /// Gives bytes of the slot's extents back that no other process uses; `false` if the file system
+    /// cannot do that.
+    pub(crate) fn punch_extents(&self, slot: u32, bytes: Range<u64>) -> bool {
+        let (start, end) = (self.layout.extents_of(slot), bytes.end.min(self.layout.span));
+        bytes.start >= end
+            || matches!(space::punch(&self.file, start + bytes.start, start + end), Ok(Punched::All))
+    }
+
+    /// The extents of the slot, if the file reaches up to `end`, in bytes from their start.
+    #[inline]
+    pub(crate) fn extents(&self, slot: u32, end: u64) -> Option<Extents<'_>> {
+        let start = self.layout.extents_of(slot);
+        if end > self.layout.span || !self.space.reaches(&self.file, start + end) {
+            return None;
+        }
+        let mapping = self.space.window(&self.file, &self.layout, slot).ok()?;
+        // SAFETY: the mapping begins on a page and stays where it is as long as `self`. It is accessed
+        // through extents alone: `Mapping` lends no bytes.
+        Some(unsafe { Extents::new(mapping.base(), mapping.len()) })
+    }
+
+    /// Reads bytes of the slot's extents by a system call. What the file does not have is zero.
+    pub(crate) fn read_extents(&self, slot: u32, start: u64, out: &mut [u8]) -> bool {
+        if start + out.len() as u64 > self.layout.span {
+            return false;
+        }
+        match space::read_at(&self.file, out, self.layout.extents_of(slot) + start) {
+            Ok(read) => {
+                out[read..].fill(0);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    #[cold]
+    fn no_space(&self, needed: u64, error: &ReserveError) -> NoSpace {
+        let file_size_limit = match error {
+            ReserveError::FileSizeLimit { limit } => Some(*limit),
+            _ => None,
+        };
+        NoSpace { needed, available: space::available(&self.file).unwrap_or(0), file_size_limit }
+    }
+}
