@@ -30,7 +30,7 @@ use crate::core::memory::records::StoreHeader;
 use crate::kill_points::{Step, reached};
 use crate::os::fork::UninheritedFile;
 use crate::os::mapping::Mapping;
-use crate::os::{clock, file, file_system, limits, lock};
+use crate::os::{clock, file, file_system, limits, lock, space};
 use crate::store::error::OpenError;
 use crate::store::flags::Flags;
 use crate::store::geometry::Geometry;
@@ -97,7 +97,7 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
     remove_abandoned_drafts(&directory);
     for _ in 0..ATTEMPTS {
         // If the kernel does not say what is available, the attempt to reserve it will.
-        if !options.sparse && file::available(&directory).is_ok_and(|available| len as u64 > available) {
+        if !options.sparse && space::available_in(&directory).is_ok_and(|available| len as u64 > available) {
             return Err(no_space(location, len, None));
         }
         // Until the draft is locked, another creator may take it for an abandoned one and remove
@@ -106,7 +106,7 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
             continue;
         };
         if !options.sparse {
-            file::reserve(&file, len as u64).map_err(|source| match Errno::from_io_error(&source) {
+            space::reserve_new(&file, len as u64).map_err(|source| match Errno::from_io_error(&source) {
                 // In shared memory, space is memory.
                 Some(Errno::NOMEM) => no_space(location, len, Some(source)),
                 _ => creating_refused("reserve the space of", location, len)(source),

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use rustix::io::Errno;
 use shared_memory::ShmemError;
 
-use crate::os::{file, limits};
+use crate::os::{limits, space};
 use crate::store::error::OpenError;
 use crate::store::location::Location;
 
@@ -67,7 +67,7 @@ pub(super) fn no_space(location: &Location, len: usize, source: Option<io::Error
     OpenError::NoSpace {
         name: location.to_string(),
         needed: len as u64,
-        available: file::available(&directory).unwrap_or(0),
+        available: space::available_in(&directory).unwrap_or(0),
         directory: directory.display().to_string(),
         source,
     }
