@@ -160,7 +160,7 @@ pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 /// processes agree on the identity of a segment, whether or not they may call `statx`.
 pub(crate) fn identity(file: &File) -> io::Result<[u64; 4]> {
     let device = |major: u32, minor: u32| u64::from(major) << 32 | u64::from(minor);
-    if !file_system::is_tmpfs(file).unwrap_or(false)
+    if !file_system::is_tmpfs(file)
         && let Ok(stat) = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::INO | StatxFlags::BTIME)
     {
         let birth = [stat.stx_btime.tv_sec as u64, stat.stx_btime.tv_nsec.into()];

@@ -6,7 +6,6 @@
 //! today: nothing would report that a second one begins to.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::{Dev, StatFs, fstat, fstatfs, major, minor, stat, statfs};
@@ -85,9 +84,9 @@ pub(crate) fn directory_is_shared_with_other_machines(directory: &Path) -> Optio
     name_if_shared(kind(&statfs(directory).ok()?), || type_of_mount(stat(directory).ok()?.st_dev))
 }
 
-/// Whether the file is on a tmpfs; `None` if the kernel does not say.
-pub(super) fn is_tmpfs(file: impl AsFd) -> Option<bool> {
-    fstatfs(file).ok().map(|found| kind(&found) == TMPFS_MAGIC)
+/// Whether the file is on a tmpfs.
+pub(super) fn is_tmpfs(file: &File) -> bool {
+    fstatfs(file).is_ok_and(|found| kind(&found) == TMPFS_MAGIC)
 }
 
 /// The lower 32 bits of `f_type`, a field whose width and sign depend on the machine.
@@ -168,10 +167,10 @@ mod tests {
     #[test]
     fn the_file_systems_of_this_machine_are_known() {
         let file = tempfile::tempfile_in("/dev/shm").unwrap();
-        assert_eq!(is_tmpfs(&file), Some(true));
+        assert!(is_tmpfs(&file));
         assert_eq!(shared_with_other_machines(&file), None);
         let file = File::open("/proc/self/mountinfo").unwrap();
-        assert_eq!(is_tmpfs(&file), Some(false));
+        assert!(!is_tmpfs(&file));
         // What the kernel says of a file is found in its own table.
         assert_eq!(type_of_mount(fstat(&file).unwrap().st_dev).as_deref(), Some("proc"));
     }

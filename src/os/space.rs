@@ -4,10 +4,9 @@
 //! zeros, and take no space. On a tmpfs without free space, an access to a hole through a mapping
 //! ends the process with SIGBUS.
 //!
-//! What a call that fails leaves behind differs. tmpfs takes back everything in the range of the
-//! call that was never written, also what an earlier call reserved. ext4 keeps what it has reserved
-//! so far. So [`reserve`], for ranges that others use, never covers more than one page per call on
-//! a tmpfs; and [`reserve_private`] gives everything back.
+//! A call that fails leaves the content and the earlier reservations of its range as they were. Of
+//! what it has reserved itself, tmpfs takes all back, and ext4 keeps all. So a range that nobody
+//! else uses is reserved by [`reserve_private`], which gives everything back.
 
 use std::fs::File;
 use std::io;
@@ -20,7 +19,7 @@ use rustix::fs::{FallocateFlags, SeekFrom, StatVfs};
 use rustix::io::Errno;
 
 use super::file::is_missing;
-use super::{file_system, limits};
+use super::limits;
 
 /// Why a range could not be reserved.
 #[derive(Debug, thiserror::Error)]
@@ -79,13 +78,24 @@ pub(crate) enum Punched {
 ///
 /// [`ReserveError`].
 pub(crate) fn reserve(file: impl AsFd, from: u64, to: u64) -> Result<(), ReserveError> {
-    // A call on tmpfs that fails, also because of a signal, takes back all pages of its range that
-    // were never written. A call for one page has nothing to take back.
-    let in_pages = file_system::is_tmpfs(&file).unwrap_or(true);
-    reserve_in_steps(file, from, to, if in_pages { rustix::param::page_size() as u64 } else { u64::MAX })
+    /// On older kernels, a signal makes a call on tmpfs undo its reservation, so a long call may
+    /// never end. A call of this size takes microseconds, so it ends between two ticks of a
+    /// profiler's timer.
+    const SHORTEST_STEP: u64 = 1 << 16;
+    check_growth(&file, to)?;
+    let (mut from, mut step) = (from, u64::MAX);
+    while from < to {
+        let len = step.min(to - from);
+        match rustix::fs::fallocate(&file, FallocateFlags::empty(), from, len) {
+            Ok(()) => from += len,
+            Err(Errno::INTR) => step = (len / 2).max(SHORTEST_STEP),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
-/// As [`reserve`], for a range that nobody else uses or reserves. Faster on tmpfs.
+/// As [`reserve`], for a range that nobody else uses or reserves.
 ///
 /// If this fails, all whole pages of the range are holes afterwards, where the file system supports
 /// that, also those that were reserved or written before.
@@ -94,7 +104,7 @@ pub(crate) fn reserve(file: impl AsFd, from: u64, to: u64) -> Result<(), Reserve
 ///
 /// [`ReserveError`].
 pub(crate) fn reserve_private(file: impl AsFd, from: u64, to: u64) -> Result<(), ReserveError> {
-    reserve_in_steps(&file, from, to, u64::MAX).inspect_err(|_| {
+    reserve(&file, from, to).inspect_err(|_| {
         // The caller gets the reason of the first failure.
         let _ = punch(&file, from, to);
     })
@@ -112,25 +122,6 @@ pub(crate) fn reserve_new(file: &File, len: u64) -> io::Result<()> {
         Err(ReserveError::Unsupported) => write_zeros(file, 0, len),
         reserved => Ok(reserved?),
     }
-}
-
-/// Reserves a range by calls that each end at a multiple of `step`.
-fn reserve_in_steps(file: impl AsFd, from: u64, to: u64, longest_step: u64) -> Result<(), ReserveError> {
-    /// On older kernels, a signal makes a call on tmpfs undo its reservation, so a long call may
-    /// never end. A call of this size takes microseconds, so it ends between two ticks of a
-    /// profiler's timer.
-    const SHORTEST_STEP: u64 = 1 << 16;
-    check_growth(&file, to)?;
-    let (mut from, mut step) = (from, longest_step);
-    while from < to {
-        let end = to.min((from / step).saturating_add(1).saturating_mul(step));
-        match rustix::fs::fallocate(&file, FallocateFlags::empty(), from, end - from) {
-            Ok(()) => from = end,
-            Err(Errno::INTR) => step = ((end - from) / 2).max(SHORTEST_STEP).min(longest_step),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }
 
 /// Refuses to make the file longer than this process may: the kernel would send SIGXFSZ, which ends
@@ -243,8 +234,7 @@ pub(crate) fn data_ranges(file: &File) -> io::Result<Vec<Range<u64>>> {
             Err(error) => return Err(error.into()),
         };
         let to = match rustix::fs::seek(file, SeekFrom::Hole(from)) {
-            // A process that gives space back meanwhile may have moved the end of the file system's
-            // answer before its start.
+            // If the space is given back between both calls, the hole may begin at `from`.
             Ok(to) => to.max(from + 1),
             // The file was cut behind `from` meanwhile.
             Err(Errno::NXIO) => break,
