@@ -1,12 +1,11 @@
-//! The files of stores, under `/dev/shm` or anywhere else: names, space, permissions.
+//! The files of stores, under `/dev/shm` or anywhere else: names, permissions, identity.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, RenameFlags, SealFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::file_system;
@@ -54,6 +53,31 @@ pub(crate) fn create(path: &Path, len: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// Makes an empty file in memory that has no name in any directory; it ends with its last descriptor
+/// and mapping. `name` is only shown in `/proc`, after `memfd:`.
+///
+/// Readable and writable by its owner alone, to whom `/proc/PID/fd` leads. Nobody can seal it.
+///
+/// # Errors
+///
+/// The kernel's reason, `ENOSYS` if it has no such files.
+#[allow(dead_code, reason = "sparse stores are about to use it")]
+pub(crate) fn anonymous(name: &str) -> io::Result<File> {
+    // Kernels from 6.3 on may insist that the file is never a program, and complain if it may be.
+    let file = match rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL) {
+        Ok(file) => {
+            // That also allows to seal it, which others could do who have it open: then it could
+            // not grow.
+            rustix::fs::fcntl_add_seals(&file, SealFlags::SEAL)?;
+            file
+        }
+        Err(Errno::INVAL) => rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?,
+        Err(error) => return Err(error.into()),
+    };
+    rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+    Ok(File::from(file))
+}
+
 /// Whether this name exists, also as a symbolic link that leads nowhere.
 pub(crate) fn exists(path: &Path) -> io::Result<bool> {
     match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
@@ -66,44 +90,6 @@ pub(crate) fn exists(path: &Path) -> io::Result<bool> {
 /// Whether this is a symbolic link.
 pub(crate) fn is_link(path: &Path) -> bool {
     rustix::fs::lstat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
-}
-
-/// Reserves the first `len` bytes of a file that was not written to yet, so that later accesses
-/// cannot fail for lack of space.
-pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
-    /// On older kernels, a signal makes a call on tmpfs undo its reservation, so a long call may
-    /// never end. A call of this size takes microseconds, so it ends between two ticks of a
-    /// profiler's timer.
-    const SHORTEST_STEP: u64 = 1 << 16;
-    let (mut from, mut step) = (0, len.max(1));
-    while from < len {
-        match rustix::fs::fallocate(file, FallocateFlags::empty(), from, step.min(len - from)) {
-            Ok(()) => from += step.min(len - from),
-            Err(Errno::INTR) => step = (step / 2).max(SHORTEST_STEP),
-            // The file system has no such call (ext2, for one), or a sandbox refuses it.
-            Err(error) if is_missing(error) => return write_zeros(file, from, len),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Reserves bytes by writing zeros over the zeros that they are.
-fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
-    let zeros = vec![0; 1 << 20];
-    let mut at = from;
-    while at < to {
-        let len = (to - at).min(zeros.len() as u64) as usize;
-        file.write_all_at(&zeros[..len], at)?;
-        at += len as u64;
-    }
-    Ok(())
-}
-
-/// How many bytes are free in the file system of this directory.
-pub(crate) fn available(directory: &Path) -> io::Result<u64> {
-    let stat = rustix::fs::statvfs(directory)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Gives a file its final name, unless that name is taken (`AlreadyExists`). Atomic.
@@ -130,7 +116,7 @@ pub(crate) fn publish(draft: &Path, path: &Path) -> io::Result<()> {
 
 /// Whether a call was refused because it does not exist: in the kernel, in the file system, or in a
 /// sandbox.
-fn is_missing(error: Errno) -> bool {
+pub(super) fn is_missing(error: Errno) -> bool {
     matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) || is_denied(error)
 }
 

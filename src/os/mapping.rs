@@ -10,11 +10,14 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::ptr::NonNull;
+use std::ops::Range;
+use std::ptr::{self, NonNull};
 
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::io::Errno;
-use rustix::mm::{Advice, madvise};
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, MsyncFlags, ProtFlags, madvise, mmap, mprotect, msync, munlock, munmap,
+};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 /// One mapping, readable and writable, unmapped when dropped.
@@ -30,6 +33,24 @@ pub(crate) struct Mapping {
 enum Source {
     Segment { _keeps_it_mapped: Shmem },
     File(MmapRaw),
+    Window(Window),
+}
+
+/// Addresses of a range of a file, which need not exist. Unmapped when dropped.
+///
+/// The crate `memmap2` cannot make one: it always asks for pages that can be accessed, which the
+/// kernel populates at once in a process that locks its memory.
+struct Window {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // SAFETY: the range was mapped for this window alone, and nobody uses its addresses any
+        // more. An error would mean that it is not mapped.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
+    }
 }
 
 /// The outcome of populating a mapping.
@@ -41,8 +62,8 @@ pub(crate) enum Populated {
     Unsupported,
 }
 
-// SAFETY: the mapping is not tied to a thread, and neither `Shmem` nor `MmapRaw` has other state
-// that is.
+// SAFETY: the mapping is not tied to a thread, and neither `Shmem`, `MmapRaw` nor `Window` has
+// other state that is.
 unsafe impl Send for Mapping {}
 // SAFETY: a shared mapping lends its address, and no bytes.
 unsafe impl Sync for Mapping {}
@@ -88,6 +109,42 @@ impl Mapping {
         Ok(Self { source: Source::File(mapping), base, len })
     }
 
+    /// Maps `len` bytes of a file from `offset` on, a multiple of the page size. All or a part of
+    /// them may lie beyond the end of the file: there the addresses can be used as soon as the file
+    /// has grown.
+    ///
+    /// Takes addresses, and no memory, also in a process that locks all its memory
+    /// (`mlockall(MCL_FUTURE)`). A page is present from its first access on. Core dumps do not
+    /// contain it.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's reason. In a process that locks all its memory without the privilege to lock
+    /// any amount, that is `EAGAIN` if the window is longer than what RLIMIT_MEMLOCK leaves.
+    #[allow(dead_code, reason = "sparse stores are about to use it")]
+    pub(crate) fn window(file: &File, offset: u64, len: usize) -> io::Result<Self> {
+        let flags = MapFlags::SHARED | MapFlags::NORESERVE;
+        // Without access: else a process that locks all its memory would populate every page here,
+        // which would allocate the holes of a file on tmpfs.
+        // SAFETY: no address is asked for, so no other mapping is replaced.
+        let base = unsafe { mmap(ptr::null_mut(), len, ProtFlags::empty(), flags, file, offset) }?;
+        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::InvalidInput)?;
+        let window = Window { base, len };
+        // SAFETY: the range is this window. Its pages cannot be accessed yet.
+        match unsafe { munlock(base.as_ptr().cast(), len) } {
+            // A sandbox refuses the call. In a process that locks its memory, the window then counts
+            // as locked; but changing the access populates no pages either.
+            Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::INVAL) => {}
+            done => done?,
+        }
+        // SAFETY: the range is this window, to which nothing refers yet.
+        unsafe { mprotect(base.as_ptr().cast(), len, MprotectFlags::READ | MprotectFlags::WRITE) }?;
+        // Only core dumps get longer if this fails.
+        // SAFETY: the range is this window; the advice does not change its content.
+        let _ = unsafe { madvise(base.as_ptr().cast(), len, Advice::LinuxDontDump) };
+        Ok(Self { source: Source::Window(window), base, len })
+    }
+
     /// Where the mapping begins: at the start of a page.
     pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
@@ -106,18 +163,48 @@ impl Mapping {
     /// Writes the pages that hold the first `len` bytes to the disk, if the mapping is of a file.
     /// Blocks until they are there.
     pub(crate) fn flush_first(&self, len: usize) -> io::Result<()> {
+        self.flush_range(0, len)
+    }
+
+    /// Writes the pages that hold these bytes to the disk, if the mapping is of a file. Blocks until
+    /// they are there.
+    pub(crate) fn flush_range(&self, offset: usize, len: usize) -> io::Result<()> {
+        let pages = self.pages(offset, len);
+        if pages.is_empty() {
+            return Ok(());
+        }
         match &self.source {
             Source::Segment { .. } => Ok(()),
-            Source::File(mapping) => mapping.flush_range(0, len.min(self.len)),
+            Source::File(mapping) => mapping.flush_range(pages.start, pages.len()),
+            Source::Window(window) => {
+                let start = window.base.as_ptr().wrapping_add(pages.start).cast();
+                // SAFETY: the range lies in the window, which lives as long as `self`; writing pages
+                // to the disk does not change their content.
+                rustix::io::retry_on_intr(|| unsafe { msync(start, pages.len(), MsyncFlags::SYNC) })?;
+                Ok(())
+            }
         }
     }
 
     /// Pre-faults all pages for writing. Blocks until they are there.
     pub(crate) fn populate(&self) -> io::Result<Populated> {
-        let base = self.base.as_ptr().cast();
-        // SAFETY: the range is this mapping, which lives as long as `self`; the advice populates
+        self.populate_range(0, self.len)
+    }
+
+    /// Pre-faults the pages that hold these bytes for writing. Blocks until they are there.
+    ///
+    /// Holes of the file are allocated, so the range should be reserved.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` where an access would be SIGBUS: beyond the end of the file, or in a hole that
+    /// cannot be allocated. Else the kernel's reason.
+    pub(crate) fn populate_range(&self, offset: usize, len: usize) -> io::Result<Populated> {
+        let pages = self.pages(offset, len);
+        let start = self.base.as_ptr().wrapping_add(pages.start).cast();
+        // SAFETY: the range lies in this mapping, which lives as long as `self`; the advice populates
         // pages and does not change their content.
-        match unsafe { madvise(base, self.len, Advice::LinuxPopulateWrite) } {
+        match unsafe { madvise(start, pages.len(), Advice::LinuxPopulateWrite) } {
             // Kernels before 5.14 do not know the advice, and sandboxes may refuse it.
             Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::ACCESS) => Ok(Populated::Unsupported),
             done => {
@@ -125,6 +212,13 @@ impl Mapping {
                 Ok(Populated::All)
             }
         }
+    }
+
+    /// The part of the mapping that holds these bytes, from the start of a page on.
+    fn pages(&self, offset: usize, len: usize) -> Range<usize> {
+        let start = offset.min(self.len);
+        let end = offset.saturating_add(len).min(self.len);
+        start / rustix::param::page_size() * rustix::param::page_size()..end
     }
 }
 

@@ -14,3 +14,5 @@ pub(crate) mod lock;
 pub(crate) mod mapping;
 #[cfg(feature = "async")]
 pub(crate) mod per_process;
+#[allow(dead_code, reason = "sparse stores are about to use all of it")]
+pub(crate) mod space;

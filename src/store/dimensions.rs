@@ -174,15 +174,9 @@ impl Layout {
         self.slots.rings as u64
     }
 
-    /// Where the headers of these slots are, in bytes of the file. From 0, everything before them,
-    /// too.
+    /// Where the headers of this many slots end.
     pub(crate) fn headers_end(&self, slots: u32) -> u64 {
         (self.slots.headers + (slots as usize).min(self.slots.slots) * size_of::<SlotHeader>()) as u64
-    }
-
-    /// Where the headers of the slots begin.
-    pub(crate) fn headers(&self) -> u64 {
-        self.slots.headers as u64
     }
 
     /// Where the ring of this slot begins.

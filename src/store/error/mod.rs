@@ -10,9 +10,9 @@ mod key;
 mod open;
 mod value;
 
-pub use directory::{DirectoryError, EvictError, PatternError};
+pub use directory::{DirectoryError, EvictError, PatternError, ShapeError};
 pub use key::{Forked, KeyError};
-pub use open::{GeometryError, OpenError};
+pub use open::{DimensionsError, OpenError};
 pub use value::{GetError, SetError, UpdateError};
 
 /// What to do when memory or addresses for a mapping are missing. `limit` is this process's limit

@@ -31,7 +31,20 @@ pub enum OpenError {
     },
     /// The options ask for an impossible store.
     #[error(transparent)]
-    Geometry(#[from] GeometryError),
+    Dimensions(#[from] DimensionsError),
+    /// The store exists, and has not what the options ask for.
+    #[error(
+        "{name:?} exists and does not meet the options: asked for {}, it has {}; open it without these options, or remove it first",
+        dimensions(asked), dimensions(has)
+    )]
+    OtherOptions {
+        /// The name or path of the store.
+        name: String,
+        /// What the options ask for: slots, inline size, span.
+        asked: [u64; 3],
+        /// What the store has.
+        has: [u64; 3],
+    },
     /// There is no store of this name.
     #[error("there is no store named {name:?}: create it first, or use open_or_create")]
     NotFound {
@@ -281,7 +294,7 @@ fn too_many_files(limit: Option<u64>) -> String {
     }
 }
 
-/// Why a store cannot have the size that was asked for.
+/// Why no store can be this large.
 ///
 /// # Examples
 ///
@@ -289,31 +302,56 @@ fn too_many_files(limit: Option<u64>) -> String {
 /// use splinter_bus::store::StoreOptions;
 ///
 /// let error = StoreOptions::new().slots(0).create("impossible").unwrap_err();
-/// assert_eq!(error.to_string(), "slots of 0 is out of range: it must be 1 to 16777216");
+/// assert_eq!(error.to_string(), "slots of 0 is out of range: it must be 1 to 524288");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum GeometryError {
+pub enum DimensionsError {
     /// A number is out of its range.
-    #[error("{what} of {value} is out of range: it must be 1 to {max}")]
+    #[error("{what} of {value} is out of range: it must be {min} to {max}")]
     OutOfRange {
         /// Which of the options.
         what: &'static str,
         /// What was asked for.
         value: u64,
+        /// The smallest allowed.
+        min: u64,
         /// The largest allowed.
         max: u64,
     },
-    /// The whole would be larger than a process can map.
+    /// A number is not a multiple of what it must be.
+    #[error("{what} of {value} is not a multiple of {unit}: choose {} or {}", value / unit * unit, value.div_ceil(*unit) * unit)]
+    NotAMultiple {
+        /// Which of the options.
+        what: &'static str,
+        /// What was asked for.
+        value: u64,
+        /// What it must be a multiple of.
+        unit: u64,
+    },
+    /// All keys together would have more addresses than a process can map.
     #[error(
-        "{slots} slots of {cells} cells of {max_value_size} bytes are more than can be mapped: ask for fewer or smaller ones"
+        "{slots} slots with a span of {span} bytes are more than the 8 TiB of addresses of a store: ask for at most {max_slots} slots, or \
+         for a smaller span"
     )]
-    TooLarge {
+    TooManyAddresses {
         /// The number of slots.
         slots: u32,
-        /// Cells in each slot: history and spare.
-        cells: u32,
-        /// The largest value in bytes.
-        max_value_size: u64,
+        /// The span of each in bytes.
+        span: u64,
+        /// How many slots there can be with this span.
+        max_slots: u64,
     },
+    /// The ring of a key would have too little room.
+    #[error("{slots} slots leave too little room for a ring of cells of {inline_size} bytes: ask for fewer slots, or a smaller inline_size")]
+    NoRoomForRings {
+        /// The number of slots.
+        slots: u32,
+        /// The inline size in bytes.
+        inline_size: u32,
+    },
+}
+
+fn dimensions([slots, inline_size, span]: &[u64; 3]) -> String {
+    format!("{slots} slots, an inline size of {inline_size} bytes and a span of {span} bytes")
 }

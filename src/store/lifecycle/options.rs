@@ -1,12 +1,17 @@
 //! The options of a store that is created.
 
-use crate::store::geometry::Geometry;
+use crate::store::dimensions::Dimensions;
+use crate::store::key_options::KeyOptions;
 
-/// The options of a new store. Defaults: 128 slots, values of up to 4,096 bytes, a history of 16
-/// values for each key, 8 spare cells, 8 lossless subscribers for each key, mode 0600, auto-vacuum
-/// on. Such a store takes 13 MB.
+/// The options of a new store. Nothing has to be chosen.
 ///
-/// The options apply to a store that is created. A store that is opened keeps those of its creator.
+/// A default store has room for 1,024 keys, takes less than 1 MiB when it is created, some 30 KiB for
+/// each key of small messages, and for longer values what they need while they are there. It takes
+/// messages of any length up to 42 MiB.
+///
+/// The options apply to a store that is created. A store that exists keeps those of its creator: if
+/// an option was set here that it does not meet, [`open_or_create`](Self::open_or_create) and
+/// [`create_or_open`](Self::create_or_open) fail and say so.
 ///
 /// # Examples
 ///
@@ -14,18 +19,21 @@ use crate::store::geometry::Geometry;
 /// use splinter_bus::store::{Store, StoreOptions};
 ///
 /// # let name = format!("splinter-doc-options-{}", std::process::id());
-/// let store = StoreOptions::new().slots(16).max_value_size(256).create(&name)?;
-/// assert_eq!(store.geometry().slots, 16);
-/// assert_eq!(Store::open(&name)?.geometry(), store.geometry());
+/// let store = StoreOptions::new().slots(5000).create(&name)?;
+/// assert_eq!(store.dimensions().slots, 5000);
+/// assert_eq!(Store::open(&name)?.dimensions(), store.dimensions());
+/// assert!(StoreOptions::new().slots(5001).open_or_create(&name).is_err());
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    pub(crate) geometry: Geometry,
+    slots: Option<u32>,
+    inline_size: Option<u32>,
+    span: Option<u64>,
     pub(crate) mode: u32,
     pub(crate) auto_vacuum: bool,
-    pub(crate) sparse: bool,
+    pub(crate) key_options: KeyOptions,
 }
 
 impl StoreOptions {
@@ -43,127 +51,104 @@ impl StoreOptions {
     /// ```
     #[must_use]
     pub fn new() -> Self {
-        Self { geometry: Geometry::DEFAULT, mode: 0o600, auto_vacuum: true, sparse: false }
+        Self {
+            slots: None,
+            inline_size: None,
+            span: None,
+            mode: 0o600,
+            auto_vacuum: true,
+            key_options: KeyOptions::new(),
+        }
     }
 
-    /// How many keys the store can have: 1 to 2^24.
+    /// How many keys the store can have: 1 to 524,288; by default 1,024.
+    ///
+    /// *Cost.* 512 bytes for each key that exists or existed, and 32 to 64 bytes of index for each
+    /// slot. The rest is addresses: 16 MiB for each slot's ring (less with more than 4,096 slots), and
+    /// its [span](Self::span). Slots times span is at most 8 TiB, so more than 7,936 slots need a
+    /// smaller span.
+    ///
+    /// *Change it* when the store has more keys, for example one for each session or file. With more
+    /// slots than 4,096, rings have less room: at 100,000 slots, a key has at most 520 cells.
     ///
     /// # Examples
     ///
     /// ```
     /// # use splinter_bus::store::{Store, StoreOptions};
     /// # let name = format!("splinter-doc-options-slots-{}", std::process::id());
-    /// let store = StoreOptions::new().slots(1000).create(&name)?;
-    /// assert_eq!(store.geometry().slots, 1000);
+    /// let store = StoreOptions::new().slots(100_000).span(64 << 20).create(&name)?;
+    /// store.set("k", b"v")?;
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn slots(mut self, slots: u32) -> Self {
-        self.geometry.slots = slots;
+        self.slots = Some(slots);
         self
     }
 
-    /// The largest value in bytes: 1 to 2^30. On a bus, the envelope is part of the value: 64 bytes
-    /// and the names.
+    /// How many bytes of a value are in its cell: a multiple of 64 from 64 to 65,536; by default
+    /// 1,024. Longer values are in places of their own, 64 KiB apart or more.
+    ///
+    /// *Cost.* Each cell of each key takes this much, once it is used: a key of the default shape takes
+    /// 24 times as much.
+    ///
+    /// *Change it* to a smaller number if there are very many keys of very small values, and to a
+    /// larger one if most messages are a little longer than 1 KiB and speed matters more than memory:
+    /// an inline value is read without a pin. A message counts with its envelope, of 64 bytes and its
+    /// names.
     ///
     /// # Examples
     ///
     /// ```
     /// # use splinter_bus::store::{Store, StoreOptions};
-    /// # let name = format!("splinter-doc-options-max-value-size-{}", std::process::id());
-    /// let store = StoreOptions::new().max_value_size(512).create(&name)?;
-    /// assert_eq!(store.geometry().max_value_size, 512);
+    /// # let name = format!("splinter-doc-options-inline-{}", std::process::id());
+    /// let store = StoreOptions::new().inline_size(256).create(&name)?;
+    /// store.set("longer is fine", &[0; 1000])?;
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn max_value_size(mut self, bytes: u64) -> Self {
-        self.geometry.max_value_size = bytes;
+    pub fn inline_size(mut self, bytes: u32) -> Self {
+        self.inline_size = Some(bytes);
         self
     }
 
-    /// How many of a key's newest values are kept while there is any other cell that writers may
-    /// overwrite: 1 to 4,096.
+    /// How many bytes of addresses each key has for its longer values: a multiple of 64 KiB from
+    /// 2 MiB to 64 GiB; by default 1 GiB. The largest value of a key is its span divided by its number
+    /// of cells: see [`KeyOptions`].
     ///
-    /// Subscribers that fall behind find them there. No other cell may be left, because cells are
-    /// pinned, on loan, retained for lossless subscribers or queues, or held by stopped writers.
-    /// Then the oldest value that is not retained is overwritten, but never the newest. A message
-    /// in parts takes one value for each part.
+    /// *Cost.* Addresses, not memory: a process has 128 TiB of them. A process that is limited in its
+    /// addresses (`ulimit -v`, `LimitAS=`) maps the span of each key whose longer values it uses.
+    ///
+    /// *Change it* to a larger number for values of more than 42 MiB, and to a smaller one for more
+    /// than 7,936 slots.
     ///
     /// # Examples
     ///
     /// ```
     /// # use splinter_bus::store::{Store, StoreOptions};
-    /// # let name = format!("splinter-doc-options-history-{}", std::process::id());
-    /// let store = StoreOptions::new().history(64).create(&name)?;
-    /// assert_eq!(store.geometry().history, 64);
+    /// # let name = format!("splinter-doc-options-span-{}", std::process::id());
+    /// let store = StoreOptions::new().span(16 << 30).create(&name)?;
+    /// assert!(store.slot("tensor")?.max_len() > 600 << 20);
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn history(mut self, values: u32) -> Self {
-        self.geometry.history = values;
+    pub fn span(mut self, bytes: u64) -> Self {
+        self.span = Some(bytes);
         self
     }
 
-    /// Cells beyond history, for writers at work: 1 to 4,096. If more writers than this are stopped
-    /// in the middle of a publish of one key, its history becomes shorter. If more than `history +
-    /// spare - 2` are stopped, publishers are refused; in a file, if more than `history + spare -
-    /// 4` are, because a flush may keep two.
-    ///
-    /// In a file, a [flush](crate::store::Store::flush) keeps up to two more cells of a key from being
-    /// overwritten. So a key has at least four cells there: if `history + spare` is less, `spare`
-    /// is raised.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use splinter_bus::store::{Store, StoreOptions};
-    /// # let name = format!("splinter-doc-options-spare-{}", std::process::id());
-    /// let store = StoreOptions::new().spare(16).create(&name)?;
-    /// assert_eq!(store.geometry().spare, 16);
-    /// # Store::remove(&name)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn spare(mut self, cells: u32) -> Self {
-        self.geometry.spare = cells;
-        self
-    }
-
-    /// How many lossless subscribers a key can have at a time: 1 to 1,024. Each takes 8 bytes in
-    /// every slot.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use splinter_bus::store::{Store, StoreOptions};
-    /// # let name = format!("splinter-doc-options-lossless-{}", std::process::id());
-    /// let store = StoreOptions::new().lossless(32).create(&name)?;
-    /// assert_eq!(store.geometry().lossless, 32);
-    /// # Store::remove(&name)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn lossless(mut self, subscribers: u32) -> Self {
-        self.geometry.lossless = subscribers;
-        self
-    }
-
-    /// The permissions of the store, such as `0o660` to share it with a group. The umask is
-    /// ignored.
+    /// The permission bits of the store's file, whatever the umask is; by default 0600. Every user of
+    /// a store must be allowed to write, also one that only reads.
     ///
     /// # Examples
     ///
     /// ```
     /// # use splinter_bus::store::{Store, StoreOptions};
     /// # let name = format!("splinter-doc-options-mode-{}", std::process::id());
-    /// use std::os::unix::fs::PermissionsExt;
-    ///
     /// let store = StoreOptions::new().mode(0o660).create(&name)?;
-    /// let metadata = std::fs::metadata(store.location().path())?;
-    /// assert_eq!(metadata.permissions().mode() & 0o777, 0o660);
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -173,14 +158,14 @@ impl StoreOptions {
         self
     }
 
-    /// Whether older values are zeroed as they are overwritten, so that no byte of them stays in
-    /// the store.
+    /// Whether bytes of older values are zeroed when a shorter value takes their cell, and when a key
+    /// is removed; by default on. It can be switched later: [`Store::set_auto_vacuum`](crate::Store::set_auto_vacuum).
     ///
     /// # Examples
     ///
     /// ```
     /// # use splinter_bus::store::{Store, StoreOptions};
-    /// # let name = format!("splinter-doc-options-auto-vacuum-{}", std::process::id());
+    /// # let name = format!("splinter-doc-options-vacuum-{}", std::process::id());
     /// let store = StoreOptions::new().auto_vacuum(false).create(&name)?;
     /// assert!(!store.auto_vacuum());
     /// # Store::remove(&name)?;
@@ -192,30 +177,44 @@ impl StoreOptions {
         self
     }
 
-    /// Whether space is taken only when it is written to, instead of being reserved at creation.
-    ///
-    /// For stores that are meant to stay nearly empty, such as in tests. If the space runs out, the
-    /// kernel ends the next process that writes to the store, with SIGBUS: there is no error to
-    /// handle.
-    ///
-    /// The same can happen to a store that is not sparse on file systems that never write in place:
-    /// btrfs (unless copy-on-write is off for the file), ZFS, and any file that shares blocks with
-    /// a copy (`cp --reflink` on XFS or btrfs).
+    /// The options of keys that this handle creates, where a call gives none of its own. They are a
+    /// default of the handle: they are not stored, and refuse no key that exists.
     ///
     /// # Examples
     ///
     /// ```
     /// # use splinter_bus::store::{Store, StoreOptions};
-    /// # let name = format!("splinter-doc-options-sparse-{}", std::process::id());
-    /// let store = StoreOptions::new().slots(1 << 20).max_value_size(1 << 20).sparse(true).create(&name)?;
-    /// store.set("k", b"costs no more than what is written")?;
+    /// use splinter_bus::store::KeyOptions;
+    ///
+    /// # let name = format!("splinter-doc-options-keys-{}", std::process::id());
+    /// let store = StoreOptions::new().key_options(KeyOptions::new().history(2).spare(2)).create(&name)?;
+    /// store.set("k", b"v")?;
+    /// assert_eq!(store.slot("k")?.shape().cells(), 4);
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn sparse(mut self, on: bool) -> Self {
-        self.sparse = on;
+    pub fn key_options(mut self, options: KeyOptions) -> Self {
+        self.key_options = options;
         self
+    }
+
+    /// The dimensions of a store that is created.
+    pub(crate) fn dimensions(&self) -> Dimensions {
+        let default = Dimensions::DEFAULT;
+        Dimensions {
+            slots: self.slots.unwrap_or(default.slots),
+            inline_size: self.inline_size.unwrap_or(default.inline_size),
+            span: self.span.unwrap_or(default.span),
+        }
+    }
+
+    /// Whether a store that exists has what was asked for: at least as many slots and as much span,
+    /// and this inline size.
+    pub(crate) fn are_met_by(&self, has: Dimensions) -> bool {
+        self.slots.is_none_or(|slots| slots <= has.slots)
+            && self.inline_size.is_none_or(|size| size == has.inline_size)
+            && self.span.is_none_or(|span| span <= has.span)
     }
 }
 

@@ -105,7 +105,7 @@ impl Mapped {
 
     /// Reserves the headers of slots up to this one, and one more.
     pub(crate) fn reserve_header(&self, slot: u32) -> Result<(), NoSpace> {
-        self.reserve_shared(self.layout.headers(), self.layout.headers_end(slot + 2))
+        self.reserve_shared(self.layout.headers_end(slot), self.layout.headers_end(slot + 2))
     }
 
     /// Reserves bytes that other processes may be using.
