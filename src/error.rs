@@ -8,8 +8,8 @@ use crate::bus::{AcknowledgeError, PublishError, RecvError, SubscribeError, Wait
 use crate::frame::FrameError;
 use crate::message::{DecodeError, EncodeError};
 use crate::store::{
-    DirectoryError, EvictError, Forked, GeometryError, GetError, KeyError, OpenError, PatternError, SetError,
-    UpdateError,
+    DimensionsError, DirectoryError, EvictError, Forked, GetError, KeyError, OpenError, PatternError, SetError,
+    ShapeError, UpdateError,
 };
 
 /// Any error of this crate.
@@ -41,7 +41,9 @@ pub enum Error {
     /// A store could not be created, opened or removed.
     Open(#[from] OpenError),
     /// The size that was asked for is impossible.
-    Geometry(#[from] GeometryError),
+    Dimensions(#[from] DimensionsError),
+    /// A key cannot have the shape that was asked for.
+    Shape(#[from] ShapeError),
     /// A key, or a handle on one, cannot be used.
     Key(#[from] KeyError),
     /// A handle was inherited from the parent process by `fork`.

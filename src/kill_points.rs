@@ -40,6 +40,8 @@ steps! {
     ClaimWithdrawn,
     /// The cell is ours alone.
     CellWriting,
+    /// A slot without a key has the shape of its next key.
+    ShapeWritten,
     /// The space of more cells is reserved.
     CellsReserved,
     /// The cell says that it has a place for a long value, and nothing is reserved there.

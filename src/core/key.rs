@@ -1,5 +1,8 @@
 //! Keys: which texts are allowed, and how a key is compared with shared memory.
 
+#[cfg(not(loom))]
+use std::borrow::Cow;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::core::memory::records::KEY_WORDS;
@@ -57,6 +60,12 @@ impl<'a> Key<'a> {
         // The hash of the text itself: hashing the form in which slots hold it takes half as long
         // again.
         Ok(Self { text, hash: xxh3_64(text) })
+    }
+
+    /// The text, for messages.
+    #[cfg(not(loom))]
+    pub(crate) fn text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.text)
     }
 
     /// The hash, by which the index is searched. It is the same in every process and every build.

@@ -96,9 +96,11 @@ impl KeyOptions {
 
     /// The shape of a key that is created.
     pub(crate) fn shape(&self, in_a_file: bool, max_cells: u32, span: u64) -> Result<Shape, ShapeError> {
-        for (what, value, max) in
-            [("history", self.history, MAX_HISTORY), ("spare", self.spare, MAX_HISTORY), ("lossless", self.lossless, MAX_CURSORS)]
-        {
+        for (what, value, max) in [
+            ("history", self.history, MAX_HISTORY),
+            ("spare", self.spare, MAX_HISTORY),
+            ("lossless", self.lossless, MAX_CURSORS),
+        ] {
             if let Some(value) = value.filter(|value| !(1..=max).contains(value)) {
                 return Err(ShapeError::OutOfRange { what, value, max });
             }
@@ -132,6 +134,36 @@ impl KeyOptions {
             });
         }
         Ok(())
+    }
+}
+
+/// How many cells and lossless subscribers a key has.
+///
+/// # Examples
+///
+/// See [`Slot::shape`](super::Slot::shape).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct KeyShape {
+    /// How many of the newest values stay readable.
+    pub history: u32,
+    /// Cells beyond those.
+    pub spare: u32,
+    /// How many lossless subscribers the key can have at the same time.
+    pub lossless: u32,
+}
+
+impl KeyShape {
+    /// How many cells the key has.
+    #[must_use]
+    pub fn cells(&self) -> u32 {
+        self.history + self.spare
+    }
+}
+
+impl From<Shape> for KeyShape {
+    fn from(shape: Shape) -> Self {
+        Self { history: shape.history, spare: shape.spare, lossless: shape.cursors }
     }
 }
 

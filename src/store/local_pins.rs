@@ -4,7 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use crate::core::ring::Ring;
+use crate::core::lookup::Lookup;
+use crate::core::ring::{Pin, PinError, PinNewest, ReadError, Ring};
 
 /// How many times each cell is pinned by this session. Its pins share one bit in the cell, which
 /// the last one clears.
@@ -14,12 +15,47 @@ pub(crate) struct LocalPins {
 }
 
 /// How often each cell is pinned, by slot and cell.
-pub(super) type Counts = FxHashMap<(u32, u32), u32>;
+type Counts = FxHashMap<(u32, u32), u32>;
 
 impl LocalPins {
     /// Keeps the other threads of this session from pinning and unpinning.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pins the newest value of a slot, and counts the pin.
+    pub(crate) fn pin_newest(&self, ring: Ring<'_>) -> Result<Option<Pin>, ReadError> {
+        let slot = ring.slot().index;
+        let mut counts = self.lock();
+        let pin = ring.pin_newest(|cell| counts.contains_key(&(slot, cell)))?;
+        if let Some(pin) = pin {
+            *counts.entry((slot, pin.cell)).or_default() += 1;
+        }
+        Ok(pin)
+    }
+
+    /// Pins this version of a slot's key, and counts the pin.
+    pub(crate) fn pin_version(&self, ring: Ring<'_>, version: u64) -> Result<Lookup<Pin>, PinError> {
+        let slot = ring.slot().index;
+        let mut counts = self.lock();
+        let pin = ring.pin_version(version, |cell| counts.contains_key(&(slot, cell)))?;
+        if let Lookup::Found(pin) = pin {
+            *counts.entry((slot, pin.cell)).or_default() += 1;
+        }
+        Ok(pin)
+    }
+
+    /// Ends one pin. The last one of a cell clears the participant's bit.
+    pub(crate) fn unpin(&self, ring: Ring<'_>, pin: Pin) {
+        let key = (ring.slot().index, pin.cell);
+        let mut counts = self.lock();
+        if let Some(count) = counts.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&key);
+                ring.unpin(pin.cell);
+            }
+        }
     }
 
     /// Zeroes the bytes behind the newest value of a slot, left there while auto-vacuum was off.
@@ -32,5 +68,15 @@ impl LocalPins {
                 ring.unpin(pin.cell);
             }
         }
+    }
+}
+
+impl PinNewest for LocalPins {
+    fn pin(&self, ring: Ring<'_>) -> Result<Option<Pin>, ReadError> {
+        self.pin_newest(ring)
+    }
+
+    fn unpin(&self, ring: Ring<'_>, pin: Pin) {
+        LocalPins::unpin(self, ring, pin);
     }
 }

@@ -9,10 +9,11 @@
 //! gives errors, or other values, but no panic, no access out of bounds and no endless loop.
 
 pub(crate) mod by_key;
+mod dimensions;
 pub(crate) mod directory;
 pub(crate) mod error;
 mod flags;
-mod geometry;
+mod key_options;
 mod lifecycle;
 mod local_pins;
 mod location;
@@ -32,12 +33,13 @@ pub use crate::core::cell_counts::CellCounts;
 pub use crate::core::key::MAX_KEY_LEN;
 pub use crate::core::lookup::Lookup;
 pub use by_key::Evicted;
+pub use dimensions::{Dimensions, MAX_INLINE_SIZE, MAX_SLOTS};
 pub use error::{
-    DirectoryError, EvictError, Forked, GeometryError, GetError, KeyError, OpenError, PatternError, SetError,
-    UpdateError,
+    DimensionsError, DirectoryError, EvictError, Forked, GetError, KeyError, OpenError, PatternError, SetError,
+    ShapeError, UpdateError,
 };
 pub use flags::Flags;
-pub use geometry::{Geometry, MAX_HISTORY, MAX_LOSSLESS, MAX_SLOTS, MAX_VALUE_SIZE};
+pub use key_options::{KeyOptions, KeyShape};
 pub use lifecycle::StoreOptions;
 pub use location::Location;
 pub use participant::Participant;

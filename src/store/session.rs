@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::directory::{self, WaitLimit};
-use super::error::{DirectoryError, Forked, SetError};
+use super::error::{DirectoryError, Forked};
 use super::local_pins::LocalPins;
 use super::mapped::{Mapped, Memory};
 use super::participant::opener::Opener;
@@ -56,20 +56,15 @@ impl Session {
         self.opener.check()
     }
 
-    #[inline]
-    pub(crate) fn check_len(&self, len: usize) -> Result<(), SetError> {
-        let max = self.max_len();
-        if len > max { Err(SetError::TooLarge { len, max }) } else { Ok(()) }
-    }
-
-    #[inline]
-    pub(crate) fn max_len(&self) -> usize {
-        self.mapped.geometry.max_value_size as usize
-    }
-
     /// A handle on the key that the slot has in this generation.
     pub(crate) fn handle(&self, slot_ref: SlotRef) -> OwnedHandle {
-        OwnedHandle::new(&self.mapped.memory.region, &self.mapped.tables.slots, slot_ref.slot, slot_ref.generation)
+        OwnedHandle::new(
+            &self.mapped.memory.region,
+            &self.mapped.tables.slots,
+            slot_ref.slot,
+            slot_ref.generation,
+            self.mapped.cells_reserved(slot_ref.slot),
+        )
     }
 
     #[inline]
@@ -79,23 +74,34 @@ impl Session {
 
     #[inline]
     pub(crate) fn on_slot<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
-        act(Ring::new(&Handle::of_present_key(self.mapped.slot(slot)), &self.context))
+        act(Ring::new(&self.mapped.handle_of(slot), &self.context))
     }
 
     /// Acts on the slot on behalf of the key that it has in this generation.
     #[inline]
     pub(crate) fn on_key<R>(&self, slot_ref: SlotRef, act: impl FnOnce(Ring<'_>) -> R) -> R {
-        act(Ring::new(&Handle::new(self.mapped.slot(slot_ref.slot), slot_ref.generation), &self.context))
+        let SlotRef { slot, generation } = slot_ref;
+        act(Ring::new(
+            &Handle::new(self.mapped.slot(slot), generation, self.mapped.cells_reserved(slot)),
+            &self.context,
+        ))
     }
 
-    /// A mapping of the store that is used for loans only.
+    /// A second mapping of the rings, which is used for loans only.
     pub(super) fn lending_region(&self) -> io::Result<&Arc<Region>> {
         if let Some(region) = self.lending.get() {
             return Ok(region);
         }
-        let mapping = Mapping::of_file(&self.mapped.file, self.mapped.memory.region.len())?;
+        let mapping = Mapping::window(&self.mapped.file, 0, self.mapped.memory.region.len())?;
         let region = Memory::new(mapping)?.region;
         Ok(self.lending.get_or_init(|| region))
+    }
+
+    /// Gives back all space that no value needs: that of values which are not history any more. Done
+    /// when space is short.
+    #[cold]
+    pub(crate) fn trim(&self) -> u32 {
+        (0..self.mapped.used_slots()).map(|slot| self.on_slot(slot, |ring| ring.trim_spare())).sum()
     }
 
     /// Locks the directory; waits for its holder for `limit` at most.

@@ -7,8 +7,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use super::dimensions::Dimensions;
 use super::error::Forked;
-use super::geometry::Geometry;
+use super::key_options::KeyOptions;
 use super::location::Location;
 use super::mapped::Mapped;
 use super::participant::Participant;
@@ -72,11 +73,13 @@ use super::session::Session;
 #[derive(Clone)]
 pub struct Store {
     pub(super) session: Arc<Session>,
+    /// The options of keys that this handle creates.
+    pub(super) key_options: KeyOptions,
 }
 
 impl Store {
     pub(super) fn new(mapped: Arc<Mapped>, me: Participant, recovery: Option<Recovery>) -> Self {
-        Self { session: Arc::new(Session::new(mapped, me, recovery)) }
+        Self { session: Arc::new(Session::new(mapped, me, recovery)), key_options: KeyOptions::new() }
     }
 
     /// Refuses to go on in a child of the process that opened the store.
@@ -106,21 +109,27 @@ impl Store {
         &self.session.mapped.location
     }
 
-    /// The store's shape.
+    /// How large the store is.
     ///
     /// # Examples
     ///
     /// ```
     /// # use splinter_bus::store::Store;
-    /// # let name = format!("splinter-doc-store-geometry-{}", std::process::id());
+    /// # let name = format!("splinter-doc-store-dimensions-{}", std::process::id());
     /// let store = Store::create(&name)?;
-    /// assert_eq!((store.geometry().max_value_size, store.geometry().history), (4096, 16));
+    /// assert_eq!((store.dimensions().slots, store.dimensions().inline_size), (1024, 1024));
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn geometry(&self) -> Geometry {
-        self.session.mapped.geometry
+    pub fn dimensions(&self) -> Dimensions {
+        self.session.mapped.dimensions
+    }
+
+    /// The same handle, with other options for the keys that it creates.
+    pub(crate) fn with_key_options(mut self, options: KeyOptions) -> Self {
+        self.key_options = options;
+        self
     }
 
     /// The report of the recovery when this session opened the store: if the machine had stopped
@@ -135,22 +144,19 @@ impl Store {
         self.session.recovery.as_ref()
     }
 
-    /// Pre-faults all pages of the store for this process, so that no later access waits for the
-    /// kernel.
+    /// Pre-faults all pages that are reserved for short values, for this process, so that no later
+    /// access to them waits for the kernel.
     ///
-    /// Blocks until the kernel has done so. Takes no space that was not reserved at creation,
-    /// unless the store is [sparse](super::StoreOptions::sparse): then all of its space is taken
-    /// now. The kernel writes all of a store in a file to the disk once. Loans are written through
-    /// a second mapping, which is not pre-faulted.
-    ///
-    /// Kernels before 5.14 have no call for it. There, this writes to each page what the page holds
-    /// already. If the space of a sparse store runs out, that ends the process, as any other write
-    /// to it does.
+    /// Blocks until the kernel has done so. That is the fixed part of the store, and the rings of all
+    /// keys as far as they are in use: call it when the keys were published to. Longer values are not
+    /// pre-faulted, because their space comes and goes with them. Loans are written through a second
+    /// mapping, which is not pre-faulted. The kernel writes what is pre-faulted of a store in a file
+    /// to the disk once.
     ///
     /// # Errors
     ///
-    /// The kernel's reason: not enough memory, or, for a sparse store, not enough space. In a child
-    /// of the process that opened the store: [`Forked`](super::Forked).
+    /// The kernel's reason: not enough memory. In a child of the process that opened the store:
+    /// [`Forked`](super::Forked).
     ///
     /// # Examples
     ///
@@ -158,14 +164,24 @@ impl Store {
     /// # use splinter_bus::store::Store;
     /// # let name = format!("splinter-doc-prefault-{}", std::process::id());
     /// let store = Store::create(&name)?;
+    /// store.set("k", b"v")?;
     /// store.prefault()?;
-    /// store.set("k", b"no slower than the next one")?;
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn prefault(&self) -> io::Result<()> {
         self.session.check_fork()?;
-        self.mapped().memory.prefault()
+        let mapped = self.mapped();
+        let memory = &mapped.memory;
+        let used = mapped.used_slots();
+        memory.prefault(0, mapped.layout.headers_end(used) as usize)?;
+        for slot in 0..used {
+            let cells = mapped.cells_reserved(slot);
+            if cells > 0 {
+                memory.prefault(mapped.layout.cell(slot, 0) as usize, mapped.layout.cell(slot, cells) as usize)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -173,7 +189,7 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
             .field("location", &self.location())
-            .field("geometry", &self.geometry())
+            .field("dimensions", &self.dimensions())
             .field("participant", &self.session.me)
             .finish_non_exhaustive()
     }

@@ -79,10 +79,6 @@ impl<T: Message> Bus<T> {
         let mut writer = Writer::new(&self.shared);
         let fingerprint = self.shared.message_type.fingerprint();
         writer.write(message, MessageInfo { fingerprint, ts, id, chunk: Chunk::ONLY })?;
-        if writer.bytes().len() > self.store.geometry().max_value_size as usize {
-            // It does not fit into a cell: publish it in parts.
-            return self.publisher(key)?.publish(message);
-        }
         let version = self.store.set(key, writer.bytes())?;
         Ok(Sent { id, version })
     }
@@ -304,7 +300,7 @@ impl<T: Message> Publisher<T> {
         let mut part = Vec::with_capacity(max);
         let mut limit = limit_of(deadline);
         let version = self.store.with_kept_slot(&self.key, &mut self.slot, &mut limit, |slot| {
-            check_parts(&self.store, slot, len, parts, deadline)?;
+            check_parts(slot, len, parts, deadline)?;
             let mut version = 0;
             for (seq, bytes) in (0..).zip(self.writer.bytes().chunks(room)) {
                 let envelope = Outgoing { seq, eof: seq as usize + 1 == parts, ..envelope };
@@ -327,11 +323,11 @@ impl<T: Message> Publisher<T> {
 
 /// Checks that receivers can get a message with this many parts, and that publishing it needs no
 /// wait if `deadline` allows none.
-fn check_parts(store: &Store, slot: &Slot, len: usize, parts: usize, deadline: Deadline) -> Result<(), PublishError> {
+fn check_parts(slot: &Slot, len: usize, parts: usize, deadline: Deadline) -> Result<(), PublishError> {
     if slot.is_queue() {
         return Err(SetError::TooLarge { len, max: slot.max_len() }.into());
     }
-    let history = store.geometry().history;
+    let history = slot.shape().history;
     let waits = !matches!(deadline, Deadline::Now) && slot.has_lossless();
     if parts > history as usize && !waits {
         return Err(PublishError::TooManyParts { len, parts, history });

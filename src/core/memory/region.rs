@@ -110,8 +110,9 @@ impl Region {
     #[inline]
     pub(crate) fn slot(&self, table: &SlotTable, index: u32) -> SlotView<'_> {
         let header = &self.table(&table.headers)[index as usize];
-        let SlotLayout { rings, ring_stride, further_cursors, sides, cells, max_cells, cell_stride, cell_words, .. } =
-            table.layout;
+        let SlotLayout {
+            rings, ring_stride, further_cursors, sides, cells, max_cells, cell_stride, cell_words, ..
+        } = table.layout;
         // SAFETY: `index` is below the number of slots, or the line above would have panicked, and
         // `check_slots` found that the rings of that many slots lie inside a mapping no longer than
         // this one (`table` compared the lengths).

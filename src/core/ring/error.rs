@@ -23,6 +23,8 @@ pub(crate) enum ReadError {
 pub(crate) enum CommitError {
     /// No cell could be claimed. How the cells are used.
     Backpressure(CellCounts),
+    /// A value of this length is longer than the key's longest.
+    TooLarge { len: usize, max: usize },
     /// There is no space for the value.
     NoSpace(NoSpace),
     /// The extents of the slot cannot be mapped.

@@ -41,6 +41,9 @@ impl OwnedHandle {
 impl Clone for OwnedHandle {
     /// A handle on the same key, with an empty cached head and read hint.
     fn clone(&self) -> Self {
-        Self { handle: Handle::new(*self.handle.slot(), self.handle.generation(), self.handle.known_cells()), region: Arc::clone(&self.region) }
+        Self {
+            handle: Handle::new(*self.handle.slot(), self.handle.generation(), self.handle.known_cells()),
+            region: Arc::clone(&self.region),
+        }
     }
 }

@@ -127,7 +127,10 @@ impl<'a> Ring<'a> {
         // The low-water mark is computed and not written: this is also called in the child of a
         // fork, which must not change the store.
         let (mut counts, low_water) = (CellCounts::default(), self.smallest_cursor());
-        for (_, cell) in self.cells() {
+        let cells = self.handle.shape().cells();
+        // Cells that were never used have no space yet.
+        counts.free = cells.saturating_sub(self.reserved_cells()).into();
+        for (_, cell) in self.cells().filter(|&(index, _)| index < cells) {
             match Seq::from_bits(cell.header.seq.load(Ordering::Relaxed)) {
                 Seq::Committed { version: 0 } => counts.free += 1,
                 Seq::Committed { version } => {

@@ -27,6 +27,6 @@ pub(crate) use delivery::{Delivery, Progress};
 pub(crate) use head::{Head, LOST_CELL};
 pub(crate) use low_water_mark::LowWaterMark;
 pub(crate) use queue::QueueWord;
-pub(crate) use residue::{MAX_INLINE, Residue};
+pub(crate) use residue::Residue;
 pub(crate) use seq::{FRESH_TICKET, Seq};
 pub(crate) use version::{MAX_PLAUSIBLE_VERSION, MAX_VERSION};

@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use crate::core::index::{self, SlotRef};
 use crate::core::key::Key;
-use crate::store::directory::{Full, WaitLimit};
-use crate::store::error::{DirectoryError, GetError, KeyError, SetError, UpdateError};
+use crate::core::ring::NoSpace;
+use crate::core::shape::Shape;
+use crate::store::directory::{InsertError, WaitLimit};
+use crate::store::error::{DirectoryError, GetError, KeyError, SetError, ShapeError, UpdateError};
+use crate::store::key_options::KeyOptions;
 use crate::store::slot::Slot;
 use crate::store::store::Store;
 
@@ -59,9 +62,33 @@ impl Store {
         self.slot_within(key, &mut WaitLimit::longest())
     }
 
+    /// The key's slot, as [`slot`](Self::slot). If the key does not exist, it is created with these
+    /// options.
+    ///
+    /// # Errors
+    ///
+    /// As [`slot`](Self::slot); and [`DirectoryError::Shape`]: the options ask for what no key of
+    /// this store can have, or the key exists with less.
+    ///
+    /// # Examples
+    ///
+    /// See [`KeyOptions`].
+    pub fn slot_with(&self, key: &str, options: &KeyOptions) -> Result<Slot, DirectoryError> {
+        self.slot_with_options(key, options, &mut WaitLimit::longest())
+    }
+
     /// As [`slot`](Self::slot), waiting no longer than `limit`.
     pub(crate) fn slot_within(&self, key: &str, limit: &mut WaitLimit) -> Result<Slot, DirectoryError> {
-        Ok(self.slot_at(self.find_or_insert(&Key::new(key).map_err(KeyError::from)?, limit)?))
+        self.slot_with_options(key, &KeyOptions::new(), limit)
+    }
+
+    pub(crate) fn slot_with_options(
+        &self,
+        key: &str,
+        options: &KeyOptions,
+        limit: &mut WaitLimit,
+    ) -> Result<Slot, DirectoryError> {
+        Ok(self.slot_at(self.find_or_insert(&Key::new(key).map_err(KeyError::from)?, options, limit)?))
     }
 
     /// As [`slot`](Self::slot), and creates nothing.
@@ -83,7 +110,7 @@ impl Store {
         E: KeyRemoved + From<DirectoryError>,
     {
         let key = Key::new(key).map_err(KeyError::from)?;
-        retry_if_removed(|| act(self.find_or_insert(&key, limit)?))
+        retry_if_removed(|| act(self.find_or_insert(&key, &KeyOptions::new(), limit)?))
     }
 
     /// As [`with_key`](Self::with_key), with a handle on the slot.
@@ -150,13 +177,42 @@ impl Store {
         Slot::new(Arc::clone(&self.session), slot_ref)
     }
 
-    fn find_or_insert(&self, key: &Key<'_>, limit: &mut WaitLimit) -> Result<SlotRef, DirectoryError> {
+    fn find_or_insert(
+        &self,
+        key: &Key<'_>,
+        options: &KeyOptions,
+        limit: &mut WaitLimit,
+    ) -> Result<SlotRef, DirectoryError> {
         self.check_fork()?;
-        if let Some(slot_ref) = index::find(self.mapped(), key) {
-            return Ok(slot_ref);
+        let found = match index::find(self.mapped(), key) {
+            Some(slot_ref) => slot_ref,
+            None => {
+                let shape = self.shape_of_new_key(options)?;
+                let insert = |limit: &mut WaitLimit| Ok::<_, DirectoryError>(self.session.directory(limit)?.insert(key, shape));
+                let inserted = match insert(limit)? {
+                    Err(InsertError::NoSpace(_)) if self.session.trim() > 0 => insert(limit)?,
+                    inserted => inserted,
+                };
+                inserted.map_err(|error| match error {
+                    InsertError::Full => DirectoryError::Full { slots: self.dimensions().slots },
+                    InsertError::NoSpace(NoSpace { needed, available, file_size_limit }) => {
+                        DirectoryError::NoSpace { needed, available, file_size_limit }
+                    }
+                })?
+            }
+        };
+        if *options != KeyOptions::new() {
+            // If the key is removed meanwhile, the caller finds out when it uses the slot.
+            let shape = self.session.on_key(found, |ring| ring.handle.shape());
+            options.check(&key.text(), shape)?;
         }
-        let inserted = self.session.directory(limit)?.insert(key);
-        inserted.map_err(|Full| DirectoryError::Full { slots: self.geometry().slots })
+        Ok(found)
+    }
+
+    /// The shape of a key that this handle creates with these options.
+    pub(super) fn shape_of_new_key(&self, options: &KeyOptions) -> Result<Shape, ShapeError> {
+        let mapped = self.mapped();
+        options.or(&self.key_options).shape(mapped.checksums, mapped.layout.max_cells(), mapped.layout.span)
     }
 }
 

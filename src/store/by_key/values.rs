@@ -1,7 +1,9 @@
 //! Setting and getting the values of keys.
 
+use crate::core::place::Places;
 use crate::store::directory::WaitLimit;
 use crate::store::error::{DirectoryError, GetError, SetError, UpdateError};
+use crate::store::key_options::KeyOptions;
 use crate::store::slot::{Integer, Pinned, SlotSnapshot};
 use crate::store::store::Store;
 
@@ -22,20 +24,36 @@ impl Store {
     /// ```
     /// # use splinter_bus::store::{SetError, StoreOptions, Store};
     /// # let name = format!("splinter-doc-set-{}", std::process::id());
-    /// let store = StoreOptions::new().max_value_size(16).create(&name)?;
+    /// let store = StoreOptions::new().span(2 << 20).create(&name)?;
     /// assert_eq!(store.set("k", b"first")?, 1);
     /// assert_eq!(store.set("k", b"second")?, 2);
-    /// let error = store.set("k", &[0; 17]).unwrap_err();
-    /// assert_eq!(error.to_string(), "value too large: 17 bytes (a message counts with its envelope), maximum 16; shorten it, or create a store with a larger max_value_size");
+    /// assert_eq!(store.set("k", &[0; 65_536])?, 3);
+    /// let error = store.set("k", &[0; 65_537]).unwrap_err();
+    /// assert!(error.to_string().starts_with("value too large: 65537 bytes (a message counts with its envelope), maximum 65536"));
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set(&self, key: &str, value: &[u8]) -> Result<u64, SetError> {
-        // Checked first, so that no key is created for a value that is too large.
-        self.session.check_len(value.len())?;
+        self.check_len(key, value.len())?;
         self.with_key(key, &mut WaitLimit::longest(), |slot_ref| {
             self.session.on_key(slot_ref, |ring| self.session.set(ring, value))
         })
+    }
+
+    /// Refuses a value that is too long before a key is created for it.
+    fn check_len(&self, key: &str, len: usize) -> Result<(), SetError> {
+        let dimensions = self.dimensions();
+        if len <= dimensions.inline_size as usize {
+            return Ok(());
+        }
+        let max = match self.existing_slot(key)? {
+            Some(slot) => slot.max_len(),
+            None => {
+                let shape = self.shape_of_new_key(&KeyOptions::new()).map_err(DirectoryError::from)?;
+                Places::new(shape.cells(), dimensions.span).max_len() as usize
+            }
+        };
+        if len > max { Err(SetError::TooLarge { len, max }) } else { Ok(()) }
     }
 
     /// Appends bytes to the key's value, as one update. Returns the version. A key without a value
@@ -62,7 +80,7 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, UpdateError> {
-        self.session.check_len(bytes.len())?;
+        self.check_len(key, bytes.len())?;
         self.with_slot(key, &mut WaitLimit::longest(), |slot| slot.append(bytes))
     }
 
@@ -115,7 +133,7 @@ impl Store {
     /// ```
     pub fn get_into(&self, key: &str, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
         let version = self.with_existing_key(key, |slot_ref| {
-            self.session.on_key(slot_ref, |ring| self.session.copy_newest(ring, &slot_ref, value))
+            self.session.on_key(slot_ref, |ring| self.session.copy_newest(ring, value))
         })?;
         Ok(version.flatten())
     }
@@ -139,9 +157,8 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn size(&self, key: &str) -> Result<Option<usize>, GetError> {
-        let newest = self.with_existing_key(key, |slot_ref| {
-            self.session.on_key(slot_ref, |ring| self.session.newest_len(ring, slot_ref))
-        })?;
+        let newest = self
+            .with_existing_key(key, |slot_ref| self.session.on_key(slot_ref, |ring| self.session.newest_len(ring)))?;
         Ok(newest.and_then(|(_, len)| len))
     }
 

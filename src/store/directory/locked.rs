@@ -8,8 +8,9 @@ use super::rebuild::rebuild;
 use super::wait_limit::WaitLimit;
 use crate::core::index::{self, Indexed, SlotRef, find, has_key};
 use crate::core::key::{Key, StoredKey};
-use crate::core::memory::records::{DirectoryHeader, SlotHeader};
-use crate::core::ring::{Context, Handle, Ring};
+use crate::core::memory::records::{DirectoryHeader, HEADER_CURSORS, SlotHeader};
+use crate::core::ring::{Context, NoSpace, Ring};
+use crate::core::shape::Shape;
 use crate::core::word::MAX_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
@@ -17,9 +18,26 @@ use crate::store::error::DirectoryError;
 use crate::store::mapped::{LockByte, Mapped};
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// Every slot has a key.
+/// Why no key was created.
 #[derive(Debug)]
-pub(crate) struct Full;
+pub(crate) enum InsertError {
+    /// Every slot has a key, or cells that others hold.
+    Full,
+    /// There is no space for another key.
+    NoSpace(NoSpace),
+}
+
+impl From<NoSpace> for InsertError {
+    fn from(space: NoSpace) -> Self {
+        Self::NoSpace(space)
+    }
+}
+
+/// A slot in the list of free slots, and the one before it in the list.
+struct Listed {
+    slot: u32,
+    before: Option<u32>,
+}
 
 /// The directory, locked against all other processes and threads that would change it.
 pub(crate) struct Locked<'a> {
@@ -66,8 +84,8 @@ impl Drop for Locked<'_> {
 }
 
 impl Locked<'_> {
-    /// Gives the key a slot, unless it has one.
-    pub(crate) fn insert(&self, key: &Key<'_>) -> Result<SlotRef, Full> {
+    /// Gives the key a slot of this shape, unless it has one of any shape.
+    pub(crate) fn insert(&self, key: &Key<'_>, shape: Shape) -> Result<SlotRef, InsertError> {
         if let Some(place) = find(self.mapped, key) {
             return Ok(place);
         }
@@ -78,7 +96,7 @@ impl Locked<'_> {
                 return Ok(place);
             }
         }
-        let slot = self.take_free_slot()?;
+        let slot = self.take_free_slot(shape)?;
         let header = self.header(slot);
         // No version of a key is ever used again for that key, whatever slots it had.
         let base_version = self.on_ring(slot, |ring| {
@@ -139,47 +157,108 @@ impl Locked<'_> {
         reached(Step::HighestRaised);
     }
 
-    /// Takes a slot from the list of free slots, or a fresh one, and opens the journal for it.
-    fn take_free_slot(&self) -> Result<u32, Full> {
-        let (header, slots) = (self.directory_header(), self.mapped.geometry.slots);
+    /// Takes a slot from the list of free slots, or a fresh one, gives it this shape, and opens the
+    /// journal for it.
+    fn take_free_slot(&self, shape: Shape) -> Result<u32, InsertError> {
+        let (header, slots) = (self.directory_header(), self.mapped.dimensions.slots);
         for _ in 0..2 {
-            // Each is read once, so that the value that was checked is the value that is used.
-            let listed = header.free_list.load(Ordering::Relaxed).checked_sub(1);
+            let Ok(listed) = self.find_listed(shape) else {
+                self.rebuild_all();
+                continue;
+            };
+            // Read once, so that the value that was checked is the value that is used.
             let fresh = header.used_slots.load(Ordering::Relaxed);
-            if listed.is_none() && fresh >= slots {
-                return Err(Full);
-            }
-            let slot = listed.unwrap_or(fresh);
-            if slot < slots && !has_key(self.generation(slot)) {
-                self.open_journal(slot);
-                if listed.is_some() {
-                    header.free_list.store(self.header(slot).next_free.load(Ordering::Relaxed), Ordering::Relaxed);
+            let slot = match listed {
+                Some(Listed { slot, before }) => {
+                    self.open_journal(slot);
+                    let next = self.header(slot).next_free.load(Ordering::Relaxed);
+                    let link = before.map_or(&header.free_list, |before| &self.header(before).next_free);
+                    link.store(next, Ordering::Relaxed);
                     reached(Step::SlotUnlisted);
-                } else {
+                    slot
+                }
+                None if fresh >= slots => return Err(InsertError::Full),
+                None => {
+                    // Before the slot counts as used, because others look at all used slots.
+                    self.mapped.reserve_header(fresh)?;
+                    if has_key(self.generation(fresh)) {
+                        self.rebuild_all();
+                        continue;
+                    }
+                    self.open_journal(fresh);
                     header.used_slots.store(fresh + 1, Ordering::Relaxed);
                     reached(Step::SlotUnlisted);
-                    self.wipe_fresh_slot(slot);
+                    self.wipe_fresh_slot(fresh)?;
+                    fresh
                 }
-                return Ok(slot);
+            };
+            if let Err(space) = self.reserve_for(slot, shape) {
+                // The slot is in no list: the rebuild finds it again.
+                self.rebuild();
+                self.close_journal();
+                return Err(space.into());
             }
-            self.rebuild_all();
+            // Relaxed: it is read after the generation, which is changed later.
+            self.header(slot).shape.store(shape.bits(), Ordering::Relaxed);
+            reached(Step::ShapeWritten);
+            return Ok(slot);
         }
-        Err(Full)
+        Err(InsertError::Full)
     }
 
-    fn wipe_fresh_slot(&self, slot: u32) {
+    /// The first slot in the list of free slots that has this shape, or may get it. `Err`: the list is
+    /// damaged.
+    fn find_listed(&self, shape: Shape) -> Result<Option<Listed>, ()> {
+        let slots = self.mapped.dimensions.slots;
+        let (mut before, mut next) = (None, self.directory_header().free_list.load(Ordering::Relaxed));
+        for _ in 0..slots {
+            let Some(slot) = next.checked_sub(1) else { return Ok(None) };
+            if slot >= slots || has_key(self.generation(slot)) {
+                return Err(());
+            }
+            if self.fits(slot, shape) {
+                return Ok(Some(Listed { slot, before }));
+            }
+            (before, next) = (Some(slot), self.header(slot).next_free.load(Ordering::Relaxed));
+        }
+        Err(())
+    }
+
+    /// Whether a slot without a key has this shape, or may get it: whether nobody has any of its
+    /// cells. (A handle on an earlier key may have one, or a participant that has crashed.)
+    fn fits(&self, slot: u32, shape: Shape) -> bool {
+        let present = self.header(slot).shape.load(Ordering::Relaxed);
+        present == shape.bits()
+            || self.on_ring(slot, |ring| {
+                // SeqCst: pairs with `reserve_place`. The generation was changed before the cells are
+                // read.
+                fence(Ordering::SeqCst);
+                ring.is_free() || {
+                    ring.reap_holders();
+                    ring.is_free()
+                }
+            })
+    }
+
+    /// Reserves what a key of this shape needs before it is used.
+    fn reserve_for(&self, slot: u32, shape: Shape) -> Result<(), NoSpace> {
+        if shape.cursors as usize > HEADER_CURSORS { self.mapped.reserve_cursors(slot) } else { Ok(()) }
+    }
+
+    fn wipe_fresh_slot(&self, slot: u32) -> Result<(), NoSpace> {
         if self.mapped.checksums {
             // In a file whose machine stopped, the cells of an unknown slot may be older than their
             // headers.
-            self.on_ring(slot, |ring| ring.wipe());
+            self.on_ring(slot, |ring| ring.wipe())?;
             reached(Step::SlotWiped);
         }
+        Ok(())
     }
 
     /// Rebuilds the directory from all slots, because its header contradicts them and so is
     /// damaged.
     fn rebuild_all(&self) {
-        let slots = self.mapped.geometry.slots;
+        let slots = self.mapped.dimensions.slots;
         // There is no slot of this number: a process that finds the journal open rebuilds, and
         // empties nothing.
         self.open_journal(slots);
@@ -195,7 +274,7 @@ impl Locked<'_> {
         let Some(slot) = self.directory_header().journal.load(Ordering::Acquire).checked_sub(1) else {
             return;
         };
-        if slot < self.mapped.geometry.slots && !has_key(self.generation(slot)) {
+        if slot < self.mapped.dimensions.slots && !has_key(self.generation(slot)) {
             self.empty(slot);
         }
         self.rebuild();
@@ -238,7 +317,7 @@ impl Locked<'_> {
     }
 
     fn on_ring<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
-        act(Ring::new(&Handle::of_present_key(self.mapped.slot(slot)), self.context))
+        act(Ring::new(&self.mapped.handle_of(slot), self.context))
     }
 }
 
@@ -311,7 +390,7 @@ mod tests {
         let (store, _) = two_handles();
         store.slot("before").unwrap();
         let header = store.mapped().directory_header();
-        header.journal.store(store.mapped().geometry.slots + 1, Ordering::Relaxed);
+        header.journal.store(store.mapped().dimensions.slots + 1, Ordering::Relaxed);
         assert!(is_busy(&store.slot_within("k", &mut WaitLimit::new(Duration::ZERO)), Duration::ZERO));
         assert_ne!(header.journal.load(Ordering::Relaxed), 0);
         store.slot("k").unwrap();

@@ -44,6 +44,6 @@ mod locked;
 mod rebuild;
 mod wait_limit;
 
-pub(crate) use locked::{Full, Locked, lock};
+pub(crate) use locked::{InsertError, Locked, lock};
 pub(crate) use rebuild::rebuild;
 pub(crate) use wait_limit::{LONGEST_WAIT, WaitLimit};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Forked, KeyError};
+use super::{Forked, KeyError, no_space};
 
 /// Why a key was not created or removed, or a store not purged.
 ///
@@ -39,6 +39,20 @@ pub enum DirectoryError {
         /// The number of slots.
         slots: u32,
     },
+    /// The key cannot have the shape that was asked for.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// There is no space for another key.
+    #[error("{}", no_space(*needed, *available, *file_size_limit))]
+    NoSpace {
+        /// Bytes that were to be reserved.
+        needed: u64,
+        /// Bytes that are available.
+        available: u64,
+        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`), if that is what
+        /// stands in the way.
+        file_size_limit: Option<u64>,
+    },
     /// Another process is creating or removing a key, and does not finish. Keys that exist are not
     /// affected.
     #[error(
@@ -64,6 +78,79 @@ impl From<Forked> for DirectoryError {
     fn from(error: Forked) -> Self {
         Self::Key(error.into())
     }
+}
+
+/// Why a key cannot have the shape that its options ask for.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// use splinter_bus::store::{DirectoryError, KeyOptions, ShapeError};
+///
+/// # let name = format!("splinter-doc-shape-error-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// store.slot("k")?;
+/// let error = store.slot_with("k", &KeyOptions::new().history(100)).unwrap_err();
+/// assert!(matches!(error, DirectoryError::Shape(ShapeError::Smaller { .. })));
+/// assert!(error.to_string().starts_with("the key \"k\" exists with less than was asked for: history 100, it has 16"));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// A number is out of its range.
+    #[error("{what} of {value} is out of range: it must be 1 to {max}")]
+    OutOfRange {
+        /// Which of the options.
+        what: &'static str,
+        /// What was asked for.
+        value: u32,
+        /// The largest allowed.
+        max: u32,
+    },
+    /// The ring of a key has no room for so many cells.
+    #[error(
+        "{cells} cells (history and spare) are more than the {max} of a key in this store: ask for fewer, or create a store with fewer slots or a smaller inline_size"
+    )]
+    TooManyCells {
+        /// History and spare together.
+        cells: u32,
+        /// The most that a key of this store can have.
+        max: u32,
+    },
+    /// The span of a key has no room for the longer values of so many cells.
+    #[error("{cells} cells (history and spare) need a span of {} bytes, and a key of this store has {span}: ask for fewer cells, or create a store with a larger span", u64::from(*cells) * 69_632)]
+    SpanTooSmall {
+        /// History and spare together.
+        cells: u32,
+        /// The span of a key in bytes.
+        span: u64,
+    },
+    /// The key exists, and has less than was asked for.
+    #[error("{}", smaller(key, asked, has))]
+    Smaller {
+        /// The key.
+        key: String,
+        /// What was asked for: history, spare, lossless.
+        asked: [Option<u32>; 3],
+        /// What the key has.
+        has: [u32; 3],
+    },
+}
+
+fn smaller(key: &str, asked: &[Option<u32>; 3], has: &[u32; 3]) -> String {
+    let parts: Vec<_> = ["history", "spare", "lossless"]
+        .iter()
+        .zip(asked.iter().zip(has))
+        .filter_map(|(what, (asked, has))| Some((what, (*asked)?, has)))
+        .map(|(what, asked, has)| format!("{what} {asked}, it has {has}"))
+        .collect();
+    format!(
+        "the key {key:?} exists with less than was asked for: {}; ask for less, or remove the key first (its creator decides)",
+        parts.join("; ")
+    )
 }
 
 /// Why a participant was not evicted from a key.

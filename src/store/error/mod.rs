@@ -27,3 +27,17 @@ fn more_memory(limit: Option<u64>) -> String {
             .to_owned(),
     }
 }
+
+/// What to do when there is no space in memory or on the disk.
+fn no_space(needed: u64, available: u64, file_size_limit: Option<u64>) -> String {
+    match file_size_limit {
+        Some(limit) => format!(
+            "the store's file would be longer than this process may make one ({limit} bytes): raise the limit (`ulimit -f`, `LimitFSIZE=` of a \
+             service); reserving {needed} bytes failed"
+        ),
+        None => format!(
+            "no space: {needed} bytes are needed, {available} are available; remove keys (Store::unset), give unused space back \
+             (Store::trim), or make the file system larger (for /dev/shm: `mount -o remount,size=`, `docker run --shm-size`)"
+        ),
+    }
+}

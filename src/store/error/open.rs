@@ -35,7 +35,8 @@ pub enum OpenError {
     /// The store exists, and has not what the options ask for.
     #[error(
         "{name:?} exists and does not meet the options: asked for {}, it has {}; open it without these options, or remove it first",
-        dimensions(asked), dimensions(has)
+        dimensions(asked),
+        dimensions(has)
     )]
     OtherOptions {
         /// The name or path of the store.
@@ -343,7 +344,9 @@ pub enum DimensionsError {
         max_slots: u64,
     },
     /// The ring of a key would have too little room.
-    #[error("{slots} slots leave too little room for a ring of cells of {inline_size} bytes: ask for fewer slots, or a smaller inline_size")]
+    #[error(
+        "{slots} slots leave too little room for a ring of cells of {inline_size} bytes: ask for fewer slots, or a smaller inline_size"
+    )]
     NoRoomForRings {
         /// The number of slots.
         slots: u32,

@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::{DirectoryError, Forked, KeyError, more_memory};
+use super::{DirectoryError, Forked, KeyError, more_memory, no_space};
 use crate::core::cell_counts::CellCounts;
 
 /// Why a value was not set, or no cell was lent.
@@ -34,8 +34,8 @@ pub enum SetError {
     Directory(DirectoryError),
     /// The value is larger than the store's cells.
     #[error(
-        "value too large: {len} bytes (a message counts with its envelope), maximum {max}; shorten it, or create a store with a \
-         larger max_value_size"
+        "value too large: {len} bytes (a message counts with its envelope), maximum {max}; shorten it, create the key with fewer \
+         cells (KeyOptions::history), or the store with a larger span (StoreOptions::span)"
     )]
     TooLarge {
         /// The value's length in bytes; of a message: the length of its frame, which is envelope
@@ -48,6 +48,18 @@ pub enum SetError {
     /// holds a value that a lossless subscriber or a work queue has not received.
     #[error("{}", no_cell(.0))]
     Backpressure(Box<CellCounts>),
+    /// There is no space for the value, in memory or on the disk. Nothing was published, and nothing
+    /// that was published before is lost, except for history, whose space was given back.
+    #[error("{}", no_space(*needed, *available, *file_size_limit))]
+    NoSpace {
+        /// Bytes that were to be reserved.
+        needed: u64,
+        /// Bytes that are available.
+        available: u64,
+        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`), if that is what
+        /// stands in the way.
+        file_size_limit: Option<u64>,
+    },
     /// The key's slot has published as many versions as it can count.
     #[error("the slot of this key has used up its 2^48 versions: create a new store")]
     Exhausted,
@@ -84,7 +96,7 @@ fn no_cell(cells: &CellCounts) -> String {
     format!(
         "no cell of this key may be overwritten: of {}, {retained} hold what a lossless subscriber or a work queue has not received, \
          {pinned} are pinned, {flushed} are kept for the last flush, {in_flight} are in use by writers or on loan, and one has the newest value; \
-         receive, or drop pins and loans, {evict}wait with a timeout, or create the store with more history or spare",
+         receive, or drop pins and loans, {evict}wait with a timeout, or create the key with more history or spare (KeyOptions)",
         cells.total()
     )
 }
@@ -126,7 +138,7 @@ pub enum GetError {
     /// Publishers replaced the key's values, or other workers took them, each time that one was to
     /// be read. Nothing is wrong with the key.
     #[error(
-        "other processes replaced or took the values of this key faster than one could be read: try again, or create the store with \
+        "other processes replaced or took the values of this key faster than one could be read: try again, or create the key with \
          more history or spare"
     )]
     Overtaken,

@@ -29,10 +29,11 @@ use super::refused::{creating_refused, creating_without_space, os_error, refused
 use crate::core::memory::records::StoreHeader;
 use crate::kill_points::{Step, reached};
 use crate::os::fork::UninheritedFile;
-use crate::os::{clock, file, file_system, limits, lock, mapping};
+use crate::os::mapping::Mapping;
+use crate::os::{clock, file, file_system, limits, lock};
+use crate::store::dimensions::{Dimensions, SYSTEM_SLOTS};
 use crate::store::error::OpenError;
 use crate::store::flags::Flags;
-use crate::store::dimensions::{Dimensions, SYSTEM_SLOTS};
 use crate::store::location::Location;
 use crate::store::mapped::{LockByte, Mapped, StoreShape};
 use crate::store::participant::join;
@@ -144,7 +145,8 @@ fn begin_draft(
     let file = match location {
         Location::Memory(_) => {
             let name = draft.0.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            mapping::create_segment(name, len as usize)
+            Mapping::create_segment(name, len as usize)
+                .map(drop)
                 .map_err(os_error)
                 .map_err(creating_refused("create", location, len))?;
             // The crate `shared_memory` does not lend its file.
@@ -187,5 +189,5 @@ fn initialise(location: &Location, options: &StoreOptions, mapped: Arc<Mapped>) 
     identity.magic.store(MAGIC, Ordering::Release);
     reached(Step::MagicWritten);
     let joined = join::join(&mapped);
-    into_store(mapped, joined, None)
+    Ok(into_store(mapped, joined, None)?.with_key_options(options.key_options))
 }

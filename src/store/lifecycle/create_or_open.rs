@@ -2,6 +2,7 @@
 
 use super::opening::ATTEMPTS;
 use super::options::StoreOptions;
+use crate::store::dimensions::Dimensions;
 use crate::store::error::OpenError;
 use crate::store::location::Location;
 use crate::store::store::Store;
@@ -60,7 +61,7 @@ impl Store {
     /// # use splinter_bus::store::Store;
     /// # let name = format!("splinter-doc-store-open-or-create-{}", std::process::id());
     /// let store = Store::open_or_create(&name)?;
-    /// assert_eq!(store.geometry().slots, 128);
+    /// assert_eq!(store.dimensions().slots, 1024);
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -75,7 +76,7 @@ impl StoreOptions {
     /// # Errors
     ///
     /// Those of [`create`](Self::create) and [`Store::open`], except that the name is taken or does
-    /// not exist.
+    /// not exist; and [`OpenError::OtherOptions`].
     ///
     /// # Examples
     ///
@@ -83,16 +84,16 @@ impl StoreOptions {
     /// use splinter_bus::store::{Store, StoreOptions};
     ///
     /// # let name = format!("splinter-doc-create-or-open-{}", std::process::id());
-    /// let first = StoreOptions::new().slots(16).create_or_open(&name)?;
-    /// let second = StoreOptions::new().slots(99).create_or_open(&name)?;
-    /// assert_eq!(second.geometry().slots, 16);
+    /// let first = StoreOptions::new().slots(99).create_or_open(&name)?;
+    /// let second = StoreOptions::new().slots(16).create_or_open(&name)?;
+    /// assert_eq!(second.dimensions().slots, 99, "more than was asked for is no error");
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create_or_open(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
         let location = location.into();
         until_settled(&location, || match self.create(&location) {
-            Err(OpenError::AlreadyExists { .. }) => Store::open(&location),
+            Err(OpenError::AlreadyExists { .. }) => self.open(&location),
             done => done,
         })
     }
@@ -102,7 +103,7 @@ impl StoreOptions {
     /// # Errors
     ///
     /// Those of [`create`](Self::create) and [`Store::open`], except that the name is taken or does
-    /// not exist.
+    /// not exist; and [`OpenError::OtherOptions`].
     ///
     /// # Examples
     ///
@@ -111,16 +112,49 @@ impl StoreOptions {
     ///
     /// # let name = format!("splinter-doc-open-or-create-{}", std::process::id());
     /// let store = StoreOptions::new().slots(16).open_or_create(&name)?;
-    /// assert_eq!(store.geometry().slots, 16);
+    /// assert_eq!(store.dimensions().slots, 16);
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open_or_create(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
         let location = location.into();
-        until_settled(&location, || match Store::open(&location) {
+        until_settled(&location, || match self.open(&location) {
             Err(OpenError::NotFound { .. }) => self.create(&location),
             done => done,
         })
+    }
+}
+
+impl StoreOptions {
+    /// Opens a store that exists and has what the options ask for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::open`], and [`OpenError::OtherOptions`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// use splinter_bus::store::KeyOptions;
+    ///
+    /// # let name = format!("splinter-doc-options-open-{}", std::process::id());
+    /// Store::create(&name)?;
+    /// let store = StoreOptions::new().key_options(KeyOptions::new().history(100)).open(&name)?;
+    /// assert_eq!(store.slot("k")?.shape().history, 100);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
+        let location = location.into();
+        let store = Store::open(&location)?;
+        let (asked, has) = (self.dimensions(), store.dimensions());
+        if !self.are_met_by(has) {
+            let numbers = |of: Dimensions| [of.slots.into(), of.inline_size.into(), of.span];
+            let name = location.to_string();
+            return Err(OpenError::OtherOptions { name, asked: numbers(asked), has: numbers(has) });
+        }
+        Ok(store.with_key_options(self.key_options))
     }
 }
 

@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::core::memory::records::Identity;
-use crate::store::error::OpenError;
 use crate::store::dimensions::{Dimensions, SYSTEM_SLOTS};
+use crate::store::error::OpenError;
 use crate::store::location::Location;
 use crate::store::mapped::StoreShape;
 use crate::sync::{AtomicU64, Ordering};

@@ -96,54 +96,6 @@ fn open(location: &Location) -> Result<Store, OpenError> {
     Err(OpenError::Unsettled { name: location.to_string() })
 }
 
-fn remove(location: impl Into<Location>) -> Result<(), OpenError> {
-        remove(&location.into())
-    }
-}
-
-fn open(location: &Location) -> Result<Store, OpenError> {
-    location.check()?;
-    for _ in 0..ATTEMPTS {
-        let file = open_file(location, location.links())?;
-        if let Some(file_system) = file_system::shared_with_other_machines(&file) {
-            return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
-        }
-        let len = file::status(&file).map_err(refused("examine", location))?.len;
-        let seen = identity::read(&file, len).map_err(refused("read", location))?;
-        let shape = identity::check(location, seen.as_ref(), len)?;
-        let mapping = match location {
-            Location::Memory(name) => match Mapping::open_segment(name) {
-                Err(ShmemError::MapOpenFailed(code)) if code == libc::ENOENT as u32 => {
-                    return Err(OpenError::NotFound { name: location.to_string() });
-                }
-                mapping => mapping.map_err(os_error).map_err(mapping_refused("map", location, len))?,
-            },
-            Location::File(_) => {
-                Mapping::of_file(&file, len as usize).map_err(mapping_refused("map", location, len))?
-            }
-        };
-        let memory = Memory::new(mapping).map_err(mapping_refused("map", location, len))?;
-        let Some(locks) = open_locks(location, &location.path(), &file, location.links())? else {
-            continue;
-        };
-        // A mapping by name may be of another store than `file` is.
-        let same = seen.as_ref().is_some_and(|seen| {
-            let id = memory.region.header().identity.id.load(Ordering::Relaxed);
-            id == seen.id.load(Ordering::Relaxed) && memory.region.len() as u64 == len
-        });
-        if same {
-            let mapped = map(location, shape, memory, file, locks)?;
-            // Acquire: pairs with the release in `found`.
-            mapped.header().identity.magic.load(Ordering::Acquire);
-            let mut checked = recover::check_or_recover(&mapped, location)?;
-            let (joined, recovery) = (join::join(&mapped), checked.recovery.take());
-            drop(checked);
-            return into_store(mapped, joined, recovery);
-        }
-    }
-    Err(OpenError::Unsettled { name: location.to_string() })
-}
-
 fn remove(location: &Location) -> Result<(), OpenError> {
     location.check()?;
     let file = open_file(location, Links::Refuse)?;

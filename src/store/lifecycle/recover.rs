@@ -16,18 +16,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::clean_epoch::{self, UNKNOWN};
-use super::refused::refused;
+use super::refused::{creating_without_space, refused};
 use crate::core::epoch;
 use crate::core::index::{self, Indexed};
 use crate::core::key::StoredKey;
-use crate::core::memory::records::PARTICIPANTS;
-use crate::core::ring::{Handle, Pages, Recovered, Ring, UnprovenCount, VersionSource};
+use crate::core::memory::records::{PARTICIPANTS, SlotHeader};
+use crate::core::ring::{Pages, Recovered, Ring, UnprovenCount, VersionSource};
 use crate::core::word::MAX_PLAUSIBLE_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
 use crate::store::directory::{self, LONGEST_WAIT};
 use crate::store::error::OpenError;
 use crate::store::location::Location;
+use crate::store::mapped::space::RecoverSpaceError;
 use crate::store::mapped::{LockByte, Mapped};
 use crate::store::participant;
 use crate::store::participant::host::context;
@@ -85,7 +86,11 @@ pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
             directory_header.clean_epoch.store(UNKNOWN, Ordering::SeqCst);
             reached(Step::CleanEpochCleared);
         }
-        checked.recovery = Some(recover(mapped, moments));
+        let recovery = recover(mapped, moments).map_err(|error| match error {
+            RecoverSpaceError::NoSpace(space) => creating_without_space(location, space),
+            RecoverSpaceError::Io(error) => refused("recover", location)(error),
+        })?;
+        checked.recovery = Some(recovery);
         // Release: pairs with the acquire above; a process that sees the clean epoch finds the
         // store sound.
         directory_header.clean_epoch.store(clean_epoch.unwrap_or(UNKNOWN), Ordering::Release);
@@ -120,12 +125,13 @@ impl VersionSource for NextEpoch<'_> {
     fn version_after(&self, version: u64) -> u64 {
         self.begin();
         let next = self.first.max(version + 1);
-        epoch::reach(self.mapped.directory_header(), next, &|| self.mapped.memory.flush_header().is_ok());
+        epoch::reach(self.mapped.directory_header(), next, &|| self.mapped.flush_header().is_ok());
         next
     }
 }
 
-fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Recovery {
+fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Result<Recovery, RecoverSpaceError> {
+    let slots = mapped.reserve_headers_again()?;
     for entry in mapped.schemas() {
         // Each process that opens a bus enters its own schemas again.
         entry.len.store(0, Ordering::Relaxed);
@@ -140,20 +146,21 @@ fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Recovery {
     // The context of no participant: a recovery claims nothing.
     let context = context(mapped, PARTICIPANTS as u32);
     let mut recovery = Recovery::default();
-    let slots_of_keys = find_keys(mapped);
+    let slots_of_keys = find_keys(mapped, &slots);
     let (mut used, mut highest) = (0, 0);
-    for slot in 0..mapped.geometry.slots {
+    for slot in slots {
         let view = mapped.slot(slot);
-        let handle = Handle::of_present_key(view);
-        let ring = Ring::new(&handle, &context);
-        if ring.is_untouched() {
+        if is_untouched(view.header) {
             continue;
         }
         used = slot + 1;
+        mapped.reserve_ring_again(slot)?;
+        let handle = mapped.handle_of(slot);
+        let ring = Ring::new(&handle, &context);
         let key = StoredKey::load(&view.header.key);
         if slots_of_keys.get(&key) == Some(&slot) {
             recovery.keys += 1;
-            let (found, UnprovenCount { damaged, missing }) = ring.recover(moments, &next_epoch);
+            let (found, UnprovenCount { damaged, missing }) = ring.recover(moments, &next_epoch)?;
             let keys = match found {
                 Recovered::Sound => None,
                 Recovered::Older => Some(&mut recovery.older),
@@ -167,15 +174,16 @@ fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Recovery {
         } else {
             index::unassign(view.header);
             StoredKey::erase(&view.header.key);
-            ring.wipe();
+            ring.wipe()?;
         }
         reached(Step::SlotRecovered);
         highest = highest.max(ring.highest_version());
     }
+    mapped.give_back_from(used)?;
     let first = mapped.directory_header().first_version.load(Ordering::Relaxed);
     if first == next_epoch.first {
         for slot in 0..used {
-            Ring::new(&Handle::of_present_key(mapped.slot(slot)), &context).record_gap(first);
+            Ring::new(&mapped.handle_of(slot), &context).record_gap(first);
         }
     }
     recovery.older.sort_unstable();
@@ -187,15 +195,22 @@ fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Recovery {
     directory_header.highest_removed_version.store(highest.max(recorded.unwrap_or(0)), Ordering::Relaxed);
     directory_header.journal.store(0, Ordering::Relaxed);
     directory::rebuild(mapped, used);
-    recovery
+    directory_header.used_slots.store(used, Ordering::Relaxed);
+    Ok(recovery)
+}
+
+/// Whether the slot was never used.
+fn is_untouched(header: &SlotHeader) -> bool {
+    let SlotHeader { head, generation, base_version, key_hash, next_ticket, .. } = header;
+    [head, generation, base_version, key_hash, next_ticket].iter().all(|word| word.load(Ordering::Relaxed) == 0)
 }
 
 /// Which slot has which key. A key that moved to another slot between two moments may be in both:
 /// it belongs to the later one.
-fn find_keys(mapped: &Mapped) -> HashMap<StoredKey, u32> {
+fn find_keys(mapped: &Mapped, slots: &[u32]) -> HashMap<StoredKey, u32> {
     let mut slots_of_keys: HashMap<StoredKey, u32> = HashMap::new();
     let base_version = |slot: u32| mapped.slot(slot).header.base_version.load(Ordering::Relaxed);
-    for slot in 0..mapped.geometry.slots {
+    for &slot in slots {
         let header = mapped.slot(slot).header;
         let key = StoredKey::load(&header.key);
         let is_valid = index::has_key(header.generation.load(Ordering::Relaxed))

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use shared_memory::ShmemError;
 
 use crate::core::ring::NoSpace;
-use crate::os::{file, limits};
+use crate::os::{limits, space};
 use crate::store::error::OpenError;
 use crate::store::location::Location;
 
@@ -68,7 +68,7 @@ pub(super) fn no_space(location: &Location, len: u64, source: Option<io::Error>)
     OpenError::NoSpace {
         name: location.to_string(),
         needed: len,
-        available: file::available(&directory).unwrap_or(0),
+        available: space::available_in(&directory).unwrap_or(0),
         directory: directory.display().to_string(),
         source,
     }

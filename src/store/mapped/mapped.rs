@@ -5,14 +5,15 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::memory::Memory;
+use super::space::Space;
 use crate::core::index::Indexed;
 use crate::core::memory::records::{DirectoryHeader, ParticipantEntry, SchemaEntry, SlotHeader, StoreHeader};
 use crate::core::memory::slot_view::SlotView;
+use crate::core::ring::Handle;
 use crate::os::fork::UninheritedFile;
-use super::space::Space;
 use crate::store::dimensions::{Dimensions, Layout, SYSTEM_SLOTS, Tables};
 use crate::store::location::Location;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
 
 /// What is fixed when a store is created.
 #[derive(Debug, Clone, Copy)]
@@ -99,10 +100,22 @@ impl Mapped {
         self.slot(index).header
     }
 
+    /// The generation of the slot at `index`: odd while it has a key.
+    pub(crate) fn generation(&self, index: u32) -> u64 {
+        // Acquire: pairs as in `Ring::generation`.
+        self.slot_header_of(index).generation.load(Ordering::Acquire)
+    }
+
+    /// A handle on the key that the slot at `index` has now, if it has one.
+    #[inline]
+    pub(crate) fn handle_of(&self, index: u32) -> Handle<'_> {
+        Handle::of_present_key(self.slot(index), self.cells_reserved(index))
+    }
+
     /// An upper bound of the slots that were ever used. The rest are as they were created.
     pub(crate) fn used_slots(&self) -> u32 {
         // One more than the header says, in case a process crashed while it took a fresh slot.
-        let fresh = self.directory_header().used_slots.load(crate::sync::Ordering::Acquire);
+        let fresh = self.directory_header().used_slots.load(Ordering::Acquire);
         fresh.saturating_add(1).min(self.dimensions.slots)
     }
 

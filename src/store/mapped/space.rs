@@ -11,12 +11,14 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::core::memory::extents::Extents;
+use crate::core::memory::records::HEADER_CURSORS;
 use crate::core::ring::NoSpace;
+use crate::core::shape::Shape;
+use crate::os::file;
 use crate::os::lock;
 use crate::os::mapping::Mapping;
 use crate::os::space::{self, Punched, ReserveError};
-use crate::os::file;
-use crate::store::dimensions::Layout;
+use crate::store::dimensions::{Layout, SYSTEM_SLOTS};
 use crate::store::directory::LONGEST_WAIT;
 use crate::store::mapped::{LockByte, Mapped};
 use crate::sync::{AtomicU64, Ordering};
@@ -58,6 +60,26 @@ impl Space {
                 Ok(window.get_or_init(|| mapping))
             }
         }
+    }
+}
+
+/// Why the space of a store could not be recovered.
+#[derive(Debug)]
+pub(crate) enum RecoverSpaceError {
+    /// There is no space for what a copy of the file has left out: holes, where there were zeros.
+    NoSpace(NoSpace),
+    Io(io::Error),
+}
+
+impl From<NoSpace> for RecoverSpaceError {
+    fn from(space: NoSpace) -> Self {
+        Self::NoSpace(space)
+    }
+}
+
+impl From<io::Error> for RecoverSpaceError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
@@ -116,19 +138,36 @@ impl Mapped {
         }
     }
 
-    /// Makes the kernel reserve the pages by writing to them what is there. Only one process does so
-    /// at a time, so that no byte is overwritten with an older one: others do not use these bytes
-    /// before they are reserved, except in the first and in the last page.
+    /// Reserves by writing: zeros beyond the end of the file, where nobody has anything, and in pages
+    /// before it what is there already. One process does so at a time.
+    ///
+    /// The second kind of write ends the process if there is no space, so free space is checked first.
+    /// That is the best that such a file system, or sandbox, allows.
     #[cold]
     fn reserve_without_fallocate(&self, from: u64, to: u64) -> Result<(), NoSpace> {
         let failed = |error: io::Error| self.no_space(to - from, &ReserveError::NoSpace(error));
         let byte = LockByte::Space.offset();
         if !lock::lock_within(self.fd(), byte, LONGEST_WAIT).map_err(failed)? {
-            return Err(self.no_space(to - from, &ReserveError::NoSpace(io::ErrorKind::TimedOut.into())));
+            return Err(failed(io::ErrorKind::TimedOut.into()));
         }
-        let outcome = space::extend(&self.file, from, to).map_err(failed);
+        let outcome = self.extend(from, to).map_err(failed);
         let _ = lock::unlock(self.fd(), byte);
         outcome
+    }
+
+    fn extend(&self, from: u64, to: u64) -> io::Result<()> {
+        let len = file::status(&self.file)?.len;
+        if len < to {
+            space::write_zeros(&self.file, len.max(from), to)?;
+        }
+        if from < len {
+            if space::available(&self.file)? < to - from {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let page = rustix::param::page_size();
+            self.memory.region.touch_pages(from as usize / page * page, len.min(to) as usize, page);
+        }
+        Ok(())
     }
 
     /// Reserves bytes of the slot's extents that no other process uses.
@@ -149,8 +188,7 @@ impl Mapped {
     /// cannot do that.
     pub(crate) fn punch_extents(&self, slot: u32, bytes: Range<u64>) -> bool {
         let (start, end) = (self.layout.extents_of(slot), bytes.end.min(self.layout.span));
-        bytes.start >= end
-            || matches!(space::punch(&self.file, start + bytes.start, start + end), Ok(Punched::All))
+        bytes.start >= end || matches!(space::punch(&self.file, start + bytes.start, start + end), Ok(Punched::All))
     }
 
     /// The extents of the slot, if the file reaches up to `end`, in bytes from their start.
@@ -178,6 +216,66 @@ impl Mapped {
             }
             Err(_) => false,
         }
+    }
+
+    /// Reserves the headers of all slots of which the file has any, in a copy of the file or after the
+    /// machine stopped. Returns these slots.
+    pub(crate) fn reserve_headers_again(&self) -> Result<Vec<u32>, RecoverSpaceError> {
+        self.reserve_first()?;
+        let (first, size) = (self.layout.headers_end(0), self.layout.headers_end(1) - self.layout.headers_end(0));
+        let end = self.layout.headers_end(self.dimensions.slots);
+        let mut slots = Vec::new();
+        for range in space::data_ranges(&self.file)? {
+            let (from, to) = (range.start.max(first), range.end.min(end));
+            if from < to {
+                self.reserve_shared(from, to)?;
+                let indexes = (from - first) / size..(to - first).div_ceil(size);
+                slots.extend(indexes.map(|slot| slot as u32));
+            }
+        }
+        slots.dedup();
+        Ok(slots)
+    }
+
+    /// Reserves the ring of a slot as far as its header says, and empties the rest of it.
+    pub(crate) fn reserve_ring_again(&self, slot: u32) -> Result<(), RecoverSpaceError> {
+        let header = self.slot_header_of(slot);
+        let cells = header.cells_reserved.load(Ordering::Relaxed).min(self.layout.max_cells());
+        header.cells_reserved.store(cells, Ordering::Relaxed);
+        if Shape::from_bits(header.shape.load(Ordering::Relaxed), self.layout.max_cells()).cursors
+            > HEADER_CURSORS as u32
+        {
+            self.reserve_cursors(slot)?;
+        }
+        self.reserve_cells(slot, 0..cells)?;
+        // Cells that were reserved later than the header was written to the disk.
+        let (end, page) = (self.layout.cell(slot, cells), rustix::param::page_size() as u64);
+        let next_page = end.next_multiple_of(page);
+        if file::status(&self.file)?.len > end {
+            space::write_zeros(&self.file, end, next_page)?;
+        }
+        self.empty(next_page, self.layout.ring(slot + 1))
+    }
+
+    /// Gives back the rings and extents of all slots from this one on.
+    pub(crate) fn give_back_from(&self, slot: u32) -> Result<(), RecoverSpaceError> {
+        let all = self.dimensions.slots + SYSTEM_SLOTS;
+        self.empty(self.layout.ring(slot), self.layout.extents)?;
+        self.empty(self.layout.extents_of(slot), self.layout.extents_of(all))
+    }
+
+    /// Makes bytes zero that nobody uses, and gives back their space if the file system can.
+    fn empty(&self, from: u64, to: u64) -> Result<(), RecoverSpaceError> {
+        if space::punch(&self.file, from, to)? == Punched::All {
+            return Ok(());
+        }
+        for range in space::data_ranges(&self.file)? {
+            let (from, to) = (range.start.max(from), range.end.min(to));
+            if from < to {
+                space::write_zeros(&self.file, from, to)?;
+            }
+        }
+        Ok(())
     }
 
     #[cold]

@@ -1,16 +1,18 @@
 //! The operating system and the store, as the protocol sees them: its [`Host`].
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::crashed_locks::CrashedLocks;
 use crate::core::epoch;
 use crate::core::index::Indexed;
+use crate::core::memory::extents::Extents;
 use crate::core::memory::records::PARTICIPANTS;
-use crate::core::ring::{Context, Host, Permutation, Tags};
+use crate::core::memory::slot_view::SlotView;
+use crate::core::ring::{Context, Host, NoSpace, Tags};
 use crate::core::word::MAX_VERSION;
 use crate::os::futex;
 use crate::store::flags::Flags;
-use crate::store::geometry::Geometry;
 use crate::store::mapped::Mapped;
 use crate::sync::{AtomicU32, Ordering};
 
@@ -23,12 +25,10 @@ struct StoreHost {
 
 /// The context of the participant `me` in all slots of the store.
 pub(crate) fn context(mapped: &Arc<Mapped>, me: u32) -> Context {
-    let Geometry { history, spare, .. } = mapped.geometry;
     Context {
         me,
-        history,
         checksums: mapped.checksums,
-        permutation: Permutation::of(history + spare),
+        span: mapped.layout.span,
         tags: Tags::default(),
         host: Arc::new(StoreHost { mapped: Arc::clone(mapped), me, crashed: CrashedLocks::new() }),
     }
@@ -41,7 +41,7 @@ impl Host for StoreHost {
     }
 
     fn next_version(&self, before: u64) -> u64 {
-        epoch::next_version(self.mapped.directory_header(), before, &|| self.mapped.memory.flush_header().is_ok())
+        epoch::next_version(self.mapped.directory_header(), before, &|| self.mapped.flush_header().is_ok())
     }
 
     fn first_version(&self) -> u64 {
@@ -63,5 +63,33 @@ impl Host for StoreHost {
 
     fn wake_all(&self, word: &AtomicU32) {
         futex::wake_all(word);
+    }
+
+    fn cells_reserved(&self, slot: &SlotView<'_>) -> u32 {
+        self.mapped.cells_reserved(slot.index)
+    }
+
+    fn reserve_cells(&self, slot: u32, cells: Range<u32>) -> Result<(), NoSpace> {
+        self.mapped.reserve_cells(slot, cells)
+    }
+
+    fn reserve_side(&self, slot: u32, cell: u32) -> Result<(), NoSpace> {
+        self.mapped.reserve_side(slot, cell)
+    }
+
+    fn reserve(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace> {
+        self.mapped.reserve_extents(slot, bytes)
+    }
+
+    fn punch(&self, slot: u32, bytes: Range<u64>) -> bool {
+        self.mapped.punch_extents(slot, bytes)
+    }
+
+    fn extents(&self, slot: u32, end: u64) -> Option<Extents<'_>> {
+        self.mapped.extents(slot, end)
+    }
+
+    fn read(&self, slot: u32, start: u64, out: &mut [u8]) -> bool {
+        self.mapped.read_extents(slot, start, out)
     }
 }

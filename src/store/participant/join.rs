@@ -80,7 +80,7 @@ fn write_first_mark(mapped: &Mapped, id: u32) -> io::Result<()> {
     }
     // Together with what is before the table: the clean epoch, and which epoch of versions the
     // store has reached.
-    let written = mapped.memory.mapping.flush_first(mapped.tables.participants.offset_of(PARTICIPANTS));
+    let written = mapped.flush_first(mapped.tables.participants.offset_of(PARTICIPANTS));
     written.map_err(|error| {
         io::Error::new(error.kind(), format!("its participants could not be written to the disk: {error}"))
     })

@@ -11,7 +11,7 @@ use super::entry::{Participant, is_owned};
 use super::host::context;
 use crate::core::memory::records::PARTICIPANTS;
 use crate::core::participant_set::ParticipantSet;
-use crate::core::ring::{Handle, Ring};
+use crate::core::ring::Ring;
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
 use crate::store::mapped::{LockByte, Mapped};
@@ -70,7 +70,7 @@ fn reap(mapped: &Arc<Mapped>, me: u32, dead: &ParticipantSet) {
     tests::SCANS.with(|scans| scans.set(scans.get() + 1));
     let context = context(mapped, me);
     for slot in 0..mapped.used_slots() {
-        let handle = Handle::of_present_key(mapped.slot(slot));
+        let handle = mapped.handle_of(slot);
         let ring = Ring::new(&handle, &context);
         // A slot that never had a key has no marks; and a process that prepares it for its first
         // key does not claim its cells.

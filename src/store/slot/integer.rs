@@ -261,8 +261,6 @@ impl Integer {
 
     fn modify(&self, next: impl Fn(u64) -> Option<u64>) -> Result<u64, ModifyError<RejectedInteger>> {
         let (session, ring) = (self.slot.session(), self.slot.ring());
-        let too_large = |_| ModifyError::Rejected(RejectedInteger::NotAnInteger(session.max_len()));
-        session.check_len(size_of::<u64>()).map_err(too_large)?;
         let before = ring.modify_integer(next)?;
         session.wake(ring);
         Ok(before)

@@ -10,12 +10,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::slot::Slot;
-use super::write::claim_within;
 use crate::core::index::SlotRef;
 use crate::core::memory::lent::Lent;
-use crate::core::ring::Claim;
 pub(crate) use crate::core::ring::Lending;
 use crate::core::ring::owned_handle::OwnedHandle;
+use crate::core::ring::{Claim, CommitError};
 use crate::os::limits;
 use crate::store::error::{Forked, KeyError, SetError};
 use crate::store::session::Session;
@@ -117,19 +116,27 @@ impl Loan {
         deadline: Deadline,
     ) -> Result<Self, SetError> {
         session.check_fork()?;
-        session.check_len(len)?;
-        let region = session.lending_region().map_err(no_second_mapping)?;
         let handle = session.handle(slot_ref);
-        let claim = claim_within(session.ring(handle.get()), deadline)?;
         let ring = session.ring(handle.get());
-        ring.lend(&claim, len, lending);
-        // SAFETY: `lending_region` is used for nothing else. `claim` is ours alone: the cell's
-        // `seq` says that we are writing, so no other process writes or claims the cell until it is
-        // committed or released, and by then `lent` is not used any more.
-        let lent = unsafe { Lent::new(region, &session.mapped.tables.slots, slot_ref.slot, claim.cell(), len) };
-        let Some(lent) = lent else {
-            ring.abandon(claim);
-            return Err(SetError::TooLarge { len, max: session.max_len() });
+        let is_long = len > ring.slot().cells.inline_len();
+        let region = if is_long { None } else { Some(session.lending_region().map_err(no_second_mapping)?) };
+        let claim = session.claim_within(ring, len, deadline)?;
+        let cell = claim.cell;
+        let lent = ring.lend(&claim, len, lending).map(|words| match region {
+            Some(region) => region.slot(&session.mapped.tables.slots, slot_ref.slot).cells.get(cell).words,
+            None => words,
+        });
+        // SAFETY: `claim` is ours alone: the cell's `seq` says that we are writing, so no other process
+        // writes or claims the cell until it is committed or released, and by then `lent` is not used
+        // any more. The region is used for nothing else, and nobody reads the place of a long value
+        // that is being written. Both mappings stay as long as the session.
+        let lent = lent.map(|words| unsafe { Lent::new(words, len) });
+        let lent = match lent {
+            Ok(Some(lent)) => lent,
+            unlent => {
+                ring.abandon(claim);
+                return Err(unlent.err().unwrap_or(CommitError::Unmapped).into());
+            }
         };
         Ok(Self { session: Arc::clone(session), handle, claim: Some(claim), lent })
     }

@@ -31,7 +31,7 @@ impl Lossless {
         let registered = slot.ring().register(begin);
         match registered {
             Ok(registered) => Ok(Self { slot: slot.clone(), registered: Some(registered) }),
-            Err(RegisterError::Full) => Err(LosslessError::TooMany { max: slot.session().mapped.geometry.lossless }),
+            Err(RegisterError::Full) => Err(LosslessError::TooMany { max: slot.ring().handle.shape().cursors }),
             Err(RegisterError::Removed) => Err(LosslessError::Key(KeyError::Removed)),
         }
     }

@@ -1,5 +1,6 @@
 //! Handles on one key: writing, reading, pinning, lending, waiting.
 
+mod append;
 mod integer;
 pub(crate) mod loan;
 pub(crate) mod lossless;

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::slot::Slot;
 use crate::core::index::SlotRef;
 use crate::core::lookup::Lookup;
-use crate::core::ring::{Pin, PinError};
+use crate::core::memory::lent;
+use crate::core::ring::{Pin, PinError, Ring};
 use crate::store::error::{GetError, KeyError};
-use crate::store::local_pins::Counts;
 use crate::store::session::Session;
 
 /// A value that no writer overwrites while this exists: read it in place.
@@ -120,12 +120,10 @@ impl Slot {
 impl Pinned {
     pub(crate) fn newest(session: &Arc<Session>, slot_ref: SlotRef) -> Result<Option<Self>, GetError> {
         session.check_fork()?;
-        let mut counts = session.pins.lock();
-        let held = |cell| counts.contains_key(&(slot_ref.slot, cell));
-        let Some(pin) = session.on_key(slot_ref, |ring| ring.pin_newest(held))? else {
-            return Ok(None);
-        };
-        Ok(Some(Self::counted(session, slot_ref, pin, &mut counts)))
+        session.on_key(slot_ref, |ring| {
+            let pin = session.pins.pin_newest(ring)?;
+            pin.map(|pin| Self::counted(session, ring, pin)).transpose()
+        })
     }
 
     pub(crate) fn version_of(
@@ -134,26 +132,26 @@ impl Pinned {
         version: u64,
     ) -> Result<Lookup<Self>, GetError> {
         session.check_fork()?;
-        let mut counts = session.pins.lock();
-        let held = |cell| counts.contains_key(&(slot_ref.slot, cell));
-        Ok(match session.on_key(slot_ref, |ring| ring.pin_version(version, held)) {
-            Ok(Lookup::Found(pin)) => Lookup::Found(Self::counted(session, slot_ref, pin, &mut counts)),
-            Ok(Lookup::NotYet) => Lookup::NotYet,
-            Ok(Lookup::Gone) => Lookup::Gone,
-            Err(PinError::Removed) => return Err(GetError::Key(KeyError::Removed)),
-            Err(PinError::Claimed) => return Err(GetError::Claimed { version }),
+        session.on_key(slot_ref, |ring| match session.pins.pin_version(ring, version) {
+            Ok(Lookup::Found(pin)) => Self::counted(session, ring, pin).map(Lookup::Found),
+            Ok(Lookup::NotYet) => Ok(Lookup::NotYet),
+            Ok(Lookup::Gone) => Ok(Lookup::Gone),
+            Err(PinError::Removed) => Err(GetError::Key(KeyError::Removed)),
+            Err(PinError::Claimed) => Err(GetError::Claimed { version }),
         })
     }
 
-    fn counted(session: &Arc<Session>, slot_ref: SlotRef, pin: Pin, counts: &mut Counts) -> Self {
-        *counts.entry((slot_ref.slot, pin.cell)).or_default() += 1;
-        let len = session.on_slot(slot_ref.slot, |ring| ring.pinned_len(pin));
-        // SAFETY: `pin` keeps every writer from the cell until the result is dropped, or its
-        // process ends: a writer that has claimed the cell before reads the pins before it writes,
-        // and `pin_newest` and `pin_version` take no cell that is being written. The cell is
+    fn counted(session: &Arc<Session>, ring: Ring<'_>, pin: Pin) -> Result<Self, GetError> {
+        let Some((words, len)) = ring.pinned_words(pin) else {
+            session.pins.unpin(ring, pin);
+            return Err(GetError::Key(KeyError::Damaged));
+        };
+        // SAFETY: `pin` keeps every writer from the cell and its places until the result is dropped,
+        // or its process ends: a writer that has claimed the cell before reads the pins before it
+        // writes, and `pin_newest` and `pin_version` take no cell that is being written. The cell is
         // scrubbed only behind the value. `deref` lends the bytes no longer than that.
-        let bytes = NonNull::from(unsafe { session.mapped.slot(slot_ref.slot).cells.get(pin.cell).bytes(len) });
-        Self { session: Arc::clone(session), slot: slot_ref.slot, pin, bytes }
+        let bytes = NonNull::from(unsafe { lent::bytes(words, len) });
+        Ok(Self { session: Arc::clone(session), slot: ring.slot().index, pin, bytes })
     }
 
     /// The version of the value.
@@ -181,14 +179,16 @@ impl Pinned {
     ///
     /// See [`Pinned`].
     pub fn copy_into(&self, value: &mut Vec<u8>) {
-        self.session.on_slot(self.slot, |ring| ring.copy_pinned(self.pin, value));
+        value.clear();
+        value.extend_from_slice(self);
     }
 
     /// Copies the first bytes of the value. Bytes of `start` beyond the end of the value are
     /// undefined afterwards.
     #[inline]
     pub(crate) fn copy_start(&self, start: &mut [u8]) {
-        self.session.on_slot(self.slot, |ring| ring.copy_pinned_start(self.pin, start));
+        let len = start.len().min(self.len());
+        start[..len].copy_from_slice(&self[..len]);
     }
 }
 
@@ -209,15 +209,7 @@ impl Drop for Pinned {
             // The pin is the parent's.
             return;
         }
-        let mut counts = self.session.pins.lock();
-        let key = (self.slot, self.pin.cell);
-        if let Some(count) = counts.get_mut(&key) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&key);
-                self.session.on_slot(self.slot, |ring| ring.unpin(self.pin.cell));
-            }
-        }
+        self.session.on_slot(self.slot, |ring| self.session.pins.unpin(ring, self.pin));
     }
 }
 

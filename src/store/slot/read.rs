@@ -1,12 +1,8 @@
 //! Copying values out of slots.
 
-use std::sync::Arc;
-
-use super::pinned::Pinned;
 use super::slot::Slot;
-use crate::core::index::SlotRef;
 use crate::core::lookup::Lookup;
-use crate::core::ring::{ReadError, Ring};
+use crate::core::ring::{Pin, PinError, ReadError, Ring};
 use crate::store::error::{GetError, KeyError};
 use crate::store::session::Session;
 
@@ -14,8 +10,8 @@ impl Slot {
     /// Copies the newest value into `value`, replacing its content. Returns the version; `None` if
     /// nothing was set yet. Never blocks.
     ///
-    /// After eight failed copies (fewer, down to two, if values may be larger than 1 MiB), it pins the value. That takes one of
-    /// the key's cells from publishers until the copy is done.
+    /// A value that is longer than the store's inline size is pinned while it is copied, and so is any
+    /// value after eight failed copies. That takes one of the key's cells from publishers meanwhile.
     ///
     /// # Errors
     ///
@@ -38,7 +34,7 @@ impl Slot {
     #[inline]
     pub fn get_into(&self, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
         self.check_fork()?;
-        self.session().copy_newest(self.ring(), &self.slot_ref, value)
+        self.session().copy_newest(self.ring(), value)
     }
 
     /// Copies this one version into `value`, if it is kept. Never blocks.
@@ -66,7 +62,7 @@ impl Slot {
     #[inline]
     pub fn get_version_into(&self, version: u64, value: &mut Vec<u8>) -> Result<Lookup<()>, GetError> {
         self.check_fork()?;
-        Ok(self.ring().copy_version(version, value)?)
+        self.session().copy_version(self.ring(), version, value)
     }
 
     /// The length of the newest value in bytes; `None` if nothing was set yet. Never blocks.
@@ -89,7 +85,7 @@ impl Slot {
     /// ```
     pub fn size(&self) -> Result<Option<usize>, GetError> {
         self.check_fork()?;
-        Ok(self.session().newest_len(self.ring(), self.slot_ref)?.1)
+        Ok(self.session().newest_len(self.ring())?.1)
     }
 }
 
@@ -97,41 +93,65 @@ impl Session {
     /// Copies the newest value of a slot into `value`, replacing its content. Returns the version;
     /// `None` if there is no value.
     #[inline]
-    pub(crate) fn copy_newest(
-        self: &Arc<Self>,
-        ring: Ring<'_>,
-        slot_ref: &SlotRef,
-        value: &mut Vec<u8>,
-    ) -> Result<Option<u64>, GetError> {
-        ring.copy_newest(value).or_else(|error| self.copy_newest_pinned(error, slot_ref, value))
+    pub(crate) fn copy_newest(&self, ring: Ring<'_>, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
+        ring.copy_newest(value).or_else(|error| self.copy_newest_pinned(error, ring, value))
     }
 
-    #[cold]
+    #[inline(never)]
     fn copy_newest_pinned(
-        self: &Arc<Self>,
+        &self,
         error: ReadError,
-        slot_ref: &SlotRef,
+        ring: Ring<'_>,
         value: &mut Vec<u8>,
     ) -> Result<Option<u64>, GetError> {
-        if error != ReadError::Overtaken {
+        if !matches!(error, ReadError::Overtaken | ReadError::Long) {
             return Err(error.into());
         }
-        Ok(Pinned::newest(self, *slot_ref)?.map(|pinned| {
-            pinned.copy_into(value);
-            pinned.version()
-        }))
+        let Some(pin) = self.pins.pin_newest(ring)? else { return Ok(None) };
+        self.copy_and_unpin(ring, pin, value).map(|()| Some(pin.version))
+    }
+
+    fn copy_and_unpin(&self, ring: Ring<'_>, pin: Pin, value: &mut Vec<u8>) -> Result<(), GetError> {
+        let copied = ring.copy_pinned(pin, value);
+        self.pins.unpin(ring, pin);
+        if copied { Ok(()) } else { Err(GetError::Key(KeyError::Damaged)) }
+    }
+
+    /// Copies this one version into `value`, if it is kept.
+    #[inline]
+    pub(crate) fn copy_version(
+        &self,
+        ring: Ring<'_>,
+        version: u64,
+        value: &mut Vec<u8>,
+    ) -> Result<Lookup<()>, GetError> {
+        match ring.copy_version(version, value) {
+            Err(ReadError::Long) => self.copy_long_version(ring, version, value),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    #[inline(never)]
+    fn copy_long_version(&self, ring: Ring<'_>, version: u64, value: &mut Vec<u8>) -> Result<Lookup<()>, GetError> {
+        match self.pins.pin_version(ring, version) {
+            Ok(Lookup::Found(pin)) => self.copy_and_unpin(ring, pin, value).map(Lookup::Found),
+            Ok(Lookup::NotYet) => Ok(Lookup::NotYet),
+            Ok(Lookup::Gone) => Ok(Lookup::Gone),
+            Err(PinError::Claimed) => Ok(ring.copy_unpinned(version, value)?),
+            Err(PinError::Removed) => Err(GetError::Key(KeyError::Removed)),
+        }
     }
 
     /// The newest version of a slot and the length of its value in bytes; no length if there is no
     /// value.
-    pub(crate) fn newest_len(
-        self: &Arc<Self>,
-        ring: Ring<'_>,
-        slot_ref: SlotRef,
-    ) -> Result<(u64, Option<usize>), GetError> {
+    pub(crate) fn newest_len(&self, ring: Ring<'_>) -> Result<(u64, Option<usize>), GetError> {
         match ring.newest_len() {
-            Err(ReadError::Overtaken) => Ok(match Pinned::newest(self, slot_ref)? {
-                Some(pinned) => (pinned.version(), Some(pinned.len())),
+            Err(ReadError::Overtaken) => Ok(match self.pins.pin_newest(ring)? {
+                Some(pin) => {
+                    let len = ring.pinned_words(pin).map(|(_, len)| len);
+                    self.pins.unpin(ring, pin);
+                    (pin.version, Some(len.ok_or(KeyError::Damaged)?))
+                }
                 None => (ring.head().version(), None),
             }),
             newest => Ok(newest?),
@@ -145,7 +165,7 @@ impl From<ReadError> for GetError {
             ReadError::Removed => Self::Key(KeyError::Removed),
             ReadError::Lost => Self::Lost,
             ReadError::Overtaken => Self::Overtaken,
-            ReadError::Corrupt => Self::Key(KeyError::Damaged),
+            ReadError::Corrupt | ReadError::Long => Self::Key(KeyError::Damaged),
         }
     }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::core::cell_counts::CellCounts;
 use crate::core::index::SlotRef;
+use crate::core::lookup::Lookup;
 use crate::core::memory::records::Event;
 use crate::core::ring::owned_handle::OwnedHandle;
-use crate::core::ring::{Begin, ModifyError, Ring, StoredVersion};
+use crate::core::ring::{Appended, Begin, ReadError, Ring, StoredVersion};
 use crate::store::error::{Forked, GetError, KeyError, SetError, UpdateError};
+use crate::store::key_options::KeyShape;
 use crate::store::session::Session;
 use crate::store::wait::Deadline;
 
@@ -90,7 +92,6 @@ impl Slot {
     #[inline]
     pub fn set(&self, value: &[u8]) -> Result<u64, SetError> {
         self.check_fork()?;
-        self.session.check_len(value.len())?;
         self.session.set(self.ring(), value)
     }
 
@@ -122,7 +123,6 @@ impl Slot {
     /// ```
     pub fn set_timeout(&self, value: &[u8], timeout: Duration) -> Result<u64, SetError> {
         self.check_fork()?;
-        self.session.check_len(value.len())?;
         self.session.set_within(self.ring(), value, Deadline::after(Some(timeout)))
     }
 
@@ -149,13 +149,8 @@ impl Slot {
     /// ```
     pub fn append(&self, bytes: &[u8]) -> Result<u64, UpdateError> {
         self.check_fork()?;
-        self.session.check_len(bytes.len())?;
-        let (ring, max) = (self.ring(), self.session.max_len());
-        let version = ring.append(bytes, max).map_err(|error| match error {
-            ModifyError::Commit(error) => SetError::from(error).into(),
-            ModifyError::Read(error) => GetError::from(error).into(),
-            ModifyError::Rejected(len) => UpdateError::Set(SetError::TooLarge { len, max }),
-        })?;
+        let (ring, max) = (self.ring(), self.max_len());
+        let Appended { version, .. } = self.session.append(ring, bytes, max)?;
         self.session.wake(ring);
         Ok(version)
     }
@@ -251,10 +246,39 @@ impl Slot {
         self.ring().published_between(from, to)
     }
 
-    /// The largest value in bytes.
+    /// The longest value of the key in bytes: see [`KeyOptions`](crate::store::KeyOptions).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-max-len-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// assert!(slot.max_len() > 42 << 20);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
-    pub(crate) fn max_len(&self) -> usize {
-        self.session.max_len()
+    #[must_use]
+    pub fn max_len(&self) -> usize {
+        self.ring().max_len()
+    }
+
+    /// How many cells and lossless subscribers the key has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-slot-shape-{}", std::process::id());
+    /// let slot = Store::create(&name)?.slot("k")?;
+    /// assert_eq!((slot.shape().history, slot.shape().spare, slot.shape().lossless), (16, 8, 8));
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn shape(&self) -> KeyShape {
+        self.handle.get().shape().into()
     }
 
     /// As [`set_timeout`](Self::set_timeout), for a value that is not too long.
@@ -284,7 +308,13 @@ impl Slot {
 
     /// Copies a version that was kept into `value`, replacing its content; `false` if it is gone.
     pub(crate) fn copy_stored(&self, kept: StoredVersion, value: &mut Vec<u8>) -> Result<bool, GetError> {
-        Ok(self.ring().copy_stored(kept, value)?)
+        match self.ring().copy_stored(kept, value) {
+            Err(ReadError::Long) => {
+                let copied = self.session.copy_version(self.ring(), kept.version, value)?;
+                Ok(copied == Lookup::Found(()))
+            }
+            outcome => Ok(outcome?),
+        }
     }
 
     /// The event of those who wait for the next version.

@@ -123,7 +123,7 @@ impl SlotSnapshot {
         let first_version = ring.base_version() + 1;
         let cursors: Vec<_> = ring.cursors().collect();
         let queue = ring.backlog().map(|(waiting, taken)| QueueSnapshot { waiting, taken });
-        let (version, len) = session.newest_len(ring, slot_ref)?;
+        let (version, len) = session.newest_len(ring)?;
         // Versions before the last recovery are counted in their cells, because their numbers have
         // gaps: for a lossless subscriber, all of them are there.
         let first = session.mapped.directory_header().first_version.load(Ordering::Relaxed);

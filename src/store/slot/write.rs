@@ -1,7 +1,8 @@
 //! Publishing values, and waiting for free space.
 
 use crate::core::cell_counts::CellCounts;
-use crate::core::ring::{Claim, CommitError, Ring};
+use crate::core::ring::{Claim, CommitError, NoSpace, Ring};
+use crate::os::limits;
 use crate::store::error::{KeyError, SetError};
 use crate::store::session::Session;
 use crate::store::wait::{Deadline, Spin, wait_for_event};
@@ -12,25 +13,42 @@ use crate::sync::yield_now;
 const YIELDS: u32 = 16;
 
 impl Session {
-    /// Publishes a value that is not too long, and wakes those who wait for it.
+    /// Publishes a value, and wakes those who wait for it.
     #[inline]
     pub(crate) fn set(&self, ring: Ring<'_>, value: &[u8]) -> Result<u64, SetError> {
-        let version = ring.publish(value)?;
+        let version = ring.publish(value).or_else(|error| self.retry_with_space(error, || ring.publish(value)))?;
         self.wake(ring);
         Ok(version)
     }
 
     /// As [`set`](Self::set), and waits for free space.
     pub(crate) fn set_within(&self, ring: Ring<'_>, value: &[u8], deadline: Deadline) -> Result<u64, SetError> {
-        let version = retry_until_not_full(ring, deadline, || ring.publish(value))?;
+        let version = retry_until_not_full(ring, deadline, || {
+            ring.publish(value).or_else(|error| self.retry_with_space(error, || ring.publish(value)))
+        })?;
         self.wake(ring);
         Ok(version)
     }
-}
 
-/// Claims a cell, and waits for one.
-pub(super) fn claim_within(ring: Ring<'_>, deadline: Deadline) -> Result<Claim, CommitError> {
-    retry_until_not_full(ring, deadline, || ring.claim_for_key())
+    /// Claims a cell for a value of this length, and waits for one.
+    pub(super) fn claim_within(&self, ring: Ring<'_>, len: usize, deadline: Deadline) -> Result<Claim, CommitError> {
+        let claim = || if len > ring.slot().cells.inline_len() { ring.claim_long(len) } else { ring.claim_for_key() };
+        retry_until_not_full(ring, deadline, || claim().or_else(|error| self.retry_with_space(error, claim)))
+    }
+
+    /// Repeats an attempt that failed for lack of space, after other keys have given back what they do
+    /// not need.
+    #[cold]
+    pub(crate) fn retry_with_space<T>(
+        &self,
+        error: CommitError,
+        attempt: impl FnOnce() -> Result<T, CommitError>,
+    ) -> Result<T, CommitError> {
+        match error {
+            CommitError::NoSpace(_) if self.trim() > 0 => attempt(),
+            error => Err(error),
+        }
+    }
 }
 
 /// Repeats an attempt that needs a cell whenever a process has freed one, until the deadline.
@@ -60,6 +78,14 @@ impl From<CommitError> for SetError {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Backpressure(cells) => Self::Backpressure(Box::new(cells)),
+            CommitError::TooLarge { len, max } => Self::TooLarge { len, max },
+            CommitError::NoSpace(NoSpace { needed, available, file_size_limit }) => {
+                Self::NoSpace { needed, available, file_size_limit }
+            }
+            CommitError::Unmapped => {
+                let source = std::io::ErrorKind::OutOfMemory.into();
+                Self::Mapping { limit: limits::address_space(), source }
+            }
             CommitError::Removed => Self::Key(KeyError::Removed),
             CommitError::Exhausted => Self::Exhausted,
         }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::core::index;
-use crate::core::ring::{Context, FlushOvertaken, Handle, Ring};
+use crate::core::ring::{Context, FlushOvertaken, Ring};
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
 use crate::store::mapped::{LockByte, Mapped};
@@ -112,7 +112,7 @@ impl Flushes<'_> {
     }
 
     fn on_ring<R>(&self, slot: u32, act: impl FnOnce(Ring<'_>) -> R) -> R {
-        act(Ring::new(&Handle::of_present_key(self.mapped.slot(slot)), self.context))
+        act(Ring::new(&self.mapped.handle_of(slot), self.context))
     }
 }
 

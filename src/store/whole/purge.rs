@@ -1,6 +1,5 @@
 //! Purging: removing all older values that are not retained.
 
-use crate::core::ring::Handle;
 use crate::store::directory::WaitLimit;
 use crate::store::error::DirectoryError;
 use crate::store::store::Store;
@@ -57,7 +56,7 @@ impl Store {
         drop(self.session.directory(&mut WaitLimit::longest())?);
         let mut busy = 0;
         for slot in 0..self.mapped().used_slots() {
-            let handle = Handle::of_present_key(self.mapped().slot(slot));
+            let handle = self.mapped().handle_of(slot);
             let ring = self.session.ring(&handle);
             // A slot that never had a key may be being prepared for its first, and holds nothing.
             if ring.generation() > 0 {

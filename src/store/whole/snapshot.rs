@@ -1,10 +1,10 @@
 //! The state of a store at one moment.
 
 use crate::core::cell_counts::CellCounts;
-use crate::core::index::Indexed;
+use crate::core::index::{self, Indexed};
 use crate::os::clock;
+use crate::store::dimensions::Dimensions;
 use crate::store::flags::Flags;
-use crate::store::geometry::Geometry;
 use crate::store::lifecycle::LAYOUT;
 use crate::store::store::Store;
 use crate::sync::Ordering;
@@ -20,7 +20,7 @@ use crate::sync::Ordering;
 /// let store = Store::create(&name)?;
 /// store.set("k", b"v")?;
 /// let snapshot = store.snapshot();
-/// assert_eq!((snapshot.keys, snapshot.geometry), (1, store.geometry()));
+/// assert_eq!((snapshot.keys, snapshot.dimensions), (1, store.dimensions()));
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -32,7 +32,7 @@ pub struct StoreSnapshot {
     /// The version of the layout.
     pub layout: u32,
     /// The store's shape.
-    pub geometry: Geometry,
+    pub dimensions: Dimensions,
     /// The length of the whole store in bytes.
     pub total_len: u64,
     /// Whether it is in a file, where values carry checksums.
@@ -91,11 +91,11 @@ impl Store {
         StoreSnapshot {
             id: identity.id.load(Ordering::Relaxed),
             layout: LAYOUT,
-            geometry: mapped.geometry,
+            dimensions: mapped.dimensions,
             total_len: mapped.memory.region.len() as u64,
             persistent: mapped.checksums,
             created: identity.created.load(Ordering::Relaxed),
-            keys: mapped.directory_header().key_count.load(Ordering::Relaxed).min(mapped.geometry.slots),
+            keys: mapped.directory_header().key_count.load(Ordering::Relaxed).min(mapped.dimensions.slots),
             flags: self.flags(),
             diagnostics: self.diagnostics(),
         }
@@ -121,10 +121,8 @@ impl Store {
     #[must_use]
     pub fn cells(&self) -> CellCounts {
         let mapped = self.mapped();
-        let used = mapped.used_slots();
-        let mut cells: CellCounts = (0..used).map(|slot| self.session.on_slot(slot, |ring| ring.count_cells())).sum();
-        cells.free += u64::from(mapped.geometry.slots - used) * u64::from(mapped.geometry.cells());
-        cells
+        let slots = (0..mapped.used_slots()).filter(|&slot| index::has_key(mapped.generation(slot)));
+        slots.map(|slot| self.session.on_slot(slot, |ring| ring.count_cells())).sum()
     }
 
     /// What readers of this store have rejected so far.

@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::core::index;
-use crate::core::ring::Handle;
 use crate::core::wait::{Slept, Waiter};
 use crate::os::futex;
 use crate::store::error::Forked;
@@ -145,7 +144,7 @@ impl SpinningWaiter for WatchWaiter<'_> {
         let Some(&seen) = self.seen.get(self.next) else {
             return false;
         };
-        let handle = Handle::of_present_key(self.store.mapped().slot(self.next as u32));
+        let handle = self.store.mapped().handle_of(self.next as u32);
         let ring = self.store.session.ring(&handle);
         let head = ring.head();
         head.cell().is_some() && seen != (ring.generation(), head.version())
@@ -159,7 +158,7 @@ fn look(store: &Store, seen: &mut Vec<Seen>) -> Vec<Change> {
     seen.resize(seen.len().max(mapped.used_slots() as usize), (0, 0));
     let mut changes = Vec::new();
     for (slot, seen) in (0..).zip(seen) {
-        let handle = Handle::of_present_key(mapped.slot(slot));
+        let handle = mapped.handle_of(slot);
         let ring = store.session.ring(&handle);
         let (generation, head) = (ring.generation(), ring.head());
         if *seen == (generation, head.version()) || head.cell().is_none() {

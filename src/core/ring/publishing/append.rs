@@ -67,12 +67,7 @@ struct Attempt {
 impl<'a> Ring<'a> {
     /// Publishes the newest value followed by `tail`. Rejected: the result would have this many
     /// bytes, which is more than `max`.
-    pub(crate) fn append(
-        self,
-        tail: &[u8],
-        max: usize,
-        pins: &impl PinNewest,
-    ) -> Result<Appended, ModifyError<usize>> {
+    pub(crate) fn append(self, tail: &[u8], max: usize, pins: &impl PinNewest) -> Result<Appended, ModifyError<usize>> {
         loop {
             let is_done = |outcome: &Result<_, _>| !matches!(outcome, Err(ModifyError::Rejected(len)) if *len <= max);
             let outcome = self.append_short(tail, max);

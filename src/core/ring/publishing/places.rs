@@ -38,7 +38,7 @@ use super::claim::Claim;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
 use crate::core::place::{Place, Places, Tier};
-use crate::core::ring::cell::pinned;
+use crate::core::ring::cell::{self, pinned};
 use crate::core::ring::error::CommitError;
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
@@ -93,6 +93,10 @@ impl<'a> Ring<'a> {
 
     /// Claims a cell of the handle's key whose place has space for a long value of `len` bytes.
     pub(crate) fn claim_long(self, len: usize) -> Result<Claim, CommitError> {
+        let max = self.max_len();
+        if len > max {
+            return Err(CommitError::TooLarge { len, max });
+        }
         let claim = match Tier::of(len) {
             Tier::Medium => self.claim_for_key()?,
             Tier::Large => {
@@ -212,16 +216,18 @@ impl<'a> Ring<'a> {
     #[cold]
     pub(crate) fn give_up_history(self, except: u32) {
         self.reap_holders();
-        self.trim(Keep::Undelivered, Some(except));
+        for (index, _) in self.cells().filter(|&(index, cell)| index != except && has_places(cell)) {
+            self.discard(index, Keep::Undelivered, self.context.scrub());
+        }
     }
 
-    /// Gives back the places of all values that `keep` does not spare. Returns how many cells gave
-    /// something back.
-    pub(crate) fn trim(self, keep: Keep, except: Option<u32>) -> u32 {
-        let has_places =
-            |cell: CellView<'_>| !Residue::from_bits(cell.header.residue.load(Ordering::Relaxed)).is_inline();
-        let cells = self.cells().filter(|&(index, cell)| Some(index) != except && has_places(cell));
-        cells.map(|(index, _)| u32::from(self.discard(index, keep, self.context.scrub()))).sum()
+    /// Gives back the places of all values that are not history. Returns how many cells gave something
+    /// back.
+    pub(crate) fn trim_spare(self) -> u32 {
+        self.reap_holders();
+        let cells = self.cells().filter(|&(_, cell)| has_places(cell));
+        let keep = |cell| Keep::Newest(self.history_of(cell::len(cell).max(1)));
+        cells.map(|(index, cell)| u32::from(self.discard(index, keep(cell), self.context.scrub()))).sum()
     }
 
     /// Writes a long value into a claimed cell whose place is reserved for it.
@@ -329,4 +335,9 @@ impl<'a> Ring<'a> {
         // Release: after all of it is gone.
         cell.residue.store(residue.without_places().bits(), Ordering::Release);
     }
+}
+
+/// Whether something may be reserved in a place of the cell.
+fn has_places(cell: CellView<'_>) -> bool {
+    !Residue::from_bits(cell.header.residue.load(Ordering::Relaxed)).is_inline()
 }

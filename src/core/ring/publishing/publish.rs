@@ -29,7 +29,7 @@ use crate::core::ring::error::{ClaimError, CommitError};
 use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, MAX_VERSION, Residue, Seq};
 use crate::kill_points::{Step, reached};
-use crate::sync::{Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 /// The content of a cell that is lent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(crate) enum Advance {
     Failed(CommitError),
 }
 
-impl Ring<'_> {
+impl<'a> Ring<'a> {
     /// Publishes `bytes`, which are at most as long as the key's longest value, and returns their
     /// version. Waiters are not notified yet.
     #[inline]
@@ -159,7 +159,8 @@ impl Ring<'_> {
 
     /// Prepares a claimed cell for a caller that writes `len` bytes in place. A long value's place is
     /// reserved. From now on the cell counts as written that far.
-    pub(crate) fn lend(self, claim: &Claim, len: usize, bytes: Lending) -> Result<(), CommitError> {
+    /// Returns the words of the value.
+    pub(crate) fn lend(self, claim: &Claim, len: usize, bytes: Lending) -> Result<&'a [AtomicU64], CommitError> {
         let cell = self.slot().cells.get(claim.cell);
         let words = self.value_words(claim.cell, cell, len).ok_or(CommitError::Unmapped)?;
         if len > self.slot().cells.inline_len() {
@@ -172,7 +173,7 @@ impl Ring<'_> {
         let from = if bytes == Lending::Zeroed { 0 } else { len / WORD * WORD };
         words::zero(words, from, len);
         reached(Step::CellLent);
-        Ok(())
+        Ok(words)
     }
 
     /// Records how far bytes are about to be written inline.

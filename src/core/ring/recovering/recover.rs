@@ -15,7 +15,7 @@ use super::unproven::UnprovenCount;
 use crate::core::checksum;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
-use crate::core::memory::records::{CellHeader, SlotHeader};
+use crate::core::memory::records::CellHeader;
 use crate::core::memory::words;
 use crate::core::place::Tier;
 use crate::core::ring::cell;
@@ -115,12 +115,6 @@ impl<'a> Ring<'a> {
         self.slot().header.head.store(head.bits(), Ordering::Release);
         self.reset_waiters();
         Ok((recovered, jobs))
-    }
-
-    /// Whether the slot was never used.
-    pub(crate) fn is_untouched(self) -> bool {
-        let SlotHeader { head, generation, base_version, key_hash, next_ticket, .. } = self.slot().header;
-        [head, generation, base_version, key_hash, next_ticket].iter().all(|word| word.load(Ordering::Relaxed) == 0)
     }
 
     /// Empties a slot that has no key, so that a later key finds nothing in it.

@@ -41,11 +41,9 @@ impl Ring<'_> {
                 note(participant);
             }
         }
-        self.cursor_words().filter_map(|word| Cursor::from_bits(word.load(Ordering::Acquire))).for_each(
-            |cursor| {
-                note(cursor.participant);
-            },
-        );
+        self.cursor_words().filter_map(|word| Cursor::from_bits(word.load(Ordering::Acquire))).for_each(|cursor| {
+            note(cursor.participant);
+        });
         for participant in (0..256).filter(|&id| holders.contains(id)) {
             if participant != self.context.me {
                 self.context.host.if_crashed(participant, &mut || self.reap(participant));

@@ -175,6 +175,18 @@ impl Ring<'_> {
         }
     }
 
+    /// Whether nobody has any of the cells, and none holds a value. Then the slot may get another
+    /// shape.
+    ///
+    /// The caller has the directory's lock, and the slot has no key. A late writer of an earlier key
+    /// may claim a cell afterwards. It finds the generation changed before it touches anything that
+    /// depends on the shape.
+    pub(crate) fn is_free(self) -> bool {
+        let free = Seq::Committed { version: 0 }.bits();
+        // SeqCst: pairs with the claim of a cell, and with `abandon`.
+        self.cells().all(|(_, cell)| cell.header.seq.load(Ordering::SeqCst) == free)
+    }
+
     /// Empties a cell unless `keep` spares its value; `false` if it does, or the cell is pinned or
     /// owned by a writer.
     pub(crate) fn discard(self, index: u32, keep: Keep, scrub: Scrub) -> bool {
