@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use splinter_bus::message::{DecodeOwned, InPlace, Plain};
-use splinter_bus::store::StoreOptions;
+use splinter_bus::store::{KeyOptions, StoreOptions};
 use splinter_bus::{Bus, Message, Start, Store};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -25,7 +25,7 @@ struct Checked<const N: usize> {
 
 fn bus<T: Message>(size: usize) -> Bus<T> {
     let name = format!("splinter-bench-in-place-{}", std::process::id());
-    let options = StoreOptions::new().slots(1).history(2).spare(4).max_value_size(size as u64 + 512);
+    let options = StoreOptions::new().slots(1).key_options(KeyOptions::new().history(2).spare(4));
     let store = options.create(&name).expect("a scratch store");
     Store::remove(&name).expect("the scratch store exists");
     Bus::on(store)

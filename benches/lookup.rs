@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Store, StoreOptions};
 
 /// How many keys are looked up in turn. The same for all stores, so that only the store's size
 /// differs.
@@ -11,7 +11,7 @@ const KEYS: u32 = 64;
 
 fn full_store(slots: u32) -> Store {
     let name = format!("splinter-bench-lookup-{slots}-{}", std::process::id());
-    let options = StoreOptions::new().slots(slots).max_value_size(64).history(1).spare(1);
+    let options = StoreOptions::new().slots(slots).key_options(KeyOptions::new().history(1).spare(1));
     let store = options.create(&name).expect("a scratch store");
     Store::remove(&name).expect("the scratch store exists");
     for number in 0..slots {

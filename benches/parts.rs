@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use splinter_bus::Message;
 use splinter_bus::frame::{self, Encoding, Frame, FrameError, Kind, Outgoing};
 use splinter_bus::message::Decode;
-use splinter_bus::store::{Slot, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Slot, Store, StoreOptions};
 use uuid::Uuid;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -33,7 +33,7 @@ struct Text {
 
 fn slot(max_value_size: usize) -> Slot {
     let name = format!("splinter-bench-parts-{}", std::process::id());
-    let options = StoreOptions::new().slots(1).history(1).spare(3).max_value_size(max_value_size as u64);
+    let options = StoreOptions::new().slots(1).key_options(KeyOptions::new().history(1).spare(3));
     let store = options.create(&name).expect("a scratch store");
     Store::remove(&name).expect("the scratch store exists");
     store.slot("key").unwrap()

@@ -54,7 +54,7 @@ fn median(mut measure: impl FnMut() -> f64) -> f64 {
 
 fn main() {
     let name = format!("splinter-bench-scaling-{}", std::process::id());
-    let store = StoreOptions::new().slots(16).max_value_size(64).create(&name).expect("a scratch store");
+    let store = StoreOptions::new().slots(16).create(&name).expect("a scratch store");
     Store::remove(&name).expect("the scratch store exists");
     let slot = |key: usize| store.slot(&format!("key {key}")).unwrap();
     (0..8).for_each(|key| _ = slot(key).set(&[7; 64]).unwrap());

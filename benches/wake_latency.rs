@@ -55,7 +55,7 @@ impl Drop for Waiter {
 /// Publishes `rounds` times with a pause after each, and returns the latencies in ascending order.
 fn measure(role: &str, rounds: usize, pause: impl Fn()) -> Vec<u64> {
     let name = format!("splinter-bench-wake-{}", std::process::id());
-    let options = StoreOptions::new().slots(4).max_value_size(64);
+    let options = StoreOptions::new().slots(4);
     let store = options.create(&name).expect("a scratch store");
     let answers = options.create(format!("{name}-answers")).expect("a scratch store");
     let program = env::current_exe().unwrap();

@@ -24,7 +24,7 @@ struct Prompt<'a> {
 
 fn main() -> Result<(), splinter_bus::Error> {
     let name = format!("zero_copy_{}", std::process::id());
-    let store = StoreOptions::new().slots(8).max_value_size(8192).create(name.as_str())?;
+    let store = StoreOptions::new().slots(8).create(name.as_str())?;
     let (prompts, embeddings) = (Bus::<Prompt>::on(store.clone()), Bus::<Embedding>::on(store));
 
     let mut prompt_subscriber = prompts.subscribe("prompts")?;

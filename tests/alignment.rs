@@ -6,7 +6,7 @@ mod support;
 use bytemuck::{Pod, Zeroable};
 use splinter_bus::frame::{self, Encoding, Frame, FrameError, Kind, MAX_PAYLOAD_ALIGN, Outgoing};
 use splinter_bus::message::Plain;
-use splinter_bus::store::StoreOptions;
+use splinter_bus::store::{KeyOptions, StoreOptions};
 use splinter_bus::{Bus, Message, Start, Store};
 use support::Name;
 use uuid::Uuid;
@@ -88,7 +88,7 @@ where
 #[test]
 fn plain_messages_of_every_alignment_are_aligned_for_every_length_of_sender_name() {
     let name = Name::new();
-    let store = name.create(&StoreOptions::new().slots(4).max_value_size(2048));
+    let store = name.create(&StoreOptions::new().slots(4));
     // All lengths of names that lead to different offsets of the payload, and the longest names.
     let names: Vec<_> = (1..=130).map(|len| ("f".repeat(len), String::new(), String::new())).collect();
     let longest = || "n".repeat(255);
@@ -109,7 +109,7 @@ fn plain_messages_of_every_alignment_are_aligned_for_every_length_of_sender_name
 #[test]
 fn messages_with_a_recipient_and_a_trace_are_aligned() {
     let name = Name::new();
-    let store = name.create(&StoreOptions::new().slots(4).max_value_size(2048));
+    let store = name.create(&StoreOptions::new().slots(4));
     for len in 0..=70 {
         let (to, trace) = ("t".repeat(len), "r".repeat(len / 2));
         assert_works_in_place::<Z64>(&store, "sender", &to, &trace);
@@ -126,7 +126,7 @@ struct Large([u8; 4096]);
 #[test]
 fn a_copy_of_a_message_in_parts_is_aligned() {
     let name = Name::new();
-    let bus = Bus::<Large>::on(name.create(&StoreOptions::new().slots(4).max_value_size(1024).history(16)));
+    let bus = Bus::<Large>::on(name.create(&StoreOptions::new().slots(4).key_options(KeyOptions::new().history(16))));
     for len in 1..=65 {
         let mut samples = bus.subscribe("k").unwrap();
         let mut copies = bus.subscribe("k").unwrap();
@@ -162,7 +162,7 @@ fn types_with_different_padding_in_the_frame_are_different_types() {
 #[test]
 fn replayed_messages_and_jobs_are_aligned() {
     let name = Name::new();
-    let bus = Bus::<Z64>::on(name.create(&StoreOptions::new().slots(4).max_value_size(1024)));
+    let bus = Bus::<Z64>::on(name.create(&StoreOptions::new().slots(4)));
     bus.publisher("k").unwrap().from("a name of seventeen").publish(&Z64::filled(9)).unwrap();
     let mut replay = bus.subscribe_from("k", Start::Oldest).unwrap();
     assert_eq!(*replay.recv_sample().unwrap(), Z64::filled(9));

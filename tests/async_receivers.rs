@@ -14,7 +14,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Store, StoreOptions};
 use splinter_bus::{AsyncSubscriber, Bus, Message, RecvError, SubscribeOptions};
 use support::{Actor, DEADLINE, Name};
 
@@ -24,7 +24,7 @@ struct Tick {
 }
 
 fn bus(name: &Name) -> Bus<Tick> {
-    Bus::on(name.create(&StoreOptions::new().slots(256).max_value_size(256).history(32).spare(8)))
+    Bus::on(name.create(&StoreOptions::new().slots(256).key_options(KeyOptions::new().history(32).spare(8))))
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn prompt(text: &str) -> Prompt {
 }
 
 fn bus<T: Message>(name: &Name) -> Bus<T> {
-    Bus::on(name.create(&StoreOptions::new().slots(8).max_value_size(512).history(4).spare(2)))
+    Bus::on(name.create(&StoreOptions::new().slots(8).key_options(KeyOptions::new().history(4).spare(2))))
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn a_message_that_cannot_be_published_is_refused_with_the_numbers() {
     let error = bus.publish("k", &prompt(&"x".repeat(50_000))).unwrap_err();
     assert!(matches!(error, PublishError::TooManyParts { len: 50_000..51_000, parts: 98.., history: 4 }), "{error}");
     assert!(error.to_string().contains("this store keeps 4 of a key"), "{error}");
-    let narrow = Bus::<Prompt>::on(Name::new().create(&StoreOptions::new().max_value_size(64)));
+    let narrow = Bus::<Prompt>::on(Name::new().create(&StoreOptions::new()));
     let error = narrow.publish("k", &prompt("x")).unwrap_err();
     assert!(matches!(error, PublishError::Set(SetError::TooLarge { len: 97.., max: 64 })), "{error}");
     assert!(error.to_string().contains("maximum 64; "), "{error}");

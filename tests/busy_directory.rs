@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use splinter_bus::bus::{PublishError, SubscribeOptions, WaitSet, Waited};
-use splinter_bus::store::{DirectoryError, SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, KeyOptions, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError};
 use support::{ForeignLock, Name, wait_until};
 
@@ -61,7 +61,7 @@ fn for_a_while(mut act: impl FnMut()) {
 }
 
 fn store(name: &Name) -> (Store, Bus<Vec<u8>>) {
-    let store = name.create(&StoreOptions::new().slots(16).history(4).spare(4));
+    let store = name.create(&StoreOptions::new().slots(16).key_options(KeyOptions::new().history(4).spare(4)));
     (store.clone(), Bus::on(store))
 }
 

@@ -10,11 +10,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{DirectoryError, GetError, KeyError, Lookup, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{
+    DirectoryError, GetError, KeyError, KeyOptions, Lookup, OpenError, SetError, Store, StoreOptions,
+};
 use support::{Actor, DEADLINE, Name, proof};
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(16).max_value_size(256).history(4).spare(4)
+    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(4).spare(4))
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{DirectoryError, SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, KeyOptions, SetError, Store, StoreOptions};
 use support::{Actor, Name, Random, proof};
 
 const SLOTS: u32 = 24;
@@ -16,7 +16,7 @@ const SHARED: u32 = 12;
 const STEADY: u32 = 3;
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(SLOTS).max_value_size(256).history(2).spare(4)
+    StoreOptions::new().slots(SLOTS).key_options(KeyOptions::new().history(2).spare(4))
 }
 
 fn shared(number: u32) -> String {

@@ -10,11 +10,11 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::thread;
 
-use splinter_bus::store::{OpenError, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, OpenError, Store, StoreOptions};
 use support::{Actor, Name};
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
+    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(3).spare(3))
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use splinter_bus::store::{Location, OpenError, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Location, OpenError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
 use support::{Actor, Name, Random, proof};
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const KEYS: u32 = 6;
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
+    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(3).spare(3))
 }
 
 fn key(number: u32) -> String {

@@ -14,7 +14,7 @@ use std::{env, thread};
 use splinter_bus::bus::{
     AcknowledgeError, PublishError, RecvError, SubscribeError, SubscribeOptions, WaitError, WaitSet,
 };
-use splinter_bus::store::{DirectoryError, Forked, GetError, KeyError, SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, Forked, GetError, KeyError, KeyOptions, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
 use support::{Actor, Name, open_soon, role, wait_until};
 
@@ -107,7 +107,7 @@ fn actor() {
 }
 
 fn small() -> StoreOptions {
-    StoreOptions::new().slots(8).history(2).spare(4).max_value_size(1024)
+    StoreOptions::new().slots(8).key_options(KeyOptions::new().history(2).spare(4))
 }
 
 /// Returns all bytes of the store.

@@ -3,13 +3,15 @@
 
 mod support;
 
-use splinter_bus::store::{DirectoryError, Lookup, MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE, SetError, StoreOptions};
+use splinter_bus::store::{
+    DirectoryError, KeyOptions, Lookup, MAX_HISTORY, MAX_SLOTS, MAX_VALUE_SIZE, SetError, StoreOptions,
+};
 use support::Name;
 
 #[test]
 fn a_store_with_the_most_slots_finds_its_keys() {
     let name = Name::new();
-    let store = name.create(&StoreOptions::new().slots(MAX_SLOTS).max_value_size(1).history(1).spare(1).sparse(true));
+    let store = name.create(&StoreOptions::new().slots(MAX_SLOTS).key_options(KeyOptions::new().history(1).spare(1)));
     for number in 0..1000u32 {
         store.set(&format!("key {number}"), &[number as u8]).unwrap();
     }
@@ -29,8 +31,7 @@ fn the_largest_value_is_written_and_read() {
         return;
     }
     let name = Name::new();
-    let store =
-        name.create(&StoreOptions::new().slots(2).max_value_size(MAX_VALUE_SIZE).history(1).spare(1).sparse(true));
+    let store = name.create(&StoreOptions::new().slots(2).key_options(KeyOptions::new().history(1).spare(1)));
     let mut value = vec![0; MAX_VALUE_SIZE as usize];
     value[0] = 1;
     *value.last_mut().unwrap() = 2;
@@ -49,7 +50,7 @@ fn the_largest_value_is_written_and_read() {
 #[test]
 fn the_longest_history_keeps_all_its_versions() {
     let name = Name::new();
-    let options = StoreOptions::new().slots(1).max_value_size(8).history(MAX_HISTORY).spare(MAX_HISTORY);
+    let options = StoreOptions::new().slots(1).key_options(KeyOptions::new().history(MAX_HISTORY).spare(MAX_HISTORY));
     let store = name.create(&options);
     let slot = store.slot("key").unwrap();
     for version in 1..=10_000u64 {
@@ -66,7 +67,7 @@ fn the_longest_history_keeps_all_its_versions() {
 #[test]
 fn the_smallest_store_works() {
     let name = Name::new();
-    let store = name.create(&StoreOptions::new().slots(1).max_value_size(1).history(1).spare(1));
+    let store = name.create(&StoreOptions::new().slots(1).key_options(KeyOptions::new().history(1).spare(1)));
     for version in 1..=100 {
         assert_eq!(store.set("k", &[version as u8]).unwrap(), version);
         assert_eq!(store.get("k").unwrap(), Some(vec![version as u8]));
@@ -82,7 +83,7 @@ fn the_smallest_store_works() {
 fn cells_of_the_largest_stores_are_counted() {
     let name = Name::new();
     let slots = 1 << 20;
-    let options = StoreOptions::new().slots(slots).max_value_size(1).history(MAX_HISTORY).spare(1).sparse(true);
+    let options = StoreOptions::new().slots(slots).key_options(KeyOptions::new().history(MAX_HISTORY).spare(1));
     let store = name.create(&options);
     store.set("k", b"v").unwrap();
     assert_eq!(store.cells().total(), u64::from(slots) * u64::from(MAX_HISTORY + 1));

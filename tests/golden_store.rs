@@ -13,7 +13,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use splinter_bus::store::{Flags, Lookup, Store, StoreOptions};
+use splinter_bus::store::{Flags, KeyOptions, Lookup, Store, StoreOptions};
 
 const GOLDEN: &str = include_str!("golden/layout_6.txt");
 
@@ -24,7 +24,7 @@ const OWN: [usize; 3] = [40, 48, 192 + 40];
 const PROCESSES: [usize; 2] = [512 + 8, 192 + 24];
 
 fn make(path: &Path) {
-    let store = StoreOptions::new().slots(4).max_value_size(100).history(2).spare(2).create(path).unwrap();
+    let store = StoreOptions::new().slots(4).key_options(KeyOptions::new().history(2).spare(2)).create(path).unwrap();
     store.set("first", b"overwritten").unwrap();
     store.set("first", b"newest value").unwrap();
     store.set("removed", b"nobody may see this").unwrap();

@@ -7,14 +7,14 @@ use std::collections::HashSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Store, StoreOptions};
 use splinter_bus::{Bus, Start, SubscribeOptions};
 use support::{Actor, DEADLINE, Name, Random};
 
 const CELLS: u32 = 16;
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(8).max_value_size(512).history(CELLS / 2).spare(CELLS / 2).lossless(3)
+    StoreOptions::new().slots(8).key_options(KeyOptions::new().history(CELLS / 2).spare(CELLS / 2).lossless(3))
 }
 
 /// Returns how often a holder is killed.

@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use splinter_bus::bus::WaitSet;
-use splinter_bus::store::{Slot, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Slot, Store, StoreOptions};
 use splinter_bus::{Bus, Message, Start, SubscribeOptions};
 use support::{Actor, Name, Random};
 
@@ -41,7 +41,7 @@ fn seconds() -> u64 {
 }
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(16).max_value_size(1024).history(6).spare(6).lossless(4)
+    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(6).spare(6).lossless(4))
 }
 
 #[derive(Debug, Message, serde::Serialize, serde::Deserialize)]

@@ -8,12 +8,12 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
 use splinter_bus::bus::AcknowledgeError;
-use splinter_bus::store::{KeyError, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{KeyError, KeyOptions, OpenError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, message::Fault};
 use support::{ForeignLock, Name, Random};
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(4).max_value_size(64).history(2).spare(2)
+    StoreOptions::new().slots(4).key_options(KeyOptions::new().history(2).spare(2))
 }
 
 /// Uses every kind of operation. The results do not matter. Every operation must return.
@@ -347,7 +347,8 @@ fn a_damaged_copy_of_a_file_returns_committed_values_or_errors() {
     // The files are in memory, so that opening thousands of them does not wait for a disk.
     let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let (original, copy) = (directory.path().join("original"), directory.path().join("copy"));
-    let store = StoreOptions::new().slots(6).max_value_size(300).history(3).spare(3).create(&*original).unwrap();
+    let store =
+        StoreOptions::new().slots(6).key_options(KeyOptions::new().history(3).spare(3)).create(&*original).unwrap();
     let keys: Vec<_> = (0..6).map(|number| format!("key {number}")).collect();
     let value_of = |key: &str, version: u64| format!("{key} as {version} ").repeat(1 + version as usize % 12);
     for version in 1..=8 {

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use splinter_bus::store::{OpenError, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, OpenError, Store, StoreOptions};
 use support::{Actor, Name, Random, proof};
 
 const KEYS: u32 = 3;
@@ -16,7 +16,7 @@ const HISTORY: u32 = 4;
 const SPARE: u32 = 4;
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(8).max_value_size(256).history(HISTORY).spare(SPARE)
+    StoreOptions::new().slots(8).key_options(KeyOptions::new().history(HISTORY).spare(SPARE))
 }
 
 fn key(number: u32) -> String {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use splinter_bus::bus::WaitSet;
 use splinter_bus::frame::FaultCode;
-use splinter_bus::store::{SetError, StoreOptions};
+use splinter_bus::store::{KeyOptions, SetError, StoreOptions};
 use splinter_bus::{Bus, Message, PublishError, RecvError, Start, SubscribeOptions};
 use support::{Actor, DEADLINE, Name, Random};
 
@@ -31,7 +31,7 @@ impl Document {
 }
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(4).max_value_size(512).history(64).spare(8)
+    StoreOptions::new().slots(4).key_options(KeyOptions::new().history(64).spare(8))
 }
 
 fn bus(name: &Name) -> Bus<Document> {

@@ -9,17 +9,17 @@ use std::path::PathBuf;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use splinter_bus::PublishError;
-use splinter_bus::store::{Location, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Location, OpenError, SetError, Store, StoreOptions};
 use support::locations::Locations;
 use support::seccomp::{Call, refuse};
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
+    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(3).spare(3))
 }
 
 /// A store of about this many bytes. It is sparse, so it takes no space.
 fn of_size(bytes: u64) -> StoreOptions {
-    StoreOptions::new().slots(16).max_value_size(bytes / 32).history(1).spare(1).sparse(true)
+    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(1).spare(1))
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 
 use counted::Counted;
-use splinter_bus::store::{KeyError, SetError, Store, StoreOptions};
+use splinter_bus::store::{KeyError, KeyOptions, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Loan, Message, PublishError, Start};
 use support::{Actor, Name};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
@@ -32,7 +32,7 @@ enum Light {
 }
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(4).max_value_size(512).history(4).spare(CELLS - 4)
+    StoreOptions::new().slots(4).key_options(KeyOptions::new().history(4).spare(CELLS - 4))
 }
 
 fn has_secret(name: &Name) -> bool {
@@ -285,7 +285,7 @@ fn a_waiting_publisher_gets_the_cell_of_a_dropped_loan() {
 #[test]
 fn a_loan_is_validated_when_it_is_created_and_not_at_each_access() {
     let name = Name::new();
-    let bus: Bus<Counted> = Bus::on(name.create(&StoreOptions::new().slots(4).max_value_size(512)));
+    let bus: Bus<Counted> = Bus::on(name.create(&StoreOptions::new().slots(4)));
     let mut publisher = bus.publisher("k").unwrap();
     counted::CHECKS.store(0, Ordering::Relaxed);
     let mut zeroed = publisher.loan_zeroed().unwrap();

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use splinter_bus::bus::{WaitSet, Waited};
-use splinter_bus::store::{EvictError, SetError, Store, StoreOptions};
+use splinter_bus::store::{EvictError, KeyOptions, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, PublishError, RecvError, Start, SubscribeError, SubscribeOptions, Subscriber};
 use support::{Actor, DEADLINE, Name, proof};
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(4).max_value_size(512).history(4).spare(4).lossless(2)
+    StoreOptions::new().slots(4).key_options(KeyOptions::new().history(4).spare(4).lossless(2))
 }
 
 fn bus(name: &Name) -> Bus<Vec<u8>> {

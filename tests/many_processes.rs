@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashMap;
 use std::thread;
 
-use splinter_bus::store::{Lookup, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Lookup, Store, StoreOptions};
 use support::{Actor, Name, proof};
 
 const WRITERS: u32 = 4;
@@ -41,7 +41,7 @@ fn publishes() -> u64 {
 #[test]
 fn every_version_of_eight_writers_in_two_processes_is_seen_once_or_counted_as_lagged() {
     let name = Name::new();
-    let store: Store = name.create(&StoreOptions::new().slots(1).max_value_size(256).history(64));
+    let store: Store = name.create(&StoreOptions::new().slots(1).key_options(KeyOptions::new().history(64)));
     let slot = store.slot("key").unwrap();
     let each = publishes() / u64::from(2 * WRITERS);
     let total = each * u64::from(2 * WRITERS);
@@ -89,7 +89,7 @@ fn a_hundred_processes_start_at_once_in_any_order() {
     let actors: Vec<_> =
         (0..100).map(|number| Actor::spawn("writers", &[&name, &(number * WRITERS).to_string(), "10"])).collect();
     // The store is created last. The other processes wait for it.
-    let store = name.create(&StoreOptions::new().slots(4).max_value_size(256));
+    let store = name.create(&StoreOptions::new().slots(4));
     actors.into_iter().for_each(Actor::finish);
     assert_eq!(store.slot("key").unwrap().version(), 100 * 10 * u64::from(WRITERS));
     assert_eq!(store.keys(), ["key"]);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use splinter_bus::bus::{Source, WaitSet, Waited};
-use splinter_bus::store::{Location, OpenError, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Location, OpenError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
 use support::locations::Locations;
 use support::seccomp::{Call, refuse};
@@ -33,7 +33,7 @@ struct Tick {
 }
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
+    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(3).spare(3))
 }
 
 /// Runs an actor with this role. The system calls that the role names fail with this error.
@@ -323,7 +323,7 @@ fn pages_are_prefaulted_where_the_kernel_cannot_populate_mappings() {
 
 fn prefault(location: &str) {
     const KEYS: usize = 64;
-    let options = StoreOptions::new().slots(KEYS as u32).max_value_size(1 << 16).history(1).spare(1);
+    let options = StoreOptions::new().slots(KEYS as u32).key_options(KeyOptions::new().history(1).spare(1));
     let store = options.create(location).unwrap();
     store.set("before", b"value").unwrap();
     store.prefault().unwrap();

@@ -15,7 +15,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde::{Deserialize, Serialize};
-use splinter_bus::store::{Lookup, SetError, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Lookup, SetError, Store, StoreOptions};
 use support::{Actor, Name};
 
 const PROCESSES: usize = 4;
@@ -267,7 +267,7 @@ fn run(scripts: &[Vec<Operation>]) -> Result<(), TestCaseError> {
     let (name, directory) = (Name::new(), tempfile::tempdir().unwrap());
     // There are just enough slots for all keys.
     let slots = PROCESSES as u32 * u32::from(KEYS) + u32::from(COUNTERS) + 1;
-    let options = StoreOptions::new().slots(slots).max_value_size(MAX_LEN as u64).history(HISTORY).spare(6);
+    let options = StoreOptions::new().slots(slots).key_options(KeyOptions::new().history(HISTORY).spare(6));
     let store = name.create(&options);
     let actors: Vec<_> = (scripts.iter().enumerate())
         .map(|(me, script)| {

@@ -7,11 +7,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::thread;
 
-use splinter_bus::store::{DirectoryError, KeyError, Location, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, KeyError, KeyOptions, Location, OpenError, SetError, Store, StoreOptions};
 use support::Name;
 
 fn small() -> StoreOptions {
-    StoreOptions::new().slots(4).max_value_size(64)
+    StoreOptions::new().slots(4)
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn impossible_geometry_is_refused() {
         small().history(0),
         small().history(4097),
         small().spare(0),
-        StoreOptions::new().slots(1 << 24).max_value_size(1 << 30).history(4096).spare(4096),
+        StoreOptions::new().slots(1 << 24).key_options(KeyOptions::new().history(4096).spare(4096)),
     ] {
         assert!(matches!(options.create(&name), Err(OpenError::Geometry(_))), "{options:?}");
     }
@@ -115,7 +115,7 @@ fn impossible_geometry_is_refused() {
 #[test]
 fn too_little_space_is_reported_in_bytes_and_no_file_is_left_behind() {
     let name = Name::new();
-    let error = StoreOptions::new().slots(1 << 20).max_value_size(1 << 20).create(&name).unwrap_err();
+    let error = StoreOptions::new().slots(1 << 20).create(&name).unwrap_err();
     let OpenError::NoSpace { needed, available, .. } = error else { panic!("{error}") };
     assert!(needed > 1 << 40 && available < needed && available > 0, "{needed} {available}");
     assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })));

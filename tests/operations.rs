@@ -8,13 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use splinter_bus::store::{
-    CellCounts, DirectoryError, Flags, KeyError, Lookup, SetError, Store, StoreOptions, UpdateError,
+    CellCounts, DirectoryError, Flags, KeyError, KeyOptions, Lookup, SetError, Store, StoreOptions, UpdateError,
 };
 use splinter_bus::{Bus, Message};
 use support::{Actor, DEADLINE, ForeignLock, Name, proof};
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(16).max_value_size(256).history(4).spare(4)
+    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(4).spare(4))
 }
 
 #[test]

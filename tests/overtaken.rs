@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{Slot, StoreOptions};
+use splinter_bus::store::{KeyOptions, Slot, StoreOptions};
 use support::{DEADLINE, Name};
 
 /// Copying a value of this length takes longer than the time between two signals.
@@ -35,7 +35,7 @@ extern "C" fn overtake(_: libc::c_int) {
 #[test]
 fn a_reader_that_is_overtaken_at_every_attempt_pins_the_value_and_reads_it() {
     let name = Name::new();
-    let store = name.create(&StoreOptions::new().slots(1).max_value_size(LEN as u64).history(1).spare(2));
+    let store = name.create(&StoreOptions::new().slots(1).key_options(KeyOptions::new().history(1).spare(2)));
     let slot = store.slot("k").unwrap();
     slot.set(&VALUE).unwrap();
     SLOT.store(Box::into_raw(Box::new(store.slot("k").unwrap())), Ordering::SeqCst);

@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use splinter_bus::store::{Lookup, Slot, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Lookup, Slot, Store, StoreOptions};
 use splinter_bus::{Bus, Start, SubscribeOptions};
 use support::Random;
 use tempfile::TempDir;
@@ -114,7 +114,7 @@ impl World {
         let directory = scratch();
         let path = directory.path().join("store");
         let slots = KEYS as u32 + 1;
-        let options = StoreOptions::new().slots(slots).max_value_size(max_len as u64).history(history).spare(spare);
+        let options = StoreOptions::new().slots(slots).key_options(KeyOptions::new().history(history).spare(spare));
         let bus = Bus::on(options.create(path.as_path()).unwrap());
         drop(bus.work_queue("jobs").unwrap());
         let mut world = Self {
@@ -360,7 +360,7 @@ const EPOCH: u64 = 240;
 const EPOCH_LEN: u64 = 1 << 26;
 
 fn small() -> StoreOptions {
-    StoreOptions::new().slots(4).max_value_size(600).history(3).spare(3)
+    StoreOptions::new().slots(4).key_options(KeyOptions::new().history(3).spare(3))
 }
 
 /// Overwrites these bytes wherever they occur in an image.
@@ -430,7 +430,7 @@ fn jobs_of_which_only_the_versions_reached_the_disk_are_reported() {
     let directory = scratch();
     let path = directory.path().join("store");
     // Slots and cells are in different pages.
-    let options = StoreOptions::new().slots(64).max_value_size(8192).history(2).spare(4).lossless(1);
+    let options = StoreOptions::new().slots(64).key_options(KeyOptions::new().history(2).spare(4).lossless(1));
     let bus = Bus::<Vec<u8>>::on(options.create(path.as_path()).unwrap());
     drop(bus.work_queue("jobs").unwrap());
     let mut image = fs::read(&path).unwrap();

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use splinter_bus::bus::SubscribeOptions;
-use splinter_bus::store::{Lookup, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Lookup, Store, StoreOptions};
 use splinter_bus::{Bus, Start};
 use support::Name;
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(4).max_value_size(256).history(8).spare(8)
+    StoreOptions::new().slots(4).key_options(KeyOptions::new().history(8).spare(8))
 }
 
 fn bus(name: &Name) -> Bus<Vec<u8>> {

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{DirectoryError, GetError, SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, GetError, KeyOptions, SetError, Store, StoreOptions};
 use support::{Actor, Random, proof};
 use tempfile::TempDir;
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(16).max_value_size(600).history(3).spare(3)
+    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(3).spare(3))
 }
 
 fn key(number: u32) -> String {

@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 
 use splinter_bus::frame::{self, Encoding, FrameError, Kind, Outgoing};
 use splinter_bus::message::Message;
-use splinter_bus::store::StoreOptions;
+use splinter_bus::store::{KeyOptions, StoreOptions};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions};
 use support::Name;
 use uuid::Uuid;
 
 fn bus(name: &Name) -> Bus<Vec<u8>> {
-    Bus::on(name.create(&StoreOptions::new().slots(4).max_value_size(256).history(8).spare(2)))
+    Bus::on(name.create(&StoreOptions::new().slots(4).key_options(KeyOptions::new().history(8).spare(2))))
 }
 
 /// Publishes a message as if it had been sent at this second.

@@ -16,7 +16,7 @@ use counted::Counted;
 use serde::{Deserialize, Serialize};
 use splinter_bus::frame::FrameError;
 use splinter_bus::message::DecodeError;
-use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Store, StoreOptions};
 use splinter_bus::{Bus, Message, RecvError, Sample, Start};
 use support::{Actor, Name, Random, proof};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
@@ -52,7 +52,7 @@ struct Prompt<'a> {
 }
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(4).max_value_size(512).history(4).spare(4)
+    StoreOptions::new().slots(4).key_options(KeyOptions::new().history(4).spare(4))
 }
 
 #[test]

@@ -21,7 +21,7 @@ const GROUP: u32 = 62_000;
 const OTHERS: u32 = 62_001;
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(4).max_value_size(64)
+    StoreOptions::new().slots(4)
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use splinter_bus::store::{Lookup, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Lookup, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions};
 use tempfile::TempDir;
 
@@ -26,7 +26,11 @@ fn after_a_stop(from: &Path) -> (TempDir, Bus<Vec<u8>>) {
 fn messages_from_before_a_power_loss_are_received_from_the_oldest_on() {
     let directory = scratch();
     let path = directory.path().join("store");
-    let store = StoreOptions::new().slots(2).max_value_size(512).history(16).spare(4).create(path.as_path()).unwrap();
+    let store = StoreOptions::new()
+        .slots(2)
+        .key_options(KeyOptions::new().history(16).spare(4))
+        .create(path.as_path())
+        .unwrap();
     let bus = Bus::<Vec<u8>>::on(store);
     let publish = |bus: &Bus<Vec<u8>>, number| {
         for key in ["k", "jobs"] {
@@ -62,7 +66,8 @@ fn messages_from_before_a_power_loss_are_received_from_the_oldest_on() {
 fn overwritten_messages_on_both_sides_of_a_gap_are_counted_and_the_gap_is_not() {
     let directory = scratch();
     let path = directory.path().join("store");
-    let store = StoreOptions::new().slots(2).max_value_size(512).history(4).spare(2).create(path.as_path()).unwrap();
+    let store =
+        StoreOptions::new().slots(2).key_options(KeyOptions::new().history(4).spare(2)).create(path.as_path()).unwrap();
     let bus = Bus::<Vec<u8>>::on(store);
     for number in 1..=6 {
         bus.publish("k", &vec![number]).unwrap();
@@ -89,7 +94,8 @@ fn overwritten_messages_on_both_sides_of_a_gap_are_counted_and_the_gap_is_not() 
 fn history_from_before_a_gap_is_kept_while_it_is_among_the_newest_versions() {
     let directory = scratch();
     let path = directory.path().join("store");
-    let store = StoreOptions::new().slots(1).max_value_size(64).history(4).spare(4).create(path.as_path()).unwrap();
+    let store =
+        StoreOptions::new().slots(1).key_options(KeyOptions::new().history(4).spare(4)).create(path.as_path()).unwrap();
     let slot = store.slot("k").unwrap();
     for number in 1..=8 {
         slot.set(&[number]).unwrap();
@@ -116,7 +122,8 @@ fn note_of_lost_jobs(image: &[u8], key: &str) -> usize {
 fn a_wrong_note_of_an_earlier_recovery_hides_no_loss_and_limits_the_reported_ones() {
     let directory = scratch();
     let (path, image) = (directory.path().join("store"), directory.path().join("image"));
-    let store = StoreOptions::new().slots(2).max_value_size(512).history(4).spare(4).create(path.as_path()).unwrap();
+    let store =
+        StoreOptions::new().slots(2).key_options(KeyOptions::new().history(4).spare(4)).create(path.as_path()).unwrap();
     let bus = Bus::<Vec<u8>>::on(store);
     drop(bus.work_queue("jobs").unwrap());
     for job in ["job one", "job two"] {

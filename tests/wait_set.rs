@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use splinter_bus::bus::{Source, WaitError, WaitSet, Waited};
-use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Store, StoreOptions};
 use splinter_bus::{Bus, Message, RecvError, Subscriber};
 use support::{Actor, DEADLINE, Name, Random};
 
@@ -16,7 +16,7 @@ struct Tick {
 }
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(128).max_value_size(256).history(4).spare(4)
+    StoreOptions::new().slots(128).key_options(KeyOptions::new().history(4).spare(4))
 }
 
 fn sources<T>(subscribers: &[Subscriber<T>]) -> Vec<&dyn Source> {

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use splinter_bus::store::{SetError, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message, PublishError, RecvError, SubscribeOptions, WorkQueue};
 use support::{Actor, DEADLINE, Name};
 
@@ -27,7 +27,7 @@ struct Done {
 }
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(8).max_value_size(256).history(8).spare(8)
+    StoreOptions::new().slots(8).key_options(KeyOptions::new().history(8).spare(8))
 }
 
 fn bus(name: &Name) -> Bus<Task> {
@@ -351,7 +351,8 @@ fn of_four_workers_two_are_killed_and_no_message_is_lost_or_done_twice() {
 #[test]
 fn queues_and_lossless_subscriptions_of_a_removed_key_do_not_apply_to_later_keys() {
     let name = Name::new();
-    let store = name.create(&StoreOptions::new().slots(1).max_value_size(256).history(2).spare(2).lossless(1));
+    let store =
+        name.create(&StoreOptions::new().slots(1).key_options(KeyOptions::new().history(2).spare(2).lossless(1)));
     let bus = Bus::<Task>::on(store.clone());
     drop(bus.work_queue("work").unwrap());
     // Some words of a slot have few bits for the number of its key. This loop uses each of these

@@ -26,7 +26,7 @@ struct Input<'a> {
 }
 
 static BUS: LazyLock<Bus<Prompt>> =
-    LazyLock::new(|| Bus::on(anonymous(&StoreOptions::new().slots(1).max_value_size(1 << 16))));
+    LazyLock::new(|| Bus::on(anonymous(&StoreOptions::new().slots(1))));
 
 fuzz_target!(|input: Input<'_>| {
     let mut payload = Vec::new();

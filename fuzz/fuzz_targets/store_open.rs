@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::store::{Store, KeyOptions, StoreOptions};
 use splinter_bus::{Bus, Start, SubscribeOptions};
 use splinter_bus_fuzz::store_path;
 
@@ -45,7 +45,7 @@ const MAX_VALUE_SIZE: usize = 96;
 /// Returns a small store in which every feature was used.
 static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let path = store_path();
-    let options = StoreOptions::new().slots(3).max_value_size(MAX_VALUE_SIZE as u64).history(2).spare(2).lossless(2);
+    let options = StoreOptions::new().slots(3).key_options(KeyOptions::new().history(2).spare(2).lossless(2));
     let store = options.create(&path[..]).expect("a new store");
     let bus = Bus::<Vec<u8>>::on(store.clone());
     let _reader = bus.subscribe_with("k", &SubscribeOptions::new().lossless().start(Start::Oldest));

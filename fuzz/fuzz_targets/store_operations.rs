@@ -44,7 +44,7 @@ enum Operation {
 }
 
 static STORE: LazyLock<Store> = LazyLock::new(|| {
-    let options = StoreOptions::new().slots(8).max_value_size(MAX_VALUE_SIZE as u64);
+    let options = StoreOptions::new().slots(8);
     anonymous(&options.history(HISTORY).spare(CELLS as u32 - HISTORY).lossless(2))
 });
 

@@ -17,11 +17,11 @@ use crate::store::{DirectoryError, Forked, GetError, KeyError, SetError};
 /// # Examples
 ///
 /// ```
-/// use splinter_bus::store::{SetError, StoreOptions};
+/// use splinter_bus::store::{SetError, KeyOptions, StoreOptions};
 /// use splinter_bus::{Bus, PublishError, SubscribeOptions};
 ///
 /// # let name = format!("splinter-doc-publish-error-{}", std::process::id());
-/// let store = StoreOptions::new().history(1).spare(1).create(&name)?;
+/// let store = StoreOptions::new().key_options(KeyOptions::new().history(1).spare(1)).create(&name)?;
 /// let bus: Bus<Vec<u8>> = Bus::on(store);
 /// let idle = bus.subscribe_with("k", &SubscribeOptions::new().lossless())?;
 /// bus.publish("k", &vec![1])?;
@@ -98,11 +98,11 @@ impl From<Forked> for PublishError {
 /// # Examples
 ///
 /// ```
-/// use splinter_bus::store::StoreOptions;
+/// use splinter_bus::store::{KeyOptions, StoreOptions};
 /// use splinter_bus::{Bus, SubscribeError, SubscribeOptions};
 ///
 /// # let name = format!("splinter-doc-subscribe-error-{}", std::process::id());
-/// let store = StoreOptions::new().lossless(1).create(&name)?;
+/// let store = StoreOptions::new().key_options(KeyOptions::new().lossless(1)).create(&name)?;
 /// let bus: Bus<Vec<u8>> = Bus::on(store);
 /// let lossless = SubscribeOptions::new().lossless();
 /// let first = bus.subscribe_with("k", &lossless)?;
@@ -177,11 +177,11 @@ impl SubscribeError {
 /// # Examples
 ///
 /// ```
-/// use splinter_bus::store::StoreOptions;
+/// use splinter_bus::store::{KeyOptions, StoreOptions};
 /// use splinter_bus::{Bus, RecvError};
 ///
 /// # let name = format!("splinter-doc-recv-error-{}", std::process::id());
-/// let store = StoreOptions::new().history(2).spare(1).create(&name)?;
+/// let store = StoreOptions::new().key_options(KeyOptions::new().history(2).spare(1)).create(&name)?;
 /// let bus: Bus<Vec<u8>> = Bus::on(store);
 /// let mut numbers = bus.subscribe("numbers")?;
 /// for number in 0..5 {

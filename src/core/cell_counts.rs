@@ -8,9 +8,9 @@ use std::ops::Add;
 /// # Examples
 ///
 /// ```
-/// # use splinter_bus::store::{Store, StoreOptions};
+/// # use splinter_bus::store::{Store, KeyOptions, StoreOptions};
 /// # let name = format!("splinter-doc-cells-{}", std::process::id());
-/// let store = StoreOptions::new().history(3).spare(2).create(&name)?;
+/// let store = StoreOptions::new().key_options(KeyOptions::new().history(3).spare(2)).create(&name)?;
 /// let slot = store.slot("k")?;
 /// slot.set(b"v")?;
 /// assert_eq!((slot.cells().readable, slot.cells().free), (1, 4));
@@ -43,9 +43,9 @@ impl CellCounts {
     /// # Examples
     ///
     /// ```
-    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # use splinter_bus::store::{Store, KeyOptions, StoreOptions};
     /// # let name = format!("splinter-doc-cells-total-{}", std::process::id());
-    /// let store = StoreOptions::new().slots(2).history(3).spare(2).create(&name)?;
+    /// let store = StoreOptions::new().slots(2).key_options(KeyOptions::new().history(3).spare(2)).create(&name)?;
     /// assert_eq!(store.slot("k")?.cells().total(), 5);
     /// assert_eq!(store.cells().total(), 10);
     /// # Store::remove(&name)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use splinter_bus::kill_points::{self, Ending, Step};
-use splinter_bus::store::{Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Store, StoreOptions};
 use splinter_bus::{Bus, Message, RecvError, Start, SubscribeOptions};
 
 use crate::support::Actor;
@@ -31,7 +31,7 @@ pub const CELLS: u32 = 5;
 const PLACES: usize = 128;
 
 pub fn options() -> StoreOptions {
-    StoreOptions::new().slots(SLOTS).max_value_size(512).history(2).spare(CELLS - 2).lossless(3)
+    StoreOptions::new().slots(SLOTS).key_options(KeyOptions::new().history(2).spare(CELLS - 2).lossless(3))
 }
 
 /// What exists when the scene begins.

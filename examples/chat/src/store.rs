@@ -1,6 +1,6 @@
 //! The store of the chat: how it is created, and the keys and liveness of its participants.
 
-use splinter_bus::store::{DirectoryError, OpenError, Participant, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, KeyOptions, OpenError, Participant, Store, StoreOptions};
 
 use crate::messages::{Address, answer_key, worker_key};
 
@@ -12,7 +12,7 @@ pub(crate) const HISTORY: u32 = 96;
 ///
 /// Prompts of more than 3,900 bytes are split into parts.
 pub(crate) fn open_or_create(name: &str) -> Result<Store, OpenError> {
-    StoreOptions::new().slots(136).max_value_size(4096).history(HISTORY).open_or_create(name)
+    StoreOptions::new().slots(136).key_options(KeyOptions::new().history(HISTORY)).open_or_create(name)
 }
 
 /// The keys of this participant, which are removed on drop.

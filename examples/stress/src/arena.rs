@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use splinter_bus::store::{Location, OpenError, Store, StoreOptions};
+use splinter_bus::store::{KeyOptions, Location, OpenError, Store, StoreOptions};
 
 use crate::value;
 
@@ -42,15 +42,16 @@ impl Sort {
 }
 
 impl Arena {
+    /// A worker has at most one long-lived and one short-lived lossless subscriber.
+    pub(crate) fn key_options(&self) -> KeyOptions {
+        KeyOptions::new().history(self.history).spare(self.spare).lossless(2 * self.workers)
+    }
+
     /// Creates the store with all its keys.
     pub(crate) fn create(&self) -> Result<Store, Box<dyn std::error::Error>> {
         let store = StoreOptions::new()
             .slots(3 * self.keys)
-            .max_value_size((self.sizes.end - 1 + ENVELOPE) as u64)
-            .history(self.history)
-            .spare(self.spare)
-            // A worker has at most one long-lived and one short-lived lossless subscriber.
-            .lossless(2 * self.workers)
+            .key_options(self.key_options())
             .create(&self.location)?;
         for sort in Sort::ALL {
             for key in 0..self.keys {

@@ -26,8 +26,7 @@ pub(crate) fn audit(arena: &Arena, store: &Store, defects: &mut Vec<Defect>) {
     if let Err(error) = handles {
         defects.push(leak("", format!("the store cannot be opened by {MAX_PARTICIPANTS} participants: {error}")));
     }
-    let geometry = store.geometry();
-    let all = geometry.slots * (geometry.history + geometry.spare);
+    let all = arena.names().count() as u32 * (arena.history + arena.spare);
     let total = store.cells().total();
     if total != u64::from(all) {
         defects.push(leak("", format!("the store has {all} cells, but {total} were counted")));

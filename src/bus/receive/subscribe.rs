@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
     use crate::core::ring::cell_checks;
-    use crate::store::StoreOptions;
+    use crate::store::{KeyOptions, StoreOptions};
 
     /// Enough for a few passes over the cells, but not for one pass per version.
     const MAX_CHECKS_PER_CELL: u64 = 4;
@@ -120,7 +120,11 @@ mod tests {
     #[test]
     fn starting_at_a_time_and_getting_a_message_in_parts_check_each_cell_a_few_times() {
         let name = format!("splinter-test-history-{}", std::process::id());
-        let store = StoreOptions::new().slots(2).max_value_size(256).history(1024).spare(1024).create(&name).unwrap();
+        let store = StoreOptions::new()
+            .slots(2)
+            .key_options(KeyOptions::new().history(1024).spare(1024))
+            .create(&name)
+            .unwrap();
         Store::remove(&name).unwrap();
         let bus: Bus<Vec<u8>> = Bus::on(store);
         let mut publisher = bus.publisher("k").unwrap();

@@ -43,7 +43,7 @@ impl Store {
     /// use splinter_bus::{Bus, RecvError, SubscribeOptions, store::StoreOptions};
     ///
     /// # let name = format!("splinter-doc-evict-{}", std::process::id());
-    /// let store = StoreOptions::new().slots(1).history(1).spare(1).create(&name)?;
+    /// let store = StoreOptions::new().slots(1).key_options(KeyOptions::new().history(1).spare(1)).create(&name)?;
     /// let bus: Bus<Vec<u8>> = Bus::on(store.clone());
     /// let mut idle = bus.subscribe_with("k", &SubscribeOptions::new().lossless())?;
     /// while bus.publish("k", &vec![0]).is_ok() {}

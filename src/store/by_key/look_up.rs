@@ -188,7 +188,8 @@ impl Store {
             Some(slot_ref) => slot_ref,
             None => {
                 let shape = self.shape_of_new_key(options)?;
-                let insert = |limit: &mut WaitLimit| Ok::<_, DirectoryError>(self.session.directory(limit)?.insert(key, shape));
+                let insert =
+                    |limit: &mut WaitLimit| Ok::<_, DirectoryError>(self.session.directory(limit)?.insert(key, shape));
                 let inserted = match insert(limit)? {
                     Err(InsertError::NoSpace(_)) if self.session.trim() > 0 => insert(limit)?,
                     inserted => inserted,

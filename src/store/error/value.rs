@@ -12,10 +12,10 @@ use crate::core::cell_counts::CellCounts;
 /// # Examples
 ///
 /// ```
-/// use splinter_bus::store::{DirectoryError, SetError, StoreOptions};
+/// use splinter_bus::store::{DirectoryError, SetError, KeyOptions, StoreOptions};
 ///
 /// # let name = format!("splinter-doc-set-error-{}", std::process::id());
-/// let store = StoreOptions::new().slots(1).max_value_size(16).create(&name)?;
+/// let store = StoreOptions::new().slots(1).create(&name)?;
 /// let slot = store.slot("first")?;
 /// assert!(matches!(slot.loan(17), Err(SetError::TooLarge { len: 17, max: 16 })));
 /// let error = store.set("second", b"").unwrap_err();
@@ -161,10 +161,10 @@ impl From<Forked> for GetError {
 /// # Examples
 ///
 /// ```
-/// use splinter_bus::store::{SetError, StoreOptions, UpdateError};
+/// use splinter_bus::store::{SetError, KeyOptions, StoreOptions, UpdateError};
 ///
 /// # let name = format!("splinter-doc-update-error-{}", std::process::id());
-/// let store = StoreOptions::new().max_value_size(8).create(&name)?;
+/// let store = StoreOptions::new().create(&name)?;
 /// store.append("k", b"1234")?;
 /// let error = store.append("k", b"56789").unwrap_err();
 /// assert!(matches!(error, UpdateError::Set(SetError::TooLarge { len: 9, max: 8 })));

@@ -86,8 +86,8 @@ mod tests {
 
     use super::*;
     use crate::core::word::Cursor;
-    use crate::store::StoreOptions;
     use crate::store::participant::crashed_locks::CrashedLocks;
+    use crate::store::{KeyOptions, StoreOptions};
 
     thread_local! {
         pub(crate) static SCANS: Cell<u32> = const { Cell::new(0) };
@@ -98,7 +98,8 @@ mod tests {
     fn scans_to_reap(count: u32) -> u32 {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.store");
-        let store = StoreOptions::new().slots(4).history(2).spare(2).create(&path).unwrap();
+        let store =
+            StoreOptions::new().slots(4).key_options(KeyOptions::new().history(2).spare(2)).create(&path).unwrap();
         store.set("k", b"v").unwrap();
         let mapped = store.mapped();
         let cells = || mapped.slot(0).cells;

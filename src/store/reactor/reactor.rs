@@ -194,7 +194,8 @@ mod tests {
 
     fn store(test: &str, slots: u32) -> Store {
         let name = format!("splinter-test-reactor-{test}-{}", std::process::id());
-        let store = StoreOptions::new().slots(slots).max_value_size(64).history(1).spare(1).create(&name).unwrap();
+        let store =
+            StoreOptions::new().slots(slots).key_options(KeyOptions::new().history(1).spare(1)).create(&name).unwrap();
         Store::remove(&name).unwrap();
         store
     }

@@ -107,11 +107,11 @@ impl Slot {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use splinter_bus::store::{SetError, StoreOptions};
+    /// use splinter_bus::store::{SetError, KeyOptions, StoreOptions};
     ///
     /// # use splinter_bus::store::Store;
     /// # let name = format!("splinter-doc-slot-set-timeout-{}", std::process::id());
-    /// let slot = StoreOptions::new().history(1).spare(1).create(&name)?.slot("k")?;
+    /// let slot = StoreOptions::new().key_options(KeyOptions::new().history(1).spare(1)).create(&name)?.slot("k")?;
     /// slot.set(b"first")?;
     /// let pinned = slot.pin()?;
     /// slot.set(b"second")?;

@@ -102,7 +102,7 @@ mod tests {
     fn a_refused_publish_reads_the_cursors_as_often_however_many_cells_there_are() {
         let scans = [(2, 2), (16, 8), (512, 512)].map(|(history, spare)| {
             let name = format!("splinter-unit-refused-{}-{history}", std::process::id());
-            let options = StoreOptions::new().slots(1).max_value_size(128).history(history).spare(spare);
+            let options = StoreOptions::new().slots(1).key_options(KeyOptions::new().history(history).spare(spare));
             let store = options.create(&name).unwrap();
             crate::Store::remove(&name).unwrap();
             let bus = Bus::<Vec<u8>>::on(store.clone());

@@ -109,9 +109,9 @@ impl Store {
     /// # Examples
     ///
     /// ```
-    /// # use splinter_bus::store::{Store, StoreOptions};
+    /// # use splinter_bus::store::{Store, KeyOptions, StoreOptions};
     /// # let name = format!("splinter-doc-store-cells-{}", std::process::id());
-    /// let store = StoreOptions::new().slots(2).history(3).spare(1).create(&name)?;
+    /// let store = StoreOptions::new().slots(2).key_options(KeyOptions::new().history(3).spare(1)).create(&name)?;
     /// store.set("k", b"v")?;
     /// let cells = store.cells();
     /// assert_eq!((cells.total(), cells.readable, cells.in_flight, cells.pinned), (8, 1, 0, 0));

@@ -21,7 +21,7 @@ fn run(program: &str, role: &str, store: &str) -> String {
 #[test]
 fn the_messages_of_one_struct_in_two_binaries_match_and_any_difference_is_named() {
     let name = Name::new();
-    let store = name.create(&StoreOptions::new().slots(4).max_value_size(512));
+    let store = name.create(&StoreOptions::new().slots(4));
     let publish = |program| _ = run(program, "publish", &name);
     let received_by = |program| run(program, "receive", &name);
 

@@ -64,7 +64,7 @@ fn publish_and_receive<T: Message + DecodeOwned + PartialEq>(
     mut value: T,
     set_sequence: impl Fn(&mut T, u64),
 ) -> Result<Vec<Figure>> {
-    let store = StoreOptions::new().slots(4).max_value_size(1024).create(&task.session)?;
+    let store = StoreOptions::new().slots(4).create(&task.session)?;
     Store::remove(&task.session)?;
     let bus = Bus::<T>::on(store);
     let (mut publisher, mut subscriber) = (bus.publisher("key")?, bus.subscribe("key")?);

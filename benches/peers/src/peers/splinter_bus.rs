@@ -49,7 +49,7 @@ impl<const KEY_EACH: bool> Peer for SplinterBus<KEY_EACH> {
     }
 
     fn host(session: &str, spec: ChannelSpec) -> Result<Host> {
-        let options = StoreOptions::new().slots(2 * spec.keys as u32).max_value_size(spec.size as u64);
+        let options = StoreOptions::new().slots(2 * spec.keys as u32);
         let options = match spec.pattern {
             Pattern::Newest => options.history(1).spare(3),
             Pattern::Spinning | Pattern::Sleeping => options,
