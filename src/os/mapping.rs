@@ -227,3 +227,149 @@ impl fmt::Debug for Mapping {
         f.debug_struct("Mapping").field("len", &self.len).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use rustix::mm::{MlockAllFlags, mlockall};
+
+    use super::super::in_child::in_child;
+    use super::super::seccomp::{Call, refuse};
+    use super::super::{file, space};
+    use super::*;
+
+    const PAGE: usize = 4096;
+
+    fn files() -> [File; 3] {
+        [
+            tempfile::tempfile_in("/dev/shm").unwrap(),
+            tempfile::tempfile_in(std::env::current_dir().unwrap()).unwrap(),
+            file::anonymous("splinter-test").unwrap(),
+        ]
+    }
+
+    fn set(mapping: &Mapping, at: usize, byte: u8) {
+        assert!(at < mapping.len());
+        // SAFETY: in the mapping, by the check above, and in a part of the file that exists.
+        unsafe { mapping.base().add(at).write_volatile(byte) }
+    }
+
+    fn get(mapping: &Mapping, at: usize) -> u8 {
+        assert!(at < mapping.len());
+        // SAFETY: in the mapping, by the check above, and in a part of the file that exists.
+        unsafe { mapping.base().add(at).read_volatile() }
+    }
+
+    #[test]
+    fn a_window_can_be_used_as_soon_as_the_file_has_grown() {
+        for file in files() {
+            file.write_all_at(b"abc", 0).unwrap();
+            // One begins in the file, the other far beyond its end. Both end far beyond.
+            let first = Mapping::window(&file, 0, 64 << 20).unwrap();
+            let second = Mapping::window(&file, 32 << 20, 1 << 30).unwrap();
+            assert_eq!((first.len(), get(&first, 1)), (64 << 20, b'b'));
+            space::reserve(&file, 48 << 20, (48 << 20) + 2 * PAGE as u64).unwrap();
+            set(&first, (48 << 20) + 1, 7);
+            assert_eq!(get(&second, (16 << 20) + 1), 7);
+            set(&second, (16 << 20) + 2 * PAGE - 1, 8);
+            let mut bytes = vec![0; 2 * PAGE + 1];
+            assert_eq!(space::read_at(&file, &mut bytes, 48 << 20).unwrap(), 2 * PAGE);
+            assert_eq!((bytes[1], bytes[2 * PAGE - 1]), (7, 8));
+            first.flush().unwrap();
+            second.flush_range((16 << 20) + 1, 1).unwrap();
+            second.flush_range(usize::MAX, usize::MAX).unwrap();
+            second.flush_first(0).unwrap();
+            drop(first);
+            assert_eq!(get(&second, (16 << 20) + 1), 7);
+        }
+    }
+
+    #[test]
+    fn a_window_begins_at_a_page_and_is_not_empty() {
+        let file = tempfile::tempfile_in("/dev/shm").unwrap();
+        for (offset, len) in [(1, PAGE), (0, 0)] {
+            let error = Mapping::window(&file, offset, len).unwrap_err();
+            assert_eq!(Errno::from_io_error(&error), Some(Errno::INVAL));
+        }
+        assert!(Mapping::window(&file, 0, usize::MAX / 2).is_err());
+    }
+
+    #[test]
+    fn a_dropped_window_leaves_no_addresses() {
+        let file = tempfile::tempfile_in("/dev/shm").unwrap();
+        for _ in 0..1 << 10 {
+            // All of them together are more than a process has.
+            Mapping::window(&file, 0, 1 << 40).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_range_that_is_reserved_can_be_populated() {
+        for file in files() {
+            let window = Mapping::window(&file, 0, 1 << 30).unwrap();
+            let error = window.populate_range(0, PAGE).unwrap_err();
+            assert_eq!(Errno::from_io_error(&error), Some(Errno::FAULT));
+            space::reserve(&file, 8 << 20, 9 << 20).unwrap();
+            // From the middle of a page to the middle of a page.
+            assert_eq!(window.populate_range((8 << 20) + 5, (1 << 20) - 10).unwrap(), Populated::All);
+            assert_eq!(window.populate_range(usize::MAX, 1).unwrap(), Populated::All);
+            // The file is longer, but the rest of it was not touched.
+            file.set_len(1 << 30).unwrap();
+            assert!((1 << 20..(1 << 20) + 16 * PAGE as u64).contains(&space::reserved(&file).unwrap()));
+            assert_eq!(window.populate_range(0, 3 * PAGE).unwrap(), Populated::All);
+            file.sync_all().unwrap();
+            assert!(space::reserved(&file).unwrap() >= (1 << 20) + 3 * PAGE as u64);
+        }
+    }
+
+    #[test]
+    fn a_window_takes_no_memory_in_a_process_that_locks_all_its_memory() {
+        if !in_child("os::mapping::tests::a_window_takes_no_memory_in_a_process_that_locks_all_its_memory") {
+            return;
+        }
+        let [tmpfs, _, anonymous] = files();
+        let ordinary = tempfile::tempfile_in("/dev/shm").unwrap();
+        ordinary.set_len(16 << 20).unwrap();
+        if let Err(error) = mlockall(MlockAllFlags::FUTURE) {
+            println!("not run: this machine does not allow to lock memory: {error}");
+            return;
+        }
+        match Mapping::of_file(&ordinary, 16 << 20) {
+            // The whole mapping is populated and locked.
+            Ok(_mapping) => assert_eq!(space::reserved(&ordinary).unwrap(), 16 << 20),
+            Err(error) => {
+                println!("not run: this machine does not allow to lock 16 MiB: {error}");
+                return;
+            }
+        }
+        let locked = locked_kib();
+        let check = |file: &File| {
+            // Holes in the file, and addresses beyond its end.
+            file.set_len(1 << 30).unwrap();
+            let window = Mapping::window(file, 0, 2 << 30).unwrap();
+            assert_eq!(space::reserved(file).unwrap(), 0);
+            set(&window, 3 * PAGE, 1);
+            assert_eq!(space::reserved(file).unwrap(), PAGE as u64);
+            space::reserve(file, 1 << 30, (1 << 30) + PAGE as u64).unwrap();
+            set(&window, 1 << 30, 1);
+            assert_eq!(space::reserved(file).unwrap(), 2 * PAGE as u64);
+            window
+        };
+        let windows = [check(&tmpfs), check(&anonymous)];
+        assert!(locked_kib() - locked < 8 << 10, "the windows count as locked");
+        drop(windows);
+        // Where a sandbox refuses to unlock, the window counts as locked, but takes no memory either.
+        tmpfs.set_len(0).unwrap();
+        refuse(&[Call::any(libc::SYS_munlock)], libc::EPERM);
+        let _window = check(&tmpfs);
+        assert!(locked_kib() - locked >= 2 << 20);
+    }
+
+    /// What counts as locked memory of this process: `VmLck` of proc_pid_status(5).
+    fn locked_kib() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+}
