@@ -16,7 +16,8 @@ use std::ptr::{self, NonNull};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::io::Errno;
 use rustix::mm::{
-    Advice, MapFlags, MprotectFlags, MsyncFlags, ProtFlags, madvise, mmap, mprotect, msync, munlock, munmap,
+    Advice, MapFlags, MprotectFlags, MremapFlags, MsyncFlags, ProtFlags, madvise, mmap, mprotect, mremap, msync,
+    munlock, munmap,
 };
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
@@ -43,6 +44,43 @@ enum Source {
 struct Window {
     base: NonNull<u8>,
     len: usize,
+}
+
+impl Window {
+    /// Maps pages that cannot be accessed, and that do not count as locked.
+    fn unlocked(file: &File, offset: u64, len: usize) -> Result<Self, Errno> {
+        let flags = MapFlags::SHARED | MapFlags::NORESERVE;
+        // Without access: else a process that locks all its memory would populate every page here,
+        // which would allocate the holes of a file on tmpfs.
+        // SAFETY: no address is asked for, so no other mapping is replaced.
+        let base = unsafe { mmap(ptr::null_mut(), len, ProtFlags::empty(), flags, file, offset) }?;
+        let window = Self { base: NonNull::new(base.cast()).ok_or(Errno::INVAL)?, len };
+        // SAFETY: the range is this window, whose pages cannot be accessed yet.
+        match unsafe { munlock(base, len) } {
+            // A sandbox refuses the call. In a process that locks all its memory, the window then
+            // counts as locked; but allowing access to it populates no pages either.
+            Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::INVAL) => {}
+            done => done?,
+        }
+        Ok(window)
+    }
+
+    fn grow(&mut self, len: usize) -> Result<(), Errno> {
+        // SAFETY: the range is this window, and nothing refers to it yet. It may move.
+        let base = unsafe { mremap(self.base.as_ptr().cast(), self.len, len, MremapFlags::MAYMOVE) }?;
+        (self.base, self.len) = (NonNull::new(base.cast()).ok_or(Errno::INVAL)?, len);
+        Ok(())
+    }
+
+    fn allow_access(&mut self) -> Result<(), Errno> {
+        let base = self.base.as_ptr().cast();
+        // SAFETY: the range is this window, to which nothing refers yet.
+        unsafe { mprotect(base, self.len, MprotectFlags::READ | MprotectFlags::WRITE) }?;
+        // Only core dumps get longer if this fails.
+        // SAFETY: the range is this window; the advice does not change its content.
+        let _ = unsafe { madvise(base, self.len, Advice::LinuxDontDump) };
+        Ok(())
+    }
 }
 
 impl Drop for Window {
@@ -117,32 +155,26 @@ impl Mapping {
     /// (`mlockall(MCL_FUTURE)`). A page is present from its first access on. Core dumps do not
     /// contain it.
     ///
+    /// A later `mlockall(MCL_CURRENT)` of this process does populate it, holes included, to the end of
+    /// the file, unless it is called with `MCL_ONFAULT`: nothing prevents that.
+    ///
     /// # Errors
     ///
-    /// The kernel's reason. In a process that locks all its memory without the privilege to lock
-    /// any amount, that is `EAGAIN` if the window is longer than what RLIMIT_MEMLOCK leaves.
+    /// The kernel's reason.
     #[allow(dead_code, reason = "sparse stores are about to use it")]
     pub(crate) fn window(file: &File, offset: u64, len: usize) -> io::Result<Self> {
-        let flags = MapFlags::SHARED | MapFlags::NORESERVE;
-        // Without access: else a process that locks all its memory would populate every page here,
-        // which would allocate the holes of a file on tmpfs.
-        // SAFETY: no address is asked for, so no other mapping is replaced.
-        let base = unsafe { mmap(ptr::null_mut(), len, ProtFlags::empty(), flags, file, offset) }?;
-        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::InvalidInput)?;
-        let window = Window { base, len };
-        // SAFETY: the range is this window. Its pages cannot be accessed yet.
-        match unsafe { munlock(base.as_ptr().cast(), len) } {
-            // A sandbox refuses the call. In a process that locks its memory, the window then counts
-            // as locked; but changing the access populates no pages either.
-            Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::INVAL) => {}
-            done => done?,
-        }
-        // SAFETY: the range is this window, to which nothing refers yet.
-        unsafe { mprotect(base.as_ptr().cast(), len, MprotectFlags::READ | MprotectFlags::WRITE) }?;
-        // Only core dumps get longer if this fails.
-        // SAFETY: the range is this window; the advice does not change its content.
-        let _ = unsafe { madvise(base.as_ptr().cast(), len, Advice::LinuxDontDump) };
-        Ok(Self { source: Source::Window(window), base, len })
+        let mut window = match Window::unlocked(file, offset, len) {
+            // The process locks all its memory, and the window is longer than what it may lock. A
+            // mapping that is not locked may grow by any length.
+            Err(Errno::AGAIN) => {
+                let mut window = Window::unlocked(file, offset, rustix::param::page_size().min(len))?;
+                window.grow(len)?;
+                window
+            }
+            window => window?,
+        };
+        window.allow_access()?;
+        Ok(Self { base: window.base, len, source: Source::Window(window) })
     }
 
     /// Where the mapping begins: at the start of a page.
@@ -233,8 +265,9 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     use rustix::mm::{MlockAllFlags, mlockall};
+    use rustix::process::{Resource, Rlimit, setrlimit};
 
-    use super::super::in_child::in_child;
+    use super::super::in_child::{in_child, in_child_with_mounts};
     use super::super::seccomp::{Call, refuse};
     use super::super::{file, space};
     use super::*;
@@ -252,13 +285,13 @@ mod tests {
     fn set(mapping: &Mapping, at: usize, byte: u8) {
         assert!(at < mapping.len());
         // SAFETY: in the mapping, by the check above, and in a part of the file that exists.
-        unsafe { mapping.base().add(at).write_volatile(byte) }
+        unsafe { mapping.base().as_ptr().wrapping_add(at).write_volatile(byte) }
     }
 
     fn get(mapping: &Mapping, at: usize) -> u8 {
         assert!(at < mapping.len());
         // SAFETY: in the mapping, by the check above, and in a part of the file that exists.
-        unsafe { mapping.base().add(at).read_volatile() }
+        unsafe { mapping.base().as_ptr().wrapping_add(at).read_volatile() }
     }
 
     #[test]
@@ -364,6 +397,32 @@ mod tests {
         refuse(&[Call::any(libc::SYS_munlock)], libc::EPERM);
         let _window = check(&tmpfs);
         assert!(locked_kib() - locked >= 2 << 20);
+    }
+
+    #[test]
+    fn a_window_may_be_longer_than_what_the_process_may_lock() {
+        const NAME: &str = "os::mapping::tests::a_window_may_be_longer_than_what_the_process_may_lock";
+        // As the root of a user namespace of its own, it has the limits of an ordinary user.
+        if !in_child_with_mounts(NAME, "true") {
+            return;
+        }
+        let [tmpfs, _, anonymous] = files();
+        setrlimit(Resource::Memlock, Rlimit { current: Some(4 << 20), maximum: Some(4 << 20) }).unwrap();
+        if let Err(error) = mlockall(MlockAllFlags::FUTURE) {
+            println!("not run: this machine does not allow to lock memory: {error}");
+            return;
+        }
+        for file in [tmpfs, anonymous] {
+            file.set_len(1 << 30).unwrap();
+            assert!(Mapping::of_file(&file, 16 << 20).is_err());
+            let window = Mapping::window(&file, 4 << 20, 2 << 30).unwrap();
+            assert_eq!(space::reserved(&file).unwrap(), 0);
+            file.write_all_at(b"a", (512 << 20) + 1).unwrap();
+            assert_eq!(get(&window, (508 << 20) + 1), b'a');
+            set(&window, 3 * PAGE, 1);
+            assert_eq!(space::reserved(&file).unwrap(), 2 * PAGE as u64);
+        }
+        assert!(locked_kib() <= 4 << 10);
     }
 
     /// What counts as locked memory of this process: `VmLck` of proc_pid_status(5).

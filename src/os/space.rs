@@ -324,6 +324,7 @@ mod tests {
 
     use super::super::file;
     use super::super::in_child::{in_child, in_child_with_mounted_devices, in_child_with_mounts};
+    use super::super::mapping::{Mapping, Populated};
     use super::super::seccomp::{Call, refuse};
     use super::*;
 
@@ -465,7 +466,8 @@ mod tests {
                 assert!(matches!(reserve(file, 0, PAGE), Err(ReserveError::Unsupported)));
                 assert!(matches!(reserve_private(file, 0, PAGE), Err(ReserveError::Unsupported)));
                 assert_eq!(punch(file, 0, PAGE).unwrap(), Punched::Unsupported);
-                assert_eq!(data_ranges(file).unwrap(), [0..file::status(file).unwrap().len]);
+                let all = 0..file::status(file).unwrap().len;
+                assert_eq!(data_ranges(file).unwrap(), vec![all]);
                 let copy = tempfile::tempfile_in("/dev/shm").unwrap();
                 copy_data(file, &copy).unwrap();
                 assert!(content(file) == content(&copy));
@@ -520,8 +522,7 @@ mod tests {
         assert!(write_zeros(&longer, 0, 2 * LIMIT).is_err());
     }
 
-    /// The directory of a test that runs in a child: the parent makes it, and the child finds it in
-    /// its working directory.
+    /// The directory of a test that runs in a child: both processes know it.
     fn directory(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("splinter-space-{name}"))
     }
@@ -550,8 +551,18 @@ mod tests {
         assert_eq!(available(&file).unwrap(), free);
         reserve(&file, 64 << 10, 512 << 10).unwrap();
         assert_eq!(available(&file).unwrap(), 0);
-        // Nothing is left, but what is reserved can be written.
-        file.write_all_at(&[7; 512 << 10], 0).unwrap();
+        // Nothing is left, but what is reserved can be written, also through a mapping. A hole cannot:
+        // an access would be SIGBUS.
+        file.write_all_at(&[7; 256 << 10], 0).unwrap();
+        file.set_len(1 << 20).unwrap();
+        let window = Mapping::window(&file, 0, 1 << 30).unwrap();
+        assert_eq!(window.populate_range(0, 512 << 10).unwrap(), Populated::All);
+        for at in [512 << 10, 1 << 20] {
+            let error = window.populate_range(at, 1).unwrap_err();
+            assert_eq!(Errno::from_io_error(&error), Some(Errno::FAULT));
+        }
+        assert_eq!(read_at(&file, &mut [0; 4096], 512 << 10).unwrap(), 4096);
+        assert_eq!(reserved(&file).unwrap(), 512 << 10);
         let error = other.write_all_at(b"a", 512 << 10).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         // Of a private range nothing stays, also if a part of it was reserved before.
