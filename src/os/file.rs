@@ -53,8 +53,8 @@ pub(crate) fn create(path: &Path, len: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes an empty file in memory that has no name in any directory; it ends with its last descriptor
-/// and mapping. `name` is only shown in `/proc`, after `memfd:`.
+/// Makes an empty file in memory that has no name in any directory. It ends with its last
+/// descriptor and mapping. `name` is only shown in `/proc`, after `memfd:`.
 ///
 /// Readable and writable by its owner alone, to whom `/proc/PID/fd` leads. Nobody can seal it.
 ///

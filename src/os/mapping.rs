@@ -155,8 +155,8 @@ impl Mapping {
     /// (`mlockall(MCL_FUTURE)`). A page is present from its first access on. Core dumps do not
     /// contain it.
     ///
-    /// A later `mlockall(MCL_CURRENT)` of this process does populate it, holes included, to the end of
-    /// the file, unless it is called with `MCL_ONFAULT`: nothing prevents that.
+    /// A later `mlockall(MCL_CURRENT)` of this process does populate it, holes included, to the end
+    /// of the file, unless it is called with `MCL_ONFAULT`. Nothing prevents that.
     ///
     /// # Errors
     ///
@@ -198,8 +198,8 @@ impl Mapping {
         self.flush_range(0, len)
     }
 
-    /// Writes the pages that hold these bytes to the disk, if the mapping is of a file. Blocks until
-    /// they are there.
+    /// Writes the pages that hold these bytes to the disk, if the mapping is of a file. Blocks
+    /// until they are there.
     pub(crate) fn flush_range(&self, offset: usize, len: usize) -> io::Result<()> {
         let pages = self.pages(offset, len);
         if pages.is_empty() {
@@ -210,8 +210,8 @@ impl Mapping {
             Source::File(mapping) => mapping.flush_range(pages.start, pages.len()),
             Source::Window(window) => {
                 let start = window.base.as_ptr().wrapping_add(pages.start).cast();
-                // SAFETY: the range lies in the window, which lives as long as `self`; writing pages
-                // to the disk does not change their content.
+                // SAFETY: the range lies in the window, which lives as long as `self`; writing
+                // pages to the disk does not change their content.
                 rustix::io::retry_on_intr(|| unsafe { msync(start, pages.len(), MsyncFlags::SYNC) })?;
                 Ok(())
             }
@@ -234,8 +234,8 @@ impl Mapping {
     pub(crate) fn populate_range(&self, offset: usize, len: usize) -> io::Result<Populated> {
         let pages = self.pages(offset, len);
         let start = self.base.as_ptr().wrapping_add(pages.start).cast();
-        // SAFETY: the range lies in this mapping, which lives as long as `self`; the advice populates
-        // pages and does not change their content.
+        // SAFETY: the range lies in this mapping, which lives as long as `self`; the advice
+        // populates pages and does not change their content.
         match unsafe { madvise(start, pages.len(), Advice::LinuxPopulateWrite) } {
             // Kernels before 5.14 do not know the advice, and sandboxes may refuse it.
             Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::ACCESS) => Ok(Populated::Unsupported),
@@ -392,7 +392,8 @@ mod tests {
         let windows = [check(&tmpfs), check(&anonymous)];
         assert!(locked_kib() - locked < 8 << 10, "the windows count as locked");
         drop(windows);
-        // Where a sandbox refuses to unlock, the window counts as locked, but takes no memory either.
+        // Where a sandbox refuses to unlock, the window counts as locked, but takes no memory
+        // either.
         tmpfs.set_len(0).unwrap();
         refuse(&[Call::any(libc::SYS_munlock)], libc::EPERM);
         let _window = check(&tmpfs);
