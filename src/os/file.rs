@@ -53,8 +53,8 @@ pub(crate) fn create(path: &Path, len: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes an empty file in memory that has no name in any directory; it ends with its last descriptor
-/// and mapping. `name` is only shown in `/proc`, after `memfd:`.
+/// Makes an empty file in memory that has no name in any directory. It ends with its last
+/// descriptor and mapping. `name` is only shown in `/proc`, after `memfd:`.
 ///
 /// Readable and writable by its owner alone, to whom `/proc/PID/fd` leads. Nobody can seal it.
 ///
@@ -180,5 +180,27 @@ pub(crate) fn boot_id() -> io::Result<Option<Vec<u8>>> {
     match std::fs::read("/proc/sys/kernel/random/boot_id") {
         Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::MFILE | Errno::NFILE)) => Err(error),
         read => Ok(read.ok().filter(|id| !id.is_empty())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn an_anonymous_file_is_empty_private_and_cannot_be_sealed() {
+        let file = anonymous("splinter-test").unwrap();
+        let other = anonymous("splinter-test").unwrap();
+        let status = status(&file).unwrap();
+        assert!(status.is_regular && status.len == 0);
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+        assert!(rustix::io::fcntl_getfd(&file).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+        assert!(rustix::fs::fcntl_add_seals(&file, SealFlags::GROW).is_err());
+        file.write_all_at(b"a", 1 << 20).unwrap();
+        assert!(!is_same(&file, &other).unwrap());
+        assert_ne!(identity(&file).unwrap(), identity(&other).unwrap());
+        assert!(anonymous(&"n".repeat(1000)).is_err());
     }
 }

@@ -9,10 +9,16 @@ pub(crate) mod file;
 pub(crate) mod file_system;
 pub(crate) mod fork;
 pub(crate) mod futex;
+#[cfg(test)]
+mod in_child;
 pub(crate) mod limits;
 pub(crate) mod lock;
 pub(crate) mod mapping;
 #[cfg(feature = "async")]
 pub(crate) mod per_process;
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "the tests of the whole crate use it, too")]
+#[path = "../../tests/support/seccomp.rs"]
+mod seccomp;
 #[allow(dead_code, reason = "sparse stores are about to use all of it")]
 pub(crate) mod space;

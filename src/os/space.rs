@@ -110,8 +110,8 @@ pub(crate) fn reserve_private(file: impl AsFd, from: u64, to: u64) -> Result<(),
     })
 }
 
-/// Reserves the first `len` bytes of a file that is new, and that nobody else uses: by writing zeros
-/// where it cannot be done otherwise.
+/// Reserves the first `len` bytes of a file that is new, and that nobody else uses. Writes zeros
+/// where that is the only way.
 ///
 /// # Errors
 ///
@@ -314,3 +314,6 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
     }
     Ok(read)
 }
+
+#[cfg(test)]
+mod tests;
