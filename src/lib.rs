@@ -118,7 +118,7 @@ pub use error::Error;
 pub use message::Message;
 pub use splinter_bus_derive::{Message, Schema};
 #[cfg(not(loom))]
-pub use store::{Store, StoreOptions};
+pub use store::{KeyOptions, Store, StoreOptions};
 
 /// Items for derived code. Not part of the public interface: they can change in any release.
 #[doc(hidden)]

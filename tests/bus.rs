@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use splinter_bus::frame::{FaultCode, Frame, FrameError, Kind};
 use splinter_bus::message::Fault;
 use splinter_bus::store::{DirectoryError, SetError};
-use splinter_bus::{Bus, Job, Message, PublishError, Received, RecvError, Start, Store, StoreOptions, SubscribeError};
+use splinter_bus::{
+    Bus, Job, KeyOptions, Message, PublishError, Received, RecvError, Start, Store, StoreOptions, SubscribeError,
+};
 use support::Name;
 use uuid::Uuid;
 

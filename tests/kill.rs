@@ -204,7 +204,7 @@ fn removing_keys_erases_the_values_of_a_killed_writer() {
 #[test]
 fn a_publish_that_needs_a_cell_of_a_killed_writer_reaps_it() {
     let name = Name::new();
-    let store = name.create(&options().history(1).spare(2));
+    let store = name.create(&options().key_options(KeyOptions::new().history(1).spare(2)));
     let slot = store.slot(&key(0)).unwrap();
     let mut random = Random::new(3);
     // Without reaping, three crashes in the middle of a publish would block the key permanently.

@@ -120,7 +120,7 @@ fn a_loan_that_is_dropped_leaves_no_trace() {
 #[test]
 fn no_bytes_of_older_values_follow_a_value_written_in_place() {
     let name = Name::new();
-    let store = name.create(&options().history(1).spare(1));
+    let store = name.create(&options().key_options(KeyOptions::new().history(1).spare(1)));
     let slot = store.slot("k").unwrap();
     for _ in 0..4 {
         slot.set(&SECRET.repeat(20)).unwrap();
@@ -179,9 +179,9 @@ fn more_loans_than_cells_are_refused_at_once_with_the_numbers() {
 #[test]
 fn values_that_cannot_be_lent_are_refused() {
     let name = Name::new();
-    let store = name.create(&options().max_value_size(200));
-    let error = store.slot("k").unwrap().loan(201).unwrap_err();
-    assert!(matches!(error, SetError::TooLarge { len: 201, max: 200 }), "{error}");
+    let store = name.create(&options().span(2 << 20));
+    let error = store.slot("k").unwrap().loan(65_537).unwrap_err();
+    assert!(matches!(error, SetError::TooLarge { len: 65_537, max: 65_536 }), "{error}");
     let embeddings = Bus::<Embedding>::on(store.clone());
     let error = embeddings.publisher("k").unwrap().loan().unwrap_err();
     assert!(matches!(error, PublishError::Set(SetError::TooLarge { len: 256.., max: 200 })), "{error}");
@@ -268,7 +268,7 @@ fn a_killed_holder_leaves_nothing_behind() {
 #[test]
 fn a_waiting_publisher_gets_the_cell_of_a_dropped_loan() {
     let name = Name::new();
-    let store = name.create(&options().history(1).spare(1));
+    let store = name.create(&options().key_options(KeyOptions::new().history(1).spare(1)));
     let slot = store.slot("k").unwrap();
     slot.set(b"newest").unwrap();
     let loan = slot.loan(8).unwrap();

@@ -554,7 +554,8 @@ fn a_key_with_the_fewest_cells_can_be_published_after_an_incomplete_flush() {
     let directory = scratch();
     let path = directory.path().join("store");
     let store = small().slots(1).history(1).spare(1).create(path.as_path()).unwrap();
-    assert_eq!((store.geometry().history, store.geometry().spare), (1, 3));
+    let shape = store.slot("k").unwrap().shape();
+    assert_eq!((shape.history, shape.spare), (1, 3));
     let set = || (0..20).fold(0, |_, _| store.set("k", &[7; 600]).unwrap());
     set();
     store.flush().unwrap();

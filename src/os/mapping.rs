@@ -1,9 +1,8 @@
 //! Mappings of shared memory and of files.
 //!
-//! The crate `shared_memory` is used here, and only here. It creates and opens segments by their
-//! names under `/dev/shm`, and maps them. Names, permissions, locks and removal are the business of
-//! the store, for two reasons. The crate does not lend its descriptor; and it would remove a name
-//! that another store has taken meanwhile.
+//! The crate `shared_memory` creates segments by their names under `/dev/shm`, and nothing else. It
+//! would map all of a segment's length, which for a sparse file is more than is there; it does not
+//! lend its descriptor; and it would remove a name that another store has taken meanwhile.
 
 #![allow(unsafe_code)]
 
@@ -13,40 +12,26 @@ use std::io;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
-use memmap2::{MmapOptions, MmapRaw};
 use rustix::io::Errno;
 use rustix::mm::{
     Advice, MapFlags, MprotectFlags, MremapFlags, MsyncFlags, ProtFlags, madvise, mmap, mprotect, mremap, msync,
     munlock, munmap,
 };
-use shared_memory::{Shmem, ShmemConf, ShmemError};
-
-/// One mapping, readable and writable, unmapped when dropped.
-///
-/// Dropping a mapping never removes the name of what is mapped.
-pub(crate) struct Mapping {
-    // Keeps the mapping alive. All accesses go through `base`.
-    source: Source,
-    base: NonNull<u8>,
-    len: usize,
-}
-
-enum Source {
-    Segment { _keeps_it_mapped: Shmem },
-    File(MmapRaw),
-    Window(Window),
-}
+use shared_memory::{ShmemConf, ShmemError};
 
 /// Addresses of a range of a file, which need not exist. Unmapped when dropped.
 ///
 /// The crate `memmap2` cannot make one: it always asks for pages that can be accessed, which the
 /// kernel populates at once in a process that locks its memory.
-struct Window {
+///
+/// Dropping a mapping never removes the name of what is mapped.
+pub(crate) struct Mapping {
+    // All accesses go through `base`.
     base: NonNull<u8>,
     len: usize,
 }
 
-impl Window {
+impl Mapping {
     /// Maps pages that cannot be accessed, and that do not count as locked.
     fn unlocked(file: &File, offset: u64, len: usize) -> Result<Self, Errno> {
         let flags = MapFlags::SHARED | MapFlags::NORESERVE;
@@ -83,12 +68,25 @@ impl Window {
     }
 }
 
-impl Drop for Window {
+impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the range was mapped for this window alone, and nobody uses its addresses any
         // more. An error would mean that it is not mapped.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
+}
+
+/// Creates the segment `name`, `len` bytes of zeros, readable and writable by its owner alone.
+///
+/// # Errors
+///
+/// `ShmemError::MappingIdExists` if the name is taken, else the kernel's reason.
+pub(crate) fn create_segment(name: &str, len: usize) -> Result<(), ShmemError> {
+    let mut segment = ShmemConf::new().os_id(name).size(len).create()?;
+    // Else the crate would remove the name when the segment is dropped, also if another store has it
+    // by then.
+    segment.set_owner(false);
+    Ok(())
 }
 
 /// The outcome of populating a mapping.
@@ -100,53 +98,12 @@ pub(crate) enum Populated {
     Unsupported,
 }
 
-// SAFETY: the mapping is not tied to a thread, and neither `Shmem`, `MmapRaw` nor `Window` has
-// other state that is.
+// SAFETY: a mapping is not tied to a thread.
 unsafe impl Send for Mapping {}
 // SAFETY: a shared mapping lends its address, and no bytes.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Creates the segment `name`, `len` bytes of zeros, readable and writable by its owner alone,
-    /// and maps it.
-    ///
-    /// # Errors
-    ///
-    /// `ShmemError::MappingIdExists` if the name is taken, else the kernel's reason.
-    pub(crate) fn create_segment(name: &str, len: usize) -> Result<Self, ShmemError> {
-        let mut segment = ShmemConf::new().os_id(name).size(len).create()?;
-        // Else the crate would remove the name when the segment is dropped, also if another store
-        // has it by then.
-        segment.set_owner(false);
-        Self::of(segment)
-    }
-
-    /// Maps the whole of the segment `name`.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's reason.
-    pub(crate) fn open_segment(name: &str) -> Result<Self, ShmemError> {
-        Self::of(ShmemConf::new().os_id(name).open()?)
-    }
-
-    fn of(segment: Shmem) -> Result<Self, ShmemError> {
-        let (base, len) = (segment.as_ptr(), segment.len());
-        let base = NonNull::new(base).ok_or(ShmemError::MapSizeZero)?;
-        Ok(Self { source: Source::Segment { _keeps_it_mapped: segment }, base, len })
-    }
-
-    /// Maps the first `len` bytes of a file.
-    ///
-    /// # Errors
-    ///
-    /// The kernel's reason.
-    pub(crate) fn of_file(file: &File, len: usize) -> io::Result<Self> {
-        let mapping = MmapOptions::new().len(len).map_raw(file)?;
-        let base = NonNull::new(mapping.as_mut_ptr()).ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(Self { source: Source::File(mapping), base, len })
-    }
-
     /// Maps `len` bytes of a file from `offset` on, a multiple of the page size. All or a part of
     /// them may lie beyond the end of the file: there the addresses can be used as soon as the file
     /// has grown.
@@ -163,18 +120,18 @@ impl Mapping {
     /// The kernel's reason.
     #[allow(dead_code, reason = "sparse stores are about to use it")]
     pub(crate) fn window(file: &File, offset: u64, len: usize) -> io::Result<Self> {
-        let mut window = match Window::unlocked(file, offset, len) {
+        let mut window = match Self::unlocked(file, offset, len) {
             // The process locks all its memory, and the window is longer than what it may lock. A
             // mapping that is not locked may grow by any length.
             Err(Errno::AGAIN) => {
-                let mut window = Window::unlocked(file, offset, rustix::param::page_size().min(len))?;
+                let mut window = Self::unlocked(file, offset, rustix::param::page_size().min(len))?;
                 window.grow(len)?;
                 window
             }
             window => window?,
         };
         window.allow_access()?;
-        Ok(Self { base: window.base, len, source: Source::Window(window) })
+        Ok(window)
     }
 
     /// Where the mapping begins: at the start of a page.
@@ -187,17 +144,6 @@ impl Mapping {
         self.len
     }
 
-    /// Writes all pages to the disk, if the mapping is of a file. Blocks until they are there.
-    pub(crate) fn flush(&self) -> io::Result<()> {
-        self.flush_first(self.len)
-    }
-
-    /// Writes the pages that hold the first `len` bytes to the disk, if the mapping is of a file.
-    /// Blocks until they are there.
-    pub(crate) fn flush_first(&self, len: usize) -> io::Result<()> {
-        self.flush_range(0, len)
-    }
-
     /// Writes the pages that hold these bytes to the disk, if the mapping is of a file. Blocks
     /// until they are there.
     pub(crate) fn flush_range(&self, offset: usize, len: usize) -> io::Result<()> {
@@ -205,22 +151,10 @@ impl Mapping {
         if pages.is_empty() {
             return Ok(());
         }
-        match &self.source {
-            Source::Segment { .. } => Ok(()),
-            Source::File(mapping) => mapping.flush_range(pages.start, pages.len()),
-            Source::Window(window) => {
-                let start = window.base.as_ptr().wrapping_add(pages.start).cast();
-                // SAFETY: the range lies in the window, which lives as long as `self`; writing
-                // pages to the disk does not change their content.
-                rustix::io::retry_on_intr(|| unsafe { msync(start, pages.len(), MsyncFlags::SYNC) })?;
-                Ok(())
-            }
-        }
-    }
-
-    /// Pre-faults all pages for writing. Blocks until they are there.
-    pub(crate) fn populate(&self) -> io::Result<Populated> {
-        self.populate_range(0, self.len)
+        let start = self.base.as_ptr().wrapping_add(pages.start).cast();
+        // SAFETY: the range lies in this mapping, which lives as long as `self`; writing pages to the
+        // disk does not change their content.
+        Ok(rustix::io::retry_on_intr(|| unsafe { msync(start, pages.len(), MsyncFlags::SYNC) })?)
     }
 
     /// Pre-faults the pages that hold these bytes for writing. Blocks until they are there.
@@ -309,10 +243,10 @@ mod tests {
             let mut bytes = vec![0; 2 * PAGE + 1];
             assert_eq!(space::read_at(&file, &mut bytes, 48 << 20).unwrap(), 2 * PAGE);
             assert_eq!((bytes[1], bytes[2 * PAGE - 1]), (7, 8));
-            first.flush().unwrap();
+            first.flush_range(0, usize::MAX).unwrap();
             second.flush_range((16 << 20) + 1, 1).unwrap();
             second.flush_range(usize::MAX, usize::MAX).unwrap();
-            second.flush_first(0).unwrap();
+            second.flush_range(0, 0).unwrap();
             drop(first);
             assert_eq!(get(&second, (16 << 20) + 1), 7);
         }
@@ -368,7 +302,7 @@ mod tests {
             println!("not run: this machine does not allow to lock memory: {error}");
             return;
         }
-        match Mapping::of_file(&ordinary, 16 << 20) {
+        match memmap2::MmapOptions::new().len(16 << 20).map_raw(&ordinary) {
             // The whole mapping is populated and locked.
             Ok(_mapping) => assert_eq!(space::reserved(&ordinary).unwrap(), 16 << 20),
             Err(error) => {
@@ -415,7 +349,7 @@ mod tests {
         }
         for file in [tmpfs, anonymous] {
             file.set_len(1 << 30).unwrap();
-            assert!(Mapping::of_file(&file, 16 << 20).is_err());
+            assert!(memmap2::MmapOptions::new().len(16 << 20).map_raw(&file).is_err());
             let window = Mapping::window(&file, 4 << 20, 2 << 30).unwrap();
             assert_eq!(space::reserved(&file).unwrap(), 0);
             file.write_all_at(b"a", (512 << 20) + 1).unwrap();

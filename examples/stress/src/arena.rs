@@ -49,10 +49,7 @@ impl Arena {
 
     /// Creates the store with all its keys.
     pub(crate) fn create(&self) -> Result<Store, Box<dyn std::error::Error>> {
-        let store = StoreOptions::new()
-            .slots(3 * self.keys)
-            .key_options(self.key_options())
-            .create(&self.location)?;
+        let store = StoreOptions::new().slots(3 * self.keys).key_options(self.key_options()).create(&self.location)?;
         for sort in Sort::ALL {
             for key in 0..self.keys {
                 store.slot(&self.name(sort, key))?;

@@ -29,8 +29,7 @@ use super::refused::{creating_refused, creating_without_space, os_error, refused
 use crate::core::memory::records::StoreHeader;
 use crate::kill_points::{Step, reached};
 use crate::os::fork::UninheritedFile;
-use crate::os::mapping::Mapping;
-use crate::os::{clock, file, file_system, limits, lock};
+use crate::os::{clock, file, file_system, limits, lock, mapping};
 use crate::store::dimensions::{Dimensions, SYSTEM_SLOTS};
 use crate::store::error::OpenError;
 use crate::store::flags::Flags;
@@ -145,8 +144,7 @@ fn begin_draft(
     let file = match location {
         Location::Memory(_) => {
             let name = draft.0.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            Mapping::create_segment(name, len as usize)
-                .map(drop)
+            mapping::create_segment(name, len as usize)
                 .map_err(os_error)
                 .map_err(creating_refused("create", location, len))?;
             // The crate `shared_memory` does not lend its file.

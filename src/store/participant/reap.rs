@@ -105,14 +105,14 @@ mod tests {
         let cells = || mapped.slot(0).cells;
         for id in 1..=count {
             mapped.participants()[id as usize].incarnation.store(7, Ordering::Relaxed);
-            for index in 0..cells().count() {
+            for index in 0..mapped.cells_reserved(0) {
                 let pins = &cells().get(index).header.pins[id as usize / 64];
                 pins.fetch_or(1 << (id % 64), Ordering::Relaxed);
             }
         }
         let slot = mapped.slot(0);
         let generation = slot.header.generation.load(Ordering::Relaxed);
-        for (id, cursor) in (1..=count).zip(slot.cursors) {
+        for (id, cursor) in (1..=count).zip(&slot.header.cursors) {
             cursor.store(Cursor::new(id, generation, 1).bits(), Ordering::Relaxed);
         }
         let before = SCANS.get();

@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
     use crate::store::reactor::shard::MAX_GROUPS;
-    use crate::store::{Store, StoreOptions};
+    use crate::store::{KeyOptions, Store, StoreOptions};
 
     struct Unpark(thread::Thread);
 

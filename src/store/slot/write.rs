@@ -95,7 +95,7 @@ impl From<CommitError> for SetError {
 #[cfg(test)]
 mod tests {
     use crate::core::ring::scans;
-    use crate::store::{SetError, StoreOptions};
+    use crate::store::{KeyOptions, SetError, StoreOptions};
     use crate::{Bus, SubscribeOptions};
 
     #[test]

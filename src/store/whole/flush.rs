@@ -103,7 +103,7 @@ impl Flushes<'_> {
                 io::Error::new(ErrorKind::TimedOut, reason)
             })?;
         }
-        self.mapped.memory.mapping.flush()?;
+        self.mapped.flush()?;
         reached(Step::FlushWritten);
         for slot in slots {
             self.on_ring(slot, |ring| ring.end_flush());
