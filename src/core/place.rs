@@ -23,6 +23,9 @@ const PAGE: u64 = real_or_model(4096, 8) as u64;
 /// The longest value in a medium place, in bytes.
 pub(crate) const MEDIUM_SIZE: u64 = real_or_model(64 << 10, 32) as u64;
 const MEDIUM_STRIDE: u64 = MEDIUM_SIZE + PAGE;
+/// How many bytes at the start of a medium place are never given back, once they are reserved. A
+/// value of at most this length is read without a pin.
+pub(crate) const KEPT: usize = real_or_model(4096, 24);
 
 /// Which of a cell's places a value is in that is not inline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +72,18 @@ impl Places {
         Self { cells: u64::from(cells.max(1)), span }
     }
 
+    /// Where the bytes of a cell begin that are never given back. That is the same for all shapes.
+    #[inline]
+    pub(crate) fn kept(cell: u32) -> u64 {
+        u64::from(cell) * MEDIUM_STRIDE
+    }
+
     /// The cell's place in this tier.
     pub(crate) fn get(self, tier: Tier, cell: u32) -> Place {
-        let cell = u64::from(cell);
         match tier {
-            Tier::Medium => Place { tier, start: cell * MEDIUM_STRIDE, capacity: self.medium_size() },
+            Tier::Medium => Place { tier, start: Self::kept(cell), capacity: self.medium_size() },
             Tier::Large => {
+                let cell = u64::from(cell);
                 let stride = self.large_stride();
                 Place { tier, start: self.cells * MEDIUM_STRIDE + cell * stride, capacity: stride.min(MAX_LEN) }
             }

@@ -9,6 +9,8 @@ use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CellHeader;
 use crate::core::memory::words::{self, WORD};
+use crate::core::place::KEPT;
+use crate::core::ring::ring::Ring;
 use crate::core::word::{Delivery, Seq};
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -44,21 +46,40 @@ pub(crate) enum Copied {
     Whole,
     /// The cell does not hold the version any more.
     Overwritten,
-    /// The value is not inline. Nothing was copied.
+    /// The value must be read under a pin. Nothing was copied.
     Long,
 }
 
-/// Copies the inline value of a cell that held `version` when the caller checked.
-#[inline(always)]
-pub(crate) fn copy(cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> Copied {
-    let len = len(cell);
-    if len > cell.words.len() * WORD {
-        return Copied::Long;
+impl Ring<'_> {
+    /// Copies the value of a cell that held `version` when the caller checked.
+    #[inline(always)]
+    pub(crate) fn copy(self, index: u32, cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> Copied {
+        let len = len(cell);
+        if len > cell.words.len() * WORD {
+            return self.copy_kept(index, cell, version, len, out);
+        }
+        set_len(out, len);
+        words::load(cell.words, out);
+        still_holds(cell, version)
     }
-    set_len(out, len);
-    words::load(cell.words, out);
-    // Acquire: pairs with the release fence of the claim; if any word above was a later writer's,
-    // the load of `seq` below sees that writer's mark.
+
+    /// As [`copy`](Self::copy), for a value that is not inline.
+    #[inline(never)]
+    fn copy_kept(self, index: u32, cell: CellView<'_>, version: u64, len: usize, out: &mut Vec<u8>) -> Copied {
+        if len > KEPT {
+            return Copied::Long;
+        }
+        let Some(words) = self.kept_words(index, len) else { return Copied::Long };
+        set_len(out, len);
+        words::load(words, out);
+        still_holds(cell, version)
+    }
+}
+
+#[inline(always)]
+fn still_holds(cell: CellView<'_>, version: u64) -> Copied {
+    // Acquire: pairs with the release fence of the claim; if any word that was copied was a later
+    // writer's, the load of `seq` below sees that writer's mark.
     fence(Ordering::Acquire);
     if Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version) { Copied::Whole } else { Copied::Overwritten }
 }

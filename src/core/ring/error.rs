@@ -12,7 +12,7 @@ pub(crate) enum ReadError {
     Lost,
     /// Other participants overwrote or leased it first, at each attempt. The slot is sound.
     Overtaken,
-    /// The value is not inline: it is read under a pin.
+    /// The value is long: it is read under a pin.
     Long,
     /// The slot's words contradict each other: something other than this protocol wrote there.
     Corrupt,

@@ -18,7 +18,7 @@ use crate::os::file;
 use crate::os::lock;
 use crate::os::mapping::Mapping;
 use crate::os::space::{self, Punched, ReserveError};
-use crate::store::dimensions::{Layout, SYSTEM_SLOTS};
+use crate::store::dimensions::SYSTEM_SLOTS;
 use crate::store::directory::LONGEST_WAIT;
 use crate::store::mapped::{LockByte, Mapped};
 use crate::sync::{AtomicU64, Ordering};
@@ -27,12 +27,18 @@ use crate::sync::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub(crate) struct Space {
     known_len: AtomicU64,
-    windows: Box<[OnceLock<Mapping>]>,
+    windows: Windows,
+    /// A second mapping of each, for loans.
+    lending: Windows,
 }
+
+/// A mapping of the extents of each slot, made at first use.
+type Windows = Box<[OnceLock<Mapping>]>;
 
 impl Space {
     pub(crate) fn new(slots: u32) -> Self {
-        Self { known_len: AtomicU64::new(0), windows: (0..slots).map(|_| OnceLock::new()).collect() }
+        let windows = || (0..slots).map(|_| OnceLock::new()).collect();
+        Self { known_len: AtomicU64::new(0), windows: windows(), lending: windows() }
     }
 
     /// Whether the file reaches up to `end`. It never becomes shorter, unless somebody truncates it.
@@ -47,19 +53,6 @@ impl Space {
         let len = file::status(file).map_or(0, |status| status.len);
         self.known_len.store(len, Ordering::Relaxed);
         end <= len
-    }
-
-    /// The extents of a slot, mapped.
-    #[inline]
-    pub(crate) fn window(&self, file: &File, layout: &Layout, slot: u32) -> io::Result<&Mapping> {
-        let window = self.windows.get(slot as usize).ok_or(io::ErrorKind::InvalidInput)?;
-        match window.get() {
-            Some(mapping) => Ok(mapping),
-            None => {
-                let mapping = Mapping::window(file, layout.extents_of(slot), layout.span as usize)?;
-                Ok(window.get_or_init(|| mapping))
-            }
-        }
     }
 }
 
@@ -194,11 +187,28 @@ impl Mapped {
     /// The extents of the slot, if the file reaches up to `end`, in bytes from their start.
     #[inline]
     pub(crate) fn extents(&self, slot: u32, end: u64) -> Option<Extents<'_>> {
+        self.extents_in(&self.space.windows, slot, end)
+    }
+
+    /// The same through a second mapping, which is used for loans only.
+    pub(crate) fn lending_extents(&self, slot: u32, end: u64) -> Option<Extents<'_>> {
+        self.extents_in(&self.space.lending, slot, end)
+    }
+
+    #[inline]
+    fn extents_in<'a>(&'a self, windows: &'a Windows, slot: u32, end: u64) -> Option<Extents<'a>> {
         let start = self.layout.extents_of(slot);
         if end > self.layout.span || !self.space.reaches(&self.file, start + end) {
             return None;
         }
-        let mapping = self.space.window(&self.file, &self.layout, slot).ok()?;
+        let window = windows.get(slot as usize)?;
+        let mapping = match window.get() {
+            Some(mapping) => mapping,
+            None => {
+                let mapping = Mapping::window(&self.file, start, self.layout.span as usize).ok()?;
+                window.get_or_init(|| mapping)
+            }
+        };
         // SAFETY: the mapping begins on a page and stays where it is as long as `self`. It is accessed
         // through extents alone: `Mapping` lends no bytes.
         Some(unsafe { Extents::new(mapping.base(), mapping.len()) })

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::slot::Slot;
 use crate::core::index::SlotRef;
 use crate::core::memory::lent::Lent;
+use crate::core::place::{KEPT, Places};
 pub(crate) use crate::core::ring::Lending;
 use crate::core::ring::owned_handle::OwnedHandle;
 use crate::core::ring::{Claim, CommitError};
@@ -118,18 +119,23 @@ impl Loan {
         session.check_fork()?;
         let handle = session.handle(slot_ref);
         let ring = session.ring(handle.get());
-        let is_long = len > ring.slot().cells.inline_len();
-        let region = if is_long { None } else { Some(session.lending_region().map_err(no_second_mapping)?) };
+        let inline_len = ring.slot().cells.inline_len();
+        let region = if len > inline_len { None } else { Some(session.lending_region().map_err(no_second_mapping)?) };
         let claim = session.claim_within(ring, len, deadline)?;
-        let cell = claim.cell;
-        let lent = ring.lend(&claim, len, lending).map(|words| match region {
-            Some(region) => region.slot(&session.mapped.tables.slots, slot_ref.slot).cells.get(cell).words,
-            None => words,
+        let (slot, cell) = (slot_ref.slot, claim.cell);
+        let lent = ring.lend(&claim, len, lending).and_then(|words| match region {
+            Some(region) => Ok(region.slot(&session.mapped.tables.slots, slot).cells.get(cell).words),
+            None if len > KEPT => Ok(words),
+            None => {
+                let start = Places::kept(cell);
+                let extents = session.mapped.lending_extents(slot, start + len as u64);
+                extents.and_then(|extents| extents.words(start, len)).ok_or(CommitError::Unmapped)
+            }
         });
         // SAFETY: `claim` is ours alone: the cell's `seq` says that we are writing, so no other process
         // writes or claims the cell until it is committed or released, and by then `lent` is not used
-        // any more. The region is used for nothing else, and nobody reads the place of a long value
-        // that is being written. Both mappings stay as long as the session.
+        // any more. The second mappings are used for nothing else, and nobody reads a place that is not
+        // kept while it is being written. All mappings stay as long as the session.
         let lent = lent.map(|words| unsafe { Lent::new(words, len) });
         let lent = match lent {
             Ok(Some(lent)) => lent,

@@ -3,7 +3,9 @@
 //! A value that is longer than the store's inline size is in a place of its cell, in the extents of
 //! the slot (`core::place`). The place is reserved before it is written, so that a full memory or disk
 //! is an error, and never a signal. It is read under a pin only. So no process touches a place whose
-//! space another process is giving back.
+//! space another process is giving back. One part is never given back, once it was reserved: the
+//! first page of a medium place. So a value that fits into it is read as an inline value is, without a
+//! pin; that takes half as long.
 //!
 //! Rules:
 //!
@@ -15,7 +17,7 @@
 //! - The bit of the place in `residue` is set before anything is reserved, and cleared after all of
 //!   it was given back. `reserved` is raised after the space is there, and zeroed before it is given
 //!   back. So whatever a crashed owner has left is found.
-//! - A free cell has nothing reserved.
+//! - A free cell has nothing reserved but the page that is never given back.
 //!
 //! **Which cell.** A medium value takes the cell that is next in turn, as an inline one does. For a
 //! large value, that would take the space of all cells. It takes a cell whose place is large enough
@@ -37,7 +39,7 @@
 use super::claim::Claim;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
-use crate::core::place::{Place, Places, Tier};
+use crate::core::place::{KEPT, Place, Places, Tier};
 use crate::core::ring::cell::{self, pinned};
 use crate::core::ring::error::CommitError;
 use crate::core::ring::retaining::retention::Keep;
@@ -45,7 +47,7 @@ use crate::core::ring::ring::Ring;
 use crate::core::shape::Shape;
 use crate::core::word::{Residue, Seq};
 use crate::kill_points::{Step, reached};
-use crate::sync::{AtomicU64, Ordering, fence, real_or_model};
+use crate::sync::{AtomicU64, Ordering, fence, real_or_model, total_order};
 
 /// How many bytes of large values are history at least, unless the key's creator asked for all.
 const LONG_HISTORY: usize = real_or_model(4 << 20, 64);
@@ -83,6 +85,14 @@ impl<'a> Ring<'a> {
         out.len() as u64 <= place.capacity && self.context.host.read(self.slot().index, place.start, out)
     }
 
+    /// The words of a value of at most [`KEPT`] bytes that is not inline. They may be touched without
+    /// a pin: if a cell ever said such a length, their space was reserved, and it is never given back.
+    #[inline]
+    pub(crate) fn kept_words(self, index: u32, len: usize) -> Option<&'a [AtomicU64]> {
+        let start = Places::kept(index);
+        self.context.host.extents(self.slot().index, start + len as u64)?.words(start, len)
+    }
+
     fn long_words(self, place: Place, len: usize) -> Option<&'a [AtomicU64]> {
         if len as u64 > place.capacity {
             return None;
@@ -93,13 +103,13 @@ impl<'a> Ring<'a> {
 
     /// Claims a cell of the handle's key whose place has space for a long value of `len` bytes.
     pub(crate) fn claim_long(self, len: usize) -> Result<Claim, CommitError> {
-        let max = self.max_len();
-        if len > max {
-            return Err(CommitError::TooLarge { len, max });
-        }
         let claim = match Tier::of(len) {
             Tier::Medium => self.claim_for_key()?,
             Tier::Large => {
+                let max = self.max_len();
+                if len > max {
+                    return Err(CommitError::TooLarge { len, max });
+                }
                 self.check_current()?;
                 match self.claim_large(len) {
                     Some(claim) => claim,
@@ -166,11 +176,9 @@ impl<'a> Ring<'a> {
     /// Reserves the place of a claimed cell for a long value of `len` bytes.
     #[inline]
     pub(crate) fn reserve_place(self, claim: &Claim, len: usize) -> Result<(), CommitError> {
-        // SeqCst: the claim comes before the generation is read. Pairs with the removal of the key,
-        // which changes the generation and then scans the cells. So either we see the key removed,
-        // or the slot keeps its shape until we have released the cell.
-        fence(Ordering::SeqCst);
-        self.check_current()?;
+        if !self.is_still_current() {
+            return Err(CommitError::Removed);
+        }
         let (tier, index) = (Tier::of(len), claim.cell);
         let residue = &self.slot().cells.get(index).header.residue;
         let seen = Residue::from_bits(residue.load(Ordering::Relaxed));
@@ -178,6 +186,17 @@ impl<'a> Ring<'a> {
             return Ok(());
         }
         self.reserve_more(index, tier, len, seen)
+    }
+
+    /// Whether the slot still has the handle's key, for the owner of a cell: then it keeps its shape
+    /// until the cell is released.
+    #[inline]
+    pub(crate) fn is_still_current(self) -> bool {
+        total_order();
+        // SeqCst: the claim, a SeqCst access, comes before. Pairs with the process that removes the
+        // key, which changes the generation and then reads the cells (`clear`, `is_free`). One of the
+        // two sees the other.
+        self.slot().header.generation.load(Ordering::SeqCst) == self.handle.generation()
     }
 
     #[cold]
@@ -189,8 +208,6 @@ impl<'a> Ring<'a> {
             host.reserve_side(slot, index).map_err(CommitError::NoSpace)?;
         }
         if !seen.has(tier) {
-            side().reserved[tier.index()].store(0, Ordering::Relaxed);
-            side().written[tier.index()].store(0, Ordering::Relaxed);
             // Release: before anything is reserved, so that the participant that reaps the cell of a
             // crashed writer gives it back.
             cell.residue.store(seen.with(tier).bits(), Ordering::Release);
@@ -199,6 +216,9 @@ impl<'a> Ring<'a> {
         }
         let have = self.reserved(index, tier);
         let need = (len as u64).next_multiple_of(GRANULE);
+        if have >= need {
+            return Ok(());
+        }
         let bytes = place.start + have..place.start + need;
         let reserve = || host.reserve(slot, bytes.clone());
         if reserve().is_err() {
@@ -312,9 +332,10 @@ impl<'a> Ring<'a> {
         // Acquire: read after the cell became ours.
         let shape = self.slot().header.shape.load(Ordering::Acquire);
         let places = Places::new(Shape::from_bits(shape, self.slot().cells.max()).cells(), self.context.span);
-        for reserved in &side.reserved {
-            reserved.store(0, Ordering::Relaxed);
-        }
+        // What is never given back: the start of a medium place, if it was reserved.
+        let kept = if self.reserved(index, Tier::Medium) >= KEPT as u64 { KEPT } else { 0 };
+        side.reserved[Tier::Medium.index()].store(kept as u32, Ordering::Relaxed);
+        side.reserved[Tier::Large.index()].store(0, Ordering::Relaxed);
         side.chain_version.store(0, Ordering::Relaxed);
         // Release: before the space is gone.
         fence(Ordering::Release);
@@ -323,11 +344,15 @@ impl<'a> Ring<'a> {
             let place = places.get(tier, index);
             let written = &side.written[tier.index()];
             let len = written.load(Ordering::Relaxed) as usize;
+            let kept = if tier == Tier::Medium { kept } else { 0 };
+            let punched =
+                self.context.host.punch(self.slot().index, place.start + kept as u64..place.start + place.capacity);
             // Where the space cannot be given back, it is still there.
-            if !self.context.host.punch(self.slot().index, place.start..place.start + place.capacity)
-                && let Some(words) = self.long_words(place, len)
+            let zeroed = if punched { len.min(kept) } else { len };
+            if zeroed > 0
+                && let Some(words) = self.long_words(place, zeroed)
             {
-                words::zero(words, 0, len);
+                words::zero(words, 0, zeroed);
             }
             written.store(0, Ordering::Relaxed);
         }

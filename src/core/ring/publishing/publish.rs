@@ -24,6 +24,7 @@ use crate::core::checksum;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::{self, WORD};
+use crate::core::place::Tier;
 use crate::core::ring::context::Scrub;
 use crate::core::ring::error::{ClaimError, CommitError};
 use crate::core::ring::ring::Ring;
@@ -89,12 +90,36 @@ impl<'a> Ring<'a> {
 
     #[inline(never)]
     fn publish_long(self, bytes: &[u8]) -> Result<u64, CommitError> {
-        let mut claim = self.claim_long(bytes.len())?;
-        if let Err(error) = self.fill_long(&mut claim, bytes) {
-            self.abandon(claim);
-            return Err(error);
+        let next = || Some(self.handle.cached_head.expected()?).filter(|_| Tier::of(bytes.len()) == Tier::Medium);
+        let claimed = next().and_then(|expected| Some((expected, self.claim_after(expected)?)));
+        let Some((expected, mut claim)) = claimed else {
+            let mut claim = self.claim_long(bytes.len())?;
+            return match self.fill_long(&mut claim, bytes) {
+                Ok(()) => self.commit_slow(claim),
+                Err(error) => self.abandon_for(claim, error),
+            };
+        };
+        let filled = self.reserve_place(&claim, bytes.len()).and_then(|()| self.fill_long(&mut claim, bytes));
+        if let Err(error) = filled {
+            return self.abandon_for(claim, error);
         }
-        self.commit_slow(claim)
+        let cell = claim.cell;
+        if !self.is_current() {
+            return self.commit_slow(claim);
+        }
+        let Ok(version) = self.move_head(&claim, expected) else {
+            return self.commit_slow(claim);
+        };
+        self.commit_cell(claim, version);
+        self.handle.cached_head.remember(expected, Head::of(cell, version));
+        self.prefetch_next_cell(cell, 0);
+        Ok(version)
+    }
+
+    #[cold]
+    fn abandon_for<T>(self, claim: Claim, error: CommitError) -> Result<T, CommitError> {
+        self.abandon(claim);
+        Err(error)
     }
 
     #[inline(never)]
@@ -223,10 +248,8 @@ impl<'a> Ring<'a> {
         let cell = self.slot().cells.get(index).header;
         cell.len.store(len as u32, Ordering::Relaxed);
         reached(Step::LengthWritten);
-        // SeqCst: as in `reserve_place`. If the key was removed, the cell will not be published, and
-        // is emptied when it is abandoned.
-        fence(Ordering::SeqCst);
-        if !self.is_current() {
+        // If the key was removed, the cell will not be published, and is emptied when it is abandoned.
+        if !self.is_still_current() {
             return;
         }
         match Residue::from_bits(cell.residue.load(Ordering::Relaxed)).idle_once_more() {

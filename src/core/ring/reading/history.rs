@@ -41,7 +41,7 @@ impl<'a> Ring<'a> {
         let is_there = Seq::bits_hold(cell.header.seq.load(Ordering::Acquire), stored.version)
             && stored.version > self.base_version();
         let copied = is_there
-            && match cell::copy(cell, stored.version, out) {
+            && match self.copy(stored.cell, cell, stored.version, out) {
                 Copied::Whole => true,
                 Copied::Overwritten => false,
                 Copied::Long => return Err(ReadError::Long),

@@ -22,6 +22,7 @@
 use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
+use crate::core::place::KEPT;
 use crate::core::ring::cell;
 use crate::core::ring::error::ReadError;
 use crate::core::ring::retry_limit::retry_limit;
@@ -186,7 +187,7 @@ impl<'a> Ring<'a> {
         if let Some(index) = found {
             let cell = self.slot().cells.get(index);
             let len = cell::len(cell);
-            if len <= self.slot().cells.inline_len() {
+            if len <= KEPT.max(self.slot().cells.inline_len()) {
                 return self.copy_version(version, out);
             }
             if len <= self.max_len() {

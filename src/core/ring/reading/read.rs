@@ -14,7 +14,7 @@
 
 use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
-use crate::core::ring::cell::{self, Copied, copy, holds, readable};
+use crate::core::ring::cell::{self, Copied, holds, readable};
 use crate::core::ring::error::ReadError;
 use crate::core::ring::ring::Ring;
 use crate::core::word::Head;
@@ -40,7 +40,7 @@ impl<'a> Ring<'a> {
             cell.prefetch_second_line();
             // Acquire: pairs as in `cell::readable`.
             let is_committed = cell.header.seq.load(Ordering::Acquire) == head.version();
-            if is_committed && copy(cell, head.version(), out) == Copied::Whole && self.is_current() {
+            if is_committed && self.copy(index, cell, head.version(), out) == Copied::Whole && self.is_current() {
                 return Ok(Some(head.version()));
             }
         }
@@ -49,10 +49,11 @@ impl<'a> Ring<'a> {
 
     #[cold]
     pub(crate) fn copy_newest_again(self, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
-        let (version, copied) = self.read_newest(|cell, version| match copy(cell, version, out) {
-            Copied::Overwritten => None,
-            copied => Some(copied),
-        })?;
+        let (version, copied) =
+            self.read_newest(|index, cell, version| match self.copy(index, cell, version, out) {
+                Copied::Overwritten => None,
+                copied => Some(copied),
+            })?;
         match copied {
             Some(Copied::Long) => Err(ReadError::Long),
             copied => Ok(copied.map(|_| version)),
@@ -64,7 +65,7 @@ impl<'a> Ring<'a> {
     /// happens [`OVERTAKEN_LIMIT`] times, the read was overtaken.
     fn read_newest<T>(
         self,
-        mut read: impl FnMut(CellView<'a>, u64) -> Option<T>,
+        mut read: impl FnMut(u32, CellView<'a>, u64) -> Option<T>,
     ) -> Result<(u64, Option<T>), ReadError> {
         let mut overtaken = 0;
         for _ in 0..HEAD_READS {
@@ -77,7 +78,7 @@ impl<'a> Ring<'a> {
             cell.prefetch_second_line();
             if !holds(cell, head.version()) {
                 overtaken += usize::from(!self.help_or_check(head, cell)?);
-            } else if let Some(value) = read(cell, head.version()) {
+            } else if let Some(value) = read(index, cell, head.version()) {
                 self.check_readable()?;
                 return Ok((head.version(), Some(value)));
             } else {
@@ -121,7 +122,7 @@ impl<'a> Ring<'a> {
         // Acquire: pairs as in `cell::readable`. A committed version was published.
         cell.header.seq.load(Ordering::Acquire) == version
             && version > self.base_version()
-            && copy(cell, version, out) == Copied::Whole
+            && self.copy(index, cell, version, out) == Copied::Whole
             && self.is_current()
     }
 
@@ -137,7 +138,7 @@ impl<'a> Ring<'a> {
                 self.handle.read_hint.note_published(head);
                 match self.find_index(head, version) {
                     None => Lookup::Gone,
-                    Some(index) => match copy(self.slot().cells.get(index), version, out) {
+                    Some(index) => match self.copy(index, self.slot().cells.get(index), version, out) {
                         Copied::Whole => {
                             self.handle.read_hint.note_read(index, version);
                             Lookup::Found(())
@@ -177,7 +178,7 @@ impl<'a> Ring<'a> {
 
     /// The newest version and the length of its value in bytes; no length when there is no value.
     pub(crate) fn newest_len(self) -> Result<(u64, Option<usize>), ReadError> {
-        self.read_newest(|cell, version| {
+        self.read_newest(|_, cell, version| {
             let len = cell::len(cell);
             // Acquire: pairs with the release fence of the claim, as in `cell::copy`; `seq` is read
             // after the length.
@@ -192,7 +193,7 @@ impl<'a> Ring<'a> {
         let cell = self.cell(index)?;
         cell.prefetch_second_line();
         if holds(cell, head.version()) {
-            return Ok(copy(cell, head.version(), out));
+            return Ok(self.copy(index, cell, head.version(), out));
         }
         self.help_or_check(head, cell)?;
         Ok(Copied::Overwritten)
