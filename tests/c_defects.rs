@@ -213,7 +213,9 @@ fn shortest(mut act: impl FnMut()) -> Duration {
 fn defect_8_a_miss_and_an_insert_into_a_full_store_read_few_entries() {
     let (small, large) = (Name::new(), Name::new());
     let fill = |name: &Name, slots| {
-        let store = name.create(&options().slots(slots).max_value_size(8).history(1).spare(1));
+        let store = name.create(
+            &options().slots(slots).inline_size(64).span(2 << 20).key_options(KeyOptions::new().history(1).spare(1)),
+        );
         for number in 0..slots {
             store.set(&format!("key {number}"), b"v").unwrap();
         }
@@ -249,13 +251,14 @@ fn defect_9_keys_that_are_too_long_or_empty_are_refused_and_take_no_slot() {
 #[test]
 fn defect_10_empty_values_are_accepted_and_refusals_have_reasons() {
     let name = Name::new();
-    let store = name.create(&options().slots(1));
+    let store = name.create(&StoreOptions::new().slots(1).span(2 << 20));
     store.set("key", b"").unwrap();
     assert_eq!((store.get("key").unwrap(), store.size("key").unwrap()), (Some(vec![]), Some(0)));
-    let too_large = store.set("key", &[0; 257]).unwrap_err().to_string();
+    let too_large = store.set("key", &[0; 65_537]).unwrap_err().to_string();
     assert_eq!(
         too_large,
-        "value too large: 257 bytes (a message counts with its envelope), maximum 256; shorten it, or create a store with a larger max_value_size"
+        "value too large: 65537 bytes (a message counts with its envelope), maximum 65536; shorten it, create the key with fewer \
+         cells (KeyOptions::history), or the store with a larger span (StoreOptions::span)"
     );
     let full = store.set("other", b"").unwrap_err().to_string();
     assert_eq!(full, "all 1 slots of the store have keys: unset one, or create a store with more slots");
@@ -264,20 +267,29 @@ fn defect_10_empty_values_are_accepted_and_refusals_have_reasons() {
 #[test]
 fn defect_11_values_beyond_4_gib_do_not_overlap() {
     let name = Name::new();
-    let store = name.create(&options().slots(5000).max_value_size(1 << 20).history(1).spare(1).sparse(true));
-    assert!(store.snapshot().total_len > 2 << 32);
+    let store = name.create(&options().slots(5000));
+    // Short values in the rings, and longer ones in the extents.
+    let values = |number: u32| [number.to_le_bytes().to_vec(), number.to_le_bytes().repeat(300)];
     for number in 0..5000u32 {
-        store.set(&format!("{number}"), &number.to_le_bytes()).unwrap();
+        for value in values(number) {
+            store.set(&format!("{number}"), &value).unwrap();
+        }
     }
+    assert!(store.snapshot().total_len > 2 << 32 && fs::metadata(name.path()).unwrap().len() > 2 << 40);
+    let mut value = Vec::new();
     for number in 0..5000u32 {
-        assert_eq!(store.get(&format!("{number}")).unwrap().as_deref(), Some(&number.to_le_bytes()[..]));
+        let slot = store.slot(&format!("{number}")).unwrap();
+        for (version, expected) in (1..).zip(values(number)) {
+            assert_eq!(slot.get_version_into(version, &mut value).unwrap(), Lookup::Found(()));
+            assert_eq!(value, expected);
+        }
     }
 }
 
 #[test]
 fn defect_12_all_keys_are_listed_unchanged() {
     let name = Name::new();
-    let store = name.create(&options().slots(5000).max_value_size(8).history(1).spare(1));
+    let store = name.create(&options().slots(5000).inline_size(64).key_options(KeyOptions::new().history(1).spare(1)));
     let mut expected: Vec<String> = (0..5000).map(|number| format!("key {number}")).collect();
     for key in &expected {
         store.set(key, b"").unwrap();
@@ -317,7 +329,7 @@ fn defect_14_a_reader_can_wait_for_a_key_that_does_not_exist_yet() {
 #[test]
 fn defect_15_a_waiting_reader_misses_no_update_between_two_calls() {
     let name = Name::new();
-    let store = name.create(&options().history(100).spare(2));
+    let store = name.create(&options().key_options(KeyOptions::new().history(100).spare(2)));
     let slot = store.slot("key").unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -388,24 +400,25 @@ fn defect_17_files_that_are_not_stores_are_refused() {
     let (name, other) = (Name::new(), Name::new());
     let good = other.create(&options());
     good.set("key", b"v").unwrap();
-    let header = |slots: u32, value_size: u64| {
+    let header = |slots: u32, span: u64| {
         let mut bytes = vec![0; 64];
-        for (at, half) in [(0, 0x534C_4E54), (4, 0x5242_0006), (8, slots), (12, 1), (16, 1), (56, 1)] {
+        for (at, half) in [(0, 0x534C_4E54), (4, 0x5242_0006), (8, slots), (12, 256), (20, 1024)] {
             bytes[at..at + 4].copy_from_slice(&u32::to_ne_bytes(half));
         }
-        bytes[24..32].copy_from_slice(&value_size.to_ne_bytes());
+        bytes[24..32].copy_from_slice(&span.to_ne_bytes());
         bytes
     };
-    let mut without_values = fs::read(other.path()).unwrap();
-    without_values.truncate(32_768);
+    let mut without_slots = fs::read(other.path()).unwrap();
+    without_slots.truncate(32_768);
     for bytes in [
         vec![],
         vec![0x5a; 3],
         vec![0x5a; 100_000],
-        header(0, 8),
+        header(0, 1 << 30),
         header(u32::MAX, u64::MAX),
         header(4, 8),
-        without_values,
+        header(4, 1 << 30),
+        without_slots,
     ] {
         fs::write(name.path(), &bytes).unwrap();
         let error = Store::open(&name).unwrap_err();

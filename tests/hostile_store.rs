@@ -8,18 +8,25 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
 use splinter_bus::bus::AcknowledgeError;
-use splinter_bus::store::{KeyError, KeyOptions, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{KeyError, KeyOptions, OpenError, SetError, Store, StoreOptions, UpdateError};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, message::Fault};
+use support::image::Image;
+use support::offsets::{self, Offsets, set_word, word};
 use support::{ForeignLock, Name, Random};
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(4).key_options(KeyOptions::new().history(2).spare(2))
+    StoreOptions::new().slots(4).span(2 << 20).key_options(KeyOptions::new().history(2).spare(2))
 }
+
+/// More than any value of these stores can have.
+const MOST: usize = 2 << 20;
+/// Lengths of values in a cell, in a medium place and in a large one.
+const LENGTHS: [usize; 3] = [10, 3000, 200_000];
 
 /// Uses every kind of operation. The results do not matter. Every operation must return.
 fn do_everything(store: &Store) {
     let mut value = Vec::new();
-    for number in 0..6 {
+    for number in 0..6u8 {
         let key = format!("key {number}");
         let _ = store.get(&key);
         let _ = store.set(&key, b"some value");
@@ -33,13 +40,27 @@ fn do_everything(store: &Store) {
             let _ = slot.cells();
             let _ = slot.snapshot();
             let _ = slot.append(b"more");
+            for len in LENGTHS {
+                let _ = slot.set(&vec![number; len]);
+                let _ = slot.get_into(&mut value);
+                let _ = slot.append(b"more");
+                let _ = slot.loan(len).map(|loan| {
+                    if number % 2 == 0 {
+                        drop(loan.send())
+                    }
+                });
+                let pins = [slot.pin(), slot.pin_version(version)];
+                for pin in pins.into_iter().flatten().flatten() {
+                    assert!(pin.len() <= MOST);
+                    std::hint::black_box(pin.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)));
+                    pin.copy_into(&mut value);
+                }
+            }
+            let _ = (slot.max_len(), slot.shape());
             let _ = slot.first_version();
             let _ = store.integer(&key).map(|n| n.fetch_add(1));
             let _ = slot.poll_after(version, Some(Duration::ZERO));
-            if let Ok(Some(pin)) = slot.pin() {
-                pin.copy_into(&mut value);
-            }
-            assert!(value.len() <= 64);
+            assert!(value.len() <= MOST);
         }
     }
     let bus: Bus<Fault> = Bus::on(store.clone());
@@ -55,6 +76,8 @@ fn do_everything(store: &Store) {
     }
     let _ = store.keys_matching("key*");
     let _ = store.unset("key 2");
+    let _ = store.slot_with("key 2", &KeyOptions::new().history(4).spare(1 + u32::from(value.is_empty())).lossless(9));
+    let _ = store.set("key 2", &[2; 3000]);
     let _ = store.purge();
     let _ = store.watch().poll(Some(Duration::ZERO));
     let _ = store.snapshot();
@@ -69,21 +92,24 @@ fn random_words_anywhere_in_an_open_store_cause_no_panic_or_hang() {
         let name = Name::new();
         let store = name.create(&options());
         do_everything(&store);
-        let file = File::options().write(true).open(name.path()).unwrap();
-        let len = file.metadata().unwrap().len();
+        let file = File::options().read(true).write(true).open(name.path()).unwrap();
+        let pages: Vec<u64> = Image::read(name.path()).pages.into_keys().collect();
         // From a single wrong word to one in three. Some words look like cell marks, others are
         // random.
         let damage = 1 << (round % 12);
         for _ in 0..damage {
             // The identity is read once, when the store is opened. Another test damages it.
-            let at = 64 + random.below((len - 64) / 8) * 8;
-            let word = match random.below(4) {
+            let page = pages[random.below(pages.len() as u64) as usize];
+            let at = (page * 4096 + random.below(512) * 8).max(64);
+            let word = match random.below(5) {
                 0 => random.next(),
                 1 => random.below(8) << 48 | random.below(16),
                 2 => u64::MAX,
-                _ => random.below(3) << 56 | random.below(200) << 48 | random.below(16),
+                3 => random.below(3) << 56 | random.below(200) << 48 | random.below(16),
+                // Lengths, residues, and what is reserved of a place.
+                _ => 1 << (17 + random.below(10)) | random.below(1 << 21) << 32,
             };
-            file.write_all_at(&word.to_ne_bytes(), at / 8 * 8).unwrap();
+            set_word(&file, at, word);
         }
         do_everything(&store);
         // A process that opens the damaged store later survives it, too.
@@ -97,24 +123,49 @@ fn random_words_anywhere_in_an_open_store_cause_no_panic_or_hang() {
 fn wrong_values_in_any_word_of_an_open_store_cause_no_panic_or_hang() {
     // Some damaged heads point to a retained version that has no cell, or to a cell of a far away
     // version.
-    let words = [0, 1, 2, 3, 4, 5, 0x7f, u64::MAX, u64::MAX >> 16, 1 << 63, u64::from(u32::MAX), 1 << 48 | 1 << 40];
+    // The last ones are shapes, residues, lengths of long values and reserved bytes.
+    let words = [0, 1, 2, 3, 4, 5, 0x7f, u64::MAX, u64::MAX >> 16, 1 << 63, u64::from(u32::MAX), 1 << 48 | 1 << 40]
+        .into_iter()
+        .chain([4096 << 16 | 4096, 1024 << 33 | 1, 3 << 56, 63 << 58 | 1024 << 32, 100_000 << 32 | 100_000]);
     for word in words {
         let name = Name::new();
         let store = name.create(&options());
         do_everything(&store);
         let file = File::options().read(true).write(true).open(name.path()).unwrap();
-        let mut good = vec![0; file.metadata().unwrap().len() as usize];
-        file.read_exact_at(&mut good, 0).unwrap();
-        // All words except the identity, which is read once, and most of the tables of participants
-        // and types.
-        let skipped = 320 + 3 * 64..16 * 1024;
-        for at in (64..good.len()).step_by(8).filter(|at| !skipped.contains(at)) {
-            file.write_all_at(&word.to_ne_bytes(), at as u64).unwrap();
+        let good = Image::read(name.path());
+        for at in words_of(&Offsets::of(&file), &good) {
+            set_word(&file, at, word);
             touch_everything_once(&store);
-            file.write_all_at(&good[64..], 64).unwrap();
+            for (number, page) in &good.pages {
+                // The identity was read once. The rest of its page is restored.
+                let from = if *number == 0 { 64 } else { 0 };
+                file.write_all_at(&page[from..], number * 4096 + from as u64).unwrap();
+            }
         }
     }
 }
+
+/// All words of a store, except those of the identity, which is read once; of most participants,
+/// types and entries of the index; and of the values.
+fn words_of(offsets: &Offsets, image: &Image) -> Vec<u64> {
+    let words = |from: u64, to: u64| (from..to).step_by(8);
+    let mut all: Vec<u64> = words(64, 320).collect();
+    all.extend(words(offsets::PARTICIPANTS, offsets::PARTICIPANTS + 3 * 64));
+    all.extend(words(offsets::SCHEMAS, offsets::SCHEMAS + 2 * 128));
+    // Entries, and some of the free ones.
+    all.extend(words(offsets::INDEXES, offsets.slot(0)).filter(|at| image.word(*at) != 0 || at % 1024 == 0));
+    for slot in 0..4 {
+        all.extend(words(offsets.slot(slot), offsets.slot(slot + 1) - 192));
+        for cell in 0..4 {
+            all.extend(words(offsets.side(slot, cell), offsets.side(slot, cell + 1)));
+            // The header, and the first bytes of the value.
+            all.extend(words(offsets.cell(slot, cell), offsets.cell(slot, cell) + 64 + 2 * 8));
+        }
+    }
+    all
+}
+
+static LARGE: [u8; 70_000] = [9; 70_000];
 
 /// Uses each operation once, so that one round is fast.
 fn touch_everything_once(store: &Store) {
@@ -127,8 +178,17 @@ fn touch_everything_once(store: &Store) {
             let _ = slot.get_version_into(slot.version().saturating_sub(1), &mut value);
             let _ = (slot.first_version(), slot.oldest_from(0), slot.snapshot(), slot.cells());
             let _ = slot.append(b"more");
+            // A long value, before which an inline one is read.
+            let _ = slot.set(&[7; 2000]);
+            let _ = slot.get_into(&mut value);
+            let _ = slot.append(&[8; 100]);
             let _ = slot.poll_after(slot.version().saturating_sub(1), Some(Duration::ZERO));
-            let _ = slot.pin();
+            if let Ok(Some(pin)) = slot.pin() {
+                pin.copy_into(&mut value);
+            }
+            let _ = slot.set(&LARGE);
+            let _ = slot.get_into(&mut value);
+            assert!(value.len() <= MOST);
         }
         let bus: Bus<Vec<u8>> = Bus::on(store.clone());
         let starts = [Start::Next, Start::Newest, Start::Oldest, Start::Version(0), Start::Version(u64::MAX)];
@@ -152,7 +212,9 @@ fn a_store_that_was_cut_at_any_length_is_refused() {
     let other = other.create(&options());
     other.set("key", b"v").unwrap();
     drop(options().create(name.path()).unwrap());
+    // All of a new store.
     let good = std::fs::read(name.path()).unwrap();
+    assert!(good.len() < 1 << 20);
     let lengths = (0..good.len()).step_by(4096).flat_map(|page| [page, page + 1, page + 63, page + 321]);
     for len in lengths.chain(0..400).filter(|&len| len < good.len()) {
         std::fs::write(cut.path(), &good[..len]).unwrap();
@@ -184,13 +246,17 @@ fn errors_name_the_wrong_field_of_the_header() {
         ("layout of the C library", 4, &2u32.to_ne_bytes(), "the C library libsplinter (layout 2)"),
         ("layout to come", 4, &0x5242_0006_u32.to_ne_bytes(), "another version of splinter-bus"),
         ("slots", 8, &0u32.to_ne_bytes(), "slots of 0 is out of range"),
-        ("more slots", 8, &5u32.to_ne_bytes(), "its geometry needs"),
-        ("history", 12, &4097u32.to_ne_bytes(), "history of 4097 is out of range"),
-        ("spare", 16, &u32::MAX.to_ne_bytes(), "spare of 4294967295 is out of range"),
-        ("lossless", 56, &1025u32.to_ne_bytes(), "lossless of 1025 is out of range"),
-        ("feature bits", 20, &4u32.to_ne_bytes(), "feature bits"),
-        ("value size", 24, &u64::MAX.to_ne_bytes(), "max_value_size of 18446744073709551615"),
-        ("total length", 32, &7u64.to_ne_bytes(), "its header says 7"),
+        ("the most slots", 8, &u32::MAX.to_ne_bytes(), "slots of 4294967295 is out of range"),
+        ("more slots", 8, &5u32.to_ne_bytes(), "by its dimensions, values begin at byte"),
+        ("slots of the system", 12, &255u32.to_ne_bytes(), "it has 255 slots of the system instead of 256"),
+        ("feature bits", 16, &4u32.to_ne_bytes(), "feature bits"),
+        ("inline size", 20, &0u32.to_ne_bytes(), "inline_size of 0 is out of range"),
+        ("a larger inline size", 20, &u32::MAX.to_ne_bytes(), "inline_size of 4294967295 is out of range"),
+        ("an odd inline size", 20, &1000u32.to_ne_bytes(), "inline_size of 1000 is not a multiple of 64"),
+        ("span", 24, &0u64.to_ne_bytes(), "span of 0 is out of range"),
+        ("a larger span", 24, &u64::MAX.to_ne_bytes(), "span of 18446744073709551615 is out of range"),
+        ("an odd span", 24, &((2u64 << 20) + 1).to_ne_bytes(), "span of 2097153 is not a multiple of 65536"),
+        ("where values begin", 32, &7u64.to_ne_bytes(), "its header says byte 7"),
     ] {
         let error = error_with(at, bytes);
         assert!(error.contains(reported), "{field}: {error}");
@@ -226,84 +292,260 @@ fn a_lock_on_the_whole_file_by_another_program_is_reported() {
 }
 
 #[test]
+fn a_store_whose_dimensions_lie_gives_errors_or_other_values() {
+    for by_path in [false, true] {
+        for (what, at, lie) in [
+            ("a smaller inline size", 20, 64),
+            ("a larger inline size", 20, 1088),
+            ("the largest inline size", 20, 65_536),
+            ("a larger span", 24, 4 << 20),
+            ("the largest span", 24, 16 << 30),
+        ] {
+            let name = Name::new();
+            let store = if by_path { options().create(name.path()).unwrap() } else { name.create(&options()) };
+            do_everything(&store);
+            let file = File::options().read(true).write(true).open(name.path()).unwrap();
+            let mut identity = [0; 64];
+            file.read_exact_at(&mut identity, 0).unwrap();
+            let half = u32::try_from(lie).ok().filter(|_| at == 20);
+            match half {
+                Some(half) => file.write_all_at(&half.to_ne_bytes(), at).unwrap(),
+                None => set_word(&file, at, lie),
+            }
+            // Beside a process that has the true dimensions, and alone.
+            let mut opened = vec![Store::open(store.location())];
+            opened.iter().flatten().for_each(do_everything_of_any_length);
+            do_everything(&store);
+            drop(opened.drain(..));
+            let location = store.location().clone();
+            drop(store);
+            if let Ok(store) = Store::open(&location) {
+                do_everything_of_any_length(&store);
+                println!("{what}: opened");
+            }
+        }
+    }
+}
+
+/// As `do_everything`, in a store whose longest value may be any.
+fn do_everything_of_any_length(store: &Store) {
+    for number in 0..4 {
+        let key = format!("key {number}");
+        for len in LENGTHS {
+            let _ = store.get(&key);
+            let _ = store.set(&key, &vec![number; len]);
+            let _ = store.append(&key, b"more");
+            let _ = store.slot(&key).map(|slot| slot.loan(len).map(|loan| loan.send().map(drop)));
+            let _ = store.slot(&key).map(|slot| slot.pin().map(|pin| pin.map(|pin| pin.to_vec())));
+        }
+    }
+    let _ = (store.keys(), store.cells(), store.snapshot(), store.participants());
+    let _ = (store.unset("key 1"), store.purge(), store.flush());
+}
+
+#[test]
+fn a_closed_file_that_was_cut_behind_its_slots_gives_errors_or_other_values() {
+    let name = Name::new();
+    // Enough for all kinds of data: rings, side records, medium and large places.
+    let make = || {
+        let store = options().create(name.path()).unwrap();
+        do_everything(&store);
+        Offsets::of(&File::open(name.path()).unwrap())
+    };
+    let offsets = make();
+    let mut cuts = vec![offsets.rings(), offsets.rings() + 1, offsets.extents];
+    for slot in 0..4 {
+        cuts.extend([
+            offsets.ring(slot) + 20_000,
+            offsets.side(slot, 1),
+            offsets.cell(slot, 0),
+            offsets.cell(slot, 2) + 60,
+        ]);
+        cuts.extend([0, 1, 3].map(|cell| offsets.medium(slot, cell) + 1000));
+        cuts.extend([0, 1, 3].map(|cell| offsets.large(slot, cell, 4) + 100_000));
+    }
+    for cut in cuts {
+        Store::remove(name.path()).unwrap();
+        make();
+        let file = File::options().write(true).open(name.path()).unwrap();
+        file.set_len(file.metadata().unwrap().len().min(cut)).unwrap();
+        for _ in 0..2 {
+            match Store::open(name.path()) {
+                Ok(store) => do_everything(&store),
+                Err(error) => panic!("cut at {cut}: {error}"),
+            }
+        }
+        // What is written afterwards is read.
+        let store = Store::open(name.path()).unwrap();
+        for key in store.keys() {
+            store.unset(&key).unwrap();
+        }
+        for len in LENGTHS {
+            store.set("after all", &vec![5; len]).unwrap();
+            assert_eq!(store.get("after all").unwrap(), Some(vec![5; len]), "cut at {cut}");
+        }
+    }
+}
+
+/// The file of a store, and where its words lie.
+fn words_of_file(name: &Name) -> (File, Offsets) {
+    let file = File::options().read(true).write(true).open(name.path()).unwrap();
+    let offsets = Offsets::of(&file);
+    (file, offsets)
+}
+
+#[test]
+fn cells_that_are_not_there_are_not_touched_whatever_the_slot_says() {
+    let name = Name::new();
+    let store = name.create(&options());
+    let slot = store.slot("key").unwrap();
+    slot.set(b"first").unwrap();
+    let (file, offsets) = words_of_file(&name);
+    let header = offsets.slot(offsets.slot_of(&file, "key"));
+    for cells in [u32::MAX, 8192, 4096, 100, 5] {
+        file.write_all_at(&cells.to_ne_bytes(), header + offsets::CELLS_RESERVED).unwrap();
+        // More cells than the key has, and than the file.
+        do_everything(&store);
+        let _ = (store.cells(), store.purge(), Store::open(&name).map(|store| do_everything(&store)));
+    }
+    // Fewer cells: what they hold is not found, and they are used again.
+    file.write_all_at(&0u32.to_ne_bytes(), header + offsets::CELLS_RESERVED).unwrap();
+    let late = Store::open(&name).unwrap();
+    let _ = late.get("key");
+    late.set("key", b"again").unwrap();
+    assert_eq!(late.get("key").unwrap().as_deref(), Some(&b"again"[..]));
+}
+
+#[test]
+fn a_long_value_whose_place_is_wrong_in_any_word_is_an_error_or_another_value() {
+    for len in [3000, 200_000] {
+        let name = Name::new();
+        let store = name.create(&options());
+        store.set("key", &vec![6; len]).unwrap();
+        let (file, offsets) = words_of_file(&name);
+        let index = offsets.slot_of(&file, "key");
+        for (what, at, bytes) in [
+            ("length", offsets.cell(index, 0) + offsets::LEN, 4),
+            ("residue", offsets.cell(index, 0) + offsets::RESIDUE, 4),
+            ("reserved medium", offsets.side(index, 0) + offsets::RESERVED, 4),
+            ("reserved large", offsets.side(index, 0) + offsets::RESERVED + 4, 4),
+            ("written medium", offsets.side(index, 0) + offsets::WRITTEN, 4),
+            ("written large", offsets.side(index, 0) + offsets::WRITTEN + 4, 4),
+            ("base of the chain", offsets.side(index, 0) + offsets::CHAIN, 8),
+            ("version of the chain", offsets.side(index, 0) + offsets::CHAIN + 8, 8),
+            ("shape", offsets.slot(index) + offsets::SHAPE, 8),
+        ] {
+            for garbage in [0, 1, 2000, 65_536, 70_000, 1 << 24, 1 << 25, 3 << 24, u64::MAX, 1 << 31, u64::MAX / 3] {
+                assert_eq!(store.get("key").unwrap(), Some(vec![6; len]), "{what} was not {garbage:x} yet");
+                let mut good = vec![0; bytes];
+                file.read_exact_at(&mut good, at).unwrap();
+                file.write_all_at(&garbage.to_ne_bytes()[..bytes], at).unwrap();
+                let mut value = Vec::new();
+                for handle in [store.slot("key"), Store::open(&name).unwrap().slot("key")].into_iter().flatten() {
+                    let _ = (
+                        handle.get_into(&mut value),
+                        handle.size(),
+                        handle.snapshot(),
+                        handle.max_len(),
+                        handle.shape(),
+                    );
+                    assert!(value.len() <= MOST, "{what}: {}", value.len());
+                    let _ = handle.pin().map(|pin| pin.map(|pin| pin.to_vec()));
+                    let _ = (
+                        handle.append(&[2; 100]),
+                        handle.set(&[3; 10]),
+                        handle.set(&vec![4; len]),
+                        handle.append(&[5; 70_000]),
+                    );
+                    let _ = (handle.loan(len).map(drop), store.purge());
+                }
+                file.write_all_at(&good, at).unwrap();
+                // With its words in order again, the key works: at the latest once it is created again.
+                store.unset("key").unwrap();
+                store.set("key", &vec![6; len]).unwrap();
+                assert_eq!(offsets.slot_of(&file, "key"), index);
+            }
+        }
+    }
+}
+
+#[test]
 fn receiving_a_version_without_a_cell_returns() {
     let name = Name::new();
-    let bus = Bus::<Vec<u8>>::on(name.create(&options().max_value_size(256)));
+    let bus = Bus::<Vec<u8>>::on(name.create(&options()));
     for number in 0..3 {
         bus.publish("key", &vec![number]).unwrap();
     }
     // The head says version 3, but names no cell.
-    let file = File::options().write(true).open(name.path()).unwrap();
-    file.write_all_at(&3u64.to_ne_bytes(), SLOT).unwrap();
+    let (file, offsets) = words_of_file(&name);
+    let slot = offsets.slot(offsets.slot_of(&file, "key"));
+    set_word(&file, slot, 3);
     let mut subscriber = bus.subscribe_from("key", Start::Version(3)).unwrap();
     assert!(matches!(subscriber.try_recv(), Err(RecvError::Lagged(1))));
     assert!(subscriber.try_recv().unwrap().is_none());
     // The head is at a version that is far away.
-    file.write_all_at(&(1u64 << 48 | 1 << 40).to_ne_bytes(), SLOT).unwrap();
+    set_word(&file, slot, 1u64 << 48 | 1 << 40);
     let _ = bus.subscribe_from("key", Start::Time(SystemTime::now())).unwrap().try_recv();
 }
 
 #[test]
 fn publishing_after_the_last_version_is_an_error() {
     const LAST: u64 = (1 << 48) - 1;
-    let name = Name::new();
-    let slot = name.create(&options().max_value_size(256)).slot("key").unwrap();
-    slot.set(b"first").unwrap();
-    // The head is as after 2^48 publishes.
-    let file = File::options().read(true).write(true).open(name.path()).unwrap();
-    let mut head = [0; 8];
-    file.read_exact_at(&mut head, SLOT).unwrap();
-    let (cell, before_last) = (u64::from_ne_bytes(head) >> 48, LAST - 2);
-    file.write_all_at(&(cell << 48 | before_last).to_ne_bytes(), SLOT).unwrap();
-    file.write_all_at(&before_last.to_ne_bytes(), CELLS + (cell - 1) * STRIDE).unwrap();
-    assert_eq!(slot.set(b"last but one").unwrap(), LAST - 1);
-    // By now the writer's cached head is correct.
-    assert_eq!(slot.set(b"last").unwrap(), LAST);
-    let mut value = Vec::new();
-    for _ in 0..3 {
-        assert!(matches!(slot.set(b"too late"), Err(SetError::Exhausted)));
-        assert_eq!(slot.get_into(&mut value).unwrap(), Some(LAST));
-        assert_eq!(value, b"last");
+    for len in [5, 3000, 200_000] {
+        let name = Name::new();
+        let slot = name.create(&options()).slot("key").unwrap();
+        slot.set(&vec![1; len]).unwrap();
+        // The head is as after 2^48 publishes.
+        let (file, offsets) = words_of_file(&name);
+        let index = offsets.slot_of(&file, "key");
+        let (cell, before_last) = (word(&file, offsets.slot(index)) >> 48, LAST - 2);
+        set_word(&file, offsets.slot(index), cell << 48 | before_last);
+        set_word(&file, offsets.cell(index, cell - 1), before_last);
+        assert_eq!(slot.set(&vec![2; len]).unwrap(), LAST - 1);
+        // By now the writer's cached head is correct.
+        assert_eq!(slot.set(&vec![3; len]).unwrap(), LAST);
+        let mut value = Vec::new();
+        for _ in 0..3 {
+            assert!(matches!(slot.set(&vec![4; len]), Err(SetError::Exhausted)));
+            assert!(matches!(slot.append(b"too late"), Err(UpdateError::Set(SetError::Exhausted))));
+            assert_eq!(slot.get_into(&mut value).unwrap(), Some(LAST));
+            assert_eq!(value, vec![3; len]);
+        }
     }
 }
 
-/// The offset of the first slot of a store with these options, after an index for four keys, and of
-/// its first cells.
-const SLOT: u64 = 17_408;
-const CELLS: u64 = SLOT + 4 * 256 + 4 * 64;
-const STRIDE: u64 = 320;
-/// The offset of the delivery state in a cell.
-const DELIVERY: u64 = 24;
-
 #[test]
-fn a_message_in_parts_is_assembled_although_its_last_version_is_far_away() {
-    let name = Name::new();
-    let bus = Bus::<Vec<u8>>::on(name.create(&options().max_value_size(256).history(4)));
-    let message = vec![7; 300];
-    bus.publish("key", &message).unwrap();
-    let newest = bus.store().slot("key").unwrap().version();
-    // The newest part gets a version that is far away, in the head and in its cell.
-    let far = 1u64 << 40;
-    let file = File::options().read(true).write(true).open(name.path()).unwrap();
-    let mut head = [0; 8];
-    file.read_exact_at(&mut head, SLOT).unwrap();
-    let head = u64::from_ne_bytes(head);
-    assert_eq!(head & (far - 1), newest);
-    file.write_all_at(&(head - newest + far).to_ne_bytes(), SLOT).unwrap();
-    file.write_all_at(&far.to_ne_bytes(), CELLS + ((head >> 48) - 1) * STRIDE).unwrap();
-    let received = bus.get("key").unwrap().unwrap();
-    assert_eq!((received.version(), &received[..]), (far, &message[..]));
+fn a_long_message_is_received_although_its_version_is_far_away() {
+    for len in [3000, 200_000] {
+        let name = Name::new();
+        let bus = Bus::<Vec<u8>>::on(name.create(&options()));
+        let message = vec![7; len];
+        bus.publish("key", &message).unwrap();
+        let newest = bus.store().slot("key").unwrap().version();
+        // The message gets a version that is far away, in the head and in its cell.
+        let far = 1u64 << 40;
+        let (file, offsets) = words_of_file(&name);
+        let index = offsets.slot_of(&file, "key");
+        let head = word(&file, offsets.slot(index));
+        assert_eq!(head & (far - 1), newest);
+        set_word(&file, offsets.slot(index), head - newest + far);
+        set_word(&file, offsets.cell(index, (head >> 48) - 1), far);
+        let received = bus.get("key").unwrap().unwrap();
+        assert_eq!((received.version(), &received[..]), (far, &message[..]));
+    }
 }
 
 #[test]
 fn acknowledging_a_job_whose_delivery_state_was_overwritten_is_an_error() {
     let name = Name::new();
-    let bus = Bus::<Vec<u8>>::on(name.create(&options().max_value_size(256)));
+    let bus = Bus::<Vec<u8>>::on(name.create(&options()));
     let mut queue = bus.work_queue("key").unwrap();
     bus.publish("key", &vec![7]).unwrap();
     let job = queue.recv().unwrap();
-    let file = File::options().write(true).open(name.path()).unwrap();
-    file.write_all_at(&[0; 8], CELLS + DELIVERY).unwrap();
+    let (file, offsets) = words_of_file(&name);
+    let index = offsets.slot_of(&file, "key");
+    let cell = (word(&file, offsets.slot(index)) >> 48) - 1;
+    set_word(&file, offsets.cell(index, cell) + offsets::DELIVERY, 0);
     assert!(matches!(job.acknowledge(), Err(AcknowledgeError::Key { source: KeyError::Damaged, .. })));
 }
 
@@ -313,33 +555,37 @@ fn copies() -> u32 {
 }
 
 /// Damages a copy: random bytes, wrong fields, a shorter file, or pieces of the file in another
-/// order.
-fn damaged(good: &[u8], random: &mut Random, round: u32) -> Vec<u8> {
-    let (mut bytes, len) = (good.to_vec(), good.len() as u64);
+/// order. All in the pages that are not zero, of which there are few.
+fn damaged(good: &Image, random: &mut Random, round: u32) -> Image {
+    let (mut image, pages) = (good.clone(), good.pages.keys().copied().collect::<Vec<_>>());
+    let place = |random: &mut Random| pages[random.below(pages.len() as u64) as usize] * 4096 + random.below(4096);
     for _ in 0..1 << random.below(8) {
-        let at = random.below(len) as usize;
+        let at = place(random);
         match round % 4 {
-            0 => bytes[at] = random.next() as u8,
+            0 => image.set_bytes(at, &[random.next() as u8]),
             1 => {
-                let (at, field) = (at / 4 * 4, [0, 1, 7, u32::MAX, random.next() as u32][random.below(5) as usize]);
-                bytes[at..at + 4].copy_from_slice(&field.to_ne_bytes());
+                let fields = [0, 1, 7, u32::MAX, random.next() as u32, 3 << 24, 1 << (10 + random.below(16))];
+                image.set_bytes(at / 4 * 4, &fields[random.below(7) as usize].to_ne_bytes());
             }
             2 => {
-                let piece = good[at..].iter().take(1 << random.below(13)).copied();
-                let to = random.below(len) as usize / 8 * 8;
-                bytes[to..].iter_mut().zip(piece).for_each(|(old, new)| *old = new);
+                let piece = good.bytes(at..at + (1 << random.below(13)));
+                image.set_bytes(place(random) / 8 * 8, &piece);
             }
-            _ => bytes[at..].iter_mut().take(random.below(64) as usize).for_each(|byte| *byte = random.next() as u8),
+            _ => {
+                let bytes: Vec<u8> = (0..random.below(64)).map(|_| random.next() as u8).collect();
+                image.set_bytes(at, &bytes);
+            }
         }
     }
+    let at = place(random);
     match round % 16 {
-        13 => bytes.truncate(random.below(len) as usize),
+        13 => image.len = at,
         // The length stays the same, as after a power loss.
-        14 => bytes[random.below(len) as usize..].fill(0),
-        15 => bytes.fill_with(|| random.next() as u8),
+        14 => image.pages.retain(|&page, _| page < at / 4096),
+        15 => image.pages.values_mut().for_each(|page| page.fill_with(|| random.next() as u8)),
         _ => {}
     }
-    bytes
+    image
 }
 
 #[test]
@@ -347,21 +593,24 @@ fn a_damaged_copy_of_a_file_returns_committed_values_or_errors() {
     // The files are in memory, so that opening thousands of them does not wait for a disk.
     let directory = tempfile::tempdir_in("/dev/shm").unwrap();
     let (original, copy) = (directory.path().join("original"), directory.path().join("copy"));
-    let store =
-        StoreOptions::new().slots(6).key_options(KeyOptions::new().history(3).spare(3)).create(&*original).unwrap();
+    let options = StoreOptions::new().slots(6).span(2 << 20).key_options(KeyOptions::new().history(3).spare(3));
+    let store = options.create(&*original).unwrap();
     let keys: Vec<_> = (0..6).map(|number| format!("key {number}")).collect();
-    let value_of = |key: &str, version: u64| format!("{key} as {version} ").repeat(1 + version as usize % 12);
+    // In their cells, in medium places, and the last one in a large place.
+    let value_of = |key: &str, version: u64| {
+        format!("{key} as {version} ").repeat([1, 5, 300, 20, 1000, 80, 3, 2, 6000][version as usize])
+    };
     for version in 1..=8 {
         for key in &keys {
             assert_eq!(store.set(key, value_of(key, version).as_bytes()).unwrap(), version);
         }
     }
     drop(store);
-    let good = std::fs::read(&original).unwrap();
+    let good = Image::read(&original);
     let (mut random, mut longest) = (Random::new(8), Duration::ZERO);
     let (mut refused, mut values, mut lost) = (0, 0, 0);
     for round in 0..copies() {
-        std::fs::write(&copy, damaged(&good, &mut random, round)).unwrap();
+        damaged(&good, &mut random, round).write(&copy);
         let start = Instant::now();
         match Store::open(&*copy) {
             Err(_) => refused += 1,
@@ -374,7 +623,7 @@ fn a_damaged_copy_of_a_file_returns_committed_values_or_errors() {
                             assert!(
                                 committed,
                                 "round {round}: {key:?} never was {:?}",
-                                String::from_utf8_lossy(&value)
+                                String::from_utf8_lossy(&value[..value.len().min(100)])
                             );
                             values += 1;
                         }
@@ -401,17 +650,20 @@ fn files_of_random_bytes_are_refused() {
     let store = options().create(good.path()).unwrap();
     do_everything(&store);
     drop(store);
-    let good = std::fs::read(good.path()).unwrap();
+    let good = Image::read(good.path());
+    let pages: Vec<u64> = good.pages.keys().copied().collect();
     for round in 0..300 {
-        let mut bytes = good.clone();
+        let mut image = good.clone();
         for _ in 0..=random.below(4) {
-            let at = random.below(if round % 2 == 0 { 64 } else { bytes.len() as u64 }) as usize;
-            bytes[at] = random.next() as u8;
+            let page = pages[random.below(pages.len() as u64) as usize];
+            let at = if round % 2 == 0 { random.below(64) } else { page * 4096 + random.below(4096) };
+            image.set_bytes(at, &[random.next() as u8]);
         }
         if round % 3 == 0 {
-            bytes.truncate(random.below(bytes.len() as u64) as usize);
+            image.len = random.below(2 * offsets::INDEXES);
         }
-        std::fs::write(name.path(), &bytes).unwrap();
+        let _ = std::fs::remove_file(name.path());
+        image.write(name.path());
         // A file can still be a store: the id and the time can have any value.
         if let Ok(store) = Store::open(name.path()) {
             do_everything(&store);

@@ -6,20 +6,19 @@ mod support;
 use std::env;
 use std::fs::{self, File};
 use std::path::PathBuf;
+use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use splinter_bus::PublishError;
-use splinter_bus::store::{KeyOptions, Location, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{
+    DirectoryError, KeyOptions, Location, OpenError, SetError, Store, StoreOptions, UpdateError,
+};
+use support::image::space_of;
 use support::locations::Locations;
 use support::seccomp::{Call, refuse};
 
 fn options() -> StoreOptions {
     StoreOptions::new().slots(16).key_options(KeyOptions::new().history(3).spare(3))
-}
-
-/// A store of about this many bytes. It is sparse, so it takes no space.
-fn of_size(bytes: u64) -> StoreOptions {
-    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(1).spare(1))
 }
 
 #[test]
@@ -33,6 +32,8 @@ fn actor() {
             refuse(&[Call::any(libc::SYS_fallocate)], libc::ENOMEM);
             locations.iter().for_each(|location| run_out_of_memory(location));
         }
+        "run out of space later" => locations.iter().for_each(|location| run_out_of_space_later(location)),
+        "lock all memory" => lock_all_memory(&locations),
         "be refused" => locations.iter().for_each(|location| be_refused(location)),
         _ => panic!("no such role: {role}"),
     }
@@ -51,21 +52,61 @@ fn a_store_above_the_file_size_limit_is_an_error_and_ends_no_process() {
 fn run_out_of_file_size(location: &str) {
     const LIMIT: u64 = 1 << 20;
     limit(Resource::Fsize, LIMIT);
-    for options in [of_size(8 << 20), of_size(8 << 20).sparse(false)] {
-        for result in [options.create(location), options.open_or_create(location)] {
-            let error = result.unwrap_err();
-            let OpenError::FileTooLarge { needed, limit: Some(LIMIT), .. } = error else { panic!("{error}") };
-            assert!(needed > LIMIT);
-            let text = error.to_string();
-            assert!(
-                text.contains(&needed.to_string()) && text.contains("1048576") && text.contains("ulimit -f"),
-                "{text}"
-            );
-        }
+    // The slots of this one alone take more.
+    let large = options().slots(5000);
+    for result in [large.create(location), large.open_or_create(location)] {
+        let error = result.unwrap_err();
+        let OpenError::FileTooLarge { needed, limit: Some(LIMIT), .. } = error else { panic!("{error}") };
+        assert!(needed > LIMIT);
+        let text = error.to_string();
+        assert!(text.contains(&needed.to_string()) && text.contains("1048576") && text.contains("ulimit -f"), "{text}");
     }
-    // A smaller store is not affected by the limit.
-    options().create(location).unwrap().set("key", b"v").unwrap();
+    // A smaller store is created, and one key of short messages fits below the limit.
+    let store = options().create(location).unwrap();
+    store.set("key", b"v").unwrap();
     Store::open(location).unwrap().set("key", b"w").unwrap();
+    // Everything else would make the file longer.
+    let check = |text: String| {
+        assert!(text.contains("1048576") && text.contains("ulimit -f") && text.contains("LimitFSIZE="), "{text}");
+    };
+    let many = KeyOptions::new().lossless(100);
+    for _ in 0..2 {
+        for (key, len) in [("second", 1), ("second", 3000), ("key", 3000), ("key", 200_000)] {
+            let error = store.set(key, &vec![1; len]).unwrap_err();
+            let SetError::NoSpace { file_size_limit: Some(LIMIT), needed, .. } = error else { panic!("{error}") };
+            assert!(needed >= len as u64);
+            check(error.to_string());
+            check(PublishError::from(error).to_string());
+        }
+        let error = store.append("key", &[1; 3000]).unwrap_err();
+        assert!(matches!(error, UpdateError::Set(SetError::NoSpace { file_size_limit: Some(LIMIT), .. })), "{error}");
+        check(error.to_string());
+        let error = store.slot("key").unwrap().loan(3000).unwrap_err();
+        assert!(matches!(error, SetError::NoSpace { file_size_limit: Some(LIMIT), .. }), "{error}");
+        let error = store.slot_with("third", &many).unwrap_err();
+        assert!(matches!(error, DirectoryError::NoSpace { file_size_limit: Some(LIMIT), .. }), "{error}");
+        check(error.to_string());
+        // Nothing is lost, nothing is held, and the key goes on.
+        let slot = store.slot("key").unwrap();
+        let version = slot.version();
+        for number in 0..20 {
+            assert_eq!(slot.set(&[number]).unwrap(), version + 1 + u64::from(number));
+        }
+        assert_eq!(store.get("key").unwrap(), Some(vec![19]));
+        assert_eq!((slot.cells().in_flight, slot.cells().pinned), (0, 0));
+    }
+    // A process without the limit does all of that.
+    setrlimit(Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
+    for (key, len) in [("second", 1), ("second", 3000), ("key", 3000), ("key", 200_000)] {
+        store.set(key, &vec![2; len]).unwrap();
+        assert_eq!(store.get(key).unwrap(), Some(vec![2; len]));
+    }
+    assert_eq!(store.slot_with("third", &many).unwrap().shape().lossless, 100);
+    // With the limit again, the file is longer already. What it has is used.
+    limit(Resource::Fsize, LIMIT);
+    store.set("key", &vec![3; 200_000]).unwrap();
+    assert_eq!(Store::open(location).unwrap().get("key").unwrap(), Some(vec![3; 200_000]));
+    setrlimit(Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
 }
 
 #[test]
@@ -122,17 +163,20 @@ fn running_out_of_addresses_is_an_error_for_stores_and_loans() {
 
 fn run_out_of_addresses(location: &str) {
     let (large, new) = (format!("{location}-large"), format!("{location}-new"));
-    drop(of_size(512 << 20).create(&large).unwrap());
-    let store = of_size(64 << 20).create(location).unwrap();
+    drop(options().slots(1000).create(&large).unwrap());
+    let store = options().create(location).unwrap();
     store.set("key", b"v").unwrap();
-    // The free addresses are too few for the other stores, and too few to map this store a second
-    // time.
+    store.set("long", &[7; 3000]).unwrap();
+    // This process has not mapped the values of these keys yet.
+    let other = Store::open(location).unwrap();
+    // The free addresses are too few for the other stores, too few to map this store a second time,
+    // and too few for the long values of a key.
     let statm = fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
-    let allowed = pages * rustix::param::page_size() as u64 + store.snapshot().total_len / 2;
+    let allowed = pages * rustix::param::page_size() as u64 + (1 << 29);
     let unlimited = getrlimit(Resource::As);
     limit(Resource::As, allowed);
-    for (result, least) in [(Store::open(&large), 512 << 20), (of_size(256 << 20).create(&new), 256 << 20)] {
+    for (result, least) in [(Store::open(&large), 16 << 30), (options().create(&new), 4 << 30)] {
         let error = result.unwrap_err();
         let OpenError::NoMemory { needed, limit: Some(limit), .. } = error else { panic!("{error}") };
         assert!(needed >= least && limit == allowed, "{error}");
@@ -140,14 +184,36 @@ fn run_out_of_addresses(location: &str) {
         assert!(text.contains("Cannot allocate memory") && text.contains("ulimit -v"), "{text}");
     }
     assert!(!fs::exists(path(&new)).unwrap());
-    let error = store.slot("key").unwrap().loan(8).unwrap_err();
-    assert!(matches!(error, SetError::Mapping { .. }), "{error}");
-    for text in [error.to_string(), PublishError::from(error).to_string()] {
-        assert!(text.contains("Cannot allocate memory") && text.contains("ulimit -v"), "{text}");
+    let check = |error: SetError| {
+        assert!(matches!(error, SetError::Mapping { .. }), "{error}");
+        for text in [error.to_string(), PublishError::from(error).to_string()] {
+            assert!(text.contains("Cannot allocate memory") && text.contains("ulimit -v"), "{text}");
+        }
+    };
+    // More often than the key has cells: none is lost.
+    let slot = other.slot("key").unwrap();
+    for round in 0..10 {
+        check(slot.loan(8).unwrap_err());
+        for len in [3000, 200_000] {
+            check(slot.loan(len).unwrap_err());
+            check(slot.set(&vec![1; len]).unwrap_err());
+        }
+        let error = slot.append(&[1; 3000]).unwrap_err();
+        let UpdateError::Set(error) = error else { panic!("{error}") };
+        check(error);
+        // The key still works for short values.
+        assert_eq!(other.get("key").unwrap(), Some(vec![b'v'; round + 1]));
+        slot.append(b"v").unwrap();
+        assert_eq!((slot.cells().in_flight, slot.cells().pinned), (0, 0));
     }
-    assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"v"[..]));
+    // A long value of another process is read all the same, without a mapping.
+    assert_eq!(other.get("long").unwrap(), Some(vec![7; 3000]));
+    assert_eq!(store.get("key").unwrap(), Some(vec![b'v'; 11]));
     setrlimit(Resource::As, unlimited).unwrap();
-    store.slot("key").unwrap().loan(8).unwrap().send().unwrap();
+    slot.loan(8).unwrap().send().unwrap();
+    slot.loan(3000).unwrap().send().unwrap();
+    slot.set(&[2; 200_000]).unwrap();
+    assert_eq!(store.get("key").unwrap(), Some(vec![2; 200_000]));
     fs::remove_file(path(&large)).unwrap();
 }
 
@@ -162,6 +228,92 @@ fn run_out_of_memory(location: &str) {
     let text = error.to_string();
     assert!(text.contains("Cannot allocate memory") && text.contains("`memory.max`"), "{text}");
     assert!(!fs::exists(path(location)).unwrap());
+}
+
+#[test]
+fn space_that_cannot_be_reserved_later_is_an_error_and_nothing_is_lost() {
+    Locations::new().run("run out of space later");
+}
+
+fn run_out_of_space_later(location: &str) {
+    let store = options().create(location).unwrap();
+    let slot = store.slot("key").unwrap();
+    let before = vec![1; 3000];
+    for _ in 0..10 {
+        slot.set(&before).unwrap();
+    }
+    store.set("short", b"v").unwrap();
+    for errno in [libc::ENOMEM, libc::EDQUOT, libc::ENOSPC] {
+        let space = space_of(path(location));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // For this thread alone.
+                refuse(&[Call::with(libc::SYS_fallocate, 1, 0)], errno);
+                for _ in 0..10 {
+                    let version = slot.version();
+                    // A medium value that fits into a place that is there, and what does not.
+                    assert_eq!(slot.set(&before).unwrap(), version + 1);
+                    for error in [
+                        slot.set(&[2; 60_000]).unwrap_err(),
+                        slot.set(&[2; 200_000]).unwrap_err(),
+                        slot.loan(200_000).map(drop).unwrap_err(),
+                        store.set("short", &[2; 2000]).unwrap_err(),
+                        store.set("new", b"v").unwrap_err(),
+                    ] {
+                        let SetError::NoSpace { needed, file_size_limit: None, .. } = error else { panic!("{error}") };
+                        assert!(needed > 0 && error.to_string().contains(&needed.to_string()), "{error}");
+                    }
+                    let error = slot.append(&[2; 60_000]).unwrap_err();
+                    assert!(matches!(error, UpdateError::Set(SetError::NoSpace { .. })), "{error}");
+                    let error = store.slot_with("many", &KeyOptions::new().lossless(9)).unwrap_err();
+                    assert!(matches!(error, DirectoryError::NoSpace { .. }), "{error}");
+                    assert_eq!(slot.version(), version + 1);
+                    assert_eq!(store.get("key").unwrap().as_ref(), Some(&before));
+                    assert_eq!(store.get("short").unwrap().as_deref(), Some(&b"v"[..]));
+                    assert_eq!((slot.cells().in_flight, slot.cells().pinned), (0, 0));
+                }
+            });
+        });
+        assert!(space_of(path(location)) <= space, "space has leaked");
+    }
+    // With space, all of that works.
+    for _ in 0..10 {
+        slot.set(&[2; 60_000]).unwrap();
+        slot.set(&[3; 200_000]).unwrap();
+    }
+    assert_eq!(store.get("key").unwrap(), Some(vec![3; 200_000]));
+    store.set("new", b"v").unwrap();
+    assert_eq!(store.slot_with("many", &KeyOptions::new().lossless(9)).unwrap().shape().lossless, 9);
+}
+
+#[test]
+fn a_process_that_locks_all_its_memory_takes_no_more_space() {
+    Locations::new().run("lock all memory");
+}
+
+fn lock_all_memory(locations: &[String]) {
+    for location in locations {
+        drop(options().create(location).unwrap());
+    }
+    if let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::FUTURE) {
+        println!("not run: this machine does not allow to lock memory: {error}");
+        return;
+    }
+    for location in locations {
+        let new = format!("{location}-new");
+        for (store, path) in [(Store::open(location), path(location)), (options().create(&new), path(&new))] {
+            let store = store.unwrap();
+            assert!(space_of(&path) < 128 << 10, "{} bytes after it was opened", space_of(&path));
+            let slot = store.slot("key").unwrap();
+            for len in [10, 3000, 200_000] {
+                slot.set(&vec![1; len]).unwrap();
+                assert_eq!(store.get("key").unwrap(), Some(vec![1; len]));
+            }
+            slot.loan(10).unwrap().send().unwrap();
+            assert!(space_of(&path) < 1 << 20, "{} bytes after it was used", space_of(&path));
+        }
+        fs::remove_file(path(&new)).unwrap();
+    }
 }
 
 #[test]

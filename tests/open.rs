@@ -7,11 +7,22 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::thread;
 
-use splinter_bus::store::{DirectoryError, KeyError, KeyOptions, Location, OpenError, SetError, Store, StoreOptions};
-use support::Name;
+use splinter_bus::store::{
+    DirectoryError, KeyError, KeyOptions, Location, MAX_INLINE_SIZE, MAX_SLOTS, OpenError, SetError, Store,
+    StoreOptions,
+};
+use support::image::space_of;
+use support::{Actor, Name};
 
 fn small() -> StoreOptions {
     StoreOptions::new().slots(4)
+}
+
+#[test]
+fn actor() {
+    let Some((role, _)) = support::role() else { return };
+    assert_eq!(role, "create without space");
+    create_without_space();
 }
 
 #[test]
@@ -24,7 +35,7 @@ fn open_create_and_their_combinations_return_the_store_or_the_documented_error()
     for store in [Store::open(&name), small().open_or_create(&name), small().create_or_open(&name)] {
         let store = store.unwrap();
         assert_eq!(store.get("k").unwrap().as_deref(), Some(&b"v"[..]));
-        assert_eq!(store.geometry(), first.geometry());
+        assert_eq!(store.dimensions(), first.dimensions());
     }
     drop(first);
     assert_eq!(
@@ -95,47 +106,102 @@ fn invalid_names_are_refused() {
 }
 
 #[test]
-fn impossible_geometry_is_refused() {
+fn impossible_dimensions_are_refused() {
     let name = Name::new();
     for options in [
         small().slots(0),
+        small().slots(MAX_SLOTS + 1),
         small().slots(u32::MAX),
-        small().max_value_size(0),
-        small().max_value_size(u64::MAX),
-        small().history(0),
-        small().history(4097),
-        small().spare(0),
-        StoreOptions::new().slots(1 << 24).key_options(KeyOptions::new().history(4096).spare(4096)),
+        small().inline_size(0),
+        small().inline_size(100),
+        small().inline_size(MAX_INLINE_SIZE + 64),
+        small().inline_size(1 << 30),
+        small().inline_size(u32::MAX),
+        small().span(0),
+        small().span((1 << 30) + 4096),
+        small().span(u64::MAX),
+        small().slots(10_000),
+        small().slots(MAX_SLOTS).span(2 << 20).inline_size(MAX_INLINE_SIZE),
     ] {
-        assert!(matches!(options.create(&name), Err(OpenError::Geometry(_))), "{options:?}");
+        for result in [options.create(&name), options.open_or_create(&name), options.create_or_open(&name)] {
+            assert!(matches!(result, Err(OpenError::Dimensions(_))), "{options:?}: {result:?}");
+        }
     }
     assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })), "a file was left behind");
 }
 
 #[test]
-fn too_little_space_is_reported_in_bytes_and_no_file_is_left_behind() {
+fn impossible_shapes_of_keys_are_refused_and_take_no_slot() {
     let name = Name::new();
-    let error = StoreOptions::new().slots(1 << 20).create(&name).unwrap_err();
-    let OpenError::NoSpace { needed, available, .. } = error else { panic!("{error}") };
-    assert!(needed > 1 << 40 && available < needed && available > 0, "{needed} {available}");
-    assert!(matches!(Store::open(&name), Err(OpenError::NotFound { .. })));
-    let drafts = fs::read_dir("/dev/shm").unwrap().filter_map(|entry| {
-        let entry = entry.ok()?;
-        let large = entry.metadata().is_ok_and(|metadata| metadata.len() == needed);
-        (large && entry.file_name().to_string_lossy().starts_with(".splinter-draft-")).then_some(())
-    });
-    assert_eq!(drafts.count(), 0);
+    let store = name.create(&StoreOptions::new().slots(1).span(2 << 20));
+    for options in [
+        KeyOptions::new().history(0),
+        KeyOptions::new().history(4097),
+        KeyOptions::new().history(u32::MAX),
+        KeyOptions::new().spare(0),
+        KeyOptions::new().spare(4097),
+        KeyOptions::new().spare(u32::MAX),
+        KeyOptions::new().lossless(0),
+        KeyOptions::new().lossless(1025),
+        KeyOptions::new().lossless(u32::MAX),
+        // 31 cells do not fit into 2 MiB.
+        KeyOptions::new().history(30).spare(1),
+    ] {
+        let error = store.slot_with("key", &options).unwrap_err();
+        assert!(matches!(error, DirectoryError::Shape(_)), "{options:?}: {error}");
+        // The same options as a default of a handle.
+        let handle = StoreOptions::new().key_options(options).open(&name).unwrap();
+        assert!(matches!(handle.slot("key"), Err(DirectoryError::Shape(_))), "{options:?}");
+        let error = handle.set("key", b"v").unwrap_err();
+        assert!(matches!(error, SetError::Directory(DirectoryError::Shape(_))), "{options:?}: {error}");
+    }
+    assert_eq!(store.snapshot().keys, 0);
+    let slot = store.slot_with("key", &KeyOptions::new().history(29).spare(1)).unwrap();
+    assert_eq!((slot.shape().cells(), slot.max_len()), (30, 65_536));
 }
 
 #[test]
-fn the_space_is_reserved_and_the_mode_is_set() {
-    use std::os::unix::fs::MetadataExt;
+fn too_little_space_is_reported_in_bytes_and_no_file_is_left_behind() {
+    // A file system of the actor's own, smaller than what is reserved when a store is created.
+    Actor::run_on_mount("-t tmpfs -o size=64k none /dev/shm", "create without space", &[]);
+}
+
+fn create_without_space() {
+    // The index of the most slots takes 16 MiB; that of few slots is not the reason either.
+    for options in
+        [StoreOptions::new(), StoreOptions::new().slots(1), StoreOptions::new().slots(MAX_SLOTS).span(2 << 20)]
+    {
+        for result in [options.create("store"), options.open_or_create("store"), options.create_or_open("store")] {
+            let error = result.unwrap_err();
+            let OpenError::NoSpace { needed, available, .. } = error else { panic!("{error}") };
+            assert!(needed > 16 << 10 && available > 0, "{needed} {available}");
+            let text = error.to_string();
+            assert!(text.contains(&needed.to_string()) && text.contains(&available.to_string()), "{text}");
+            assert!(matches!(Store::open("store"), Err(OpenError::NotFound { .. })));
+            assert_eq!(fs::read_dir("/dev/shm").unwrap().count(), 0, "a file was left behind");
+        }
+    }
+}
+
+#[test]
+fn a_new_store_takes_little_space_and_the_mode_is_set() {
     let (private, shared) = (Name::new(), Name::new());
     let _private = private.create(&small());
     let _shared = shared.create(&small().mode(0o664));
     let metadata = fs::metadata(private.path()).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
-    assert!(metadata.blocks() * 512 >= metadata.len(), "{} blocks for {} bytes", metadata.blocks(), metadata.len());
+    assert!(metadata.len() < 1 << 20, "{} bytes", metadata.len());
+    // Header, participants, message types and index are reserved. Slots are not, before they are used.
+    assert!((25_088..64 << 10).contains(&space_of(private.path())), "{} bytes", space_of(private.path()));
+    let default = Name::new();
+    let store = default.create(&StoreOptions::new());
+    let empty = space_of(default.path());
+    assert!((82_432..96 << 10).contains(&empty), "{empty} bytes");
+    for number in 0..24 {
+        store.set("one key of small messages", &[number]).unwrap();
+    }
+    let one_key = space_of(default.path()) - empty;
+    assert!((24 * 1088..36 << 10).contains(&one_key), "{one_key} bytes");
     assert_eq!(fs::metadata(shared.path()).unwrap().permissions().mode() & 0o777, 0o664);
 }
 
@@ -164,7 +230,7 @@ fn files_that_are_not_stores_are_refused_and_not_changed() {
     };
     refused("a store of the C library", &header(2), "the C library libsplinter (layout 2)");
     refused("a store of another version", &header(0x5242_0004), "another version of splinter-bus (layout 0x52420004");
-    refused("a header without geometry", &header(0x5242_0006), "its geometry is impossible");
+    refused("a header without dimensions", &header(0x5242_0006), "its dimensions are impossible");
 }
 
 #[test]
@@ -173,21 +239,32 @@ fn a_store_with_a_wrong_length_or_header_is_damaged() {
     // Created by its path, so that it can be copied.
     drop(small().create(name.path()).unwrap());
     let good = fs::read(name.path()).unwrap();
+    assert!(good.len() < 1 << 20);
     let refused = |what: &str, bytes: &[u8]| {
         fs::write(copy.path(), bytes).unwrap();
         let error = Store::open(&copy).unwrap_err();
         assert!(matches!(error, OpenError::Damaged { .. }), "{what}: {error}");
     };
     fs::write(copy.path(), &good).unwrap();
-    Store::open(&copy).unwrap();
-    refused("the cells are missing", &good[..good.len() / 2]);
+    Store::open(copy.path()).unwrap();
+    // A file grows when it is used. So there may be more bytes, but not fewer.
+    fs::write(copy.path(), [&good[..], &[0]].concat()).unwrap();
+    Store::open(copy.path()).unwrap();
+    refused("the slots are missing", &good[..good.len() / 2]);
     refused("one byte is missing", &good[..good.len() - 1]);
-    refused("a byte too many", &[&good[..], &[0]].concat());
-    for (what, at, value) in
-        [("slots", 8, 5), ("history", 12, 17), ("spare", 16, 0), ("feature bits", 20, 2), ("value size", 24, u32::MAX)]
-    {
+    for (what, at, value) in [
+        ("slots", 8, 5),
+        ("more slots than the file has", 8, 5000),
+        ("slots of the system", 12, 17),
+        ("feature bits", 16, 2),
+        ("inline size", 20, 1088),
+        ("no multiple of 64", 20, 1000),
+        ("span", 24, 1 << 30 | 1),
+        ("the other half of the span", 28, 1 << 20),
+        ("where values begin", 32, 0),
+    ] {
         let mut bytes = good.clone();
-        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        bytes[at..at + 4].copy_from_slice(&u32::to_ne_bytes(value));
         refused(what, &bytes);
     }
 }
@@ -237,18 +314,20 @@ fn a_store_accepts_254_participants_and_refuses_the_next() {
 #[test]
 fn invalid_keys_and_values_are_refused() {
     let name = Name::new();
-    let store = name.create(&small());
+    let store = name.create(&small().span(2 << 20));
     assert!(matches!(store.set("", b"v"), Err(SetError::Key(KeyError::Empty))));
     assert!(matches!(store.set(&"k".repeat(64), b"v"), Err(SetError::Key(KeyError::TooLong { len: 64, max: 63 }))));
     assert!(matches!(store.set("a\0b", b"v"), Err(SetError::Key(KeyError::Nul { position: 1 }))));
-    let error = store.set("k", &[0; 65]).unwrap_err();
-    assert!(matches!(error, SetError::TooLarge { len: 65, max: 64 }), "{error}");
+    let error = store.set("k", &[0; 65_537]).unwrap_err();
+    assert!(matches!(error, SetError::TooLarge { len: 65_537, max: 65_536 }), "{error}");
     assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "key too long: 64 bytes, maximum 63");
-    // None of these refused calls took a slot.
+    // Whether a value is too large depends on the key, so "k" exists. The other calls took no slot.
+    assert_eq!((store.keys(), store.get("k").unwrap()), (vec!["k".to_owned()], None));
+    store.unset("k").unwrap();
     for number in 0..3 {
         store.set(&format!("{number}"), b"").unwrap();
     }
-    store.set(&"k".repeat(63), &[7; 64]).unwrap();
+    store.set(&"k".repeat(63), &[7; 65_536]).unwrap();
     assert!(matches!(store.set("five", b""), Err(SetError::Directory(DirectoryError::Full { slots: 4 }))));
     assert_eq!(store.get("0").unwrap().as_deref(), Some(&b""[..]), "an empty value is a value");
 }

@@ -553,7 +553,7 @@ fn opening_copies_of_copies_uses_up_versions_only_if_a_value_is_published() {
 fn a_key_with_the_fewest_cells_can_be_published_after_an_incomplete_flush() {
     let directory = scratch();
     let path = directory.path().join("store");
-    let store = small().slots(1).history(1).spare(1).create(path.as_path()).unwrap();
+    let store = small().slots(1).key_options(KeyOptions::new().history(1).spare(1)).create(path.as_path()).unwrap();
     let shape = store.slot("k").unwrap().shape();
     assert_eq!((shape.history, shape.spare), (1, 3));
     let set = || (0..20).fold(0, |_, _| store.set("k", &[7; 600]).unwrap());

@@ -6,7 +6,6 @@ mod counted;
 mod support;
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use splinter_bus::frame::FrameError;
 use splinter_bus::message::DecodeError;
 use splinter_bus::store::{KeyOptions, Store, StoreOptions};
 use splinter_bus::{Bus, Message, RecvError, Sample, Start};
+use support::offsets::{Offsets, set_word, word};
 use support::{Actor, Name, Random, proof};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
@@ -83,7 +83,7 @@ fn eight_writers(name: &Name) -> [Actor; 2] {
 #[test]
 fn a_pinned_value_stays_the_same_for_a_second_while_eight_writers_publish() {
     let name = Name::new();
-    let store = name.create(&options().history(8).spare(10));
+    let store = name.create(&options().key_options(KeyOptions::new().history(8).spare(10)));
     let writers = eight_writers(&name);
     let slot = store.slot("k").unwrap();
     support::wait_until("all writers have begun", || slot.version() > 10_000);
@@ -104,7 +104,7 @@ fn a_pinned_value_stays_the_same_for_a_second_while_eight_writers_publish() {
 #[test]
 fn a_thousand_values_pinned_at_random_are_intact_and_do_not_change() {
     let name = Name::new();
-    let store = name.create(&options().history(8).spare(14));
+    let store = name.create(&options().key_options(KeyOptions::new().history(8).spare(14)));
     let writers = eight_writers(&name);
     let slot = store.slot("k").unwrap();
     support::wait_until("all writers have begun", || slot.version() > 1000);
@@ -245,15 +245,10 @@ fn a_message_that_a_stopped_writer_is_about_to_overwrite_is_received_as_a_copy()
     // The writer is as if stopped between claiming the cell and checking the pins.
     let writer = Store::open(&name).unwrap();
     let file = File::options().read(true).write(true).open(name.path()).unwrap();
-    let (cells, stride) = (8, (48u64 + 512).next_multiple_of(64));
-    let first = file.metadata().unwrap().len().next_multiple_of(256) - (cells * stride).next_multiple_of(256);
+    let offsets = Offsets::of(&file);
     let claiming = 1u64 << 56 | u64::from(writer.participant().id) << 48 | 1;
-    let mut word = [0; 8];
-    let at = (0..cells).map(|cell| first + cell * stride).find(|&at| {
-        file.read_exact_at(&mut word, at).unwrap();
-        u64::from_ne_bytes(word) == 1
-    });
-    file.write_all_at(&claiming.to_ne_bytes(), at.expect("the cell of version 1")).unwrap();
+    let at = (0..3).map(|cell| offsets.cell(0, cell)).find(|&at| word(&file, at) == 1);
+    set_word(&file, at.expect("the cell of version 1"), claiming);
     let sample = samples.recv_sample().unwrap();
     assert_eq!((sample.sensor, sample.is_in_place()), (1, false));
     assert!(samples.recv_sample().unwrap().is_in_place());

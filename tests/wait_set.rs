@@ -68,7 +68,7 @@ fn a_wait_set_returns_the_ready_sources_in_order() {
 #[test]
 fn a_hundred_subscribers_in_one_set_receive_all_messages_of_another_process() {
     let name = Name::new();
-    let bus = Bus::<Tick>::on(name.create(&options().history(64)));
+    let bus = Bus::<Tick>::on(name.create(&options().key_options(KeyOptions::new().history(64))));
     let mut subscribers: Vec<_> = (0..100).map(|key| bus.subscribe(&format!("key {key}")).unwrap()).collect();
     let publisher = Actor::spawn("publisher", &[&name]);
     let (mut set, mut received) = (WaitSet::new(), 0);

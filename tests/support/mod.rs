@@ -5,8 +5,10 @@
 #![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
 
 mod asleep;
+pub mod image;
 pub mod locations;
 mod name;
+pub mod offsets;
 pub mod seccomp;
 mod wait;
 
