@@ -34,7 +34,7 @@ fn fill(bus: &Bus<Vec<u8>>) -> u64 {
 #[test]
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
-    let bus = Bus::<Vec<u8>>::on(support::open_soon(&arguments[0]));
+    let bus = Bus::<Vec<u8>>::on(support::open_soon_with(&options(), &arguments[0]));
     match role.as_str() {
         "publisher" => {
             let (writer, count) = (arguments[1].parse().unwrap(), arguments[2].parse().unwrap());

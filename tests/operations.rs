@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use splinter_bus::store::{
     CellCounts, DirectoryError, Flags, KeyError, KeyOptions, Lookup, SetError, Store, StoreOptions, UpdateError,
 };
 use splinter_bus::{Bus, Message};
+use support::image::Image;
 use support::{Actor, DEADLINE, ForeignLock, Name, proof};
 
 fn options() -> StoreOptions {
@@ -20,7 +20,7 @@ fn options() -> StoreOptions {
 #[test]
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
-    let store = support::open_soon(&arguments[0]);
+    let store = support::open_soon_with(&options(), &arguments[0]);
     match role.as_str() {
         "counter" => {
             let (n, bits) = (store.integer("n").unwrap(), store.integer("bits").unwrap());
@@ -269,7 +269,7 @@ fn a_watch_reports_what_another_process_publishes() {
 
 /// Returns whether these bytes exist anywhere in the store's memory.
 fn is_left(name: &Name, bytes: &[u8]) -> bool {
-    fs::read(name.path()).unwrap().windows(bytes.len()).any(|window| window == bytes)
+    Image::read(name.path()).contains(bytes)
 }
 
 const SECRET: &[u8] = b"a secret that is long enough to show";
@@ -278,19 +278,29 @@ const SECRET: &[u8] = b"a secret that is long enough to show";
 fn auto_vacuum_erases_the_rest_of_a_longer_value_after_a_shorter_one() {
     let name = Name::new();
     let store = name.create(&options().key_options(KeyOptions::new().history(1).spare(1)));
-    store.set("key", &SECRET.repeat(7)).unwrap();
-    for _ in 0..2 {
-        store.set("key", b"short").unwrap();
+    // In a cell, in a medium place, and in a large one.
+    for repeated in [7, 100, 5000] {
+        store.set("key", &SECRET.repeat(repeated)).unwrap();
+        assert!(is_left(&name, &SECRET[6..]));
+        for _ in 0..2 {
+            store.set("key", b"short").unwrap();
+        }
+        assert!(!is_left(&name, &SECRET[6..]), "{repeated}");
+        // A shorter value in the same place.
+        store.set("key", &SECRET.repeat(repeated)).unwrap();
+        for _ in 0..2 {
+            store.set("key", &vec![1; SECRET.len() * repeated / 2]).unwrap();
+        }
+        assert!(!is_left(&name, &SECRET[6..]), "{repeated}");
     }
-    assert!(!is_left(&name, &SECRET[6..]));
 }
 
 #[test]
 fn auto_vacuum_erases_the_values_and_the_name_of_a_removed_key() {
     let name = Name::new();
     let store = name.create(&options());
-    for _ in 0..20 {
-        store.set("a telling name", SECRET).unwrap();
+    for repeated in [1, 100, 5000].repeat(20) {
+        store.set("a telling name", &SECRET.repeat(repeated)).unwrap();
     }
     assert!(is_left(&name, SECRET) && is_left(&name, b"a telling name"));
     store.unset("a telling name").unwrap();

@@ -41,7 +41,7 @@ fn actor() {
     let Some((role, arguments)) = support::role() else { return };
     let path = Path::new(&arguments[0]);
     match role.as_str() {
-        "churner" => churn(&support::open_soon(path)),
+        "churner" => churn(&support::open_soon_with(&options(), path)),
         "opener" => drop(Store::open(path).unwrap()),
         _ => panic!("no such role: {role}"),
     }

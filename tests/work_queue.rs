@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use splinter_bus::store::{KeyOptions, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message, PublishError, RecvError, SubscribeOptions, WorkQueue};
+use support::image::Image;
 use support::{Actor, DEADLINE, Name};
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
@@ -53,7 +54,7 @@ fn numbers(queue: &mut WorkQueue<Task>) -> Vec<u64> {
 #[test]
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
-    let store = support::open_soon(&arguments[0]);
+    let store = support::open_soon_with(&options(), &arguments[0]);
     let tasks = Bus::<Task>::on(store.clone());
     let mut queue = tasks.work_queue("work").unwrap();
     match role.as_str() {
@@ -270,7 +271,7 @@ fn a_queue_in_a_file_survives_its_last_close() {
     queue.recv().unwrap().acknowledge().unwrap();
     drop((queue, bus));
     let mut dead = Actor::spawn("holder", &[path.to_str().unwrap()]);
-    let held = || std::fs::read(&path).unwrap().windows(4).any(|bytes| bytes == b"held");
+    let held = || Image::read(&path).contains(b"held");
     support::wait_until("the worker has leased three jobs", held);
     dead.kill();
     let bus = Bus::<Task>::on(Store::open(&path).unwrap());
