@@ -173,7 +173,7 @@ impl Mapped {
     /// Reserves bytes of the slot's extents that no other process uses.
     pub(crate) fn reserve_extents(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace> {
         if bytes.end > self.layout.span {
-            return Err(NoSpace { needed: bytes.end - bytes.start, available: 0, file_size_limit: None });
+            return Err(NoSpace { needed: bytes.end - bytes.start, available: 0, file_size_limit: None, errno: None });
         }
         let start = self.layout.extents_of(slot);
         let (from, to) = (start + bytes.start, start + bytes.end);
@@ -280,10 +280,11 @@ impl Mapped {
 
     #[cold]
     fn no_space(&self, needed: u64, error: &ReserveError) -> NoSpace {
-        let file_size_limit = match error {
-            ReserveError::FileSizeLimit { limit } => Some(*limit),
-            _ => None,
+        let (file_size_limit, errno) = match error {
+            ReserveError::FileSizeLimit { limit } => (Some(*limit), None),
+            ReserveError::NoSpace(error) | ReserveError::Io(error) => (None, error.raw_os_error()),
+            ReserveError::Unsupported => (None, None),
         };
-        NoSpace { needed, available: space::available(&self.file).unwrap_or(0), file_size_limit }
+        NoSpace { needed, available: space::available(&self.file).unwrap_or(0), file_size_limit, errno }
     }
 }
