@@ -202,9 +202,15 @@ fn a_value_that_is_not_a_message_is_reported_once() {
     assert!(matches!(queue.recv(), Err(RecvError::Frame { .. })));
     assert_eq!(queue.recv().unwrap().number, 0);
     assert_eq!(bus.store().diagnostics().parse_failures, 1);
-    // Too large for a cell: its parts would go to different workers.
-    let large = Bus::<Vec<u8>>::on(bus.store().clone()).publish("work", &vec![1; 300]);
-    assert!(matches!(large, Err(PublishError::Set(SetError::TooLarge { max: 256, .. }))));
+    // Longer than the longest value of a queue of so many cells.
+    let small = Name::new();
+    let bytes = Bus::<Vec<u8>>::on(small.create(&options().span(2 << 20)));
+    let mut queue = bytes.work_queue("work").unwrap();
+    let max = bytes.store().slot("work").unwrap().max_len();
+    let error = bytes.publish("work", &vec![1; max]).unwrap_err();
+    assert!(matches!(error, PublishError::Set(SetError::TooLarge { max: has, .. }) if has == max), "{error}");
+    bytes.publish("work", &vec![1; max - 1000]).unwrap();
+    assert_eq!(queue.recv().unwrap().len(), max - 1000);
 }
 
 #[test]
