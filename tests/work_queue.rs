@@ -214,6 +214,35 @@ fn a_value_that_is_not_a_message_is_reported_once() {
 }
 
 #[test]
+fn jobs_of_every_length_are_delivered_and_delivered_again() {
+    let name = Name::new();
+    let bus = Bus::<Vec<u8>>::on(name.create(&options()));
+    let mut queue = bus.work_queue("work").unwrap();
+    let job_of = |number: u8, len: usize| vec![number; len];
+    // In cells, in medium places and in large ones.
+    let lens = [1, 900, 1000, 3000, 65_000, 66_000, 1_000_000];
+    for (number, len) in (0..).zip(lens) {
+        bus.publish("work", &job_of(number, len)).unwrap();
+    }
+    // The first time, all of them are dropped, while others are published and delivered.
+    let jobs: Vec<_> = lens.iter().map(|_| queue.recv().unwrap()).collect();
+    for round in 0..50 {
+        let len = lens[round % lens.len()];
+        bus.publish("work", &job_of(100, len)).unwrap();
+        let job = queue.recv().unwrap();
+        assert_eq!(**job, job_of(100, len));
+        job.acknowledge().unwrap();
+    }
+    drop(jobs);
+    for (number, len) in (0..).zip(lens) {
+        let job = queue.recv().unwrap();
+        assert_eq!((&job[..], job.attempt()), (&job_of(number, len)[..], 2));
+        job.acknowledge().unwrap();
+    }
+    assert!(queue.try_recv().unwrap().is_none());
+}
+
+#[test]
 fn the_messages_of_a_killed_worker_are_handled_by_another() {
     let name = Name::new();
     let bus = bus(&name);
