@@ -204,18 +204,10 @@ impl Mapped {
         Some(unsafe { Extents::new(mapping.base(), mapping.len()) })
     }
 
-    /// Reads bytes of the slot's extents by a system call. What the file does not have is zero.
+    /// Reads bytes of the slot's extents by a system call; `false` if the file ends before.
     pub(crate) fn read_extents(&self, slot: u32, start: u64, out: &mut [u8]) -> bool {
-        if start + out.len() as u64 > self.layout.span {
-            return false;
-        }
-        match space::read_at(&self.file, out, self.layout.extents_of(slot) + start) {
-            Ok(read) => {
-                out[read..].fill(0);
-                true
-            }
-            Err(_) => false,
-        }
+        start + out.len() as u64 <= self.layout.span
+            && space::read_at(&self.file, out, self.layout.extents_of(slot) + start).is_ok_and(|read| read == out.len())
     }
 
     /// Reserves the headers of all slots of which the file has any, in a copy of the file or after the
