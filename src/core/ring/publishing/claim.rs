@@ -141,7 +141,7 @@ impl<'a> Ring<'a> {
             return Ok(reserved);
         }
         let to = if index == 0 { 1 } else { (index / BLOCK + 1).saturating_mul(BLOCK).min(cells) };
-        match self.reserve_cells(reserved, to) {
+        match self.reserve_cells(reserved, to).or_else(|_| self.reserve_cells(reserved, reserved + 1)) {
             Ok(reserved) => Ok(reserved),
             // The writer does with the cells that there are.
             Err(_) if reserved > 0 => Ok(reserved),
