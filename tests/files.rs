@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use splinter_bus::store::{KeyOptions, Location, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, KeyOptions, Location, OpenError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
 use support::image::Image;
 use support::{Actor, Name, Random, proof};
@@ -234,7 +234,7 @@ fn create_on_a_full_disk(directory: &Path) {
         let value = vec![round as u8; [600, 3000, 60_000, 150_000][random.below(4) as usize]];
         match store.set(&key, &value) {
             Ok(_) => _ = written.insert(key, value),
-            Err(SetError::NoSpace { needed, .. }) => {
+            Err(SetError::NoSpace { needed, .. } | SetError::Directory(DirectoryError::NoSpace { needed, .. })) => {
                 assert!(needed > 0);
                 refused += 1;
             }

@@ -116,7 +116,7 @@ fn bytes_that_several_processes_append_are_complete_and_not_interleaved() {
     assert!(matches!(error, UpdateError::Set(SetError::TooLarge { len: 65_537, max: 65_536 })), "{error}");
     assert_eq!(store.get("full").unwrap(), Some(vec![1; max - 6]));
     store.append("full", &[2; 6]).unwrap();
-    assert_eq!(store.size("full").unwrap(), Some(256));
+    assert_eq!(store.size("full").unwrap(), Some(max));
 }
 
 #[test]
