@@ -5,6 +5,7 @@ mod support;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use splinter_bus::bus::AcknowledgeError;
@@ -582,7 +583,7 @@ fn damaged(good: &Image, random: &mut Random, round: u32) -> Image {
         13 => image.len = at,
         // The length stays the same, as after a power loss.
         14 => image.pages.retain(|&page, _| page < at / 4096),
-        15 => image.pages.values_mut().for_each(|page| page.fill_with(|| random.next() as u8)),
+        15 => image.pages.values_mut().for_each(|page| *page = Arc::new([0; 4096].map(|_| random.next() as u8))),
         _ => {}
     }
     image
