@@ -2,8 +2,8 @@
 //! other has written.
 //!
 //! `golden/layout_6.txt` contains every word of a small store that is not zero, as `offset: word`
-//! in hexadecimal, with the lowest byte last. Long runs of one word, in long values, are `offset: word
-//! * count`. If these tests fail, stores of other versions may not
+//! in hexadecimal, with the lowest byte last. Long runs of one word, in long values, also have a
+//! count. If these tests fail, stores of other versions may not
 //! be read correctly any more, and the layout needs another number. If only other cells were chosen
 //! for the same values, replace the file by what the test prints.
 
