@@ -6,25 +6,37 @@ use rustc_hash::FxHashMap;
 
 use crate::core::ring::Ring;
 
+/// How many mutexes there are. Threads that pin values of different keys rarely share one.
+const STRIPES: usize = 64;
+
 /// How many times each cell is pinned by this session. Its pins share one bit in the cell, which
 /// the last one clears.
-#[derive(Debug, Default)]
+///
+/// All handles of a process on the store share this, as they share the bit. The counts of a slot
+/// are under the mutex of its stripe.
+#[derive(Debug)]
 pub(crate) struct LocalPins {
-    counts: Mutex<Counts>,
+    stripes: [Stripe; STRIPES],
 }
+
+/// The pins of some of the slots, on a line of its own.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Stripe(Mutex<Counts>);
 
 /// How often each cell is pinned, by slot and cell.
 pub(super) type Counts = FxHashMap<(u32, u32), u32>;
 
 impl LocalPins {
-    /// Keeps the other threads of this session from pinning and unpinning.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps the other threads of this session from pinning and unpinning values of this slot.
+    pub(crate) fn lock(&self, slot: u32) -> MutexGuard<'_, Counts> {
+        let Stripe(counts) = &self.stripes[slot as usize % STRIPES];
+        counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Zeroes the bytes behind the newest value of a slot, left there while auto-vacuum was off.
     pub(crate) fn scrub_behind_newest(&self, slot: u32, ring: Ring<'_>) {
-        let counts = self.lock();
+        let counts = self.lock(slot);
         let held = |cell| counts.contains_key(&(slot, cell));
         if let Ok(Some(pin)) = ring.pin_newest(held) {
             ring.scrub_behind(pin);
@@ -32,5 +44,11 @@ impl LocalPins {
                 ring.unpin(pin.cell);
             }
         }
+    }
+}
+
+impl Default for LocalPins {
+    fn default() -> Self {
+        Self { stripes: [const { Stripe(Mutex::new(FxHashMap::with_hasher(rustc_hash::FxBuildHasher))) }; STRIPES] }
     }
 }

@@ -11,7 +11,6 @@ use super::error::Forked;
 use super::geometry::Geometry;
 use super::location::Location;
 use super::mapped::Mapped;
-use super::participant::Participant;
 use super::recovery::Recovery;
 use super::session::Session;
 
@@ -72,11 +71,12 @@ use super::session::Session;
 #[derive(Clone)]
 pub struct Store {
     pub(super) session: Arc<Session>,
+    location: Arc<Location>,
 }
 
 impl Store {
-    pub(super) fn new(mapped: Arc<Mapped>, me: Participant, recovery: Option<Recovery>) -> Self {
-        Self { session: Arc::new(Session::new(mapped, me, recovery)) }
+    pub(super) fn new(session: Arc<Session>, location: &Location) -> Self {
+        Self { session, location: Arc::new(location.clone()) }
     }
 
     /// Refuses to go on in a child of the process that opened the store.
@@ -103,7 +103,7 @@ impl Store {
     /// ```
     #[must_use]
     pub fn location(&self) -> &Location {
-        &self.session.mapped.location
+        &self.location
     }
 
     /// The store's shape.

@@ -14,8 +14,9 @@
 //! 7. Release the draft's lock, and write the directory to the disk.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use uuid::Uuid;
@@ -23,9 +24,10 @@ use uuid::Uuid;
 use super::clean_epoch::{self, UNKNOWN};
 use super::draft::{Draft, remove_abandoned_drafts};
 use super::identity::{CHECKSUMS, LAYOUT, MAGIC, Shape};
-use super::opening::{ATTEMPTS, into_store, map, open_locks};
+use super::opening::{ATTEMPTS, into_session, map, open_locks};
 use super::options::StoreOptions;
 use super::refused::{creating_refused, mapping_refused, no_space, os_error, refused, too_large};
+use super::registry::{Key, Registry};
 use crate::core::memory::records::StoreHeader;
 use crate::kill_points::{Step, reached};
 use crate::os::fork::UninheritedFile;
@@ -37,6 +39,7 @@ use crate::store::geometry::Geometry;
 use crate::store::location::Location;
 use crate::store::mapped::{LockByte, Memory};
 use crate::store::participant::join;
+use crate::store::session::Session;
 use crate::store::store::Store;
 use crate::sync::Ordering;
 
@@ -113,10 +116,10 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
             })?;
         }
         reached(Step::DraftReserved);
-        let store = initialise(location, geometry, options, memory, file, locks)?;
+        let session = initialise(location, geometry, options, memory, file, locks)?;
         // First the store, then its name. Else the machine could stop in between, and leave an
         // incomplete file of that name.
-        store.mapped().memory.mapping.flush().map_err(refused("write", location))?;
+        session.mapped.memory.mapping.flush().map_err(refused("write", location))?;
         reached(Step::DraftFlushed);
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
@@ -126,13 +129,13 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
                 drop(draft);
                 // A file with a name of its own is no draft any more. If this fails, closing the
                 // file releases the lock.
-                let _ = lock::unlock(store.mapped().fd(), LockByte::Draft.offset());
+                let _ = lock::unlock(session.mapped.fd(), LockByte::Draft.offset());
                 if let Location::File(_) = location {
                     // A process that may not read the directory cannot do this. Its store is
                     // complete all the same: the kernel writes the name by itself, a little later.
                     let _ = file::flush_names(&directory);
                 }
-                Ok(store)
+                Ok(Store::new(session, location))
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Err(OpenError::AlreadyExists { name: location.to_string() })
@@ -187,7 +190,7 @@ fn initialise(
     memory: Memory,
     file: File,
     locks: UninheritedFile,
-) -> Result<Store, OpenError> {
+) -> Result<Arc<Session>, OpenError> {
     file::set_mode(&file, options.mode).map_err(refused("set the mode of", location))?;
     let shape = Shape { geometry, checksums: matches!(location, Location::File(_)) };
     let clean_epoch = clean_epoch::of_file(&file, shape.checksums).map_err(refused("examine", location))?;
@@ -211,5 +214,16 @@ fn initialise(
     identity.magic.store(MAGIC, Ordering::Release);
     reached(Step::MagicWritten);
     let joined = join::join(&mapped);
-    into_store(mapped, joined, None)
+    let session = Arc::new(into_session(location, mapped, joined, None)?);
+    enter(&session, shape).map_err(refused("create", location))?;
+    Ok(session)
+}
+
+/// Enters the session in the registry of this process, before the store gets its name: other
+/// threads that open it share this session.
+fn enter(session: &Arc<Session>, shape: Shape) -> io::Result<()> {
+    let file = file::status(&session.mapped.file)?.id;
+    let id = session.mapped.header().identity.id.load(Ordering::Relaxed);
+    Registry::of_this_process()?.enter(Key { file, id, shape }, session);
+    Ok(())
 }

@@ -48,7 +48,7 @@ pub(crate) fn read(file: &File, len: u64) -> io::Result<Option<Identity>> {
 }
 
 /// What is fixed when a store is created.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) geometry: Geometry,
     /// Whether cells carry checksums.

@@ -17,7 +17,7 @@ use crate::store::location::Location;
 use crate::store::mapped::{Mapped, Memory};
 use crate::store::participant::join::Joined;
 use crate::store::recovery::Recovery;
-use crate::store::store::Store;
+use crate::store::session::Session;
 
 /// How many times an operation starts again because another process created or removed the name
 /// meanwhile.
@@ -36,18 +36,19 @@ pub(crate) fn map(
         name: location.to_string(),
         reason: format!("its mapping of {} bytes is too short for its {} bytes", memory.region.len(), layout.total_len),
     })?;
-    Ok(Arc::new(Mapped { location: location.clone(), geometry, checksums, memory, tables, file, locks }))
+    Ok(Arc::new(Mapped { geometry, checksums, memory, tables, file, locks }))
 }
 
-/// Makes a handle of a mapping, if we have become a participant.
-pub(crate) fn into_store(
+/// Makes a session of a mapping, if we have become a participant.
+pub(crate) fn into_session(
+    location: &Location,
     mapped: Arc<Mapped>,
     joined: io::Result<Joined>,
     recovery: Option<Recovery>,
-) -> Result<Store, OpenError> {
-    let name = || mapped.location.to_string();
-    match joined.map_err(refused("lock", &mapped.location))? {
-        Joined::As(me) => Ok(Store::new(mapped, me, recovery)),
+) -> Result<Session, OpenError> {
+    let name = || location.to_string();
+    match joined.map_err(refused("lock", location))? {
+        Joined::As(me) => Ok(Session::new(mapped, me, recovery)),
         Joined::Full => Err(OpenError::TooManyParticipants { name: name(), max: PARTICIPANTS }),
         Joined::LockedOut => Err(OpenError::LockedOut { name: name() }),
     }

@@ -9,13 +9,11 @@ use crate::core::memory::records::{DirectoryHeader, ParticipantEntry, SchemaEntr
 use crate::core::memory::slot_view::SlotView;
 use crate::os::fork::UninheritedFile;
 use crate::store::geometry::{Geometry, Tables};
-use crate::store::location::Location;
 use crate::sync::AtomicU64;
 
 /// A mapping of a store whose geometry was checked against its real length.
 #[derive(Debug)]
 pub(crate) struct Mapped {
-    pub(crate) location: Location,
     pub(crate) geometry: Geometry,
     /// Whether cells carry checksums.
     pub(crate) checksums: bool,

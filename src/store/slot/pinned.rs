@@ -120,7 +120,7 @@ impl Slot {
 impl Pinned {
     pub(crate) fn newest(session: &Arc<Session>, slot_ref: SlotRef) -> Result<Option<Self>, GetError> {
         session.check_fork()?;
-        let mut counts = session.pins.lock();
+        let mut counts = session.pins.lock(slot_ref.slot);
         let held = |cell| counts.contains_key(&(slot_ref.slot, cell));
         let Some(pin) = session.on_key(slot_ref, |ring| ring.pin_newest(held))? else {
             return Ok(None);
@@ -134,7 +134,7 @@ impl Pinned {
         version: u64,
     ) -> Result<Lookup<Self>, GetError> {
         session.check_fork()?;
-        let mut counts = session.pins.lock();
+        let mut counts = session.pins.lock(slot_ref.slot);
         let held = |cell| counts.contains_key(&(slot_ref.slot, cell));
         Ok(match session.on_key(slot_ref, |ring| ring.pin_version(version, held)) {
             Ok(Lookup::Found(pin)) => Lookup::Found(Self::counted(session, slot_ref, pin, &mut counts)),
@@ -209,7 +209,7 @@ impl Drop for Pinned {
             // The pin is the parent's.
             return;
         }
-        let mut counts = self.session.pins.lock();
+        let mut counts = self.session.pins.lock(self.slot);
         let key = (self.slot, self.pin.cell);
         if let Some(count) = counts.get_mut(&key) {
             *count -= 1;
