@@ -92,7 +92,7 @@ fn defect_3_concurrent_writers_of_a_new_key_create_one_key() {
         thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
-                    let mine = Store::open(&name).unwrap();
+                    let mine = Store::open_unshared(&name).unwrap();
                     barrier.wait();
                     mine.set("key", b"v").unwrap();
                 });
@@ -462,6 +462,7 @@ fn defect_19_a_process_can_open_many_private_stores_and_closes_them() {
     let before = descriptors();
     for _ in 0..200 {
         Store::open(&paths[0]).unwrap();
+        Store::open_unshared(&paths[0]).unwrap();
     }
     assert_eq!(descriptors(), before);
     let ids: HashSet<u64> = stores.iter().map(|store| store.snapshot().id).collect();
