@@ -149,11 +149,11 @@ impl<'a> Run<'a> {
         ended
     }
 
+    /// As another process does: as a participant of its own.
     fn open_or_create(&self) -> Result<Store, OpenError> {
-        if self.location.contains('/') {
-            scenes::options().open_or_create(Path::new(&self.location))
-        } else {
-            scenes::options().open_or_create(&*self.name)
+        match Store::open_unshared(&self.location) {
+            Err(OpenError::NotFound { .. }) => scenes::options().open_or_create(&self.location),
+            done => done,
         }
     }
 

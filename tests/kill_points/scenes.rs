@@ -28,7 +28,7 @@ pub const JOBS: [u8; 3] = [1, 2, 3];
 pub const SLOTS: u32 = 12;
 pub const CELLS: u32 = 5;
 /// The participants of a store.
-const PLACES: usize = 128;
+const PLACES: usize = 254;
 
 pub fn options() -> StoreOptions {
     StoreOptions::new().slots(SLOTS).max_value_size(512).history(2).spare(CELLS - 2).lossless(3)
@@ -130,6 +130,11 @@ impl<'a> Act<'a> {
 
     fn open(&self) -> Store {
         Store::open(self.location).expect("a store")
+    }
+
+    /// Becomes a participant once more.
+    fn open_unshared(&self) -> Store {
+        Store::open_unshared(self.location).expect("a store")
     }
 
     /// Steps count from here on.
@@ -428,7 +433,7 @@ fn announce(act: &Act) {
 
 fn open(act: &Act) {
     act.begin();
-    let store = act.open();
+    let store = act.open_unshared();
     assert_eq!(store.get("calm").unwrap().as_deref(), Some(&BEFORE[..]));
 }
 
@@ -441,7 +446,7 @@ fn open_with_a_crashed_index(act: &Act) {
     let first = act.open();
     let taken = first.participants().unwrap().len();
     // All indexes but one, which is the crashed participant's.
-    let _handles: Vec<_> = (taken + 1..PLACES).map(|_| act.open()).collect();
+    let _handles: Vec<_> = (taken + 1..PLACES).map(|_| act.open_unshared()).collect();
     act.have_die("holder");
     open(act);
 }
