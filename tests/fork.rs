@@ -339,6 +339,7 @@ fn open_again(name: &str) {
             let mine: Bus<Vec<u8>> = Bus::open(name).unwrap();
             assert_ne!(mine.store().participant(), parent);
             assert_eq!(mine.store().participants().unwrap(), [parent, mine.store().participant()]);
+            assert_eq!(Store::open(name).unwrap().participant(), mine.store().participant());
             assert!(mine.store().is_alive(parent).unwrap());
             let id = mine.get("to child").unwrap().unwrap().envelope().id();
             let mut jobs = mine.work_queue("jobs").unwrap();
@@ -355,6 +356,7 @@ fn open_again(name: &str) {
     assert_eq!(**from_child.recv().unwrap(), *b"goodbye");
     child.finish();
     assert_eq!(bus.store().participants().unwrap(), [parent], "a child that ended is still a participant");
+    assert_eq!(Store::open(name).unwrap().participant(), parent);
     assert_eq!(bus.store().cells().retained, 0);
 }
 

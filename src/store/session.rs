@@ -21,8 +21,8 @@ use crate::kill_points::{Step, reached};
 use crate::os::mapping::Mapping;
 
 /// A process's use of a store: one participant, one mapping. Shared by all handles of the process,
-/// see [`Registry`](super::lifecycle::registry::Registry), and by everything that was made with them. Closed
-/// when the last of these is dropped.
+/// see [`Registry`](super::lifecycle::registry::Registry), and by everything that was made with
+/// them. Closed when the last of these is dropped.
 pub(crate) struct Session {
     pub(crate) mapped: Arc<Mapped>,
     pub(crate) me: Participant,

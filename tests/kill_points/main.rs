@@ -58,7 +58,8 @@ fn actor() {
 struct Run<'a> {
     scene: &'a Scene,
     location: String,
-    name: Name,
+    /// Removes the segment in the end.
+    _name: Name,
     directory: tempfile::TempDir,
 }
 
@@ -71,7 +72,7 @@ impl<'a> Run<'a> {
                 directory.path().join("store").to_str().unwrap().to_owned()
             }
         };
-        Self { scene, location, name, directory }
+        Self { scene, location, _name: name, directory }
     }
 
     fn spawn(&self, end: Option<(Step, usize, Ending)>) -> Actor {

@@ -25,6 +25,10 @@ use crate::sync::Ordering;
 impl Store {
     /// Opens a store.
     ///
+    /// If this process has it open already, under any name, the new handle shares all that the
+    /// others have: see [`Store`]. The kernel checks each time whether the name exists and may be
+    /// opened.
+    ///
     /// Does not block, unless the store is in a file. The first process that opens such a store
     /// waits for one small write to the disk. It also checks every value if the machine has stopped
     /// since the store was last used, if its last participants were killed, if the file is a copy,
@@ -33,9 +37,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: no such store; no permission; not a store of this version; damaged; open 128
-    /// times already; on a file system that is shared with other machines; a limit of the process,
-    /// on open files or memory, is reached.
+    /// [`OpenError`]: no such store; no permission; not a store of this version; damaged; open in
+    /// 254 processes already; on a file system that is shared with other machines; a limit of the
+    /// process, on open files or memory, is reached.
     ///
     /// # Examples
     ///

@@ -149,3 +149,47 @@ fn is_usable(session: &Session, shape: Shape) -> bool {
     let is_whole = shape == Shape { geometry: mapped.geometry, checksums: mapped.checksums };
     is_whole && participant::is_current(mapped, session.me) && session.me.pid == std::process::id()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::{Store, StoreOptions};
+    use crate::sync::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn a_session_whose_entry_was_overwritten_is_not_shared() {
+        let name = format!("splinter-unit-overwritten-{}", std::process::id());
+        let store = StoreOptions::new().slots(1).create(&name).unwrap();
+        let me = store.participant();
+        assert_eq!(Store::open(&name).unwrap().participant(), me);
+        let incarnation = &store.mapped().participants()[me.id as usize].incarnation;
+        incarnation.store(me.incarnation + 2, Ordering::Relaxed);
+        let other = Store::open(&name).unwrap();
+        assert_ne!(other.participant(), me);
+        assert_eq!(Store::open(&name).unwrap().participant(), other.participant());
+        drop(other);
+        // The first session is still open, and no newcomer waits until it has left.
+        assert_ne!(Store::open(&name).unwrap().participant(), me);
+        Store::remove(&name).unwrap();
+    }
+
+    #[test]
+    fn entries_of_closed_stores_are_removed() {
+        let registry = Registry::default();
+        let name = |number| format!("splinter-unit-closed-{}-{number}", std::process::id());
+        let enter = |number| {
+            let store = StoreOptions::new().slots(1).create(name(number)).unwrap();
+            let file = crate::os::file::status(&store.session.mapped.file).unwrap().id;
+            let shape = Shape { geometry: store.geometry(), checksums: false };
+            registry.enter(Key { file, id: store.snapshot().id, shape }, &store.session);
+            Store::remove(name(number)).unwrap();
+            store
+        };
+        let stores: Vec<_> = (0..10).map(enter).collect();
+        assert_eq!(registry.files().len(), 10);
+        drop(stores);
+        let _store = enter(10);
+        assert_eq!(registry.files().len(), 1);
+    }
+}
