@@ -182,7 +182,7 @@ fn errors_name_the_wrong_field_of_the_header() {
         ("magic", 0, &b"GIF8"[..], "it begins with 0x"),
         ("magic of the other byte order", 0, &0x534C_4E54_u32.swap_bytes().to_ne_bytes(), "the other order of bytes"),
         ("layout of the C library", 4, &2u32.to_ne_bytes(), "the C library libsplinter (layout 2)"),
-        ("layout to come", 4, &0x5242_0006_u32.to_ne_bytes(), "another version of splinter-bus"),
+        ("layout to come", 4, &0x5242_0007_u32.to_ne_bytes(), "another version of splinter-bus"),
         ("slots", 8, &0u32.to_ne_bytes(), "slots of 0 is out of range"),
         ("more slots", 8, &5u32.to_ne_bytes(), "its geometry needs"),
         ("history", 12, &4097u32.to_ne_bytes(), "history of 4097 is out of range"),
@@ -269,11 +269,11 @@ fn publishing_after_the_last_version_is_an_error() {
 
 /// The offset of the first slot of a store with these options, after an index for four keys, and of
 /// its first cells.
-const SLOT: u64 = 17_408;
+const SLOT: u64 = 25_600;
 const CELLS: u64 = SLOT + 4 * 256 + 4 * 64;
 const STRIDE: u64 = 320;
 /// The offset of the delivery state in a cell.
-const DELIVERY: u64 = 24;
+const DELIVERY: u64 = 40;
 
 #[test]
 fn a_message_in_parts_is_assembled_although_its_last_version_is_far_away() {
