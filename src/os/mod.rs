@@ -12,5 +12,4 @@ pub(crate) mod futex;
 pub(crate) mod limits;
 pub(crate) mod lock;
 pub(crate) mod mapping;
-#[cfg(feature = "async")]
 pub(crate) mod per_process;
