@@ -94,7 +94,7 @@ fn defect_3_concurrent_writers_of_a_new_key_create_one_key() {
         thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
-                    let mine = Store::open(&name).unwrap();
+                    let mine = Store::open_unshared(&name).unwrap();
                     barrier.wait();
                     mine.set("key", b"v").unwrap();
                 });
@@ -402,7 +402,7 @@ fn defect_17_files_that_are_not_stores_are_refused() {
     good.set("key", b"v").unwrap();
     let header = |slots: u32, span: u64| {
         let mut bytes = vec![0; 64];
-        for (at, half) in [(0, 0x534C_4E54), (4, 0x5242_0006), (8, slots), (12, 256), (20, 1024)] {
+        for (at, half) in [(0, 0x534C_4E54), (4, 0x5242_0007), (8, slots), (12, 256), (20, 1024)] {
             bytes[at..at + 4].copy_from_slice(&u32::to_ne_bytes(half));
         }
         bytes[24..32].copy_from_slice(&span.to_ne_bytes());
@@ -477,6 +477,7 @@ fn defect_19_a_process_can_open_many_private_stores_and_closes_them() {
     let before = descriptors();
     for _ in 0..200 {
         Store::open(&paths[0]).unwrap();
+        Store::open_unshared(&paths[0]).unwrap();
     }
     assert_eq!(descriptors(), before);
     let ids: HashSet<u64> = stores.iter().map(|store| store.snapshot().id).collect();

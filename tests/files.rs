@@ -119,6 +119,8 @@ fn a_segment_opened_by_its_path_is_the_same_store() {
     by_name.set("key", b"v").unwrap();
     assert_eq!(by_path.get("key").unwrap().as_deref(), Some(&b"v"[..]));
     assert_eq!(by_path.location(), &Location::File(name.path().into()));
+    assert_eq!(by_name.location(), &Location::Memory(name.to_string()));
+    assert_eq!(by_path.participant(), by_name.participant());
     // A copy of a segment is refused, because a segment has no checksums.
     let copy = Name::new();
     Image::read(name.path()).write(copy.path());
@@ -151,7 +153,7 @@ fn every_newest_value_survives_300_killed_writers() {
         if let Some(survivor) = &survivor {
             hit += (0..KEYS).map(|number| survivor.slot(&key(number)).unwrap().cells().in_flight).sum::<u64>();
         }
-        let store = Store::open(&path).unwrap();
+        let store = Store::open_unshared(&path).unwrap();
         assert_eq!(store.recovery().is_some(), survivor.is_none());
         for number in 0..KEYS {
             let slot = store.slot(&key(number)).unwrap();
@@ -343,5 +345,5 @@ fn recover_a_torn_value(path: &Path) {
     let store = Store::open(path).unwrap();
     assert_eq!(store.recovery().expect("without a boot id, the store is recovered").lost, ["torn"]);
     // Another process that opens the store does not recover it while it is open.
-    assert!(Store::open(path).unwrap().recovery().is_none());
+    assert!(Store::open_unshared(path).unwrap().recovery().is_none());
 }

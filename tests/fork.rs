@@ -124,7 +124,7 @@ fn drops_in_a_child_leave_the_parent_unaffected() {
 
 fn drop_everything(name: &str) {
     let store = small().create(name).unwrap();
-    let other = Store::open(name).unwrap();
+    let other = Store::open_unshared(name).unwrap();
     let slot = store.slot("pinned").unwrap();
     slot.set(b"AAAAAAAA").unwrap();
     let pinned = slot.pin().unwrap().unwrap();
@@ -340,6 +340,7 @@ fn open_again(name: &str) {
             let mine: Bus<Vec<u8>> = Bus::open(name).unwrap();
             assert_ne!(mine.store().participant(), parent);
             assert_eq!(mine.store().participants().unwrap(), [parent, mine.store().participant()]);
+            assert_eq!(Store::open(name).unwrap().participant(), mine.store().participant());
             assert!(mine.store().is_alive(parent).unwrap());
             let id = mine.get("to child").unwrap().unwrap().envelope().id();
             let mut jobs = mine.work_queue("jobs").unwrap();
@@ -356,6 +357,7 @@ fn open_again(name: &str) {
     assert_eq!(**from_child.recv().unwrap(), *b"goodbye");
     child.finish();
     assert_eq!(bus.store().participants().unwrap(), [parent], "a child that ended is still a participant");
+    assert_eq!(Store::open(name).unwrap().participant(), parent);
     assert_eq!(bus.store().cells().retained, 0);
 }
 
@@ -416,7 +418,7 @@ fn resources_of_a_killed_parent_are_released_while_its_children_live() {
     for participant in everyone.into_iter().filter(|&participant| participant != store.participant()) {
         assert!(!store.is_alive(participant).unwrap(), "a child keeps the lock of its crashed parent");
     }
-    let newcomer = Store::open(&name).unwrap();
+    let newcomer = Store::open_unshared(&name).unwrap();
     assert_eq!(newcomer.participants().unwrap(), [store.participant(), newcomer.participant()]);
     assert_eq!(store.cells().pinned, 0, "pins of the crashed parent remain");
     let children = String::from_utf8(store.get("children").unwrap().unwrap()).unwrap();
@@ -437,7 +439,7 @@ fn fork_and_wait_to_be_killed(name: &str) {
         // A fork can happen at any step of opening a store.
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                std::mem::forget(Store::open(name));
+                std::mem::forget(Store::open_unshared(name));
                 // Sets the pace: at least as many forks as opened stores.
                 thread::sleep(Duration::from_micros(100));
             }
@@ -484,6 +486,20 @@ fn fork_among_threads(name: &str) {
             while !done.load(Ordering::Relaxed) {
                 store.slot("comes and goes").unwrap();
                 store.unset("comes and goes").unwrap();
+            }
+        });
+        // Two threads that look for the session of the store, one of which makes and closes sessions.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                drop(Store::open(name).unwrap());
+            }
+        });
+        scope.spawn(|| {
+            let another = format!("{name}-another");
+            while !done.load(Ordering::Relaxed) {
+                drop(small().create(&another).unwrap());
+                drop(Store::open(&another).unwrap());
+                Store::remove(&another).unwrap();
             }
         });
         for _ in 0..60 {

@@ -108,7 +108,7 @@ fn in_flight(store: &Store) -> u64 {
 
 /// Checks that every cell is readable or free after crashed writers were reaped.
 fn assert_no_cell_is_lost(name: &Name) {
-    let store = Store::open(name).unwrap();
+    let store = Store::open_unshared(name).unwrap();
     for number in 0..KEYS {
         let cells = store.slot(&key(number)).unwrap().cells();
         assert_eq!((cells.in_flight, cells.pinned), (0, 0), "{cells:?}");

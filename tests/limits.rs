@@ -125,7 +125,7 @@ fn run_out_of_open_files(locations: &[String]) {
     for _ in 0..10 {
         for location in locations {
             let new = format!("{location}-new");
-            for result in [Store::open(location), options().create(&new), options().open_or_create(location)] {
+            for result in [Store::open_unshared(location), options().create(&new), options().open_or_create(location)] {
                 match result {
                     Ok(store) => {
                         assert!(

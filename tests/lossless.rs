@@ -151,7 +151,7 @@ fn without_lossless_subscribers_no_publisher_is_refused() {
 fn the_slowest_subscriber_limits_publishers_and_the_snapshot_names_it() {
     let name = Name::new();
     let bus = bus(&name);
-    let other = Bus::<Vec<u8>>::on(Store::open(&name).unwrap());
+    let other = Bus::<Vec<u8>>::on(Store::open_unshared(&name).unwrap());
     let (mut slow, mut quick) = (lossless(&other), lossless(&bus));
     for number in 0..5 {
         bus.publish("k", &vec![number]).unwrap();
@@ -253,7 +253,7 @@ fn a_stopped_subscriber_can_be_evicted_and_gets_an_error_when_it_continues() {
 fn an_evicted_subscriber_gets_an_error_before_it_misses_anything() {
     let name = Name::new();
     let bus = bus(&name);
-    let (mut evicted, mut other) = (lossless(&bus), lossless(&Bus::on(Store::open(&name).unwrap())));
+    let (mut evicted, mut other) = (lossless(&bus), lossless(&Bus::on(Store::open_unshared(&name).unwrap())));
     for number in 0..4 {
         bus.publish("k", &vec![number]).unwrap();
     }
@@ -283,10 +283,10 @@ fn an_evicted_subscriber_gets_an_error_before_it_misses_anything() {
 fn a_later_participant_with_the_same_index_is_not_evicted() {
     let name = Name::new();
     let bus = bus(&name);
-    let first = Store::open(&name).unwrap();
+    let first = Store::open_unshared(&name).unwrap();
     let meant = first.participant();
     drop(first);
-    let second = Store::open(&name).unwrap();
+    let second = Store::open_unshared(&name).unwrap();
     assert_eq!(second.participant().id, meant.id);
     let subscriber = lossless(&Bus::on(second));
     assert!(matches!(bus.store().evict("k", meant), Err(EvictError::NotSubscribed { .. })));

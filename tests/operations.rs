@@ -158,7 +158,7 @@ fn the_length_and_version_of_a_snapshot_belong_together() {
     let store = store.snapshot();
     assert_eq!(
         (store.keys, store.dimensions.slots, store.flags, store.layout),
-        (1, 16, Flags::AUTO_VACUUM, 0x5242_0006)
+        (1, 16, Flags::AUTO_VACUUM, 0x5242_0007)
     );
     assert!(store.created > 0 && store.id != 0 && !store.persistent);
 }
@@ -167,7 +167,7 @@ fn the_length_and_version_of_a_snapshot_belong_together() {
 fn flags_are_shared_and_changed_one_by_one() {
     let name = Name::new();
     let store = name.create(&options());
-    let other = Store::open(&name).unwrap();
+    let other = Store::open_unshared(&name).unwrap();
     thread::scope(|scope| {
         for flag in [Flags::USR1, Flags::USR2, Flags::USR3] {
             let other = &other;
@@ -429,7 +429,7 @@ fn a_forked_child_that_drops_the_handle_does_not_affect_its_parent() {
 }
 
 fn fork_and_drop(store: &Store) {
-    let mine = Store::open(store.location()).unwrap();
+    let mine = Store::open_unshared(store.location()).unwrap();
     // SAFETY: the child only drops a handle and ends at once.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -442,7 +442,7 @@ fn fork_and_drop(store: &Store) {
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert_eq!(status, 0);
     assert!(store.is_alive(mine.participant()).unwrap());
-    let next = Store::open(store.location()).unwrap();
+    let next = Store::open_unshared(store.location()).unwrap();
     assert_ne!(next.participant().id, mine.participant().id);
 }
 

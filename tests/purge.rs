@@ -24,7 +24,7 @@ fn lossless() -> SubscribeOptions {
 
 /// Purges through another handle, as another process would, while `rounds` runs.
 fn beside_purges(name: &Name, rounds: impl FnOnce()) {
-    let other = Store::open(&**name).unwrap();
+    let other = Store::open_unshared(&**name).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {

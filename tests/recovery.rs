@@ -339,7 +339,7 @@ fn a_lost_value_is_an_error_until_it_is_set_again() {
     assert_eq!(store.get("lost"), Err(GetError::Lost));
     assert!(store.append("lost", b"v").is_err() && store.slot_snapshot("lost").is_err());
     assert_eq!(store.get("other").unwrap().as_deref(), Some(&[2; 600][..]));
-    let later = Store::open(&copy).unwrap();
+    let later = Store::open_unshared(&copy).unwrap();
     assert!(later.recovery().is_none());
     assert_eq!(later.get("lost"), Err(GetError::Lost));
     later.set("lost", b"found").unwrap();
@@ -354,7 +354,7 @@ fn concurrent_openers_of_a_copy_recover_it_once() {
     for round in 0..20 {
         let copy = directory.path().join(format!("copy {round}"));
         Image::read(&path).write(&copy);
-        let open = || Store::open(&copy).unwrap();
+        let open = || Store::open_unshared(&copy).unwrap();
         let stores: Vec<_> = thread::scope(|scope| {
             let openers: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
             openers.into_iter().map(|opener| opener.join().unwrap()).collect()

@@ -243,7 +243,7 @@ fn a_message_that_a_stopped_writer_is_about_to_overwrite_is_received_as_a_copy()
         bus.publish("k", &Reading { sensor, value: 0.5 }).unwrap();
     }
     // The writer is as if stopped between claiming the cell and checking the pins.
-    let writer = Store::open(&name).unwrap();
+    let writer = Store::open_unshared(&name).unwrap();
     let file = File::options().read(true).write(true).open(name.path()).unwrap();
     let offsets = Offsets::of(&file);
     let claiming = 1u64 << 56 | u64::from(writer.participant().id) << 48 | 1;

@@ -10,8 +10,8 @@ use crate::store::{Location, OpenError, Store};
 
 /// A bus for messages of type `T`, on a store that several processes have open.
 ///
-/// Cloning returns another handle on the same open store. Handles can be used from any thread. A
-/// store can be open at most 128 times, counted over all processes; clones do not count.
+/// Cloning returns another handle on the same open store. Handles can be used from any thread. At
+/// most 254 processes can have a store open, each with any number of handles: see [`Store`].
 ///
 /// A process may die at any moment: what it published stays, and what it did not finish publishing
 /// is never seen.

@@ -24,8 +24,8 @@
 //! everything before the payload: header, names and padding.
 //!
 //! The padding is as short as possible. It aligns the payload's address to 16 bytes, or to the
-//! alignment of the message's type if that is 32 or 64. The address of a frame is a multiple of 64,
-//! plus 48. So for an alignment of 64, the payload's offset is 80, 144, 208 and so on.
+//! alignment of the message's type if that is 32 or 64. The address of a frame is a multiple of 64.
+//! So for an alignment of 64, the payload's offset is 64, 128, 192 and so on.
 //!
 //! A frame that does not fit into a cell is published in parts. Each part is a frame with the same
 //! kind, fingerprint, id and names, without a checksum. `seq` counts the parts from 0, and `eof`

@@ -30,19 +30,27 @@ pub(crate) fn open(path: &Path, links: Links) -> io::Result<File> {
 pub(crate) struct Status {
     pub(crate) is_regular: bool,
     pub(crate) len: u64,
+    pub(crate) id: FileId,
+}
+
+/// The device and the inode number of a file: no other file has both while this one is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
 }
 
 /// What this file is.
 pub(crate) fn status(file: impl AsFd) -> io::Result<Status> {
     let stat = rustix::fs::fstat(file)?;
     let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    Ok(Status { is_regular, len: u64::try_from(stat.st_size).unwrap_or(0) })
+    let id = FileId { device: stat.st_dev, inode: stat.st_ino };
+    Ok(Status { is_regular, len: u64::try_from(stat.st_size).unwrap_or(0), id })
 }
 
 /// Whether two descriptors are of one file.
 pub(crate) fn is_same(one: impl AsFd, other: impl AsFd) -> io::Result<bool> {
-    let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(other)?);
-    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+    Ok(status(one)?.id == status(other)?.id)
 }
 
 /// Makes a new file of `len` zeros, readable and writable by its owner alone.

@@ -14,7 +14,6 @@ mod in_child;
 pub(crate) mod limits;
 pub(crate) mod lock;
 pub(crate) mod mapping;
-#[cfg(feature = "async")]
 pub(crate) mod per_process;
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "the tests of the whole crate use it, too")]

@@ -1,4 +1,4 @@
-//! One opening of a store by one process, shared by all handles that come of it.
+//! A process's use of a store, shared by all its handles on it.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -7,6 +7,7 @@ use super::directory::{self, WaitLimit};
 use super::error::{DirectoryError, Forked};
 use super::local_pins::LocalPins;
 use super::mapped::{Mapped, Memory};
+use super::participant::departure::Departure;
 use super::participant::opener::Opener;
 use super::participant::{self, Participant, host};
 use super::recovery::Recovery;
@@ -19,11 +20,15 @@ use crate::core::ring::{Context, Handle, Ring};
 use crate::kill_points::{Step, reached};
 use crate::os::mapping::Mapping;
 
-/// One opening of a store by one process. Closed when the last handle is dropped.
+/// A process's use of a store: one participant, one mapping. Shared by all handles of the process,
+/// see [`Registry`](super::lifecycle::registry::Registry), and by everything that was made with
+/// them. Closed when the last of these is dropped.
 pub(crate) struct Session {
     pub(crate) mapped: Arc<Mapped>,
     pub(crate) me: Participant,
     pub(super) opener: Opener,
+    /// Reports that the participant has left.
+    pub(super) departure: Arc<Departure>,
     /// The report of the recovery when it was opened, if there was one.
     pub(crate) recovery: Option<Recovery>,
     pub(super) context: Context,
@@ -41,6 +46,7 @@ impl Session {
             mapped,
             me,
             opener: Opener::this_process(),
+            departure: Arc::default(),
             recovery,
             changing_directory: Mutex::default(),
             flushing: Mutex::default(),
@@ -131,6 +137,7 @@ impl Drop for Session {
         // `fork`.
         if !self.opener.is_parent() && std::process::id() == self.me.pid {
             participant::leave(&self.mapped, self.me);
+            self.departure.report();
         }
     }
 }

@@ -12,17 +12,24 @@ use super::error::Forked;
 use super::key_options::KeyOptions;
 use super::location::Location;
 use super::mapped::Mapped;
-use super::participant::Participant;
 use super::recovery::Recovery;
 use super::session::Session;
 
-/// A key-value store in shared memory or in a file: bytes in, bytes out, for at most 254 open
-/// handles of any processes.
+/// A key-value store in shared memory or in a file: bytes in, bytes out, for at most 254 processes,
+/// each with any number of handles.
 ///
-/// Cloning gives another handle on the same open store, as cheaply as an `Arc`. Handles may be used
-/// from any thread. The store stays where it is until it is [removed](Self::remove), also when all
-/// processes have closed it. A store in shared memory is gone when the machine stops. A store in a
-/// file is not: see [`recovery`](Self::recovery) and [`flush`](Self::flush).
+/// All handles of a process on one store are one [`Participant`](super::Participant), and share one
+/// mapping and its descriptors, whether they were cloned or opened, and under whatever name. So
+/// opening a store that this process has open costs little, and cloning a handle costs less. The
+/// process closes the store when it drops the last handle, and the last slot, bus, publisher,
+/// subscriber, pin, loan or job that was made with one. What is forgotten
+/// ([`mem::forget`](std::mem::forget)) stays until the process ends: a forgotten pin or loan keeps
+/// its cell, a forgotten lossless subscriber its messages, and any of them keeps the store open.
+///
+/// Handles may be used from any thread. The store stays where it is until it is
+/// [removed](Self::remove), also when all processes have closed it. A store in shared memory is
+/// gone when the machine stops. A store in a file is not: see [`recovery`](Self::recovery) and
+/// [`flush`](Self::flush).
 ///
 /// A process may die at any moment without harm to the others. What it had published stays. What it
 /// had not published is never seen. What it held is released by the next process that needs it.
@@ -45,7 +52,7 @@ use super::session::Session;
 /// [`set_auto_vacuum`](Self::set_auto_vacuum)) and
 /// [`report_parse_failure`](Self::report_parse_failure), because they belong to no participant.
 ///
-/// Descriptors are close-on-exec. The one that holds a handle's locks is closed in every child
+/// Descriptors are close-on-exec. The one that holds the process's locks is closed in every child
 /// before `fork` returns there. So what a dead parent held is released although its children live.
 /// A child made by the raw system call `clone`, not by the C library's `fork`, is not noticed: it
 /// must call `exec`, or use nothing that it has inherited.
@@ -73,13 +80,14 @@ use super::session::Session;
 #[derive(Clone)]
 pub struct Store {
     pub(super) session: Arc<Session>,
+    location: Arc<Location>,
     /// The options of keys that this handle creates.
     pub(super) key_options: KeyOptions,
 }
 
 impl Store {
-    pub(super) fn new(mapped: Arc<Mapped>, me: Participant, recovery: Option<Recovery>) -> Self {
-        Self { session: Arc::new(Session::new(mapped, me, recovery)), key_options: KeyOptions::new() }
+    pub(super) fn new(session: Arc<Session>, location: &Location) -> Self {
+        Self { session, location: Arc::new(location.clone()), key_options: KeyOptions::new() }
     }
 
     /// Refuses to go on in a child of the process that opened the store.
@@ -92,7 +100,8 @@ impl Store {
         &self.session.mapped
     }
 
-    /// Where the store was opened.
+    /// Where the store was opened: the name or path that this handle, or the one that it is a clone
+    /// of, was given. Other handles of the same process may have another.
     ///
     /// # Examples
     ///
@@ -106,7 +115,7 @@ impl Store {
     /// ```
     #[must_use]
     pub fn location(&self) -> &Location {
-        &self.session.mapped.location
+        &self.location
     }
 
     /// How large the store is.
@@ -132,9 +141,12 @@ impl Store {
         self
     }
 
-    /// The report of the recovery when this session opened the store: if the machine had stopped
+    /// The report of the recovery when this process opened the store: if the machine had stopped
     /// since it was last used, if its last participants were killed, or if the file is a copy.
     /// `None` if there was no recovery.
+    ///
+    /// All handles of the process give the same report, from the opening of the first one until the
+    /// last one is dropped.
     ///
     /// # Examples
     ///

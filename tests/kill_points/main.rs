@@ -63,7 +63,8 @@ fn actor() {
 struct Run<'a> {
     scene: &'a Scene,
     location: String,
-    name: Name,
+    /// Removes the segment in the end.
+    _name: Name,
     directory: tempfile::TempDir,
 }
 
@@ -76,7 +77,7 @@ impl<'a> Run<'a> {
                 directory.path().join("store").to_str().unwrap().to_owned()
             }
         };
-        Self { scene, location, name, directory }
+        Self { scene, location, _name: name, directory }
     }
 
     fn spawn(&self, end: Option<(Step, usize, Ending)>) -> Actor {
@@ -154,11 +155,11 @@ impl<'a> Run<'a> {
         ended
     }
 
+    /// As another process does: as a participant of its own.
     fn open_or_create(&self) -> Result<Store, OpenError> {
-        if self.location.contains('/') {
-            scenes::options().open_or_create(Path::new(&self.location))
-        } else {
-            scenes::options().open_or_create(&*self.name)
+        match Store::open_unshared(&self.location) {
+            Err(OpenError::NotFound { .. }) => scenes::options().open_or_create(&self.location),
+            done => done,
         }
     }
 

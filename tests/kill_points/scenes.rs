@@ -154,6 +154,11 @@ impl<'a> Act<'a> {
         open_at(self.location)
     }
 
+    /// Becomes a participant once more.
+    fn open_unshared(&self) -> Store {
+        Store::open_unshared(self.location).expect("a store")
+    }
+
     /// Steps count from here on.
     fn begin(&self) {
         self.begun.set(true);
@@ -540,7 +545,7 @@ fn announce(act: &Act) {
 
 fn open(act: &Act) {
     act.begin();
-    let store = act.open();
+    let store = act.open_unshared();
     assert_eq!(store.get("calm").unwrap().as_deref(), Some(&BEFORE[..]));
 }
 
@@ -553,7 +558,7 @@ fn open_with_a_crashed_index(act: &Act) {
     let first = act.open();
     let taken = first.participants().unwrap().len();
     // All indexes but one, which is the crashed participant's.
-    let _handles: Vec<_> = (taken + 1..PLACES).map(|_| act.open()).collect();
+    let _handles: Vec<_> = (taken + 1..PLACES).map(|_| act.open_unshared()).collect();
     act.have_die("holder");
     open(act);
 }

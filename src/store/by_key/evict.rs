@@ -24,6 +24,9 @@ impl Store {
     /// Removes all lossless subscribers that a participant has of one key, so that publishers can
     /// continue: for a process that is stopped, or that does not receive. Never blocks.
     ///
+    /// A process is one participant. So this evicts all its subscribers of the key, through
+    /// whichever of its handles they subscribed, the quick ones with the slow one.
+    ///
     /// Publishers that wait for free space are woken. The next receive of each evicted subscriber
     /// reports it ([`RecvError::Evicted`](crate::RecvError::Evicted)), and the subscriber continues
     /// as one that is not lossless. A blocked receive reports it when the next message comes.

@@ -335,7 +335,7 @@ mod tests {
     fn two_handles() -> (Store, Store) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.store");
-        (Store::create(&path).unwrap(), Store::open(&path).unwrap())
+        (Store::create(&path).unwrap(), Store::open_unshared(&path).unwrap())
     }
 
     fn is_busy<T>(result: &Result<T, DirectoryError>, limit: Duration) -> bool {

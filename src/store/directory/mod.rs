@@ -28,13 +28,16 @@
 //! | --- | --- | --- | --- |
 //! | `Draft` | byte | the creator of a store that has no name yet | the creation |
 //! | `Opening` | byte | a process that opens a store in a file, until it is a participant | a recovery, which reads all values |
+//! | joining ([`Registry`](super::lifecycle::registry::Registry)) | mutex | a thread that becomes a participant | joining, which reaps crashed participants |
 //! | `Participant(me)` | byte | the owner of a participant entry | as long as the session exists |
 //! | `Flush` | mutex and byte | a flush; a purge for all of its time | two writes of the file; others wait 60 s at most |
 //! | `Directory` | mutex and byte | creating and removing keys, the start of a purge | microseconds, a rebuild reads all slots; others wait 10 s at most |
-//! | pins of a session ([`LocalPins`](super::local_pins::LocalPins)) | mutex | pinning, unpinning, one slot of a purge | microseconds |
+//! | pins of a session ([`LocalPins`](super::local_pins::LocalPins)) | mutexes, each of some slots, one at a time | pinning, unpinning, one slot of a purge | microseconds |
 //! | `Participant(other)`, shared | byte | reaping the marks of that participant, when it has crashed | one slot, or all slots when a process joins |
 //! | holders of crashed locks ([`CrashedLocks`](super::participant::crashed_locks::CrashedLocks)) | mutex | reaping | one system call |
 //! | state of the reactor | mutex | starting, ending and waking waits of tasks | microseconds; no code of others runs |
+//! | files of the [`Registry`](super::lifecycle::registry::Registry) | mutex | opening a store | a look-up |
+//! | [`Departure`](super::participant::departure::Departure) | mutex | opening and closing a store | a look |
 //!
 //! A lock on a byte is a lock of an open file description ([`os::lock`](crate::os::lock)). The
 //! mutex beside it keeps the threads of one session apart, which share that description.

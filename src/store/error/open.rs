@@ -203,12 +203,13 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
-    /// As many handles as a store can have are open.
-    #[error("{name:?} is open {max} times already, which is the maximum: close one handle first")]
+    /// As many processes as a store can have have it open. Another handle of a process that is one
+    /// of them is not refused.
+    #[error("{name:?} is open in {max} processes, which is the maximum: close it in one of them first")]
     TooManyParticipants {
         /// The name that was to be opened.
         name: String,
-        /// How many handles there can be.
+        /// How many participants there can be.
         max: usize,
     },
     /// A program that is not splinter-bus holds locks on the whole file.

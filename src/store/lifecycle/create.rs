@@ -14,7 +14,7 @@
 //! 7. Release the draft's lock, and write the directory to the disk.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,9 +23,10 @@ use uuid::Uuid;
 use super::clean_epoch::{self, UNKNOWN};
 use super::draft::{Draft, remove_abandoned_drafts};
 use super::identity::{CHECKSUMS, LAYOUT, MAGIC};
-use super::opening::{ATTEMPTS, into_store, map, open_locks};
+use super::opening::{ATTEMPTS, into_session, map, open_locks};
 use super::options::StoreOptions;
 use super::refused::{creating_refused, creating_without_space, os_error, refused, too_large};
+use super::registry::{Key, Registry};
 use crate::core::memory::records::StoreHeader;
 use crate::kill_points::{Step, reached};
 use crate::os::fork::UninheritedFile;
@@ -36,6 +37,7 @@ use crate::store::flags::Flags;
 use crate::store::location::Location;
 use crate::store::mapped::{LockByte, Mapped, StoreShape};
 use crate::store::participant::join;
+use crate::store::session::Session;
 use crate::store::store::Store;
 use crate::sync::Ordering;
 
@@ -102,10 +104,10 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
         let refused_space = |space| creating_without_space(location, space);
         mapped.reserve_first().map_err(refused_space)?;
         reached(Step::DraftReserved);
-        let store = initialise(location, options, mapped)?;
+        let session = initialise(location, options, mapped)?;
         // First the store, then its name. Else the machine could stop in between, and leave an
         // incomplete file of that name.
-        store.mapped().flush().map_err(refused("write", location))?;
+        session.mapped.flush().map_err(refused("write", location))?;
         reached(Step::DraftFlushed);
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
@@ -115,13 +117,13 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
                 drop(draft);
                 // A file with a name of its own is no draft any more. If this fails, closing the
                 // file releases the lock.
-                let _ = lock::unlock(store.mapped().fd(), LockByte::Draft.offset());
+                let _ = lock::unlock(session.mapped.fd(), LockByte::Draft.offset());
                 if let Location::File(_) = location {
                     // A process that may not read the directory cannot do this. Its store is
                     // complete all the same: the kernel writes the name by itself, a little later.
                     let _ = file::flush_names(&directory);
                 }
-                Ok(store)
+                Ok(Store::new(session, location).with_key_options(options.key_options))
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Err(OpenError::AlreadyExists { name: location.to_string() })
@@ -165,7 +167,7 @@ fn begin_draft(
 }
 
 /// Writes the header of a new store, and becomes its first participant.
-fn initialise(location: &Location, options: &StoreOptions, mapped: Arc<Mapped>) -> Result<Store, OpenError> {
+fn initialise(location: &Location, options: &StoreOptions, mapped: Arc<Mapped>) -> Result<Arc<Session>, OpenError> {
     file::set_mode(&mapped.file, options.mode).map_err(refused("set the mode of", location))?;
     let clean_epoch = clean_epoch::of_file(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
     let StoreHeader { identity, switches, directory, .. } = mapped.header();
@@ -187,5 +189,17 @@ fn initialise(location: &Location, options: &StoreOptions, mapped: Arc<Mapped>) 
     identity.magic.store(MAGIC, Ordering::Release);
     reached(Step::MagicWritten);
     let joined = join::join(&mapped);
-    Ok(into_store(mapped, joined, None)?.with_key_options(options.key_options))
+    let session = Arc::new(into_session(location, mapped, joined, None)?);
+    enter(&session).map_err(refused("create", location))?;
+    Ok(session)
+}
+
+/// Enters the session in the registry of this process, before the store gets its name: other
+/// threads that open it share this session.
+fn enter(session: &Arc<Session>) -> io::Result<()> {
+    let mapped = &session.mapped;
+    let file = file::status(&mapped.file)?.id;
+    let id = mapped.header().identity.id.load(Ordering::Relaxed);
+    Registry::of_this_process()?.enter(Key { file, id, shape: mapped.shape() }, session);
+    Ok(())
 }

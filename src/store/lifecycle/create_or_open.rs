@@ -41,7 +41,7 @@ impl Store {
     /// # use splinter_bus::store::Store;
     /// # let name = format!("splinter-doc-store-create-or-open-{}", std::process::id());
     /// let (first, second) = (Store::create_or_open(&name)?, Store::create_or_open(&name)?);
-    /// assert_ne!(first.participant(), second.participant());
+    /// assert_eq!(first.participant(), second.participant());
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -10,6 +10,7 @@ mod opening;
 mod options;
 mod recover;
 mod refused;
+pub(crate) mod registry;
 
 pub(crate) use identity::LAYOUT;
 pub use options::StoreOptions;

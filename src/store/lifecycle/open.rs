@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
 use super::identity::{self, MAGIC};
-use super::opening::{ATTEMPTS, into_store, map, open_locks};
+use super::opening::{ATTEMPTS, into_session, map, open_locks};
 use super::recover;
 use super::refused::refused;
-use crate::os::file::{self, Links};
+use super::registry::{Key, Registry};
+use crate::os::file::{self, Links, Status};
 use crate::os::file_system;
 use crate::store::error::OpenError;
 use crate::store::location::Location;
@@ -20,6 +22,10 @@ use crate::sync::Ordering;
 impl Store {
     /// Opens a store.
     ///
+    /// If this process has it open already, under any name, the new handle shares all that the
+    /// others have: see [`Store`]. The kernel checks each time whether the name exists and may be
+    /// opened.
+    ///
     /// Does not block, unless the store is in a file. The first process that opens such a store
     /// waits for one small write to the disk. It also checks every value if the machine has stopped
     /// since the store was last used, if its last participants were killed, if the file is a copy,
@@ -28,9 +34,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: no such store; no permission; not a store of this version; damaged; open 128
-    /// times already; on a file system that is shared with other machines; a limit of the process,
-    /// on open files or memory, is reached.
+    /// [`OpenError`]: no such store; no permission; not a store of this version; damaged; open in
+    /// 254 processes already; on a file system that is shared with other machines; a limit of the
+    /// process, on open files or memory, is reached.
     ///
     /// # Examples
     ///
@@ -45,7 +51,18 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(location: impl Into<Location>) -> Result<Self, OpenError> {
-        open(&location.into())
+        open(&location.into(), Sharing::Process)
+    }
+
+    /// Opens a store as another process would: with a session of its own. For tests, which have two
+    /// participants in one process so.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    #[doc(hidden)]
+    pub fn open_unshared(location: impl Into<Location>) -> Result<Self, OpenError> {
+        open(&location.into(), Sharing::None)
     }
 
     /// Removes a store's name. Processes that have the store open keep it, without a name. Its
@@ -72,16 +89,34 @@ impl Store {
     }
 }
 
-fn open(location: &Location) -> Result<Store, OpenError> {
+/// Who shares a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// All handles of this process on the store.
+    Process,
+    /// The clones of one handle.
+    None,
+}
+
+fn open(location: &Location, sharing: Sharing) -> Result<Store, OpenError> {
     location.check()?;
     for _ in 0..ATTEMPTS {
         let file = open_file(location, location.links())?;
         if let Some(file_system) = file_system::shared_with_other_machines(&file) {
             return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
         }
-        let len = file::status(&file).map_err(refused("examine", location))?.len;
+        let Status { len, id: file_id, .. } = file::status(&file).map_err(refused("examine", location))?;
         let seen = identity::read(&file, len).map_err(refused("read", location))?;
         let shape = identity::check(location, seen.as_ref(), len)?;
+        let id = seen.map_or(0, |seen| seen.id.into_inner());
+        let key = Key { file: file_id, id, shape };
+        let registry = match sharing {
+            Sharing::Process => Some(Registry::of_this_process().map_err(refused("open", location))?),
+            Sharing::None => None,
+        };
+        if let Some(session) = registry.and_then(|registry| registry.find(key)) {
+            return Ok(Store::new(session, location));
+        }
         let Some(locks) = open_locks(location, &location.path(), &file, location.links())? else {
             continue;
         };
@@ -89,9 +124,14 @@ fn open(location: &Location) -> Result<Store, OpenError> {
         // Acquire: pairs with the release in `initialise`.
         mapped.header().identity.magic.load(Ordering::Acquire);
         let mut checked = recover::check_or_recover(&mapped, location)?;
-        let (joined, recovery) = (join::join(&mapped), checked.recovery.take());
+        let recovery = checked.recovery.take();
+        let join = || into_session(location, Arc::clone(&mapped), join::join(&mapped), recovery);
+        let session = match registry {
+            Some(registry) => registry.find_or_join(key, join)?,
+            None => Arc::new(join()?),
+        };
         drop(checked);
-        return into_store(mapped, joined, recovery);
+        return Ok(Store::new(session, location));
     }
     Err(OpenError::Unsettled { name: location.to_string() })
 }

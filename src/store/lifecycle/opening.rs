@@ -17,7 +17,7 @@ use crate::store::location::Location;
 use crate::store::mapped::{Mapped, Memory, StoreShape};
 use crate::store::participant::join::Joined;
 use crate::store::recovery::Recovery;
-use crate::store::store::Store;
+use crate::store::session::Session;
 
 /// How many times an operation starts again because another process created or removed the name
 /// meanwhile.
@@ -33,22 +33,23 @@ pub(crate) fn map(
     let len = shape.layout.extents;
     let mapping = Mapping::window(&file, 0, len as usize).map_err(mapping_refused("map", location, len))?;
     let memory = Memory::new(mapping).map_err(mapping_refused("map", location, len))?;
-    let mapped = Mapped::new(location.clone(), shape, memory, file, locks).ok_or_else(|| OpenError::Damaged {
+    let mapped = Mapped::new(shape, memory, file, locks).ok_or_else(|| OpenError::Damaged {
         name: location.to_string(),
         reason: format!("its mapping is shorter than its {len} bytes"),
     })?;
     Ok(Arc::new(mapped))
 }
 
-/// Makes a handle of a mapping, if we have become a participant.
-pub(crate) fn into_store(
+/// Makes a session of a mapping, if we have become a participant.
+pub(crate) fn into_session(
+    location: &Location,
     mapped: Arc<Mapped>,
     joined: io::Result<Joined>,
     recovery: Option<Recovery>,
-) -> Result<Store, OpenError> {
-    let name = || mapped.location.to_string();
-    match joined.map_err(refused("lock", &mapped.location))? {
-        Joined::As(me) => Ok(Store::new(mapped, me, recovery)),
+) -> Result<Session, OpenError> {
+    let name = || location.to_string();
+    match joined.map_err(refused("lock", location))? {
+        Joined::As(me) => Ok(Session::new(mapped, me, recovery)),
         Joined::Full => Err(OpenError::TooManyParticipants { name: name(), max: PARTICIPANTS }),
         Joined::LockedOut => Err(OpenError::LockedOut { name: name() }),
     }

@@ -12,11 +12,10 @@ use crate::core::memory::slot_view::SlotView;
 use crate::core::ring::Handle;
 use crate::os::fork::UninheritedFile;
 use crate::store::dimensions::{Dimensions, Layout, SYSTEM_SLOTS, Tables};
-use crate::store::location::Location;
 use crate::sync::{AtomicU64, Ordering};
 
 /// What is fixed when a store is created.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoreShape {
     pub(crate) dimensions: Dimensions,
     pub(crate) layout: Layout,
@@ -27,7 +26,6 @@ pub(crate) struct StoreShape {
 /// A mapping of a store whose dimensions were checked against its real length.
 #[derive(Debug)]
 pub(crate) struct Mapped {
-    pub(crate) location: Location,
     pub(crate) dimensions: Dimensions,
     pub(crate) layout: Layout,
     /// Whether cells carry checksums.
@@ -45,17 +43,16 @@ pub(crate) struct Mapped {
 }
 
 impl Mapped {
-    pub(crate) fn new(
-        location: Location,
-        shape: StoreShape,
-        memory: Memory,
-        file: File,
-        locks: UninheritedFile,
-    ) -> Option<Self> {
+    pub(crate) fn new(shape: StoreShape, memory: Memory, file: File, locks: UninheritedFile) -> Option<Self> {
         let StoreShape { dimensions, layout, checksums } = shape;
         let tables = layout.tables(&memory.region)?;
         let space = Space::new(dimensions.slots + SYSTEM_SLOTS);
-        Some(Self { location, dimensions, layout, checksums, memory, tables, space, file, locks })
+        Some(Self { dimensions, layout, checksums, memory, tables, space, file, locks })
+    }
+
+    /// What was fixed when the store was created.
+    pub(crate) fn shape(&self) -> StoreShape {
+        StoreShape { dimensions: self.dimensions, layout: self.layout, checksums: self.checksums }
     }
 
     /// Writes the header to the disk, if the store is in a file. Blocks until it is there.

@@ -8,7 +8,10 @@ use crate::os::lock;
 use crate::store::mapped::{LockByte, Mapped};
 use crate::sync::Ordering;
 
-/// One opening of a store by one process.
+/// One process's use of a store, from its first handle until its last one is dropped.
+///
+/// A process that uses two copies of this crate is two participants. So is a process whose file was
+/// replaced in place while it had the store open.
 ///
 /// # Examples
 ///
@@ -51,7 +54,7 @@ pub(crate) fn forget_all(mapped: &Mapped) {
     }
 }
 
-/// Whether the participant's handle is still open, as `observer` sees it.
+/// Whether the participant still has the store open, as `observer` sees it.
 pub(crate) fn is_alive(mapped: &Mapped, participant: Participant, observer: Participant) -> io::Result<bool> {
     let Some(entry) = mapped.participants().get(participant.id as usize) else {
         return Ok(false);

@@ -6,6 +6,7 @@
 //! is shared, nobody can take the entry.
 
 pub(crate) mod crashed_locks;
+pub(crate) mod departure;
 mod entry;
 pub(crate) mod host;
 pub(crate) mod join;

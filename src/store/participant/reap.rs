@@ -134,7 +134,7 @@ mod tests {
     /// How many entries, except those of the two stores, are locked, as another open file sees
     /// them.
     fn locked_entries(store: &crate::Store) -> usize {
-        let other = crate::Store::open(store.location()).unwrap();
+        let other = crate::Store::open_unshared(store.location()).unwrap();
         let fd = other.mapped().fd();
         let me = [store.participant().id, other.participant().id];
         let entries = (0..PARTICIPANTS as u32).filter(|id| !me.contains(id));
@@ -154,7 +154,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.store");
         let store = StoreOptions::new().slots(1).create(&path).unwrap();
-        let other = crate::Store::open(&path).unwrap();
+        let other = crate::Store::open_unshared(&path).unwrap();
         let (mapped, locks) = (store.mapped(), CrashedLocks::new());
         let is_free = || {
             let byte = LockByte::Participant(9).offset();

@@ -75,8 +75,8 @@ pub struct LoanUninit(Loan);
 impl Slot {
     /// Lends a cell for a value of `len` bytes, all zero, which is written in place.
     ///
-    /// Takes a cell as [`set`](Self::set) does. The first loan of a handle maps the store a second
-    /// time.
+    /// Takes a cell as [`set`](Self::set) does. The first loan of a process maps the store a
+    /// second time.
     ///
     /// # Errors
     ///

@@ -63,7 +63,7 @@ pub struct SlotSnapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LosslessSnapshot {
-    /// The index of its participant in the store's table.
+    /// The index of its participant in the store's table. All subscribers of a process have the same.
     pub participant: u32,
     /// The id of its process, as that process sees it.
     pub pid: u32,

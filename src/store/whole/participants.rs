@@ -6,7 +6,7 @@ use crate::store::participant::{self, Participant};
 use crate::store::store::Store;
 
 impl Store {
-    /// The participant that this session is.
+    /// The participant that this process is: the same for all its handles on the store.
     ///
     /// # Examples
     ///
@@ -23,7 +23,8 @@ impl Store {
         self.session.me
     }
 
-    /// All participants that have the store open now.
+    /// All participants that have the store open now: one for each process, however many handles it
+    /// has.
     ///
     /// # Errors
     ///
@@ -36,7 +37,8 @@ impl Store {
     /// # use splinter_bus::store::Store;
     /// # let name = format!("splinter-doc-participants-{}", std::process::id());
     /// let (store, other) = (Store::create(&name)?, Store::open(&name)?);
-    /// assert_eq!(store.participants()?, [store.participant(), other.participant()]);
+    /// assert_eq!(other.participant(), store.participant());
+    /// assert_eq!(store.participants()?, [store.participant()]);
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -60,11 +62,11 @@ impl Store {
     /// ```
     /// # use splinter_bus::store::Store;
     /// # let name = format!("splinter-doc-is-alive-{}", std::process::id());
-    /// let (store, other) = (Store::create(&name)?, Store::open(&name)?);
-    /// let participant = other.participant();
+    /// let store = Store::create(&name)?;
+    /// let participant = store.participant();
     /// assert!(store.is_alive(participant)?);
-    /// drop(other);
-    /// assert!(!store.is_alive(participant)?);
+    /// drop(store);
+    /// assert!(!Store::open(&name)?.is_alive(participant)?);
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

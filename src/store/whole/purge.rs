@@ -79,7 +79,7 @@ mod tests {
     fn keys_come_and_go_while_a_purge_is_under_way() {
         let name = format!("splinter-unit-purge-{}", std::process::id());
         let store = StoreOptions::new().slots(4).create(&name).unwrap();
-        let other = Store::open(&name).unwrap();
+        let other = Store::open_unshared(&name).unwrap();
         Store::remove(&name).unwrap();
         let slots = ["a", "b"].map(|key| store.slot(key).unwrap());
         for slot in slots.iter().cycle().take(4) {
@@ -87,7 +87,7 @@ mod tests {
         }
         std::thread::scope(|scope| {
             // While this lock is held, the purge cannot pass the first slot.
-            let pins = store.session.pins.lock();
+            let pins = store.session.pins.lock(0);
             let purge = scope.spawn(|| store.purge());
             while slots[0].first_version() == 1 {
                 std::thread::yield_now();
