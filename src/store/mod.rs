@@ -44,6 +44,6 @@ pub use lifecycle::StoreOptions;
 pub use location::Location;
 pub use participant::Participant;
 pub use recovery::{Recovery, UnprovenJobs};
-pub use slot::{Integer, Loan, LoanUninit, LosslessSnapshot, Pinned, QueueSnapshot, Slot, SlotSnapshot};
+pub use slot::{Integer, KeyMemory, Loan, LoanUninit, LosslessSnapshot, Pinned, QueueSnapshot, Slot, SlotSnapshot};
 pub use store::Store;
-pub use whole::{Change, Diagnostics, StoreSnapshot, Watch};
+pub use whole::{Change, Diagnostics, Memory, StoreSnapshot, Watch};

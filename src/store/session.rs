@@ -97,6 +97,11 @@ impl Session {
         Ok(self.lending.get_or_init(|| region))
     }
 
+    /// How many bytes of addresses this process has mapped of the store.
+    pub(super) fn mapped_len(&self) -> u64 {
+        self.mapped.mapped_len() + self.lending.get().map_or(0, |region| region.len() as u64)
+    }
+
     /// Gives back all space that no value needs: that of values which are not history any more. Done
     /// when space is short.
     #[cold]

@@ -42,6 +42,11 @@ impl Space {
         end <= self.known_len.load(Ordering::Relaxed) || self.reaches_now(file, end)
     }
 
+    /// How many slots' extents this process has mapped.
+    pub(crate) fn mapped_windows(&self) -> u64 {
+        self.windows.iter().filter(|window| window.get().is_some()).count() as u64
+    }
+
     #[cold]
     fn reaches_now(&self, file: &File, end: u64) -> bool {
         let len = file::status(file).map_or(0, |status| status.len);

@@ -4,6 +4,7 @@ mod append;
 mod integer;
 pub(crate) mod loan;
 pub(crate) mod lossless;
+mod memory;
 pub(crate) mod pinned;
 pub(crate) mod queue;
 mod read;
@@ -15,6 +16,7 @@ mod write;
 
 pub use integer::Integer;
 pub use loan::{Loan, LoanUninit};
+pub use memory::KeyMemory;
 pub use pinned::Pinned;
 pub use slot::Slot;
 pub use snapshot::{LosslessSnapshot, QueueSnapshot, SlotSnapshot};

@@ -1,6 +1,7 @@
 //! Operations on a store as a whole.
 
 mod flush;
+mod memory;
 mod participants;
 mod purge;
 mod schema;
@@ -8,5 +9,6 @@ mod snapshot;
 mod switches;
 mod watch;
 
+pub use memory::Memory;
 pub use snapshot::{Diagnostics, StoreSnapshot};
 pub use watch::{Change, Watch};

@@ -83,6 +83,13 @@ impl<'a> Ring<'a> {
         out.len() as u64 <= place.capacity && self.context.host.read(self.slot().index, place.start, out)
     }
 
+    /// The cell and the tier of the newest value; `None` if that is inline, or there is none.
+    pub(crate) fn newest_place(self) -> Option<(u32, Tier)> {
+        let index = self.head().cell().filter(|&index| self.is_reserved(index))?;
+        let len = cell::len(self.slot().cells.get(index));
+        (len > self.slot().cells.inline_len()).then(|| (index, Tier::of(len)))
+    }
+
     fn long_words(self, place: Place, len: usize) -> Option<&'a [AtomicU64]> {
         if len as u64 > place.capacity {
             return None;
