@@ -20,7 +20,7 @@
 //! | `reading/` | copying the newest value, a version, or all of history; pins |
 //! | `delivering/` | cursors of lossless subscribers, the low-water mark, evictions, work queues |
 //! | `retaining/` | which cells writers must not overwrite; flushes; gaps between versions |
-//! | `removing/` | retired values, and what crashed participants hold |
+//! | `removing/` | retired values, what crashed participants hold, and space that no value needs |
 //! | `recovering/` | a slot in a file after a crash of the machine |
 //! | `waiting/` | waiting for a version, and for free space |
 

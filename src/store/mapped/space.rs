@@ -21,18 +21,24 @@ use crate::os::space::{self, Punched, ReserveError};
 use crate::store::dimensions::{Layout, SYSTEM_SLOTS};
 use crate::store::directory::LONGEST_WAIT;
 use crate::store::mapped::{LockByte, Mapped};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The extents of each slot that this process has mapped, and how long the file is known to be.
 #[derive(Debug)]
 pub(crate) struct Space {
     known_len: AtomicU64,
     windows: Box<[OnceLock<Mapping>]>,
+    /// The file system gives back no space.
+    cannot_punch: AtomicU32,
 }
 
 impl Space {
     pub(crate) fn new(slots: u32) -> Self {
-        Self { known_len: AtomicU64::new(0), windows: (0..slots).map(|_| OnceLock::new()).collect() }
+        Self {
+            known_len: AtomicU64::new(0),
+            windows: (0..slots).map(|_| OnceLock::new()).collect(),
+            cannot_punch: AtomicU32::new(0),
+        }
     }
 
     /// Whether the file reaches up to `end`. It never becomes shorter, unless somebody truncates it.
@@ -193,7 +199,18 @@ impl Mapped {
     /// cannot do that.
     pub(crate) fn punch_extents(&self, slot: u32, bytes: Range<u64>) -> bool {
         let (start, end) = (self.layout.extents_of(slot), bytes.end.min(self.layout.span));
-        bytes.start >= end || matches!(space::punch(&self.file, start + bytes.start, start + end), Ok(Punched::All))
+        let punched = bytes.start >= end
+            || matches!(space::punch(&self.file, start + bytes.start, start + end), Ok(Punched::All));
+        if !punched {
+            // Relaxed: it guards no other data.
+            self.space.cannot_punch.store(1, Ordering::Relaxed);
+        }
+        punched
+    }
+
+    /// Whether the file system has given back all space that it was asked to.
+    pub(crate) fn can_punch(&self) -> bool {
+        self.space.cannot_punch.load(Ordering::Relaxed) == 0
     }
 
     /// The extents of the slot, if the file reaches up to `end`, in bytes from their start.

@@ -7,6 +7,7 @@ mod purge;
 mod schema;
 mod snapshot;
 mod switches;
+mod trim;
 mod watch;
 
 pub use memory::Memory;

@@ -161,12 +161,13 @@ impl<'a> Ring<'a> {
     }
 
     /// How many values of this length are history.
-    fn history_of(self, len: usize) -> u32 {
+    pub(crate) fn history_of(self, len: usize) -> u32 {
         let shape = self.handle.shape();
         if shape.keeps_long_values { shape.history } else { shape.history.min((LONG_HISTORY / len).max(1) as u32) }
     }
 
-    fn reserved(self, index: u32, tier: Tier) -> u64 {
+    /// How many bytes of the cell's place are reserved, if it has one.
+    pub(crate) fn reserved(self, index: u32, tier: Tier) -> u64 {
         self.slot().cells.side(index).reserved[tier.index()].load(Ordering::Relaxed).into()
     }
 
@@ -226,15 +227,6 @@ impl<'a> Ring<'a> {
         for (index, _) in self.cells().filter(|&(index, cell)| index != except && has_places(cell)) {
             self.discard(index, Keep::Undelivered, self.context.scrub());
         }
-    }
-
-    /// Gives back the places of all values that are not history. Returns how many cells gave something
-    /// back.
-    pub(crate) fn trim_spare(self) -> u32 {
-        self.reap_holders();
-        let cells = self.cells().filter(|&(_, cell)| has_places(cell));
-        let keep = |cell| Keep::Newest(self.history_of(cell::len(cell).max(1)));
-        cells.map(|(index, cell)| u32::from(self.discard(index, keep(cell), self.context.scrub()))).sum()
     }
 
     /// Writes a long value into a claimed cell whose place is reserved for it.
@@ -345,6 +337,6 @@ impl<'a> Ring<'a> {
 }
 
 /// Whether something may be reserved in a place of the cell.
-fn has_places(cell: CellView<'_>) -> bool {
+pub(crate) fn has_places(cell: CellView<'_>) -> bool {
     !Residue::from_bits(cell.header.residue.load(Ordering::Relaxed)).is_inline()
 }
