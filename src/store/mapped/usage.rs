@@ -7,6 +7,14 @@ use crate::core::shape::Shape;
 use crate::os::space;
 use crate::store::mapped::Mapped;
 
+/// The side records of a slot.
+pub(crate) struct Sides {
+    /// How many bytes they take themselves.
+    pub(crate) len: u64,
+    /// How many bytes of the medium and the large place of each cell are reserved.
+    pub(crate) reserved: Vec<[u32; 2]>,
+}
+
 impl Mapped {
     /// How many bytes of space the file takes.
     pub(crate) fn reserved(&self) -> io::Result<u64> {
@@ -32,19 +40,22 @@ impl Mapped {
         pages(self.layout.cell(slot, 0), self.layout.cell(slot, cells)) + cursors
     }
 
-    /// How many bytes of the medium and large places of the slot's first `cells` cells are reserved, as
-    /// their side records say.
+    /// What the side records of the slot's first `cells` cells say.
     ///
-    /// They are read by a system call, because side records that were never used are holes: reading
-    /// one through the mapping would take memory, or end the process if there is none.
-    pub(crate) fn reserved_places(&self, slot: u32, cells: u32) -> Vec<[u32; 2]> {
-        let mut records = vec![0; cells as usize * size_of::<SideRecord>()];
+    /// They are read by system calls, because side records that were never used are holes: reading one
+    /// through the mapping would take memory, or end the process if there is none.
+    pub(crate) fn sides(&self, slot: u32, cells: u32) -> Sides {
+        let (from, to) = (self.layout.side(slot, 0), self.layout.side(slot, cells));
         // What cannot be read counts as not reserved.
-        let read = space::read_at(&self.file, &mut records, self.layout.side(slot, 0)).unwrap_or(0);
-        records[read..].fill(0);
-        let word = |bytes: &[u8]| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        let (records, _) = records.as_chunks::<{ size_of::<SideRecord>() }>();
-        records.iter().map(|record| [word(record), word(&record[size_of::<u32>()..])]).collect()
+        let len = space::data_len(&self.file, from / page() * page(), to.next_multiple_of(page())).unwrap_or(0);
+        if len == 0 {
+            return Sides { len, reserved: Vec::new() };
+        }
+        let mut records = vec![0; (to - from) as usize];
+        let read = space::read_at(&self.file, &mut records, from).unwrap_or(0);
+        let (records, _) = records[..read].as_chunks::<{ size_of::<SideRecord>() }>();
+        let word = |record: &[u8], at: usize| u32::from_ne_bytes(std::array::from_fn(|byte| record[at + byte]));
+        Sides { len, reserved: records.iter().map(|record| [word(record, 0), word(record, 4)]).collect() }
     }
 
     /// How many bytes of addresses this process has mapped of the store, apart from the mapping for

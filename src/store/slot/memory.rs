@@ -1,6 +1,5 @@
 //! The memory that one key takes.
 
-use crate::core::memory::words::WORD;
 use crate::core::place::Tier;
 use crate::core::ring::Ring;
 use crate::store::mapped::Mapped;
@@ -51,22 +50,16 @@ impl KeyMemory {
         let (slot, cells) = (ring.slot().index, ring.reserved_cells());
         let newest = ring.newest_place();
         let places = ring.places();
-        let reserved = mapped.reserved_places(slot, cells);
+        let sides = mapped.sides(slot, cells);
         let [mut value, mut history] = [0; 2];
-        for (cell, tiers) in (0..).zip(&reserved) {
+        for (cell, tiers) in (0..).zip(&sides.reserved) {
             for (tier, &bytes) in Tier::ALL.into_iter().zip(tiers) {
                 // The words may be damaged.
                 let bytes = u64::from(bytes).min(places.get(tier, cell).capacity);
                 if newest == Some((cell, tier)) { value += bytes } else { history += bytes }
             }
         }
-        let is_used = |from: usize| reserved[from..].iter().take(SIDES_IN_A_PAGE).any(|tiers| tiers != &[0, 0]);
-        let side_pages = (0..reserved.len()).step_by(SIDES_IN_A_PAGE).filter(|&from| is_used(from)).count() as u64;
-        let ring_bytes = mapped.cells_len(slot, cells, ring.handle.shape()) + side_pages * PAGE;
-        Self { ring: ring_bytes, value, history, max_len: ring.max_len() }
+        let of_cells = mapped.cells_len(slot, cells, ring.handle.shape());
+        Self { ring: of_cells + sides.len, value, history, max_len: ring.max_len() }
     }
 }
-
-const PAGE: u64 = 4096;
-/// Side records are reserved page by page.
-const SIDES_IN_A_PAGE: usize = PAGE as usize / (8 * WORD);

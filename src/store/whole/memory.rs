@@ -51,7 +51,7 @@ pub struct Memory {
 impl Store {
     /// How much memory the store takes, and for what. Never blocks.
     ///
-    /// Makes one system call for each slot that is in use, and touches no value.
+    /// Makes a few system calls for each slot that is in use, and touches no value.
     ///
     /// # Errors
     ///
