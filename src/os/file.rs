@@ -146,6 +146,11 @@ pub(crate) fn with_prefix(directory: &Path, prefix: &str) -> io::Result<Vec<Path
     Ok(paths)
 }
 
+/// The permission bits.
+pub(crate) fn mode(file: &File) -> io::Result<u32> {
+    Ok(rustix::fs::fstat(file)?.st_mode & 0o777)
+}
+
 /// Sets the permission bits. The umask is ignored.
 pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     Ok(rustix::fs::fchmod(file.as_fd(), Mode::from_raw_mode(mode))?)

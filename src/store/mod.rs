@@ -35,8 +35,8 @@ pub use crate::core::lookup::Lookup;
 pub use by_key::Evicted;
 pub use dimensions::{Dimensions, MAX_INLINE_SIZE, MAX_SLOTS};
 pub use error::{
-    DimensionsError, DirectoryError, EvictError, Forked, GetError, KeyError, OpenError, PatternError, SetError,
-    ShapeError, UpdateError,
+    CopyError, DimensionsError, DirectoryError, EvictError, Forked, GetError, KeyError, OpenError, PatternError,
+    SetError, ShapeError, UpdateError,
 };
 pub use flags::Flags;
 pub use key_options::{KeyOptions, KeyShape};

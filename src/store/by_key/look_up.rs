@@ -186,21 +186,7 @@ impl Store {
         self.check_fork()?;
         let found = match index::find(self.mapped(), key) {
             Some(slot_ref) => slot_ref,
-            None => {
-                let shape = self.shape_of_new_key(options)?;
-                let insert =
-                    |limit: &mut WaitLimit| Ok::<_, DirectoryError>(self.session.directory(limit)?.insert(key, shape));
-                let inserted = match insert(limit)? {
-                    Err(InsertError::NoSpace(_)) if self.session.trim() > 0 => insert(limit)?,
-                    inserted => inserted,
-                };
-                inserted.map_err(|error| match error {
-                    InsertError::Full => DirectoryError::Full { slots: self.dimensions().slots },
-                    InsertError::NoSpace(NoSpace { needed, available, file_size_limit }) => {
-                        DirectoryError::NoSpace { needed, available, file_size_limit }
-                    }
-                })?
-            }
+            None => self.insert(key, self.shape_of_new_key(options)?, limit)?,
         };
         if *options != KeyOptions::new() {
             // If the key is removed meanwhile, the caller finds out when it uses the slot.
@@ -208,6 +194,31 @@ impl Store {
             options.check(&key.text(), shape)?;
         }
         Ok(found)
+    }
+
+    /// Creates a key of this shape, unless it exists.
+    fn insert(&self, key: &Key<'_>, shape: Shape, limit: &mut WaitLimit) -> Result<SlotRef, DirectoryError> {
+        let insert = |limit: &mut WaitLimit| Ok::<_, DirectoryError>(self.session.directory(limit)?.insert(key, shape));
+        let inserted = match insert(limit)? {
+            Err(InsertError::NoSpace(_)) if self.session.trim() > 0 => insert(limit)?,
+            inserted => inserted,
+        };
+        inserted.map_err(|error| match error {
+            InsertError::Full => DirectoryError::Full { slots: self.dimensions().slots },
+            InsertError::NoSpace(NoSpace { needed, available, file_size_limit }) => {
+                DirectoryError::NoSpace { needed, available, file_size_limit }
+            }
+        })
+    }
+
+    /// As [`slot`](Self::slot), with a shape that some store has for the key.
+    pub(crate) fn insert_with_shape(
+        &self,
+        key: &str,
+        shape: Shape,
+        limit: &mut WaitLimit,
+    ) -> Result<Slot, DirectoryError> {
+        Ok(self.slot_at(self.insert(&Key::new(key).map_err(KeyError::from)?, shape, limit)?))
     }
 
     /// The shape of a key that this handle creates with these options.

@@ -70,26 +70,31 @@ impl StoreOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
-        create(&location.into(), self)
+        create(&location.into(), self, &mut |_| Ok(()))
     }
 }
 
-fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenError> {
+/// Creates a store, and fills it before it gets its name.
+pub(super) fn create<E: From<OpenError>>(
+    location: &Location,
+    options: &StoreOptions,
+    fill: &mut dyn FnMut(&Store) -> Result<(), E>,
+) -> Result<Store, E> {
     location.check()?;
     let dimensions = options.dimensions();
-    let layout = dimensions.layout()?;
+    let layout = dimensions.layout().map_err(OpenError::from)?;
     let shape = StoreShape { dimensions, layout, checksums: matches!(location, Location::File(_)) };
     let len = layout.fixed_len();
     let directory = location.directory();
     if file::exists(&location.path()).map_err(refused("look for", location))? {
-        return Err(OpenError::AlreadyExists { name: location.to_string() });
+        return Err(OpenError::AlreadyExists { name: location.to_string() }.into());
     }
     if let Some(file_system) = file_system::directory_is_shared_with_other_machines(&directory) {
-        return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
+        return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system }.into());
     }
     // Checked before a file grows: the kernel ends a process that exceeds this limit.
     if limits::file_size().is_some_and(|limit| len > limit) {
-        return Err(too_large(location, len));
+        return Err(too_large(location, len).into());
     }
     remove_abandoned_drafts(&directory);
     for _ in 0..ATTEMPTS {
@@ -103,6 +108,7 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
         mapped.reserve_first().map_err(refused_space)?;
         reached(Step::DraftReserved);
         let store = initialise(location, options, mapped)?;
+        fill(&store)?;
         // First the store, then its name. Else the machine could stop in between, and leave an
         // incomplete file of that name.
         store.mapped().flush().map_err(refused("write", location))?;
@@ -124,13 +130,13 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
                 Ok(store)
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Err(OpenError::AlreadyExists { name: location.to_string() })
+                Err(OpenError::AlreadyExists { name: location.to_string() }.into())
             }
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => Err(creating_refused("name", location, len)(error)),
+            Err(error) => Err(creating_refused("name", location, len)(error).into()),
         };
     }
-    Err(OpenError::Unsettled { name: location.to_string() })
+    Err(OpenError::Unsettled { name: location.to_string() }.into())
 }
 
 /// Makes a draft of `len` zeros, a hole, and locks it. `None` if another creator took it for an

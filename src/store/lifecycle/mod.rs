@@ -1,6 +1,7 @@
 //! How a store comes into being, is opened, is recovered, and goes away.
 
 mod clean_epoch;
+mod copy;
 mod create;
 mod create_or_open;
 mod draft;

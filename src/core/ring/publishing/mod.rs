@@ -6,3 +6,4 @@ pub(super) mod help;
 pub(super) mod modify;
 pub(super) mod places;
 pub(super) mod publish;
+pub(super) mod replicate;
