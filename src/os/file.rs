@@ -61,7 +61,6 @@ pub(crate) fn create(path: &Path, len: u64) -> io::Result<File> {
 /// # Errors
 ///
 /// The kernel's reason, `ENOSYS` if it has no such files.
-#[allow(dead_code, reason = "sparse stores are about to use it")]
 pub(crate) fn anonymous(name: &str) -> io::Result<File> {
     // Kernels from 6.3 on may insist that the file is never a program, and complain if it may be.
     let file = match rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL) {
@@ -76,6 +75,11 @@ pub(crate) fn anonymous(name: &str) -> io::Result<File> {
     };
     rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
     Ok(File::from(file))
+}
+
+/// Has the descriptor closed when this process executes another program.
+pub(crate) fn close_on_exec(file: &File) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(file, rustix::io::FdFlags::CLOEXEC)?)
 }
 
 /// Whether this name exists, also as a symbolic link that leads nowhere.

@@ -159,7 +159,10 @@ fn begin_draft(
                 file => file.map_err(refused("create", location))?,
             }
         }
-        Location::File(_) => file::create(&draft.0, len).map_err(creating_refused("create", location, len))?,
+        // An anonymous store has no draft.
+        Location::File(_) | Location::Anonymous => {
+            file::create(&draft.0, len).map_err(creating_refused("create", location, len))?
+        }
     };
     reached(Step::DraftMade);
     let Some(locks) = open_locks(location, &draft.0, &file, file::Links::Refuse)? else {
@@ -171,7 +174,7 @@ fn begin_draft(
 }
 
 /// Writes the header of a new store, and becomes its first participant.
-fn initialise(location: &Location, options: &StoreOptions, mapped: Arc<Mapped>) -> Result<Store, OpenError> {
+pub(super) fn initialise(location: &Location, options: &StoreOptions, mapped: Arc<Mapped>) -> Result<Store, OpenError> {
     file::set_mode(&mapped.file, options.mode).map_err(refused("set the mode of", location))?;
     let clean_epoch = clean_epoch::of_file(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
     let StoreHeader { identity, switches, directory, .. } = mapped.header();

@@ -1,5 +1,6 @@
 //! How a store comes into being, is opened, is recovered, and goes away.
 
+mod anonymous;
 mod clean_epoch;
 mod copy;
 mod create;
