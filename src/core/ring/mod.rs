@@ -70,6 +70,7 @@ pub(crate) use publishing::modify::{ModifyError, RejectedInteger};
 pub(crate) use publishing::publish::Lending;
 pub(crate) use reading::history::StoredVersion;
 pub(crate) use reading::pin::{Pin, PinError};
+pub(crate) use reading::slice::Sliced;
 pub(crate) use recovering::proof::Pages;
 pub(crate) use recovering::recover::{Recovered, VersionSource};
 pub(crate) use recovering::unproven::UnprovenCount;

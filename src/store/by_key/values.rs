@@ -41,7 +41,7 @@ impl Store {
     }
 
     /// Refuses a value that is too long before a key is created for it.
-    fn check_len(&self, key: &str, len: usize) -> Result<(), SetError> {
+    pub(crate) fn check_len(&self, key: &str, len: usize) -> Result<(), SetError> {
         let dimensions = self.dimensions();
         if len <= dimensions.inline_size as usize {
             return Ok(());

@@ -8,6 +8,8 @@ mod memory;
 pub(crate) mod pinned;
 pub(crate) mod queue;
 mod read;
+mod set_if;
+mod slice;
 #[expect(clippy::module_inception, reason = "the concept that the folder is about")]
 mod slot;
 mod snapshot;
