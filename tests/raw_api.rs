@@ -117,3 +117,69 @@ fn a_slice_gets_whole_values_while_others_publish() {
         }
     });
 }
+
+#[test]
+fn an_append_says_how_long_the_value_is() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new());
+    let mut len = 0;
+    for (version, tail) in (1..).zip([10, 1000, 20, 5000, 70_000, 1, 0]) {
+        len += tail;
+        let appended = store.append("k", &vec![7; tail]).unwrap();
+        assert_eq!((appended.version, appended.len), (version, len));
+    }
+    assert_eq!(store.get("k").unwrap().unwrap(), vec![7; len]);
+}
+
+#[test]
+fn removing_a_key_says_how_long_its_value_was() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new());
+    store.slot("empty").unwrap();
+    assert_eq!(store.unset("empty").unwrap(), Some(0));
+    for len in [0, 5, 2000, 100_000] {
+        store.set("k", &vec![7; 50]).unwrap();
+        store.set("k", &vec![7; len]).unwrap();
+        assert_eq!((store.unset("k").unwrap(), store.unset("k").unwrap()), (Some(len), None));
+    }
+}
+
+#[test]
+fn keys_are_visited_without_an_order() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new());
+    let keys: Vec<_> = (0..50).map(|number| format!("{number:02}")).collect();
+    for key in keys.iter().rev() {
+        store.slot(key).unwrap();
+    }
+    let mut visited = Vec::new();
+    store.for_each_key(|key| visited.push(key.to_owned()));
+    visited.sort_unstable();
+    assert_eq!((&visited, &store.keys()), (&keys, &keys));
+    assert_eq!(store.keys_matching("4?").unwrap(), keys[40..]);
+}
+
+#[test]
+fn changes_grow_with_every_change_and_with_nothing_else() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new());
+    let mut last = store.changes();
+    let mut grows = |what: &str| {
+        let now = store.changes();
+        assert!(now > std::mem::replace(&mut last, now), "{what}");
+    };
+    store.set("a", b"1").unwrap();
+    grows("set");
+    store.set("b", &[7; 5000]).unwrap();
+    grows("another key");
+    store.append("a", b"2").unwrap();
+    grows("append");
+    store.unset("b").unwrap();
+    grows("removal");
+    let before = store.changes();
+    store.get("a").unwrap();
+    store.slot("c").unwrap();
+    store.trim().unwrap();
+    store.purge().unwrap();
+    assert_eq!(store.changes(), before);
+}

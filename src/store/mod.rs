@@ -32,6 +32,8 @@ mod whole;
 pub use crate::core::cell_counts::CellCounts;
 pub use crate::core::key::MAX_KEY_LEN;
 pub use crate::core::lookup::Lookup;
+#[cfg(not(loom))]
+pub use crate::core::ring::Appended;
 pub use by_key::Evicted;
 pub use dimensions::{Dimensions, MAX_INLINE_SIZE, MAX_SLOTS};
 pub use error::{

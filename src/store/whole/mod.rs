@@ -1,5 +1,6 @@
 //! Operations on a store as a whole.
 
+mod changes;
 mod flush;
 mod memory;
 mod participants;

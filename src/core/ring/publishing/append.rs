@@ -42,12 +42,27 @@ pub(crate) trait PinNewest {
     fn unpin(&self, ring: Ring<'_>, pin: Pin);
 }
 
-/// A value that was made by an append.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Appended {
-    pub(crate) version: u64,
+/// The value that an append made.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-appended-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// store.append("log", b"one,")?;
+/// let appended = store.append("log", b"two")?;
+/// assert_eq!((appended.version, appended.len), (2, 7));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Appended {
+    /// Its version.
+    pub version: u64,
     /// Its length in bytes.
-    pub(crate) len: usize,
+    pub len: usize,
 }
 
 /// What a claimed cell's place still holds: the first `len` bytes of this version.
