@@ -38,7 +38,7 @@ use super::claim::Claim;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
 use crate::core::place::{Place, Places, Tier};
-use crate::core::ring::cell::{self, pinned};
+use crate::core::ring::cell;
 use crate::core::ring::error::CommitError;
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
@@ -142,22 +142,40 @@ impl<'a> Ring<'a> {
         (reserved..now.min(self.handle.shape().cells())).find_map(|index| self.try_claim(index, keep))
     }
 
+    /// The cell that is best for a large value: of those whose place is large enough, or else of all,
+    /// the one that became free to overwrite last.
     fn best_for_large(self, len: usize, keep: Keep) -> Option<u32> {
-        let (head, cells) = (self.head(), self.handle.shape().cells());
-        let candidates = self.cells().filter(|&(index, _)| index < cells).filter_map(|(index, cell)| {
-            // Acquire: pairs as in `claim_cell`.
-            let Seq::Committed { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
-                return None;
-            };
-            if pinned(cell.header) || self.must_stay(index, version, head, keep) {
-                return None;
-            }
+        // Few cells have such a place, and nothing else is read of the others.
+        self.last_claimable(keep, |index, cell| {
             // Another participant may be changing it: then the claim fails.
             let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
-            let fits = residue.has(Tier::Large) && self.reserved(index, Tier::Large) >= len as u64;
-            (!self.is_protected(cell.header, version, keep, None)).then_some((fits, version, index))
-        });
-        candidates.max().map(|(_, _, index)| index)
+            residue.has(Tier::Large) && self.reserved(index, Tier::Large) >= len as u64
+        })
+        .or_else(|| self.last_claimable(keep, |_, _| true))
+    }
+
+    /// Of the cells that may be claimed, and that `fits` accepts, the one with the newest value.
+    #[inline]
+    fn last_claimable(self, keep: Keep, fits: impl Fn(u32, CellView<'a>) -> bool) -> Option<u32> {
+        let (head, cells) = (self.head(), self.handle.shape().cells().min(self.reserved_cells()));
+        let mut best = None;
+        for index in 0..cells {
+            let cell = self.slot().cells.get(index);
+            if !fits(index, cell) {
+                continue;
+            }
+            // Acquire: pairs as in `claim_cell`.
+            let Seq::Committed { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
+                continue;
+            };
+            if best.is_none_or(|best| best <= (version, index))
+                && !self.must_stay(index, version, head, keep)
+                && !self.is_protected(cell.header, version, keep, None)
+            {
+                best = Some((version, index));
+            }
+        }
+        best.map(|(_, index)| index)
     }
 
     /// How many values of this length are history.
