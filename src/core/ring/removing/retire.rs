@@ -40,11 +40,11 @@ impl Ring<'_> {
         let mut seen = self.head();
         let len = loop {
             self.help_commit(seen);
-            // The cell is not overwritten while `head` names it.
-            let len = seen.cell().and_then(|index| self.cell(index).ok()).map_or(0, cell::len);
             // The version moves on although nothing was published. So the compare-and-swap of a
             // writer of the old key fails, even if it has read "no value".
             let empty = Head::empty((seen.version() + 1).min(MAX_VERSION));
+            // The cell is not overwritten as long as `head` names it.
+            let len = seen.cell().and_then(|index| self.cell(index).ok()).map_or(0, cell::len);
             // SeqCst: pairs with the acquire of `head` in `advance`: a writer that sees it sees the
             // generation changed. And with `Event::listen` of processes that wait for the key.
             match head.compare_exchange(seen.bits(), empty.bits(), Ordering::SeqCst, Ordering::Acquire) {
