@@ -13,6 +13,8 @@ mod dimensions;
 pub(crate) mod directory;
 pub(crate) mod error;
 mod flags;
+#[cfg(feature = "eventfd")]
+mod key_events;
 mod key_options;
 mod lifecycle;
 mod local_pins;
@@ -41,6 +43,8 @@ pub use error::{
     SetError, ShapeError, UpdateError,
 };
 pub use flags::Flags;
+#[cfg(feature = "eventfd")]
+pub use key_events::KeyEvents;
 pub use key_options::{KeyOptions, KeyShape};
 pub use lifecycle::StoreOptions;
 pub use location::Location;
