@@ -8,8 +8,8 @@ use crate::bus::{AcknowledgeError, PublishError, RecvError, SubscribeError, Wait
 use crate::frame::FrameError;
 use crate::message::{DecodeError, EncodeError};
 use crate::store::{
-    DimensionsError, DirectoryError, EvictError, Forked, GetError, KeyError, OpenError, PatternError, SetError,
-    ShapeError, UpdateError,
+    CopyError, DimensionsError, DirectoryError, EvictError, Forked, GetError, KeyError, OpenError, PatternError,
+    SetError, ShapeError, UpdateError,
 };
 
 /// Any error of this crate.
@@ -40,6 +40,8 @@ use crate::store::{
 pub enum Error {
     /// A store could not be created, opened or removed.
     Open(#[from] OpenError),
+    /// A store was not copied.
+    Copy(#[from] CopyError),
     /// The size that was asked for is impossible.
     Dimensions(#[from] DimensionsError),
     /// A key cannot have the shape that was asked for.

@@ -79,6 +79,8 @@
 //!
 //! - `async`: `recv().await` and streams for subscribers and work queues, on any runtime. Off by
 //!   default.
+//! - `eventfd`: [`store::KeyEvents`], keys as a descriptor in a loop of `poll` or `epoll`. Off by
+//!   default; includes `async`.
 //!
 //! # Platforms
 //!

@@ -101,7 +101,7 @@ fn defect_3_concurrent_writers_of_a_new_key_create_one_key() {
             }
         });
         assert_eq!((store.keys().len(), store.snapshot().keys), (1, 1));
-        assert!(store.unset("key").unwrap());
+        assert!(store.unset("key").unwrap().is_some());
         assert_eq!(store.get("key").unwrap(), None, "the key exists twice");
     }
 }
@@ -135,7 +135,7 @@ fn defect_5_a_key_set_again_after_others_were_removed_exists_once() {
         }
         assert_eq!(store.keys().len(), 15);
         for key in keys.iter().filter(|&key| key != first) {
-            assert!(store.unset(key).unwrap());
+            assert!(store.unset(key).unwrap().is_some());
             assert_eq!(store.get(key).unwrap(), None, "a removed key is found");
         }
         assert_eq!(store.keys(), Vec::<String>::new());
@@ -310,7 +310,7 @@ fn defect_13_missing_keys_and_failures_are_different_errors() {
     assert!(matches!(store.get("missing"), Ok(None)));
     assert!(matches!(store.size("missing"), Ok(None)));
     assert!(matches!(store.slot_snapshot("missing"), Ok(None)));
-    assert!(matches!(store.unset("missing"), Ok(false)));
+    assert!(matches!(store.unset("missing"), Ok(None)));
     assert!(matches!(store.get(""), Err(GetError::Key(_))));
     let slot = store.slot("key").unwrap();
     store.unset("key").unwrap();

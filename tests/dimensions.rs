@@ -32,7 +32,7 @@ fn a_store_with_the_most_slots_finds_its_keys() {
     }
     assert_eq!(store.keys().len(), 1000);
     assert_eq!(store.get("not there").unwrap(), None);
-    assert!(store.unset("key 7").unwrap());
+    assert!(store.unset("key 7").unwrap().is_some());
     // The rings have less room, and the spans are small. So keys are, too.
     let slot = store.slot("key 8").unwrap();
     assert_eq!(slot.max_len(), 65_536);
@@ -73,7 +73,7 @@ fn the_longest_value_is_written_and_read() {
     store.set("key", b"short").unwrap();
     assert_eq!(store.size("key").unwrap(), Some(5));
     let used = space_of(name.path());
-    assert!(store.unset("key").unwrap());
+    assert!(store.unset("key").unwrap().is_some());
     assert!(used > LONGEST as u64 && space_of(name.path()) < 1 << 20, "{used}, then {}", space_of(name.path()));
 }
 
@@ -133,7 +133,7 @@ fn the_smallest_store_works() {
     store.set("k", b"").unwrap();
     assert_eq!(store.get("k").unwrap(), Some(vec![]));
     assert!(matches!(store.set("other", b""), Err(SetError::Directory(DirectoryError::Full { slots: 1 }))));
-    assert!(store.unset("k").unwrap());
+    assert!(store.unset("k").unwrap().is_some());
     assert!(store.set("other", b"").unwrap() > 101);
 }
 
@@ -250,6 +250,6 @@ fn a_caller_that_asks_for_more_than_the_key_has_gets_both_shapes() {
     assert_eq!(other.slot("k").unwrap().shape(), shape);
     assert_eq!(other.slot("new").unwrap().shape().history, 1000);
     // The options of a key end with it.
-    assert!(store.unset("k").unwrap());
+    assert!(store.unset("k").unwrap().is_some());
     assert_eq!(Store::open(&name).unwrap().slot("k").unwrap().shape().cells(), 24);
 }

@@ -145,7 +145,10 @@ fn apply(store: &Store, me: &str, operation: &Operation, model: &mut Model) {
             let (key, tail) = (own(me, key), vec![fill; len.into()]);
             let longer = [model.value(&key).unwrap_or_default(), &tail].concat();
             match store.append(&key, &tail) {
-                Ok(version) => model.publish(&key, version, longer),
+                Ok(appended) => {
+                    assert_eq!(appended.len, longer.len());
+                    model.publish(&key, appended.version, longer);
+                }
                 Err(error) => {
                     assert!(longer.len() > MAX_LEN, "{error}");
                     if tail.len() <= MAX_LEN {
@@ -163,7 +166,9 @@ fn apply(store: &Store, me: &str, operation: &Operation, model: &mut Model) {
         }
         Operation::Unset { key } => {
             let key = own(me, key);
-            assert_eq!(store.unset(&key).unwrap(), model.keys.remove(&key).is_some(), "{key}");
+            let len = model.keys.contains_key(&key).then(|| model.value(&key).map_or(0, |value| value.len()));
+            model.keys.remove(&key);
+            assert_eq!(store.unset(&key).unwrap(), len, "{key}");
         }
         Operation::ReadVersion { key, back } => read_version(store, &own(me, key), back.into(), model),
         Operation::Poll { key } => {

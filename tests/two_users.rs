@@ -40,7 +40,7 @@ fn actor() {
             assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"shared"[..]));
             store.set("key", b"changed").unwrap();
             store.set("new", b"v").unwrap();
-            assert!(store.unset("new").unwrap());
+            assert!(store.unset("new").unwrap().is_some());
         }
         "see the change" => {
             assert_eq!(Store::open(location).unwrap().get("key").unwrap().as_deref(), Some(&b"changed"[..]));

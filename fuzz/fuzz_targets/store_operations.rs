@@ -154,7 +154,7 @@ impl Play {
                 let (key, tail) = (key(number), vec![fill; length(len)]);
                 let value = [self.models[key].newest().unwrap_or_default(), &tail].concat();
                 match store.append(key, &tail) {
-                    Ok(version) => self.is_published(key, value, Ok(version)),
+                    Ok(appended) => self.is_published(key, value, Ok(appended.version)),
                     Err(UpdateError::Set(SetError::TooLarge { .. })) => assert!(value.len() > *MAX_VALUE_SIZE),
                     Err(error) => {
                         assert!(self.may_refuse(key), "{error}");
@@ -218,7 +218,8 @@ impl Play {
             }
             Operation::Unset { key: number } => {
                 let model = self.models.get_mut(key(number)).expect("a key of the model");
-                assert_eq!(store.unset(key(number)).expect("no other process uses the store"), model.exists);
+                let removed = store.unset(key(number)).expect("no other process uses the store");
+                assert_eq!(removed.is_some(), model.exists);
                 (model.exists, model.values) = (false, vec![]);
             }
             Operation::Purge => {

@@ -104,13 +104,18 @@ pub(crate) fn slot_ref_of(store: &impl Indexed, slot: u32, key: &Key<'_>) -> Opt
 
 /// The text of the key that a slot has now.
 pub(crate) fn key_of(store: &impl Indexed, slot: u32) -> Option<String> {
+    stored_key_of(store, slot)?.text()
+}
+
+/// The key that a slot has now.
+pub(crate) fn stored_key_of(store: &impl Indexed, slot: u32) -> Option<StoredKey> {
     let header = store.slot_header(slot);
     // Acquire, here and below: pairs as in `slot_ref_of`.
     let generation = header.generation.load(Ordering::Acquire);
     let key = StoredKey::load(&header.key);
     fence(Ordering::Acquire);
     let is_current = header.generation.load(Ordering::Relaxed) == generation;
-    (is_current && has_key(generation)).then(|| key.text()).flatten()
+    (is_current && has_key(generation)).then_some(key)
 }
 
 /// Whether a slot of this generation has a key.

@@ -130,9 +130,17 @@ impl StoredKey {
 
     /// The key's text; `None` if it is not a valid key.
     pub(crate) fn text(&self) -> Option<String> {
-        let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        self.with_text(str::to_owned)
+    }
+
+    /// Calls `act` with the key's text; `None` if it is not a valid key.
+    pub(crate) fn with_text<R>(&self, act: impl FnOnce(&str) -> R) -> Option<R> {
+        let mut bytes = [0; KEY_WORDS * WORD];
+        for (bytes, word) in bytes.chunks_exact_mut(WORD).zip(self.words) {
+            bytes.copy_from_slice(&word.to_ne_bytes());
+        }
         let text = std::str::from_utf8(bytes.get(1..=bytes[0].into())?).ok()?;
-        (Key::new(text).is_ok() && Self::of(text.as_bytes()) == *self).then(|| text.to_owned())
+        (Key::new(text).is_ok() && Self::of(text.as_bytes()) == *self).then(|| act(text))
     }
 
     /// The key's hash; `None` if it is not a valid key.

@@ -69,7 +69,6 @@ pub(crate) fn create(path: &Path, len: u64) -> io::Result<File> {
 /// # Errors
 ///
 /// The kernel's reason, `ENOSYS` if it has no such files.
-#[allow(dead_code, reason = "sparse stores are about to use it")]
 pub(crate) fn anonymous(name: &str) -> io::Result<File> {
     // Kernels from 6.3 on may insist that the file is never a program, and complain if it may be.
     let file = match rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL) {
@@ -84,6 +83,11 @@ pub(crate) fn anonymous(name: &str) -> io::Result<File> {
     };
     rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
     Ok(File::from(file))
+}
+
+/// Has the descriptor closed when this process executes another program.
+pub(crate) fn close_on_exec(file: &File) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(file, rustix::io::FdFlags::CLOEXEC)?)
 }
 
 /// Whether this name exists, also as a symbolic link that leads nowhere.
@@ -152,6 +156,11 @@ pub(crate) fn with_prefix(directory: &Path, prefix: &str) -> io::Result<Vec<Path
         }
     }
     Ok(paths)
+}
+
+/// The permission bits.
+pub(crate) fn mode(file: &File) -> io::Result<u32> {
+    Ok(rustix::fs::fstat(file)?.st_mode & 0o777)
 }
 
 /// Sets the permission bits. The umask is ignored.

@@ -5,6 +5,8 @@
 //! for.
 
 pub(crate) mod clock;
+#[cfg(feature = "eventfd")]
+pub(crate) mod eventfd;
 pub(crate) mod file;
 pub(crate) mod file_system;
 pub(crate) mod fork;

@@ -249,6 +249,30 @@ pub(crate) fn data_ranges(file: &File) -> io::Result<Vec<Range<u64>>> {
     Ok(ranges)
 }
 
+/// How many bytes between `from` and `to` may hold something other than zeros, in whole pages; all of
+/// them, if the file system does not say.
+///
+/// Moves the position of the open file description, which nothing here uses.
+pub(crate) fn data_len(file: impl AsFd, from: u64, to: u64) -> io::Result<u64> {
+    let (mut at, mut len) = (from, 0);
+    while at < to {
+        let from = match rustix::fs::seek(&file, SeekFrom::Data(at)) {
+            Ok(from) if from < to => from,
+            Ok(_) | Err(Errno::NXIO) => break,
+            Err(error) if is_missing(error) => return Ok(to - from),
+            Err(error) => return Err(error.into()),
+        };
+        // If the space is given back between both calls, the hole may begin at `from`.
+        at = match rustix::fs::seek(&file, SeekFrom::Hole(from)) {
+            Ok(hole) => hole.clamp(from + 1, to),
+            Err(Errno::NXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
+        len += at - from;
+    }
+    Ok(len)
+}
+
 /// Makes `to` a copy of `from`, with holes for all pages of zeros. Does not write it to the disk.
 ///
 /// The bytes are read and written, not copied by `copy_file_range`: that may let both files share

@@ -1,4 +1,4 @@
-//! Where a store is: a segment of shared memory, or a file.
+//! Where a store is: a segment of shared memory, a file, or memory without a name.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -15,7 +15,7 @@ pub(crate) const DRAFT_PREFIX: &str = ".splinter-draft-";
 /// The longest file name in bytes.
 const MAX_NAME_LEN: usize = 255;
 
-/// Where a store is: in shared memory, or in a file.
+/// Where a store is: in shared memory, in a file, or in memory without a name.
 ///
 /// A text that contains a `/` is the path of a file. Any other text is the name of a segment of
 /// shared memory: `"llm_bus"` is in memory, `"/var/lib/llm/bus"` and `"./bus"` are files. A
@@ -37,10 +37,13 @@ pub enum Location {
     Memory(String),
     /// A file, by its path. It stays until it is removed.
     File(PathBuf),
+    /// Somewhere without a name: see [`Store::anonymous`](super::Store::anonymous). It is opened by a
+    /// descriptor, and not by its location.
+    Anonymous,
 }
 
 impl Location {
-    /// The file that the store is.
+    /// The file that the store is. Empty if it has no name.
     ///
     /// # Examples
     ///
@@ -55,6 +58,7 @@ impl Location {
         match self {
             Self::Memory(name) => Path::new(SHARED_MEMORY).join(name),
             Self::File(path) => path.clone(),
+            Self::Anonymous => PathBuf::new(),
         }
     }
 
@@ -66,6 +70,7 @@ impl Location {
                 Some(parent) if parent != Path::new("") => parent.to_owned(),
                 _ => PathBuf::from("."),
             },
+            Self::Anonymous => PathBuf::from("/proc/self/fd"),
         }
     }
 
@@ -73,7 +78,7 @@ impl Location {
     pub(crate) fn links(&self) -> Links {
         match self {
             Self::Memory(_) => Links::Refuse,
-            Self::File(_) => Links::Follow,
+            Self::File(_) | Self::Anonymous => Links::Follow,
         }
     }
 
@@ -83,8 +88,11 @@ impl Location {
         let name = match self {
             Self::Memory(name) => OsStr::new(name),
             Self::File(path) => path.file_name().unwrap_or_default(),
+            Self::Anonymous => OsStr::new(""),
         };
-        let reason = if matches!(self, Self::Memory(name) if name.is_empty()) || name.is_empty() {
+        let reason = if *self == Self::Anonymous {
+            "it has no name: use Store::anonymous and Store::from_fd"
+        } else if matches!(self, Self::Memory(name) if name.is_empty()) || name.is_empty() {
             "it is empty, or ends in no name"
         } else if name == "." {
             "it is a directory"
@@ -110,6 +118,7 @@ impl fmt::Display for Location {
         match self {
             Self::Memory(name) => f.write_str(name),
             Self::File(path) => path.display().fmt(f),
+            Self::Anonymous => f.write_str("anonymous store"),
         }
     }
 }

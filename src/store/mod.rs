@@ -13,6 +13,8 @@ mod dimensions;
 pub(crate) mod directory;
 pub(crate) mod error;
 mod flags;
+#[cfg(feature = "eventfd")]
+mod key_events;
 mod key_options;
 mod lifecycle;
 mod local_pins;
@@ -32,18 +34,22 @@ mod whole;
 pub use crate::core::cell_counts::CellCounts;
 pub use crate::core::key::MAX_KEY_LEN;
 pub use crate::core::lookup::Lookup;
+#[cfg(not(loom))]
+pub use crate::core::ring::Appended;
 pub use by_key::Evicted;
 pub use dimensions::{Dimensions, MAX_INLINE_SIZE, MAX_SLOTS};
 pub use error::{
-    DimensionsError, DirectoryError, EvictError, Forked, GetError, KeyError, OpenError, PatternError, SetError,
-    ShapeError, UpdateError,
+    CopyError, DimensionsError, DirectoryError, EvictError, Forked, GetError, KeyError, OpenError, PatternError,
+    SetError, ShapeError, UpdateError,
 };
 pub use flags::Flags;
+#[cfg(feature = "eventfd")]
+pub use key_events::KeyEvents;
 pub use key_options::{KeyOptions, KeyShape};
 pub use lifecycle::StoreOptions;
 pub use location::Location;
 pub use participant::Participant;
 pub use recovery::{Recovery, UnprovenJobs};
-pub use slot::{Integer, Loan, LoanUninit, LosslessSnapshot, Pinned, QueueSnapshot, Slot, SlotSnapshot};
+pub use slot::{Integer, KeyMemory, Loan, LoanUninit, LosslessSnapshot, Pinned, QueueSnapshot, Slot, SlotSnapshot};
 pub use store::Store;
-pub use whole::{Change, Diagnostics, StoreSnapshot, Watch};
+pub use whole::{Change, Diagnostics, Memory, StoreSnapshot, Watch};

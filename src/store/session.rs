@@ -103,11 +103,17 @@ impl Session {
         Ok(self.lending.get_or_init(|| region))
     }
 
-    /// Gives back all space that no value needs: that of values which are not history any more. Done
-    /// when space is short.
+    /// How many bytes of addresses this process has mapped of the store.
+    pub(super) fn mapped_len(&self) -> u64 {
+        self.mapped.mapped_len() + self.lending.get().map_or(0, |region| region.len() as u64)
+    }
+
+    /// Gives back all space that no value needs. Returns how many bytes that were. Done when space is
+    /// short, and by [`Store::trim`](super::Store::trim).
     #[cold]
-    pub(crate) fn trim(&self) -> u32 {
-        (0..self.mapped.used_slots()).map(|slot| self.on_slot(slot, |ring| ring.trim_spare())).sum()
+    pub(crate) fn trim(&self) -> u64 {
+        let given_back = (0..self.mapped.used_slots()).map(|slot| self.on_slot(slot, |ring| ring.trim())).sum();
+        if self.mapped.can_punch() { given_back } else { 0 }
     }
 
     /// Locks the directory; waits for its holder for `limit` at most.

@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
     fn is_whole(&self, store: &Store) {
         // To lock the directory finishes what a crashed remover began. The rest was done when the
         // store was opened.
-        assert!(!store.unset("no such key").unwrap());
+        assert!(store.unset("no such key").unwrap().is_none());
         let mut keys = store.keys();
         let kept: u64 = keys.iter().map(|key| store.slot(key).unwrap().cells().readable).sum();
         assert_eq!(store.cells().readable, kept, "a value of a removed key is left");
@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
             "{cells:?}"
         );
         for key in &keys {
-            assert!(store.unset(key).unwrap());
+            assert!(store.unset(key).unwrap().is_some());
         }
         assert_eq!((store.keys().len(), store.cells().total()), (0, 0));
         self.has_given_back_all_space(store);
@@ -313,7 +313,7 @@ impl Observer {
             }
         }
         match self.store.slot("another") {
-            Ok(_) => assert!(self.store.unset("another").unwrap()),
+            Ok(_) => assert!(self.store.unset("another").unwrap().is_some()),
             Err(DirectoryError::Busy { pid: named, .. }) => assert_eq!(named, pid),
             Err(error) => panic!("{error}"),
         }
@@ -406,7 +406,7 @@ fn keys_come_and_go_while_a_purge_stands_still() {
         beside_a_purge_that_stands_at(step, |store| {
             let start = Instant::now();
             store.set("second", &OURS).unwrap();
-            assert!(store.unset("second").unwrap() && store.unset("first").unwrap());
+            assert!(store.unset("second").unwrap().is_some() && store.unset("first").unwrap().is_some());
             store.set("third", &OURS).unwrap();
             assert!(start.elapsed() < std::time::Duration::from_secs(5), "waited for the purge");
         });

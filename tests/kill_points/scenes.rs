@@ -456,7 +456,7 @@ pub fn create_key_and_die(location: &str) {
 fn remove_key(act: &Act) {
     let store = act.open();
     act.begin();
-    assert!(store.unset("k").unwrap());
+    assert!(store.unset("k").unwrap().is_some());
 }
 
 fn remove_long(act: &Act) {

@@ -42,7 +42,12 @@ pub(crate) fn load(words: &[AtomicU64], bytes: &mut [u8]) {
 
 /// Copies words, as many as there are of both.
 pub(crate) fn copy(to: &[AtomicU64], from: &[AtomicU64]) {
-    let mut piece = [[0; WORD]; 512];
+    // A small copy does not pay for a large buffer.
+    if to.len().min(from.len()) <= 32 { copy_by::<32>(to, from) } else { copy_by::<512>(to, from) }
+}
+
+fn copy_by<const WORDS: usize>(to: &[AtomicU64], from: &[AtomicU64]) {
+    let mut piece = [[0; WORD]; WORDS];
     for (to, from) in to.chunks(piece.len()).zip(from.chunks(piece.len())) {
         let piece = &mut piece[..to.len().min(from.len())];
         load_whole(from, piece);

@@ -20,7 +20,7 @@
 //! | `reading/` | copying the newest value, a version, or all of history; pins |
 //! | `delivering/` | cursors of lossless subscribers, the low-water mark, evictions, work queues |
 //! | `retaining/` | which cells writers must not overwrite; flushes; gaps between versions |
-//! | `removing/` | retired values, and what crashed participants hold |
+//! | `removing/` | retired values, what crashed participants hold, and space that no value needs |
 //! | `recovering/` | a slot in a file after a crash of the machine |
 //! | `waiting/` | waiting for a version, and for free space |
 
@@ -64,12 +64,14 @@ pub(crate) use error::{CommitError, ReadError};
 pub(crate) use handle::Handle;
 pub(crate) use host::{Host, NoSpace};
 pub(crate) use permutation::MAX_CELLS;
-pub(crate) use publishing::append::{Appended, PinNewest};
+pub use publishing::append::Appended;
+pub(crate) use publishing::append::PinNewest;
 pub(crate) use publishing::claim::Claim;
 pub(crate) use publishing::modify::{ModifyError, RejectedInteger};
 pub(crate) use publishing::publish::Lending;
 pub(crate) use reading::history::StoredVersion;
 pub(crate) use reading::pin::{Pin, PinError};
+pub(crate) use reading::slice::Sliced;
 pub(crate) use recovering::proof::Pages;
 pub(crate) use recovering::recover::{Recovered, VersionSource};
 pub(crate) use recovering::unproven::UnprovenCount;

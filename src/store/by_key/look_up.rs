@@ -91,8 +91,27 @@ impl Store {
         Ok(self.slot_at(self.find_or_insert(&Key::new(key).map_err(KeyError::from)?, options, limit)?))
     }
 
-    /// As [`slot`](Self::slot), and creates nothing.
-    pub(crate) fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
+    /// A handle on the key's slot; `None` if there is no such key. Creates nothing, and never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`]: not a valid key, or this is a child of the process that opened the store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use splinter_bus::store::Store;
+    /// # let name = format!("splinter-doc-existing-slot-{}", std::process::id());
+    /// let store = Store::create(&name)?;
+    /// assert!(store.existing_slot("k")?.is_none());
+    /// store.set("k", b"v")?;
+    /// assert_eq!(store.existing_slot("k")?.unwrap().version(), 1);
+    /// assert_eq!(store.keys(), ["k"]);
+    /// # Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
+        self.check_fork()?;
         let found = index::find(self.mapped(), &Key::new(key).map_err(KeyError::from)?);
         Ok(found.map(|slot_ref| self.slot_at(slot_ref)))
     }
@@ -151,7 +170,7 @@ impl Store {
     /// Acts on the slot of a key; `None` if there is no such key. Acts again if the key was removed
     /// meanwhile.
     #[inline]
-    pub(super) fn with_existing_key<T>(
+    pub(crate) fn with_existing_key<T>(
         &self,
         key: &str,
         mut act: impl FnMut(SlotRef) -> Result<T, GetError>,
@@ -186,21 +205,7 @@ impl Store {
         self.check_fork()?;
         let found = match index::find(self.mapped(), key) {
             Some(slot_ref) => slot_ref,
-            None => {
-                let shape = self.shape_of_new_key(options)?;
-                let insert =
-                    |limit: &mut WaitLimit| Ok::<_, DirectoryError>(self.session.directory(limit)?.insert(key, shape));
-                let inserted = match insert(limit)? {
-                    Err(InsertError::NoSpace(_)) if self.session.trim() > 0 => insert(limit)?,
-                    inserted => inserted,
-                };
-                inserted.map_err(|error| match error {
-                    InsertError::Full => DirectoryError::Full { slots: self.dimensions().slots },
-                    InsertError::NoSpace(NoSpace { needed, available, file_size_limit, .. }) => {
-                        DirectoryError::NoSpace { needed, available, file_size_limit }
-                    }
-                })?
-            }
+            None => self.insert(key, self.shape_of_new_key(options)?, limit)?,
         };
         if *options != KeyOptions::new() {
             // If the key is removed meanwhile, the caller finds out when it uses the slot.
@@ -208,6 +213,31 @@ impl Store {
             options.check(&key.text(), shape)?;
         }
         Ok(found)
+    }
+
+    /// Creates a key of this shape, unless it exists.
+    fn insert(&self, key: &Key<'_>, shape: Shape, limit: &mut WaitLimit) -> Result<SlotRef, DirectoryError> {
+        let insert = |limit: &mut WaitLimit| Ok::<_, DirectoryError>(self.session.directory(limit)?.insert(key, shape));
+        let inserted = match insert(limit)? {
+            Err(InsertError::NoSpace(_)) if self.session.trim() > 0 => insert(limit)?,
+            inserted => inserted,
+        };
+        inserted.map_err(|error| match error {
+            InsertError::Full => DirectoryError::Full { slots: self.dimensions().slots },
+            InsertError::NoSpace(NoSpace { needed, available, file_size_limit, .. }) => {
+                DirectoryError::NoSpace { needed, available, file_size_limit }
+            }
+        })
+    }
+
+    /// As [`slot`](Self::slot), with a shape that some store has for the key.
+    pub(crate) fn insert_with_shape(
+        &self,
+        key: &str,
+        shape: Shape,
+        limit: &mut WaitLimit,
+    ) -> Result<Slot, DirectoryError> {
+        Ok(self.slot_at(self.insert(&Key::new(key).map_err(KeyError::from)?, shape, limit)?))
     }
 
     /// The shape of a key that this handle creates with these options.

@@ -1,6 +1,7 @@
 //! Setting and getting the values of keys.
 
 use crate::core::place::Places;
+use crate::core::ring::Appended;
 use crate::store::directory::WaitLimit;
 use crate::store::error::{DirectoryError, GetError, SetError, UpdateError};
 use crate::store::key_options::KeyOptions;
@@ -41,7 +42,7 @@ impl Store {
     }
 
     /// Refuses a value that is too long before a key is created for it.
-    fn check_len(&self, key: &str, len: usize) -> Result<(), SetError> {
+    pub(crate) fn check_len(&self, key: &str, len: usize) -> Result<(), SetError> {
         let dimensions = self.dimensions();
         if len <= dimensions.inline_size as usize {
             return Ok(());
@@ -56,8 +57,8 @@ impl Store {
         if len > max { Err(SetError::TooLarge { len, max }) } else { Ok(()) }
     }
 
-    /// Appends bytes to the key's value, as one update. Returns the version. A key without a value
-    /// is set to them.
+    /// Appends bytes to the key's value, as one update. Returns the version and the length of the new
+    /// value. A key without a value is set to them.
     ///
     /// Several processes may append at the same time: the bytes of each stay together. Blocks as
     /// [`set`](Self::set) does.
@@ -74,12 +75,13 @@ impl Store {
     /// # let name = format!("splinter-doc-append-{}", std::process::id());
     /// let store = Store::create(&name)?;
     /// store.append("log", b"one,")?;
-    /// assert_eq!(store.append("log", b"two")?, 2);
+    /// let appended = store.append("log", b"two")?;
+    /// assert_eq!((appended.version, appended.len), (2, 7));
     /// assert_eq!(store.get("log")?.as_deref(), Some(&b"one,two"[..]));
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn append(&self, key: &str, bytes: &[u8]) -> Result<u64, UpdateError> {
+    pub fn append(&self, key: &str, bytes: &[u8]) -> Result<Appended, UpdateError> {
         self.check_len(key, bytes.len())?;
         self.with_slot(key, &mut WaitLimit::longest(), |slot| slot.append(bytes))
     }

@@ -116,12 +116,12 @@ impl Locked<'_> {
         Ok(SlotRef { slot, generation })
     }
 
-    /// Removes the key and empties its slot. Returns the slot, if there was such a key. Does not
-    /// wake those who wait for the key.
-    pub(crate) fn remove(&self, key: &Key<'_>) -> Option<u32> {
+    /// Removes the key and empties its slot. Returns the slot and the length of the newest value, if
+    /// there was such a key. Does not wake those who wait for the key.
+    pub(crate) fn remove(&self, key: &Key<'_>) -> Option<(u32, usize)> {
         let SlotRef { slot, .. } = find(self.mapped, key)?;
         self.open_journal(slot);
-        self.empty(slot);
+        let len = self.empty(slot);
         let header = self.directory_header();
         let tombstones = header.tombstones.load(Ordering::Relaxed);
         header.tombstones.store(index::delete(self.active_table(), key.hash(), slot, tombstones), Ordering::Relaxed);
@@ -134,11 +134,11 @@ impl Locked<'_> {
             self.rebuild();
         }
         self.close_journal();
-        Some(slot)
+        Some((slot, len))
     }
 
-    /// Removes key and values from a slot.
-    fn empty(&self, slot: u32) {
+    /// Removes key and values from a slot. Returns the length of the newest value.
+    fn empty(&self, slot: u32) -> usize {
         let header = self.header(slot);
         index::unassign(header);
         // Release: the key is erased after the generation is even. Else a crash in between would
@@ -148,13 +148,11 @@ impl Locked<'_> {
             StoredKey::erase(&header.key);
         }
         reached(Step::KeyErased);
-        let version = self.on_ring(slot, |ring| {
-            ring.clear();
-            ring.head().version()
-        });
+        let (len, version) = self.on_ring(slot, |ring| (ring.clear(), ring.head().version()));
         let highest = &self.directory_header().highest_removed_version;
         highest.store(highest.load(Ordering::Relaxed).max(version).min(MAX_VERSION), Ordering::Relaxed);
         reached(Step::HighestRaised);
+        len
     }
 
     /// Takes a slot from the list of free slots, or a fresh one, gives it this shape, and opens the

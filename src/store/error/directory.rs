@@ -20,7 +20,7 @@ use super::{Forked, KeyError, no_space};
 /// store.slot("first")?;
 /// assert!(matches!(store.slot("second"), Err(DirectoryError::Full { slots: 1 })));
 /// assert!(matches!(store.unset(""), Err(DirectoryError::Key(_))));
-/// assert!(!store.unset("no such key")?, "that is no error");
+/// assert_eq!(store.unset("no such key")?, None, "that is no error");
 ///
 /// let error = DirectoryError::Busy { pid: 4711, waited: Duration::from_secs(10) };
 /// assert!(error.to_string().starts_with("process 4711 has been creating or removing a key for more than 10s"));

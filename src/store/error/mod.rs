@@ -5,11 +5,13 @@
 //!
 //! Nothing here imports the code that fails. Limits that a text names are numbers in the variant.
 
+mod copy;
 mod directory;
 mod key;
 mod open;
 mod value;
 
+pub use copy::CopyError;
 pub use directory::{DirectoryError, EvictError, PatternError, ShapeError};
 pub use key::{Forked, KeyError};
 pub use open::{DimensionsError, OpenError};

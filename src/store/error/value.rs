@@ -145,6 +145,14 @@ pub enum GetError {
          more history or spare"
     )]
     Overtaken,
+    /// The slice is shorter than the value.
+    #[error("the value has {needed} bytes, and there is room for {len}: pass a longer slice")]
+    TooShort {
+        /// How many bytes the slice has.
+        len: usize,
+        /// How many bytes the value had.
+        needed: usize,
+    },
     /// A writer that was stopped is about to overwrite this version, so it cannot be pinned.
     #[error("version {version} was chosen by a writer to be overwritten, which was stopped: copy it, or pin another")]
     Claimed {

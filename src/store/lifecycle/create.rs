@@ -72,26 +72,31 @@ impl StoreOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
-        create(&location.into(), self)
+        create(&location.into(), self, &mut |_| Ok(()))
     }
 }
 
-fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenError> {
+/// Creates a store, and fills it before it gets its name.
+pub(super) fn create<E: From<OpenError>>(
+    location: &Location,
+    options: &StoreOptions,
+    fill: &mut dyn FnMut(&Store) -> Result<(), E>,
+) -> Result<Store, E> {
     location.check()?;
     let dimensions = options.dimensions();
-    let layout = dimensions.layout()?;
+    let layout = dimensions.layout().map_err(OpenError::from)?;
     let shape = StoreShape { dimensions, layout, checksums: matches!(location, Location::File(_)) };
     let len = layout.fixed_len();
     let directory = location.directory();
     if file::exists(&location.path()).map_err(refused("look for", location))? {
-        return Err(OpenError::AlreadyExists { name: location.to_string() });
+        return Err(OpenError::AlreadyExists { name: location.to_string() }.into());
     }
     if let Some(file_system) = file_system::directory_is_shared_with_other_machines(&directory) {
-        return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
+        return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system }.into());
     }
     // Checked before a file grows: the kernel ends a process that exceeds this limit.
     if limits::file_size().is_some_and(|limit| len > limit) {
-        return Err(too_large(location, len));
+        return Err(too_large(location, len).into());
     }
     remove_abandoned_drafts(&directory);
     for _ in 0..ATTEMPTS {
@@ -104,10 +109,11 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
         let refused_space = |space| creating_without_space(location, space);
         mapped.reserve_first().map_err(refused_space)?;
         reached(Step::DraftReserved);
-        let session = initialise(location, options, mapped)?;
+        let store = initialise(location, options, mapped)?;
+        fill(&store)?;
         // First the store, then its name. Else the machine could stop in between, and leave an
         // incomplete file of that name.
-        session.mapped.flush().map_err(refused("write", location))?;
+        store.mapped().flush().map_err(refused("write", location))?;
         reached(Step::DraftFlushed);
         return match file::publish(&draft.0, &location.path()) {
             Ok(()) => {
@@ -117,22 +123,22 @@ fn create(location: &Location, options: &StoreOptions) -> Result<Store, OpenErro
                 drop(draft);
                 // A file with a name of its own is no draft any more. If this fails, closing the
                 // file releases the lock.
-                let _ = lock::unlock(session.mapped.fd(), LockByte::Draft.offset());
+                let _ = lock::unlock(store.mapped().fd(), LockByte::Draft.offset());
                 if let Location::File(_) = location {
                     // A process that may not read the directory cannot do this. Its store is
                     // complete all the same: the kernel writes the name by itself, a little later.
                     let _ = file::flush_names(&directory);
                 }
-                Ok(Store::new(session, location).with_key_options(options.key_options))
+                Ok(store)
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Err(OpenError::AlreadyExists { name: location.to_string() })
+                Err(OpenError::AlreadyExists { name: location.to_string() }.into())
             }
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            Err(error) => Err(creating_refused("name", location, len)(error)),
+            Err(error) => Err(creating_refused("name", location, len)(error).into()),
         };
     }
-    Err(OpenError::Unsettled { name: location.to_string() })
+    Err(OpenError::Unsettled { name: location.to_string() }.into())
 }
 
 /// Makes a draft of `len` zeros, a hole, and locks it. `None` if another creator took it for an
@@ -155,7 +161,10 @@ fn begin_draft(
                 file => file.map_err(refused("create", location))?,
             }
         }
-        Location::File(_) => file::create(&draft.0, len).map_err(creating_refused("create", location, len))?,
+        // An anonymous store has no draft.
+        Location::File(_) | Location::Anonymous => {
+            file::create(&draft.0, len).map_err(creating_refused("create", location, len))?
+        }
     };
     reached(Step::DraftMade);
     let Some(locks) = open_locks(location, &draft.0, &file, file::Links::Refuse)? else {
@@ -167,7 +176,7 @@ fn begin_draft(
 }
 
 /// Writes the header of a new store, and becomes its first participant.
-fn initialise(location: &Location, options: &StoreOptions, mapped: Arc<Mapped>) -> Result<Arc<Session>, OpenError> {
+pub(super) fn initialise(location: &Location, options: &StoreOptions, mapped: Arc<Mapped>) -> Result<Store, OpenError> {
     file::set_mode(&mapped.file, options.mode).map_err(refused("set the mode of", location))?;
     let clean_epoch = clean_epoch::of_file(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
     let StoreHeader { identity, switches, directory, .. } = mapped.header();
@@ -191,7 +200,7 @@ fn initialise(location: &Location, options: &StoreOptions, mapped: Arc<Mapped>) 
     let joined = join::join(&mapped);
     let session = Arc::new(into_session(location, mapped, joined, None)?);
     enter(&session).map_err(refused("create", location))?;
-    Ok(session)
+    Ok(Store::new(session, location).with_key_options(options.key_options))
 }
 
 /// Enters the session in the registry of this process, before the store gets its name: other

@@ -1,6 +1,8 @@
 //! How a store comes into being, is opened, is recovered, and goes away.
 
+mod anonymous;
 mod clean_epoch;
+mod copy;
 mod create;
 mod create_or_open;
 mod draft;

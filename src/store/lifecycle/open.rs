@@ -13,6 +13,7 @@ use super::refused::refused;
 use super::registry::{Key, Registry};
 use crate::os::file::{self, Links, Status};
 use crate::os::file_system;
+use crate::os::fork::UninheritedFile;
 use crate::store::error::OpenError;
 use crate::store::location::Location;
 use crate::store::participant::join;
@@ -91,7 +92,7 @@ impl Store {
 
 /// Who shares a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sharing {
+pub(super) enum Sharing {
     /// All handles of this process on the store.
     Process,
     /// The clones of one handle.
@@ -102,38 +103,50 @@ fn open(location: &Location, sharing: Sharing) -> Result<Store, OpenError> {
     location.check()?;
     for _ in 0..ATTEMPTS {
         let file = open_file(location, location.links())?;
-        if let Some(file_system) = file_system::shared_with_other_machines(&file) {
-            return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
+        let locks = |file: &File| open_locks(location, &location.path(), file, location.links());
+        if let Some(store) = open_through(location, file, sharing, locks)? {
+            return Ok(store);
         }
-        let Status { len, id: file_id, .. } = file::status(&file).map_err(refused("examine", location))?;
-        let seen = identity::read(&file, len).map_err(refused("read", location))?;
-        let shape = identity::check(location, seen.as_ref(), len)?;
-        let id = seen.map_or(0, |seen| seen.id.into_inner());
-        let key = Key { file: file_id, id, shape };
-        let registry = match sharing {
-            Sharing::Process => Some(Registry::of_this_process().map_err(refused("open", location))?),
-            Sharing::None => None,
-        };
-        if let Some(session) = registry.and_then(|registry| registry.find(key)) {
-            return Ok(Store::new(session, location));
-        }
-        let Some(locks) = open_locks(location, &location.path(), &file, location.links())? else {
-            continue;
-        };
-        let mapped = map(location, shape, file, locks)?;
-        // Acquire: pairs with the release in `initialise`.
-        mapped.header().identity.magic.load(Ordering::Acquire);
-        let mut checked = recover::check_or_recover(&mapped, location)?;
-        let recovery = checked.recovery.take();
-        let join = || into_session(location, Arc::clone(&mapped), join::join(&mapped), recovery);
-        let session = match registry {
-            Some(registry) => registry.find_or_join(key, join)?,
-            None => Arc::new(join()?),
-        };
-        drop(checked);
-        return Ok(Store::new(session, location));
     }
     Err(OpenError::Unsettled { name: location.to_string() })
+}
+
+/// Opens the store in this file, unless `open_locks` finds another file by its name: then `None`.
+pub(super) fn open_through(
+    location: &Location,
+    file: File,
+    sharing: Sharing,
+    open_locks: impl FnOnce(&File) -> Result<Option<UninheritedFile>, OpenError>,
+) -> Result<Option<Store>, OpenError> {
+    if let Some(file_system) = file_system::shared_with_other_machines(&file) {
+        return Err(OpenError::NetworkFileSystem { name: location.to_string(), file_system });
+    }
+    let Status { len, id: file_id, .. } = file::status(&file).map_err(refused("examine", location))?;
+    let seen = identity::read(&file, len).map_err(refused("read", location))?;
+    let shape = identity::check(location, seen.as_ref(), len)?;
+    let key = Key { file: file_id, id: seen.map_or(0, |seen| seen.id.into_inner()), shape };
+    let registry = match sharing {
+        Sharing::Process => Some(Registry::of_this_process().map_err(refused("open", location))?),
+        Sharing::None => None,
+    };
+    if let Some(session) = registry.and_then(|registry| registry.find(key)) {
+        return Ok(Some(Store::new(session, location)));
+    }
+    let Some(locks) = open_locks(&file)? else {
+        return Ok(None);
+    };
+    let mapped = map(location, shape, file, locks)?;
+    // Acquire: pairs with the release in `initialise`.
+    mapped.header().identity.magic.load(Ordering::Acquire);
+    let mut checked = recover::check_or_recover(&mapped, location)?;
+    let recovery = checked.recovery.take();
+    let join = || into_session(location, Arc::clone(&mapped), join::join(&mapped), recovery);
+    let session = match registry {
+        Some(registry) => registry.find_or_join(key, join)?,
+        None => Arc::new(join()?),
+    };
+    drop(checked);
+    Ok(Some(Store::new(session, location)))
 }
 
 fn remove(location: &Location) -> Result<(), OpenError> {

@@ -199,6 +199,12 @@ impl StoreOptions {
         self
     }
 
+    /// The options of a store of these dimensions and this mode.
+    pub(crate) fn of(dimensions: Dimensions, mode: u32) -> Self {
+        let Dimensions { slots, inline_size, span } = dimensions;
+        Self { slots: Some(slots), inline_size: Some(inline_size), span: Some(span), mode, ..Self::new() }
+    }
+
     /// The dimensions of a store that is created.
     pub(crate) fn dimensions(&self) -> Dimensions {
         let default = Dimensions::DEFAULT;

@@ -5,6 +5,7 @@ mod lock_byte;
 mod mapped;
 mod memory;
 pub(crate) mod space;
+pub(crate) mod usage;
 
 pub(crate) use lock_byte::LockByte;
 pub(crate) use mapped::{Mapped, StoreShape};

@@ -23,7 +23,7 @@ use crate::os::space::{self, Punched, ReserveError};
 use crate::store::dimensions::SYSTEM_SLOTS;
 use crate::store::directory::LONGEST_WAIT;
 use crate::store::mapped::{LockByte, Mapped};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The extents of each slot that this process has mapped, and how long the file is known to be.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(crate) struct Space {
     windows: Windows,
     /// A second mapping of each, for loans.
     lending: Windows,
+    /// The file system gives back no space.
+    cannot_punch: AtomicU32,
 }
 
 /// A mapping of the extents of each slot, made at first use.
@@ -40,7 +42,7 @@ type Windows = Box<[OnceLock<Mapping>]>;
 impl Space {
     pub(crate) fn new(slots: u32) -> Self {
         let windows = || (0..slots).map(|_| OnceLock::new()).collect();
-        Self { known_len: AtomicU64::new(0), windows: windows(), lending: windows() }
+        Self { known_len: AtomicU64::new(0), windows: windows(), lending: windows(), cannot_punch: AtomicU32::new(0) }
     }
 
     /// Whether the file reaches up to `end`. It never becomes shorter, unless somebody truncates it.
@@ -48,6 +50,11 @@ impl Space {
     pub(crate) fn reaches(&self, file: &File, end: u64) -> bool {
         // Relaxed: the number only grows, and guards no other data.
         end <= self.known_len.load(Ordering::Relaxed) || self.reaches_now(file, end)
+    }
+
+    /// How many slots' extents this process has mapped.
+    pub(crate) fn mapped_windows(&self) -> u64 {
+        self.windows.iter().filter(|window| window.get().is_some()).count() as u64
     }
 
     #[cold]
@@ -194,7 +201,18 @@ impl Mapped {
     /// cannot do that.
     pub(crate) fn punch_extents(&self, slot: u32, bytes: Range<u64>) -> bool {
         let (start, end) = (self.layout.extents_of(slot), bytes.end.min(self.layout.span));
-        bytes.start >= end || matches!(space::punch(&self.file, start + bytes.start, start + end), Ok(Punched::All))
+        let punched = bytes.start >= end
+            || matches!(space::punch(&self.file, start + bytes.start, start + end), Ok(Punched::All));
+        if !punched {
+            // Relaxed: it guards no other data.
+            self.space.cannot_punch.store(1, Ordering::Relaxed);
+        }
+        punched
+    }
+
+    /// Whether the file system has given back all space that it was asked to.
+    pub(crate) fn can_punch(&self) -> bool {
+        self.space.cannot_punch.load(Ordering::Relaxed) == 0
     }
 
     /// The extents of the slot, if the file reaches up to `end`, in bytes from their start.

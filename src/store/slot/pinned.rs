@@ -11,7 +11,7 @@ use super::slot::Slot;
 use crate::core::index::SlotRef;
 use crate::core::lookup::Lookup;
 use crate::core::memory::lent;
-use crate::core::ring::{Pin, PinError, Ring};
+use crate::core::ring::{Pin, PinError, Ring, StoredVersion};
 use crate::store::error::{GetError, KeyError};
 use crate::store::session::Session;
 
@@ -181,6 +181,11 @@ impl Pinned {
     pub fn copy_into(&self, value: &mut Vec<u8>) {
         value.clear();
         value.extend_from_slice(self);
+    }
+
+    /// The version, and where it is.
+    pub(crate) fn stored(&self) -> StoredVersion {
+        StoredVersion::of_pin(self.pin)
     }
 
     /// Copies the first bytes of the value. Bytes of `start` beyond the end of the value are

@@ -126,8 +126,8 @@ impl Slot {
         self.session.set_within(self.ring(), value, Deadline::after(Some(timeout)))
     }
 
-    /// Appends bytes to the value, as one update. Returns the version. A key without a value is set
-    /// to them.
+    /// Appends bytes to the value, as one update. Returns the version and the length of the new value.
+    /// A key without a value is set to them.
     ///
     /// # Errors
     ///
@@ -142,17 +142,17 @@ impl Slot {
     /// let store = Store::create(&name)?;
     /// let slot = store.slot("k")?;
     /// slot.append(b"one,")?;
-    /// slot.append(b"two")?;
+    /// assert_eq!(slot.append(b"two")?.len, 7);
     /// assert_eq!(store.get("k")?.as_deref(), Some(&b"one,two"[..]));
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn append(&self, bytes: &[u8]) -> Result<u64, UpdateError> {
+    pub fn append(&self, bytes: &[u8]) -> Result<Appended, UpdateError> {
         self.check_fork()?;
         let (ring, max) = (self.ring(), self.max_len());
-        let Appended { version, .. } = self.session.append(ring, bytes, max)?;
+        let appended = self.session.append(ring, bytes, max)?;
         self.session.wake(ring);
-        Ok(version)
+        Ok(appended)
     }
 
     /// The version of the newest value. Before the first value, the version after which this key's

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::memory::KeyMemory;
 use super::slot::Slot;
 use crate::core::index::{Indexed, SlotRef};
 use crate::core::ring::Ring;
@@ -40,6 +41,8 @@ pub struct SlotSnapshot {
     pub lossless: Vec<LosslessSnapshot>,
     /// The messages that are not done, if the key is a work queue.
     pub queue: Option<QueueSnapshot>,
+    /// The memory that the key takes.
+    pub memory: KeyMemory,
 }
 
 /// The progress of a lossless subscriber.
@@ -142,6 +145,7 @@ impl SlotSnapshot {
             })
             .collect();
         lossless.sort_unstable_by_key(|subscriber| (subscriber.next, subscriber.participant));
-        Ok(Self { slot: slot_ref.slot, version, len, first_version, lossless, queue })
+        let memory = KeyMemory::of(&session.mapped, ring);
+        Ok(Self { slot: slot_ref.slot, version, len, first_version, lossless, queue, memory })
     }
 }

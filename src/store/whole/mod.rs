@@ -1,12 +1,16 @@
 //! Operations on a store as a whole.
 
+mod changes;
 mod flush;
+mod memory;
 mod participants;
 mod purge;
 mod schema;
 mod snapshot;
 mod switches;
+mod trim;
 mod watch;
 
+pub use memory::Memory;
 pub use snapshot::{Diagnostics, StoreSnapshot};
 pub use watch::{Change, Watch};

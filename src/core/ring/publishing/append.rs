@@ -42,12 +42,27 @@ pub(crate) trait PinNewest {
     fn unpin(&self, ring: Ring<'_>, pin: Pin);
 }
 
-/// A value that was made by an append.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Appended {
-    pub(crate) version: u64,
+/// The value that an append made.
+///
+/// # Examples
+///
+/// ```
+/// # use splinter_bus::store::Store;
+/// # let name = format!("splinter-doc-appended-{}", std::process::id());
+/// let store = Store::create(&name)?;
+/// store.append("log", b"one,")?;
+/// let appended = store.append("log", b"two")?;
+/// assert_eq!((appended.version, appended.len), (2, 7));
+/// # Store::remove(&name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Appended {
+    /// Its version.
+    pub version: u64,
     /// Its length in bytes.
-    pub(crate) len: usize,
+    pub len: usize,
 }
 
 /// What a claimed cell's place still holds: the first `len` bytes of this version.
@@ -68,18 +83,23 @@ impl<'a> Ring<'a> {
     /// Publishes the newest value followed by `tail`. Rejected: the result would have this many
     /// bytes, which is more than `max`.
     pub(crate) fn append(self, tail: &[u8], max: usize, pins: &impl PinNewest) -> Result<Appended, ModifyError<usize>> {
+        // By the length that the result would have now. The other attempt would claim a cell in vain, and
+        // empty it.
+        let mut len = self.newest_len_now() + tail.len();
         loop {
-            let is_done = |outcome: &Result<_, _>| !matches!(outcome, Err(ModifyError::Rejected(len)) if *len <= max);
-            let outcome = self.append_short(tail, max);
-            if is_done(&outcome) {
-                return outcome;
-            }
-            // Rejected, if the newest value was replaced by a short one meanwhile.
-            let outcome = self.append_long(tail, max, pins);
-            if is_done(&outcome) {
-                return outcome;
+            let is_short = len <= self.slot().cells.inline_len();
+            match if is_short { self.append_short(tail, max) } else { self.append_long(tail, max, pins) } {
+                // Another publisher has replaced a short value by a long one, or the other way round.
+                Err(ModifyError::Rejected(total)) if total <= max => len = total,
+                outcome => return outcome,
             }
         }
+    }
+
+    /// The length of the newest value, which another publisher may be replacing.
+    fn newest_len_now(self) -> usize {
+        let newest = self.head().cell().filter(|&index| self.is_reserved(index));
+        newest.map_or(0, |index| cell::len(self.slot().cells.get(index)))
     }
 
     /// Rejected: the result would have this many bytes, which is more than an inline value has.

@@ -6,3 +6,5 @@ pub(super) mod help;
 pub(super) mod modify;
 pub(super) mod places;
 pub(super) mod publish;
+pub(super) mod publish_if;
+pub(super) mod replicate;

@@ -40,7 +40,7 @@ use super::claim::Claim;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
 use crate::core::place::{KEPT, Place, Places, Tier};
-use crate::core::ring::cell::{self, pinned};
+use crate::core::ring::cell;
 use crate::core::ring::error::CommitError;
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
@@ -91,6 +91,13 @@ impl<'a> Ring<'a> {
     pub(crate) fn kept_words(self, index: u32, len: usize) -> Option<&'a [AtomicU64]> {
         let start = Places::kept(index);
         self.context.host.extents(self.slot().index, start + len as u64)?.words(start, len)
+    }
+
+    /// The cell and the tier of the newest value; `None` if that is inline, or there is none.
+    pub(crate) fn newest_place(self) -> Option<(u32, Tier)> {
+        let index = self.head().cell().filter(|&index| self.is_reserved(index))?;
+        let len = cell::len(self.slot().cells.get(index));
+        (len > self.slot().cells.inline_len()).then(|| (index, Tier::of(len)))
     }
 
     fn long_words(self, place: Place, len: usize) -> Option<&'a [AtomicU64]> {
@@ -145,31 +152,50 @@ impl<'a> Ring<'a> {
         (reserved..now.min(self.handle.shape().cells())).find_map(|index| self.try_claim(index, keep))
     }
 
+    /// The cell that is best for a large value: of those whose place is large enough, or else of all,
+    /// the one that became free to overwrite last.
     fn best_for_large(self, len: usize, keep: Keep) -> Option<u32> {
-        let (head, cells) = (self.head(), self.handle.shape().cells());
-        let candidates = self.cells().filter(|&(index, _)| index < cells).filter_map(|(index, cell)| {
-            // Acquire: pairs as in `claim_cell`.
-            let Seq::Committed { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
-                return None;
-            };
-            if pinned(cell.header) || self.must_stay(index, version, head, keep) {
-                return None;
-            }
+        // Few cells have such a place, and nothing else is read of the others.
+        self.last_claimable(keep, |index, cell| {
             // Another participant may be changing it: then the claim fails.
             let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
-            let fits = residue.has(Tier::Large) && self.reserved(index, Tier::Large) >= len as u64;
-            (!self.is_protected(cell.header, version, keep, None)).then_some((fits, version, index))
-        });
-        candidates.max().map(|(_, _, index)| index)
+            residue.has(Tier::Large) && self.reserved(index, Tier::Large) >= len as u64
+        })
+        .or_else(|| self.last_claimable(keep, |_, _| true))
+    }
+
+    /// Of the cells that may be claimed, and that `fits` accepts, the one with the newest value.
+    #[inline]
+    fn last_claimable(self, keep: Keep, fits: impl Fn(u32, CellView<'a>) -> bool) -> Option<u32> {
+        let (head, cells) = (self.head(), self.handle.shape().cells().min(self.reserved_cells()));
+        let mut best = None;
+        for index in 0..cells {
+            let cell = self.slot().cells.get(index);
+            if !fits(index, cell) {
+                continue;
+            }
+            // Acquire: pairs as in `claim_cell`.
+            let Seq::Committed { version } = Seq::from_bits(cell.header.seq.load(Ordering::Acquire)) else {
+                continue;
+            };
+            if best.is_none_or(|best| best <= (version, index))
+                && !self.must_stay(index, version, head, keep)
+                && !self.is_protected(cell.header, version, keep, None)
+            {
+                best = Some((version, index));
+            }
+        }
+        best.map(|(_, index)| index)
     }
 
     /// How many values of this length are history.
-    fn history_of(self, len: usize) -> u32 {
+    pub(crate) fn history_of(self, len: usize) -> u32 {
         let shape = self.handle.shape();
         if shape.keeps_long_values { shape.history } else { shape.history.min((LONG_HISTORY / len).max(1) as u32) }
     }
 
-    fn reserved(self, index: u32, tier: Tier) -> u64 {
+    /// How many bytes of the cell's place are reserved, if it has one.
+    pub(crate) fn reserved(self, index: u32, tier: Tier) -> u64 {
         self.slot().cells.side(index).reserved[tier.index()].load(Ordering::Relaxed).into()
     }
 
@@ -239,15 +265,6 @@ impl<'a> Ring<'a> {
         for (index, _) in self.cells().filter(|&(index, cell)| index != except && has_places(cell)) {
             self.discard(index, Keep::Undelivered, self.context.scrub());
         }
-    }
-
-    /// Gives back the places of all values that are not history. Returns how many cells gave something
-    /// back.
-    pub(crate) fn trim_spare(self) -> u32 {
-        self.reap_holders();
-        let cells = self.cells().filter(|&(_, cell)| has_places(cell));
-        let keep = |cell| Keep::Newest(self.history_of(cell::len(cell).max(1)));
-        cells.map(|(index, cell)| u32::from(self.discard(index, keep(cell), self.context.scrub()))).sum()
     }
 
     /// Writes a long value into a claimed cell whose place is reserved for it.
@@ -363,6 +380,6 @@ impl<'a> Ring<'a> {
 }
 
 /// Whether something may be reserved in a place of the cell.
-fn has_places(cell: CellView<'_>) -> bool {
+pub(crate) fn has_places(cell: CellView<'_>) -> bool {
     !Residue::from_bits(cell.header.residue.load(Ordering::Relaxed)).is_inline()
 }

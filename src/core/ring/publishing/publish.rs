@@ -371,13 +371,17 @@ impl<'a> Ring<'a> {
     #[cold]
     fn seal(self, claim: &Claim, before: Head) -> u64 {
         let version = self.context.host.next_version(before.version());
-        let gap = epoch::gap(before.version(), version);
+        self.seal_as(claim, version, epoch::gap(before.version(), version));
+        version
+    }
+
+    /// Extends a filled cell's checksum over this version and its gap.
+    pub(crate) fn seal_as(self, claim: &Claim, version: u64, gap: u32) {
         let cell = self.slot().cells.get(claim.cell).header;
         cell.gap.store(gap, Ordering::Relaxed);
         let len = cell.len.load(Ordering::Relaxed);
         let key_hash = self.slot().header.key_hash.load(Ordering::Relaxed);
         cell.crc.store(checksum::seal(claim.sum, key_hash, version, gap, len), Ordering::Relaxed);
         reached(Step::CellSealed);
-        version
     }
 }

@@ -10,6 +10,8 @@
 use crate::core::memory::cell_view::CellView;
 use crate::core::ring::cell::{self, Copied};
 use crate::core::ring::error::ReadError;
+#[cfg(not(loom))]
+use crate::core::ring::reading::pin::Pin;
 use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
 use crate::sync::Ordering;
@@ -19,6 +21,18 @@ use crate::sync::Ordering;
 pub(crate) struct StoredVersion {
     pub(crate) version: u64,
     cell: u32,
+}
+
+impl StoredVersion {
+    /// The version that was pinned in this cell.
+    #[cfg(not(loom))]
+    pub(crate) fn of_pin(pin: Pin) -> Self {
+        Self { version: pin.version, cell: pin.cell }
+    }
+
+    pub(crate) fn cell(self) -> u32 {
+        self.cell
+    }
 }
 
 impl<'a> Ring<'a> {

@@ -4,3 +4,4 @@ pub(super) mod find;
 pub(super) mod history;
 pub(super) mod pin;
 pub(super) mod read;
+pub(super) mod slice;

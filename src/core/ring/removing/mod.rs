@@ -2,3 +2,4 @@
 
 pub(super) mod reap;
 pub(super) mod retire;
+pub(super) mod trim;

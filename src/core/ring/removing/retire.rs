@@ -33,28 +33,32 @@ impl Ring<'_> {
     /// Empties the slot after its key was removed: no value stays, and no byte of an old one. A
     /// cell that a reader has pinned, or that a writer owns, is emptied when it is released.
     ///
-    /// The caller has the directory's lock and has changed the slot's generation.
-    pub(crate) fn clear(self) {
+    /// The caller has the directory's lock and has changed the slot's generation. Returns the length of
+    /// the newest value; 0 if there was none.
+    pub(crate) fn clear(self) -> usize {
         let head = &self.slot().header.head;
         let mut seen = self.head();
-        loop {
+        let len = loop {
             self.help_commit(seen);
             // The version moves on although nothing was published. So the compare-and-swap of a
             // writer of the old key fails, even if it has read "no value".
             let empty = Head::empty((seen.version() + 1).min(MAX_VERSION));
+            // The cell is not overwritten as long as `head` names it.
+            let len = seen.cell().and_then(|index| self.cell(index).ok()).map_or(0, cell::len);
             // SeqCst: pairs with the acquire of `head` in `advance`: a writer that sees it sees the
             // generation changed. And with `Event::listen` of processes that wait for the key.
             match head.compare_exchange(seen.bits(), empty.bits(), Ordering::SeqCst, Ordering::Acquire) {
-                Ok(_) => break,
+                Ok(_) => break len,
                 Err(now) => seen = Head::from_bits(now),
             }
-        }
+        };
         reached(Step::HeadEmptied);
         self.forget_deliveries();
         self.reap_before_emptying();
         for (index, _) in self.cells() {
             self.discard(index, Keep::After(MAX_VERSION), self.context.scrub());
         }
+        len
     }
 
     /// Raises the version of a slot that has no key to at least this one. Returns the version that

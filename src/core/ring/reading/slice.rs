@@ -1,0 +1,63 @@
+//! Copying the newest value into memory of the caller, which may be too short for it.
+//!
+//! It is the validated read of `read.rs`. The length is validated together with the bytes, so that
+//! what is reported is the length of a value that was there.
+
+use super::pin::Pin;
+use crate::core::memory::words;
+use crate::core::ring::cell::{self, holds};
+use crate::core::ring::error::ReadError;
+use crate::core::ring::ring::Ring;
+use crate::core::word::Seq;
+use crate::sync::{Ordering, fence, real_or_model};
+
+/// How many attempts are made before the caller reads with a pin.
+const ATTEMPTS: usize = real_or_model(64, 3);
+
+/// A value that was copied, or that was too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sliced {
+    pub(crate) version: u64,
+    /// The length of the value in bytes. Nothing was copied if it is more than there was space for.
+    pub(crate) len: usize,
+}
+
+impl Ring<'_> {
+    /// Copies the newest value to the front of `out`, if it fits; `None` if there is no value.
+    pub(crate) fn copy_newest_to(self, out: &mut [u8]) -> Result<Option<Sliced>, ReadError> {
+        for _ in 0..ATTEMPTS {
+            let head = self.head();
+            let Some(index) = head.cell() else {
+                return if self.is_current() { Ok(None) } else { Err(ReadError::Removed) };
+            };
+            let (cell, version) = (self.cell(index)?, head.version());
+            if !holds(cell, version) {
+                self.help_or_check(head, cell)?;
+                continue;
+            }
+            let len = cell::len(cell);
+            if len > self.slot().cells.inline_len() {
+                return Err(ReadError::Long);
+            }
+            if let Some(out) = out.get_mut(..len) {
+                words::load(cell.words, out);
+            }
+            // Acquire: pairs with the release fence of the claim, as in `cell::copy`.
+            fence(Ordering::Acquire);
+            if Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version) {
+                return if self.is_current() { Ok(Some(Sliced { version, len })) } else { Err(ReadError::Removed) };
+            }
+        }
+        if self.is_current() { Err(ReadError::Overtaken) } else { Err(ReadError::Removed) }
+    }
+
+    /// Copies a pinned value to the front of `out`, if it fits; `None` as for
+    /// [`pinned_words`](Self::pinned_words).
+    pub(crate) fn copy_pinned_to(self, pin: Pin, out: &mut [u8]) -> Option<Sliced> {
+        let (words, len) = self.pinned_words(pin)?;
+        if let Some(out) = out.get_mut(..len) {
+            words::load(words, out);
+        }
+        Some(Sliced { version: pin.version, len })
+    }
+}

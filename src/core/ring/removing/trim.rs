@@ -1,0 +1,86 @@
+//! Giving back space that no value needs: the places of values that are not history any more, and
+//! those of cells that hold short values now.
+//!
+//! - A cell whose value is older than history is claimed and emptied, as by a writer that abandons
+//!   it: its places go with it.
+//! - A cell whose value is short and stays is claimed, and its places are given back while it is in
+//!   the state "claimed": the value stays readable, and no writer touches the cell. A participant
+//!   that pinned it before has the claim withdrawn: it may be zeroing the places. One that pins it
+//!   later finds the claim, and tries again or copies. The newest value's cell is left alone, because
+//!   there must be no claim on it.
+//!
+//! **Crash** while a cell is claimed: its places may be punched in part. Their bits in `residue` are
+//! set until all of it is done, and `reserved` is 0 by then, so the next writer reserves again what it
+//! needs, or gives it back. The participant that reaps the claim frees the cell.
+
+use crate::core::memory::cell_view::CellView;
+use crate::core::place::Tier;
+use crate::core::ring::cell::{self, pinned};
+use crate::core::ring::publishing::places::has_places;
+use crate::core::ring::retaining::retention::Keep;
+use crate::core::ring::ring::Ring;
+use crate::core::word::Seq;
+use crate::kill_points::{Step, reached};
+use crate::sync::{Ordering, total_order};
+
+impl<'a> Ring<'a> {
+    /// Gives back all space of the slot that no value needs. Returns how many bytes that were.
+    ///
+    /// Values that are the newest, history, retained or pinned stay.
+    pub(crate) fn trim(self) -> u64 {
+        self.reap_holders();
+        let cells = self.cells().filter(|&(_, cell)| has_places(cell));
+        cells.map(|(index, cell)| self.trim_cell(index, cell)).sum()
+    }
+
+    fn trim_cell(self, index: u32, cell: CellView<'a>) -> u64 {
+        let len = cell::len(cell);
+        let keep = Keep::Newest(self.history_of(len.max(1)));
+        if let Ok(claim) = self.claim_cell(index, keep, None) {
+            let given_back = self.count_released(index);
+            self.abandon(claim);
+            return given_back;
+        }
+        // A claim that was withdrawn may have kept others from emptying the cell.
+        self.discard_if_retired(index);
+        if len > self.slot().cells.inline_len() { 0 } else { self.trim_below_short_value(index, cell) }
+    }
+
+    /// Gives back the places of a cell that holds a short value, which stays.
+    fn trim_below_short_value(self, index: u32, cell: CellView<'a>) -> u64 {
+        // Acquire: pairs as in `claim_cell`; `head` is read after it.
+        let seen = cell.header.seq.load(Ordering::Acquire);
+        let version = match Seq::from_bits(seen) {
+            Seq::Committed { version } if version > 0 && self.head().cell() != Some(index) => version,
+            _ => return 0,
+        };
+        let claimed = Seq::Claimed { version, participant: self.context.me };
+        // SeqCst: pairs with the pins in `pin_newest` and `pin_version`, as the claim of a writer.
+        if cell.header.seq.compare_exchange(seen, claimed.bits(), Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            return 0;
+        }
+        reached(Step::CellClaimed);
+        total_order();
+        // The length is that of this version: the cell is ours.
+        let is_short = cell::len(cell) <= self.slot().cells.inline_len();
+        let given_back = if is_short && !pinned(cell.header) { self.count_released(index) } else { 0 };
+        // SeqCst: pairs with `unpin`; see `discard_if_retired`.
+        cell.header.seq.store(seen, Ordering::SeqCst);
+        reached(Step::ClaimWithdrawn);
+        self.notify(self.not_full());
+        self.discard_if_retired(index);
+        given_back
+    }
+
+    /// Gives back the places of a cell that the caller has claimed, if it has any. Returns how many
+    /// bytes that were.
+    fn count_released(self, index: u32) -> u64 {
+        if !has_places(self.slot().cells.get(index)) {
+            return 0;
+        }
+        let reserved = || Tier::ALL.map(|tier| self.reserved(index, tier)).iter().sum::<u64>();
+        let before = reserved();
+        self.release_places(index);
+        before.saturating_sub(reserved())
+    }
+}

@@ -1,0 +1,70 @@
+//! How much of a store's file is reserved, and for what.
+
+use std::io;
+
+use crate::core::memory::records::{HEADER_CURSORS, SideRecord};
+use crate::core::shape::Shape;
+use crate::os::space;
+use crate::store::mapped::Mapped;
+
+/// The side records of a slot.
+pub(crate) struct Sides {
+    /// How many bytes they take themselves.
+    pub(crate) len: u64,
+    /// How many bytes of the medium and the large place of each cell are reserved.
+    pub(crate) reserved: Vec<[u32; 2]>,
+}
+
+impl Mapped {
+    /// How many bytes of space the file takes.
+    pub(crate) fn reserved(&self) -> io::Result<u64> {
+        space::reserved(&self.file)
+    }
+
+    /// How many bytes are reserved for what every store has: all up to the headers of slots that were
+    /// used.
+    pub(crate) fn fixed_len(&self) -> u64 {
+        self.layout.headers_end(self.used_slots() + 1).next_multiple_of(page())
+    }
+
+    /// How many bytes are reserved for the first `cells` cells of a slot's ring, and for the cursors of
+    /// a key of this shape.
+    pub(crate) fn cells_len(&self, slot: u32, cells: u32, shape: Shape) -> u64 {
+        let pages =
+            |from: u64, to: u64| if from < to { to.next_multiple_of(page()) - from / page() * page() } else { 0 };
+        let cursors = if shape.cursors as usize > HEADER_CURSORS {
+            pages(self.layout.further_cursors(slot), self.layout.side(slot, 0))
+        } else {
+            0
+        };
+        pages(self.layout.cell(slot, 0), self.layout.cell(slot, cells)) + cursors
+    }
+
+    /// What the side records of the slot's first `cells` cells say.
+    ///
+    /// They are read by system calls, because side records that were never used are holes: reading one
+    /// through the mapping would take memory, or end the process if there is none.
+    pub(crate) fn sides(&self, slot: u32, cells: u32) -> Sides {
+        let (from, to) = (self.layout.side(slot, 0), self.layout.side(slot, cells));
+        // What cannot be read counts as not reserved.
+        let len = space::data_len(&self.file, from / page() * page(), to.next_multiple_of(page())).unwrap_or(0);
+        if len == 0 {
+            return Sides { len, reserved: Vec::new() };
+        }
+        let mut records = vec![0; (to - from) as usize];
+        let read = space::read_at(&self.file, &mut records, from).unwrap_or(0);
+        let (records, _) = records[..read].as_chunks::<{ size_of::<SideRecord>() }>();
+        let word = |record: &[u8], at: usize| u32::from_ne_bytes(std::array::from_fn(|byte| record[at + byte]));
+        Sides { len, reserved: records.iter().map(|record| [word(record, 0), word(record, 4)]).collect() }
+    }
+
+    /// How many bytes of addresses this process has mapped of the store, apart from the mapping for
+    /// loans.
+    pub(crate) fn mapped_len(&self) -> u64 {
+        self.memory.region.len() as u64 + self.space.mapped_windows() * self.layout.span
+    }
+}
+
+fn page() -> u64 {
+    rustix::param::page_size() as u64
+}
