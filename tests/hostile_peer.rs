@@ -358,7 +358,7 @@ fn open_between_guards(location: &str, len: usize) -> Option<Store> {
     let before = GUARDS.with_borrow(VecDeque::len);
     for _ in 0..100 {
         GUARDS.with_borrow_mut(|guards| guards.push_back(Guard::anywhere(len)));
-        let Ok(store) = options().open(location) else {
+        let Ok(store) = options().open_unshared(location) else {
             // The guards before these belong to the store that stays open.
             GUARDS.with_borrow_mut(|guards| guards.truncate(before));
             return None;
@@ -368,7 +368,11 @@ fn open_between_guards(location: &str, len: usize) -> Option<Store> {
         let _ = store.slot("key 0").map(|slot| slot.loan(1).map(drop));
         guard(&mappings(location));
         for number in 0..KEYS {
-            let _ = store.slot(&format!("key {number}")).map(|slot| slot.loan(3000).map(drop));
+            // The kernel would put the second one beside the first.
+            let slot = store.slot(&format!("key {number}"));
+            let _ = slot.as_ref().map(|slot| slot.set(&[0; 3000]));
+            guard(&mappings(location));
+            let _ = slot.map(|slot| slot.loan(3000).map(drop));
             guard(&mappings(location));
         }
         let open = maps();

@@ -85,6 +85,11 @@ pub(crate) fn anonymous(name: &str) -> io::Result<File> {
     Ok(File::from(file))
 }
 
+/// Whether the descriptor is for reading and writing.
+pub(crate) fn is_writable(file: &File) -> io::Result<bool> {
+    Ok(rustix::fs::fcntl_getfl(file)? & OFlags::ACCMODE == OFlags::RDWR)
+}
+
 /// Has the descriptor closed when this process executes another program.
 pub(crate) fn close_on_exec(file: &File) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(file, rustix::io::FdFlags::CLOEXEC)?)

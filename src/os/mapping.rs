@@ -118,7 +118,6 @@ impl Mapping {
     /// # Errors
     ///
     /// The kernel's reason.
-    #[allow(dead_code, reason = "sparse stores are about to use it")]
     pub(crate) fn window(file: &File, offset: u64, len: usize) -> io::Result<Self> {
         let mut window = match Self::unlocked(file, offset, len) {
             // The process locks all its memory, and the window is longer than what it may lock. A

@@ -9,6 +9,8 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 use super::create::initialise;
 use super::open::{Sharing, open_through};
 use super::opening::map;
@@ -75,6 +77,9 @@ impl Store {
         if !status.is_regular {
             let reason = "it is not a regular file".to_owned();
             return Err(OpenError::NotAStore { name: location.to_string(), reason });
+        }
+        if !file::is_writable(&file).map_err(refused("examine", &location))? {
+            return Err(refused("write to", &location)(Errno::ACCESS.into()));
         }
         file::close_on_exec(&file).map_err(refused("examine", &location))?;
         let locks = |file: &File| open_again(&location, file).map(Some);

@@ -146,12 +146,25 @@ impl StoreOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
-        let location = location.into();
-        let store = Store::open(&location)?;
+        self.check(Store::open(location)?)
+    }
+
+    /// As [`open`](Self::open), with a session of its own: see [`Store::open_unshared`].
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    #[doc(hidden)]
+    pub fn open_unshared(&self, location: impl Into<Location>) -> Result<Store, OpenError> {
+        self.check(Store::open_unshared(location)?)
+    }
+
+    /// Refuses a store of other dimensions.
+    fn check(&self, store: Store) -> Result<Store, OpenError> {
         let (asked, has) = (self.dimensions(), store.dimensions());
         if !self.are_met_by(has) {
             let numbers = |of: Dimensions| [of.slots.into(), of.inline_size.into(), of.span];
-            let name = location.to_string();
+            let name = store.location().to_string();
             return Err(OpenError::OtherOptions { name, asked: numbers(asked), has: numbers(has) });
         }
         Ok(store.with_key_options(self.key_options))

@@ -270,7 +270,8 @@ impl Mapped {
         Ok(slots)
     }
 
-    /// Reserves the ring of a slot as far as its header says, and empties the rest of it.
+    /// Reserves the ring of a slot as far as its header says, and empties the rest of it. Side records
+    /// are zero afterwards: what they said is from another moment than the space of the places.
     pub(crate) fn reserve_ring_again(&self, slot: u32) -> Result<(), RecoverSpaceError> {
         let header = self.slot_header_of(slot);
         let cells = header.cells_reserved.load(Ordering::Relaxed).min(self.layout.max_cells());
@@ -280,6 +281,7 @@ impl Mapped {
         {
             self.reserve_cursors(slot)?;
         }
+        self.empty(self.layout.side(slot, 0), self.layout.cell(slot, 0))?;
         self.reserve_cells(slot, 0..cells)?;
         // Cells that were reserved later than the header was written to the disk.
         let (end, page) = (self.layout.cell(slot, cells), rustix::param::page_size() as u64);

@@ -216,35 +216,23 @@ impl<'a> Ring<'a> {
         Ok(())
     }
 
-    /// Reserves the place of the cell's value again, if it is a long one, and gives back its other
-    /// places. A copy of the file has holes where there were zeros.
+    /// Reserves the place of the cell's value again, if it is a long one. A copy of the file has holes
+    /// where there were zeros. The slot's side records are zero, and its other places have no space.
     fn reserve_recovered(self, index: u32, cell: CellView<'_>) -> Result<(), NoSpace> {
         let len = cell::len(cell);
         // It is not known how far bytes were written. So the next writer zeroes all that it does not
         // need.
         let mut residue = Residue::from_bits(0).with_inline_len(size_of_val(cell.words) as u32);
-        // A cell that the key does not have has no places.
-        let had_places = index < self.handle.shape().cells()
-            && !Residue::from_bits(cell.header.residue.load(Ordering::Relaxed)).is_inline();
-        let tier = self.holds_long(cell).then(|| Tier::of(len));
-        if had_places || tier.is_some() {
-            self.context.host.reserve_side(self.slot().index, index)?;
+        if self.holds_long(cell) {
+            let (host, slot, tier) = (&self.context.host, self.slot().index, Tier::of(len));
+            let start = self.places().get(tier, index).start;
+            let reserved = (len as u64).next_multiple_of(GRANULE);
+            host.reserve_side(slot, index)?;
+            host.reserve(slot, start..start + reserved)?;
             let side = self.slot().cells.side(index);
-            side.chain_version.store(0, Ordering::Relaxed);
-            for other in Tier::ALL {
-                let is_held = tier == Some(other);
-                let place = self.places().get(other, index);
-                let mut reserved = 0;
-                if is_held {
-                    residue = residue.with(other);
-                    reserved = (len as u64).next_multiple_of(GRANULE);
-                    self.context.host.reserve(self.slot().index, place.start..place.start + reserved)?;
-                } else if had_places {
-                    self.context.host.punch(self.slot().index, place.start..place.start + place.capacity);
-                }
-                side.reserved[other.index()].store(reserved as u32, Ordering::Relaxed);
-                side.written[other.index()].store(reserved as u32, Ordering::Relaxed);
-            }
+            side.reserved[tier.index()].store(reserved as u32, Ordering::Relaxed);
+            side.written[tier.index()].store(reserved as u32, Ordering::Relaxed);
+            residue = residue.with(tier);
         }
         cell.header.residue.store(residue.bits(), Ordering::Relaxed);
         Ok(())
