@@ -102,12 +102,12 @@ impl From<Forked> for PublishError {
 /// use splinter_bus::{Bus, SubscribeError, SubscribeOptions};
 ///
 /// # let name = format!("splinter-doc-subscribe-error-{}", std::process::id());
-/// let store = StoreOptions::new().key_options(KeyOptions::new().lossless(1)).create(&name)?;
+/// let store = StoreOptions::new().key_options(KeyOptions::new().lossless(8)).create(&name)?;
 /// let bus: Bus<Vec<u8>> = Bus::on(store);
 /// let lossless = SubscribeOptions::new().lossless();
-/// let first = bus.subscribe_with("k", &lossless)?;
-/// let second = bus.subscribe_with("k", &lossless);
-/// assert!(matches!(second, Err(SubscribeError::TooManyLossless { max: 1 })));
+/// let eight = (0..8).map(|_| bus.subscribe_with("k", &lossless)).collect::<Result<Vec<_>, _>>()?;
+/// let ninth = bus.subscribe_with("k", &lossless);
+/// assert!(matches!(ninth, Err(SubscribeError::TooManyLossless { max: 8 })));
 /// # splinter_bus::Store::remove(&name)?;
 /// # Ok::<(), splinter_bus::Error>(())
 /// ```

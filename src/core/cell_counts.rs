@@ -47,7 +47,7 @@ impl CellCounts {
     /// # let name = format!("splinter-doc-cells-total-{}", std::process::id());
     /// let store = StoreOptions::new().slots(2).key_options(KeyOptions::new().history(3).spare(2)).create(&name)?;
     /// assert_eq!(store.slot("k")?.cells().total(), 5);
-    /// assert_eq!(store.cells().total(), 10);
+    /// assert_eq!(store.cells().total(), 5);
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

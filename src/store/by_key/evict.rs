@@ -43,7 +43,8 @@ impl Store {
     /// # Examples
     ///
     /// ```
-    /// use splinter_bus::{Bus, RecvError, SubscribeOptions, store::StoreOptions};
+    /// use splinter_bus::store::{KeyOptions, StoreOptions};
+    /// use splinter_bus::{Bus, RecvError, SubscribeOptions};
     ///
     /// # let name = format!("splinter-doc-evict-{}", std::process::id());
     /// let store = StoreOptions::new().slots(1).key_options(KeyOptions::new().history(1).spare(1)).create(&name)?;

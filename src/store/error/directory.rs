@@ -98,7 +98,7 @@ impl From<Forked> for DirectoryError {
 /// let store = Store::create(&name)?;
 /// store.slot("k")?;
 /// let error = store.slot_with("k", &KeyOptions::new().history(100)).unwrap_err();
-/// assert!(matches!(error, DirectoryError::Shape(ShapeError::Smaller { .. })));
+/// assert!(matches!(&error, DirectoryError::Shape(shape) if matches!(**shape, ShapeError::Smaller { .. })));
 /// assert!(error.to_string().starts_with("the key \"k\" exists with less than was asked for: history 100, it has 16"));
 /// # Store::remove(&name)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

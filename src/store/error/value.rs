@@ -12,12 +12,12 @@ use crate::core::cell_counts::CellCounts;
 /// # Examples
 ///
 /// ```
-/// use splinter_bus::store::{DirectoryError, SetError, KeyOptions, StoreOptions};
+/// use splinter_bus::store::{DirectoryError, SetError, StoreOptions};
 ///
 /// # let name = format!("splinter-doc-set-error-{}", std::process::id());
 /// let store = StoreOptions::new().slots(1).create(&name)?;
 /// let slot = store.slot("first")?;
-/// assert!(matches!(slot.loan(17), Err(SetError::TooLarge { len: 17, max: 16 })));
+/// assert!(matches!(slot.loan(1 << 30), Err(SetError::TooLarge { len: 1073741824, .. })));
 /// let error = store.set("second", b"").unwrap_err();
 /// assert!(matches!(error, SetError::Directory(DirectoryError::Full { slots: 1 })));
 /// # splinter_bus::Store::remove(&name)?;
@@ -172,13 +172,14 @@ impl From<Forked> for GetError {
 /// # Examples
 ///
 /// ```
-/// use splinter_bus::store::{SetError, KeyOptions, StoreOptions, UpdateError};
+/// use splinter_bus::store::{SetError, StoreOptions, UpdateError};
 ///
 /// # let name = format!("splinter-doc-update-error-{}", std::process::id());
 /// let store = StoreOptions::new().create(&name)?;
 /// store.append("k", b"1234")?;
-/// let error = store.append("k", b"56789").unwrap_err();
-/// assert!(matches!(error, UpdateError::Set(SetError::TooLarge { len: 9, max: 8 })));
+/// let max = store.slot("k")?.max_len();
+/// let error = store.append("k", &vec![0; max]).unwrap_err();
+/// assert!(matches!(error, UpdateError::Set(SetError::TooLarge { len, .. }) if len == max + 4));
 /// let error = store.integer("k")?.fetch_add(1).unwrap_err();
 /// assert!(matches!(error, UpdateError::NotAnInteger { len: 4 }));
 /// # splinter_bus::Store::remove(&name)?;

@@ -129,7 +129,7 @@ impl StoreOptions {
     /// ```
     /// # use splinter_bus::store::{Store, StoreOptions};
     /// # let name = format!("splinter-doc-options-span-{}", std::process::id());
-    /// let store = StoreOptions::new().span(16 << 30).create(&name)?;
+    /// let store = StoreOptions::new().slots(100).span(16 << 30).create(&name)?;
     /// assert!(store.slot("tensor")?.max_len() > 600 << 20);
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

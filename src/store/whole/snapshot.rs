@@ -114,7 +114,7 @@ impl Store {
     /// let store = StoreOptions::new().slots(2).key_options(KeyOptions::new().history(3).spare(1)).create(&name)?;
     /// store.set("k", b"v")?;
     /// let cells = store.cells();
-    /// assert_eq!((cells.total(), cells.readable, cells.in_flight, cells.pinned), (8, 1, 0, 0));
+    /// assert_eq!((cells.total(), cells.readable, cells.in_flight, cells.pinned), (4, 1, 0, 0));
     /// # Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
