@@ -34,6 +34,8 @@ struct Text {
 struct Fixture {
     slot: Slot,
     bytes: Vec<u8>,
+    /// Keys with values of 1 KiB and of 4 KiB, and such a value.
+    larger: [(Slot, Vec<u8>); 2],
     store: Store,
     plain: (Publisher<Plain>, Subscriber<Plain>),
     text: (Publisher<Text>, Subscriber<Text>),
@@ -45,21 +47,26 @@ impl Fixture {
         let store = StoreOptions::new().create(&name).expect("a scratch store");
         Store::remove(&name).expect("the scratch store exists");
         let slot = store.slot("raw").unwrap();
+        let larger = [1024, 4096].map(|len| (store.slot(&format!("{len} bytes")).unwrap(), vec![7; len]));
         let (plain, text) = (Bus::<Plain>::on(store.clone()), Bus::<Text>::on(store.clone()));
         let plain = (plain.publisher("plain").unwrap(), plain.subscribe("plain").unwrap());
         let text = (text.publisher("text").unwrap(), text.subscribe("text").unwrap());
-        Self { slot, bytes: vec![7; 64], store, plain, text }
+        Self { slot, bytes: vec![7; 64], larger, store, plain, text }
     }
 }
 
 type Operation = fn(&mut Fixture);
 
 /// The operations. Valgrind finds the function of each by its name, which contains the label.
-const OPERATIONS: [(&str, Operation); 8] = [
+const OPERATIONS: [(&str, Operation); 12] = [
     ("nothing", counted_nothing),
     ("set", counted_set),
     ("get", counted_get),
     ("miss", counted_miss),
+    ("set_1k", counted_set_1k),
+    ("get_1k", counted_get_1k),
+    ("set_4k", counted_set_4k),
+    ("get_4k", counted_get_4k),
     ("publish_plain", counted_publish_plain),
     ("receive_plain", counted_receive_plain),
     ("publish_text", counted_publish_text),
@@ -80,6 +87,10 @@ counted! {
     counted_nothing: fixture => black_box(&fixture.bytes);
     counted_set: fixture => fixture.slot.set(black_box(&fixture.bytes)).unwrap();
     counted_get: fixture => fixture.slot.get_into(black_box(&mut fixture.bytes)).unwrap();
+    counted_set_1k: fixture => fixture.larger[0].0.set(black_box(&fixture.larger[0].1)).unwrap();
+    counted_get_1k: fixture => fixture.larger[0].0.get_into(black_box(&mut fixture.larger[0].1)).unwrap();
+    counted_set_4k: fixture => fixture.larger[1].0.set(black_box(&fixture.larger[1].1)).unwrap();
+    counted_get_4k: fixture => fixture.larger[1].0.get_into(black_box(&mut fixture.larger[1].1)).unwrap();
     counted_miss: fixture => black_box(fixture.store.size("missing").unwrap());
     counted_publish_plain: fixture => fixture.plain.0.publish(black_box(&Plain { numbers: [7; 8] })).unwrap();
     counted_receive_plain: fixture => black_box(fixture.plain.1.try_recv().unwrap());
@@ -96,6 +107,9 @@ fn repeat(name: &str) {
     let (_, operation) = OPERATIONS.iter().find(|(known, _)| *known == name).expect("the name of an operation");
     let mut fixture = Fixture::new();
     fixture.slot.set(&[7; 64]).unwrap();
+    for (slot, bytes) in &fixture.larger {
+        slot.set(bytes).unwrap();
+    }
     for _ in 0..REPETITIONS {
         match name {
             "receive_plain" => _ = fixture.plain.0.publish(&Plain { numbers: [7; 8] }).unwrap(),
@@ -114,7 +128,7 @@ fn count(name: &str) -> Option<f64> {
     let out = env::temp_dir().join(format!("splinter-callgrind-{}-{name}", std::process::id()));
     let program = env::current_exe().expect("the path of this program");
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--collect-atstart=no", &format!("--toggle-collect=*counted_{name}*")])
+        .args(["--tool=callgrind", "--collect-atstart=no", &format!("--toggle-collect=*counted_{name}")])
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
         .arg(format!("--repeat={name}"))

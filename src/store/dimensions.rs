@@ -80,6 +80,11 @@ impl Dimensions {
     /// 1,024 keys, values of up to 1,024 bytes inline, and 1 GiB of addresses for each key.
     pub(crate) const DEFAULT: Self = Self { slots: 1024, inline_size: 1024, span: 1 << 30 };
 
+    /// How many slots there are in all.
+    pub(crate) fn all_slots(&self) -> u32 {
+        self.slots + SYSTEM_SLOTS
+    }
+
     pub(crate) fn layout(&self) -> Result<Layout, DimensionsError> {
         let Self { slots, inline_size, span } = *self;
         for (what, value, min, max) in [

@@ -99,7 +99,7 @@ impl Session {
             return Ok(region);
         }
         let mapping = Mapping::window(&self.mapped.file, 0, self.mapped.memory.region.len())?;
-        let region = Memory::new(mapping)?.region;
+        let region = Memory::new(mapping, 0)?.region;
         Ok(self.lending.get_or_init(|| region))
     }
 

@@ -74,12 +74,15 @@ unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
 #[inline]
 unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
     // The last block may overlap the one before it. Offsets are negative and count up to zero,
-    // where the last block begins.
-    let last = len - BLOCK;
+    // where the last block begins. They are computed here, because the compiler would keep more
+    // values in registers than there are.
     // SAFETY: all accesses are below `len`, of bytes that the caller vouches for.
     unsafe {
         asm!(
-            "test {at}, {at}",
+            "lea {from}, [{from} + {at} - 64]",
+            "lea {to}, [{to} + {at} - 64]",
+            "neg {at}",
+            "add {at}, 64",
             "jz 3f",
             "2:",
             "movups {a}, [{from} + {at}]",
@@ -101,9 +104,9 @@ unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
             "movups [{to} + 16], {b}",
             "movups [{to} + 32], {c}",
             "movups [{to} + 48], {d}",
-            from = in(reg) from.wrapping_add(last),
-            to = in(reg) to.wrapping_add(last),
-            at = inout(reg) last.wrapping_neg() => _,
+            from = inout(reg) from => _,
+            to = inout(reg) to => _,
+            at = inout(reg) len => _,
             a = out(xmm_reg) _,
             b = out(xmm_reg) _,
             c = out(xmm_reg) _,

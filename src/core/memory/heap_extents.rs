@@ -23,3 +23,12 @@ impl<'a> Extents<'a> {
         place.words.get(..len.div_ceil(WORD))
     }
 }
+
+/// The extents of one slot, which are always mapped.
+pub(crate) struct Window(pub(crate) Extents<'static>);
+
+impl Window {
+    pub(crate) fn words(&self, start: u64, len: usize) -> Option<&[AtomicU64]> {
+        self.0.words(start, len)
+    }
+}

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::cells::Cells;
+use super::extents::Window;
 use super::records::{CACHE_LINE, CellHeader, FURTHER_CURSORS, SideRecord, SlotHeader, StoreHeader};
 use super::shared::Shared;
 use super::slot_view::SlotView;
@@ -19,7 +20,9 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) struct Region {
     base: NonNull<u8>,
     len: usize,
-    // All accesses go through `base`.
+    /// One for each slot.
+    windows: Box<[Window]>,
+    // All accesses go through `base` and the windows.
     _mapping: Arc<dyn Any + Send + Sync>,
 }
 
@@ -29,14 +32,33 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// A region of `len` bytes at `base`; `None` if that is less than a header.
+    /// A region of `len` bytes at `base`, with the extents of so many slots; `None` if that is less
+    /// than a header.
     ///
     /// # Safety
     ///
     /// `base` is the start of a page. The `len` bytes from it on stay mapped there, readable and
     /// writable, until `mapping` is dropped, and this process accesses them through regions only.
-    pub(crate) unsafe fn new(base: NonNull<u8>, len: usize, mapping: Arc<dyn Any + Send + Sync>) -> Option<Self> {
-        (len >= size_of::<StoreHeader>()).then_some(Self { base, len, _mapping: mapping })
+    pub(crate) unsafe fn new(
+        base: NonNull<u8>,
+        len: usize,
+        slots: u32,
+        mapping: Arc<dyn Any + Send + Sync>,
+    ) -> Option<Self> {
+        let windows = (0..slots).map(|_| Window::UNMAPPED).collect();
+        (len >= size_of::<StoreHeader>()).then_some(Self { base, len, windows, _mapping: mapping })
+    }
+
+    /// Notes where the extents of a slot are mapped, and how far the file reaches.
+    ///
+    /// # Safety
+    ///
+    /// As [`Window::note`]; the mapping stays until that of the region is dropped.
+    pub(crate) unsafe fn note_extents(&self, slot: u32, base: NonNull<u8>, reach: usize) {
+        if let Some(window) = self.windows.get(slot as usize) {
+            // SAFETY: as the caller promises. The region keeps its mapping, and the window.
+            unsafe { window.note(base, reach) };
+        }
     }
 
     /// Pre-faults the pages of a range that is reserved: writes to each without changing it. `from`
@@ -129,7 +151,9 @@ impl Region {
         // SAFETY: `check_slots` checked alignment, strides and sizes; the views live as long as
         // `self`, and shared bytes are only accessed as atomics.
         let cells = unsafe { Cells::new(sides, first, cell_stride, max_cells, cell_words) };
-        SlotView { index, header, further_cursors, cells }
+        static UNMAPPED: Window = Window::UNMAPPED;
+        let window = self.windows.get(index as usize).unwrap_or(&UNMAPPED);
+        SlotView { index, header, further_cursors, cells, window }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A slot as the protocol sees it: its header, its cursors and its cells.
 
 use super::cells::Cells;
+use super::extents::Window;
 use super::records::SlotHeader;
 use crate::sync::AtomicU64;
 
@@ -15,4 +16,6 @@ pub(crate) struct SlotView<'a> {
     pub(crate) further_cursors: &'a [AtomicU64],
     /// The cells that the ring has addresses for.
     pub(crate) cells: Cells<'a>,
+    /// What is known of the extents.
+    pub(crate) window: &'a Window,
 }

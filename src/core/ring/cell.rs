@@ -9,7 +9,6 @@ use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CellHeader;
 use crate::core::memory::words::{self, WORD};
-use crate::core::place::KEPT;
 use crate::core::ring::ring::Ring;
 use crate::core::word::{Delivery, Seq};
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -46,7 +45,8 @@ pub(crate) enum Copied {
     Whole,
     /// The cell does not hold the version any more.
     Overwritten,
-    /// The value must be read under a pin. Nothing was copied.
+    /// The value must be read under a pin. Nothing was copied. (The same if its place is not mapped
+    /// yet: the pin maps it.)
     Long,
 }
 
@@ -55,33 +55,22 @@ impl Ring<'_> {
     #[inline(always)]
     pub(crate) fn copy(self, index: u32, cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> Copied {
         let len = len(cell);
-        if len > cell.words.len() * WORD {
-            return self.copy_kept(index, cell, version, len, out);
-        }
-        set_len(out, len);
-        words::load(cell.words, out);
-        still_holds(cell, version)
-    }
-
-    /// As [`copy`](Self::copy), for a value that is not inline.
-    #[inline(never)]
-    fn copy_kept(self, index: u32, cell: CellView<'_>, version: u64, len: usize, out: &mut Vec<u8>) -> Copied {
-        if len > KEPT {
-            return Copied::Long;
-        }
-        let Some(words) = self.kept_words(index, len) else { return Copied::Long };
+        let words = if len <= cell.words.len() * WORD {
+            cell.words
+        } else {
+            match self.kept_words(index, len) {
+                Some(words) => words,
+                None => return Copied::Long,
+            }
+        };
         set_len(out, len);
         words::load(words, out);
-        still_holds(cell, version)
+        // Acquire: pairs with the release fence of the claim; if any word that was copied was a later
+        // writer's, the load of `seq` below sees that writer's mark.
+        fence(Ordering::Acquire);
+        let holds = Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version);
+        if holds { Copied::Whole } else { Copied::Overwritten }
     }
-}
-
-#[inline(always)]
-fn still_holds(cell: CellView<'_>, version: u64) -> Copied {
-    // Acquire: pairs with the release fence of the claim; if any word that was copied was a later
-    // writer's, the load of `seq` below sees that writer's mark.
-    fence(Ordering::Acquire);
-    if Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version) { Copied::Whole } else { Copied::Overwritten }
 }
 
 /// Makes `out` exactly `len` bytes long. The caller overwrites all of them.
@@ -108,8 +97,9 @@ pub(crate) fn delivery(cell: &CellHeader) -> Delivery {
 /// Whether any participant reads the value in place.
 #[inline]
 pub(crate) fn pinned(cell: &CellHeader) -> bool {
-    // SeqCst: pairs with the pins in `pin_newest` and `unpin`; see the claim.
-    cell.pins.iter().any(|pins: &AtomicU64| pins.load(Ordering::SeqCst) != 0)
+    // SeqCst: pairs with the pins in `pin_newest` and `unpin`; see the claim. All words are loaded,
+    // with one branch.
+    cell.pins.iter().fold(0, |all, pins: &AtomicU64| all | pins.load(Ordering::SeqCst)) != 0
 }
 
 /// The version that was published before this one, which the cell holds; `None` if it is not known.

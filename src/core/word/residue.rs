@@ -67,13 +67,21 @@ impl Residue {
     }
 
     /// Whether something of this place may be reserved.
+    #[inline(always)]
     pub(crate) fn has(self, tier: Tier) -> bool {
         self.0 >> BEYOND_SHIFT >> tier.index() & 1 == 1
     }
 
     /// With this place, which is in use now.
+    #[inline(always)]
     pub(crate) fn with(self, tier: Tier) -> Self {
         Self(self.0 & (BEYOND | MAX_INLINE) | 1 << (BEYOND_SHIFT + tier.index() as u32))
+    }
+
+    /// Nothing left but in this place.
+    #[inline(always)]
+    pub(crate) fn only(tier: Tier) -> Self {
+        Self(0).with(tier)
     }
 
     /// Without places.
@@ -87,6 +95,7 @@ impl Residue {
     }
 
     /// As if the places had just been used.
+    #[inline(always)]
     pub(crate) fn in_use(self) -> Self {
         Self(self.0 & (BEYOND | MAX_INLINE))
     }

@@ -32,7 +32,7 @@ pub(crate) fn map(
 ) -> Result<Arc<Mapped>, OpenError> {
     let len = shape.layout.extents;
     let mapping = Mapping::window(&file, 0, len as usize).map_err(mapping_refused("map", location, len))?;
-    let memory = Memory::new(mapping).map_err(mapping_refused("map", location, len))?;
+    let memory = Memory::new(mapping, shape.dimensions.all_slots()).map_err(mapping_refused("map", location, len))?;
     let mapped = Mapped::new(shape, memory, file, locks).ok_or_else(|| OpenError::Damaged {
         name: location.to_string(),
         reason: format!("its mapping is shorter than its {len} bytes"),

@@ -11,7 +11,7 @@ use crate::core::memory::records::{DirectoryHeader, ParticipantEntry, SchemaEntr
 use crate::core::memory::slot_view::SlotView;
 use crate::core::ring::Handle;
 use crate::os::fork::UninheritedFile;
-use crate::store::dimensions::{Dimensions, Layout, SYSTEM_SLOTS, Tables};
+use crate::store::dimensions::{Dimensions, Layout, Tables};
 use crate::sync::{AtomicU64, Ordering};
 
 /// What is fixed when a store is created.
@@ -46,8 +46,7 @@ impl Mapped {
     pub(crate) fn new(shape: StoreShape, memory: Memory, file: File, locks: UninheritedFile) -> Option<Self> {
         let StoreShape { dimensions, layout, checksums } = shape;
         let tables = layout.tables(&memory.region)?;
-        let space = Space::new(dimensions.slots + SYSTEM_SLOTS);
-        Some(Self { dimensions, layout, checksums, memory, tables, space, file, locks })
+        Some(Self { dimensions, layout, checksums, memory, tables, space: Space::new(), file, locks })
     }
 
     /// What was fixed when the store was created.

@@ -18,31 +18,26 @@ use crate::core::ring::NoSpace;
 use crate::core::shape::Shape;
 use crate::os::file;
 use crate::os::lock;
-use crate::os::mapping::{Mapping, Populated};
+use crate::os::mapping::Populated;
 use crate::os::space::{self, Punched, ReserveError};
-use crate::store::dimensions::SYSTEM_SLOTS;
 use crate::store::directory::LONGEST_WAIT;
+use crate::store::mapped::memory::Windows;
 use crate::store::mapped::{LockByte, Mapped};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
-/// The extents of each slot that this process has mapped, and how long the file is known to be.
+/// How long the file is known to be, what it can do, and the mappings that loans use.
 #[derive(Debug)]
 pub(crate) struct Space {
     known_len: AtomicU64,
-    windows: Windows,
     /// A second mapping of each, for loans.
-    lending: Windows,
+    lending: OnceLock<Windows>,
     /// The file system gives back no space.
     cannot_punch: AtomicU32,
 }
 
-/// A mapping of the extents of each slot, made at first use.
-type Windows = Box<[OnceLock<Mapping>]>;
-
 impl Space {
-    pub(crate) fn new(slots: u32) -> Self {
-        let windows = || (0..slots).map(|_| OnceLock::new()).collect();
-        Self { known_len: AtomicU64::new(0), windows: windows(), lending: windows(), cannot_punch: AtomicU32::new(0) }
+    pub(crate) fn new() -> Self {
+        Self { known_len: AtomicU64::new(0), lending: OnceLock::new(), cannot_punch: AtomicU32::new(0) }
     }
 
     /// Whether the file reaches up to `end`. It never becomes shorter, unless somebody truncates it.
@@ -52,9 +47,9 @@ impl Space {
         end <= self.known_len.load(Ordering::Relaxed) || self.reaches_now(file, end)
     }
 
-    /// How many slots' extents this process has mapped.
-    pub(crate) fn mapped_windows(&self) -> u64 {
-        self.windows.iter().filter(|window| window.get().is_some()).count() as u64
+    /// How many bytes from `start` on the file has, if they are `len` at least.
+    fn reach(&self, file: &File, start: u64, len: u64) -> Option<u64> {
+        self.reaches(file, start + len).then(|| self.known_len.load(Ordering::Relaxed) - start)
     }
 
     #[cold]
@@ -167,7 +162,7 @@ impl Mapped {
             return Ok(());
         }
         let (from, to) = (from as usize, len.min(to) as usize);
-        match self.memory.mapping.populate_range(from, to - from) {
+        match self.memory.populate(from, to - from) {
             Ok(Populated::All) => Ok(()),
             Ok(Populated::Unsupported) if space::available(&self.file)? < (to - from) as u64 => {
                 Err(Errno::NOSPC.into())
@@ -215,34 +210,19 @@ impl Mapped {
         self.space.cannot_punch.load(Ordering::Relaxed) == 0
     }
 
-    /// The extents of the slot, if the file reaches up to `end`, in bytes from their start.
-    #[inline]
+    /// The slot's extents, if the file reaches up to `end`, in bytes from their start.
     pub(crate) fn extents(&self, slot: u32, end: u64) -> Option<Extents<'_>> {
-        self.extents_in(&self.space.windows, slot, end)
+        let (start, span) = (self.layout.extents_of(slot), self.layout.span);
+        let reach = self.space.reach(&self.file, start, end).filter(|_| end <= span)?;
+        self.memory.extents(slot, &self.file, start, span, reach)
     }
 
     /// The same through a second mapping, which is used for loans only.
     pub(crate) fn lending_extents(&self, slot: u32, end: u64) -> Option<Extents<'_>> {
-        self.extents_in(&self.space.lending, slot, end)
-    }
-
-    #[inline]
-    fn extents_in<'a>(&'a self, windows: &'a Windows, slot: u32, end: u64) -> Option<Extents<'a>> {
-        let start = self.layout.extents_of(slot);
-        if end > self.layout.span || !self.space.reaches(&self.file, start + end) {
-            return None;
-        }
-        let window = windows.get(slot as usize)?;
-        let mapping = match window.get() {
-            Some(mapping) => mapping,
-            None => {
-                let mapping = Mapping::window(&self.file, start, self.layout.span as usize).ok()?;
-                window.get_or_init(|| mapping)
-            }
-        };
-        // SAFETY: the mapping begins on a page and stays where it is as long as `self`. It is accessed
-        // through extents alone: `Mapping` lends no bytes.
-        Some(unsafe { Extents::new(mapping.base(), mapping.len()) })
+        let (start, span) = (self.layout.extents_of(slot), self.layout.span);
+        self.space.reach(&self.file, start, end).filter(|_| end <= span)?;
+        let windows = self.space.lending.get_or_init(|| Windows::new(self.dimensions.all_slots()));
+        windows.get(slot, &self.file, start, span).map(Windows::lent)
     }
 
     /// Reads bytes of the slot's extents by a system call; `false` if the file ends before.
@@ -294,7 +274,7 @@ impl Mapped {
 
     /// Gives back the rings and extents of all slots from this one on.
     pub(crate) fn give_back_from(&self, slot: u32) -> Result<(), RecoverSpaceError> {
-        let all = self.dimensions.slots + SYSTEM_SLOTS;
+        let all = self.dimensions.all_slots();
         self.empty(self.layout.ring(slot), self.layout.extents)?;
         self.empty(self.layout.extents_of(slot), self.layout.extents_of(all))
     }

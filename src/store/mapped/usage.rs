@@ -61,7 +61,7 @@ impl Mapped {
     /// How many bytes of addresses this process has mapped of the store, apart from the mapping for
     /// loans.
     pub(crate) fn mapped_len(&self) -> u64 {
-        self.memory.region.len() as u64 + self.space.mapped_windows() * self.layout.span
+        self.memory.region.len() as u64 + self.memory.mapped_extents() * self.layout.span
     }
 }
 

@@ -94,7 +94,15 @@ impl Session {
     /// `None` if there is no value.
     #[inline]
     pub(crate) fn copy_newest(&self, ring: Ring<'_>, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
-        ring.copy_newest(value).or_else(|error| self.copy_newest_pinned(error, ring, value))
+        match ring.copy_newest_now(value) {
+            Some(version) => Ok(Some(version)),
+            None => self.copy_newest_again(ring, value),
+        }
+    }
+
+    #[inline(never)]
+    fn copy_newest_again(&self, ring: Ring<'_>, value: &mut Vec<u8>) -> Result<Option<u64>, GetError> {
+        ring.copy_newest_again(value).or_else(|error| self.copy_newest_pinned(error, ring, value))
     }
 
     #[inline(never)]

@@ -85,12 +85,12 @@ impl<'a> Ring<'a> {
         out.len() as u64 <= place.capacity && self.context.host.read(self.slot().index, place.start, out)
     }
 
-    /// The words of a value of at most [`KEPT`] bytes that is not inline. They may be touched without
-    /// a pin: if a cell ever said such a length, their space was reserved, and it is never given back.
+    /// The words of a value that is not inline, if it has at most [`KEPT`] bytes, and the extents are
+    /// mapped. They may be touched without a pin: if a cell ever said such a length, their space was
+    /// reserved, and it is never given back.
     #[inline]
     pub(crate) fn kept_words(self, index: u32, len: usize) -> Option<&'a [AtomicU64]> {
-        let start = Places::kept(index);
-        self.context.host.extents(self.slot().index, start + len as u64)?.words(start, len)
+        if len <= KEPT { self.slot().window.words(Places::kept(index), len) } else { None }
     }
 
     /// The cell and the tier of the newest value; `None` if that is inline, or there is none.
@@ -104,8 +104,18 @@ impl<'a> Ring<'a> {
         if len as u64 > place.capacity {
             return None;
         }
-        let extents = self.context.host.extents(self.slot().index, place.start + len as u64)?;
-        extents.words(place.start, len)
+        self.words_at(place.start, len)
+    }
+
+    /// The words of these bytes of the slot's extents.
+    #[inline]
+    fn words_at(self, start: u64, len: usize) -> Option<&'a [AtomicU64]> {
+        self.slot().window.words(start, len).or_else(|| self.map_words(start, len))
+    }
+
+    #[cold]
+    fn map_words(self, start: u64, len: usize) -> Option<&'a [AtomicU64]> {
+        self.context.host.extents(self.slot().index, start + len as u64)?.words(start, len)
     }
 
     /// Claims a cell of the handle's key whose place has space for a long value of `len` bytes.
@@ -267,9 +277,9 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Writes a long value into a claimed cell whose place is reserved for it.
+    /// Writes a long value into a claimed cell whose place is reserved for it. Returns its words.
     #[inline]
-    pub(crate) fn fill_long(self, claim: &mut Claim, bytes: &[u8]) -> Result<(), CommitError> {
+    pub(crate) fn fill_long(self, claim: &mut Claim, bytes: &[u8]) -> Result<&'a [AtomicU64], CommitError> {
         let cell = self.slot().cells.get(claim.cell);
         let words = self.value_words(claim.cell, cell, bytes.len()).ok_or(CommitError::Unmapped)?;
         self.raise_written(claim.cell, bytes.len());
@@ -277,7 +287,7 @@ impl<'a> Ring<'a> {
         words::store(words, bytes);
         reached(Step::BytesWritten);
         self.complete_long(claim.cell, bytes.len());
-        Ok(())
+        Ok(words)
     }
 
     /// Records how far bytes are about to be written into the cell's place.
@@ -300,9 +310,16 @@ impl<'a> Ring<'a> {
         reached(Step::LengthWritten);
         let residue = Residue::from_bits(cell.residue.load(Ordering::Relaxed)).in_use();
         cell.residue.store(residue.bits(), Ordering::Relaxed);
-        if self.context.host.auto_vacuum() {
+        let tier = Tier::of(len);
+        let is_clean = residue == Residue::only(tier) && self.written(index, tier) == len;
+        if !is_clean && self.context.host.auto_vacuum() {
             self.scrub_rest(index, len);
         }
+    }
+
+    /// How many bytes of the cell's place may be other than zero.
+    fn written(self, index: u32, tier: Tier) -> usize {
+        self.slot().cells.side(index).written[tier.index()].load(Ordering::Relaxed) as usize
     }
 
     /// Zeroes all bytes in the cell and its places that do not belong to its value of `len` bytes.

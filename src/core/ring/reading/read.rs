@@ -29,9 +29,17 @@ const HEAD_READS: usize = 64;
 impl<'a> Ring<'a> {
     /// Copies the newest value into `out`, replacing its content, and returns its version; `None`
     /// when there is no value.
-    #[inline]
+    #[cfg(loom)]
     pub(crate) fn copy_newest(self, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
-        // The fast path.
+        match self.copy_newest_now(out) {
+            Some(version) => Ok(Some(version)),
+            None => self.copy_newest_again(out),
+        }
+    }
+
+    /// The fast path of a read of the newest value. `None`: [read again](Self::copy_newest_again).
+    #[inline(always)]
+    pub(crate) fn copy_newest_now(self, out: &mut Vec<u8>) -> Option<u64> {
         let head = self.head();
         if let Some(index) = head.cell()
             && self.handle.knows_cell(index)
@@ -41,10 +49,10 @@ impl<'a> Ring<'a> {
             // Acquire: pairs as in `cell::readable`.
             let is_committed = cell.header.seq.load(Ordering::Acquire) == head.version();
             if is_committed && self.copy(index, cell, head.version(), out) == Copied::Whole && self.is_current() {
-                return Ok(Some(head.version()));
+                return Some(head.version());
             }
         }
-        self.copy_newest_again(out)
+        None
     }
 
     #[cold]
