@@ -73,17 +73,27 @@ unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
 /// As [`copy`].
 #[inline]
 unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
-    // The last block may overlap the one before it. Offsets are negative and count up to zero,
-    // where the last block begins. They are computed here, because the compiler would keep more
-    // values in registers than there are.
+    // The first block needs no length, which may still be on its way from memory. The last block may
+    // overlap the one before it. Offsets are negative and count up to zero, where the last block
+    // begins.
     // SAFETY: all accesses are below `len`, of bytes that the caller vouches for.
     unsafe {
         asm!(
-            "lea {from}, [{from} + {at} - 64]",
-            "lea {to}, [{to} + {at} - 64]",
+            "movups {a}, [{from}]",
+            "movups {b}, [{from} + 16]",
+            "movups {c}, [{from} + 32]",
+            "movups {d}, [{from} + 48]",
+            "movups [{to}], {a}",
+            "movups [{to} + 16], {b}",
+            "movups [{to} + 32], {c}",
+            "movups [{to} + 48], {d}",
+            "sub {at}, 64",
+            "jz 4f",
+            "add {from}, {at}",
+            "add {to}, {at}",
             "neg {at}",
             "add {at}, 64",
-            "jz 3f",
+            "jns 3f",
             "2:",
             "movups {a}, [{from} + {at}]",
             "movups {b}, [{from} + {at} + 16]",
@@ -104,6 +114,7 @@ unsafe fn copy_16(to: *mut u8, from: *const u8, len: usize) {
             "movups [{to} + 16], {b}",
             "movups [{to} + 32], {c}",
             "movups [{to} + 48], {d}",
+            "4:",
             from = inout(reg) from => _,
             to = inout(reg) to => _,
             at = inout(reg) len => _,

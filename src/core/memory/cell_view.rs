@@ -20,7 +20,9 @@ impl<'a> CellView<'a> {
     /// nothing that anybody sees.
     #[inline]
     pub(crate) fn prefetch_to_write(&self, len: usize) {
-        prefetch_to_write(self.line(0), size_of::<CellHeader>() + len.min(PREFETCHED));
+        for line in 0..(size_of::<CellHeader>() + len.min(PREFETCHED)).div_ceil(CACHE_LINE) {
+            prefetch::to_write(self.line(line));
+        }
     }
 
     /// Prefetches the cell's second line. The first one says how long the value is, so without the
@@ -41,20 +43,6 @@ impl<'a> CellView<'a> {
     #[inline]
     fn line(&self, line: usize) -> *const u8 {
         std::ptr::from_ref(self.header).cast::<u8>().wrapping_byte_add(line * CACHE_LINE)
-    }
-}
-
-/// Prefetches the lines of a place that is `distance` bytes from the place of `words`, for the first
-/// bytes of a value of `len` bytes, for writing. A hint: nothing need be there.
-#[inline]
-pub(crate) fn prefetch_place_to_write(words: &[AtomicU64], distance: isize, len: usize) {
-    prefetch_to_write(words.as_ptr().cast::<u8>().wrapping_byte_offset(distance), len.min(PREFETCHED));
-}
-
-#[inline]
-fn prefetch_to_write(start: *const u8, len: usize) {
-    for line in 0..len.div_ceil(CACHE_LINE) {
-        prefetch::to_write(start.wrapping_byte_add(line * CACHE_LINE));
     }
 }
 

@@ -58,8 +58,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// Of extents that are not mapped.
-    pub(crate) const UNMAPPED: Self =
-        Self { base: AtomicPtr::new(ptr::null_mut()), reach: AtomicUsize::new(0) };
+    pub(crate) const UNMAPPED: Self = Self { base: AtomicPtr::new(ptr::null_mut()), reach: AtomicUsize::new(0) };
 
     /// Notes where the extents are mapped, and that the file reaches this far, in bytes from their
     /// start.

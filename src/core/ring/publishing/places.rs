@@ -277,9 +277,38 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Writes a long value into a claimed cell whose place is reserved for it. Returns its words.
+    /// Writes a medium value into a claimed cell, over one of the same length, which leaves nothing
+    /// else to do. `false` if it is another case.
     #[inline]
-    pub(crate) fn fill_long(self, claim: &mut Claim, bytes: &[u8]) -> Result<&'a [AtomicU64], CommitError> {
+    pub(crate) fn fill_medium_again(self, claim: &mut Claim, bytes: &[u8]) -> bool {
+        let (cell, side, tier) =
+            (self.slot().cells.get(claim.cell).header, self.slot().cells.side(claim.cell), Tier::Medium);
+        let (len, residue) = (bytes.len() as u32, cell.residue.load(Ordering::Relaxed));
+        if residue != Residue::only(tier).bits()
+            || side.written[tier.index()].load(Ordering::Relaxed) != len
+            || side.reserved[tier.index()].load(Ordering::Relaxed) < len
+            || !self.is_still_current()
+        {
+            return false;
+        }
+        let Some(words) = self.slot().window.words(Places::kept(claim.cell), bytes.len()) else { return false };
+        self.sum(claim, bytes);
+        words::store(words, bytes);
+        reached(Step::BytesWritten);
+        cell.len.store(len, Ordering::Relaxed);
+        reached(Step::LengthWritten);
+        true
+    }
+
+    #[inline(never)]
+    pub(crate) fn reserve_and_fill_long(self, claim: &mut Claim, bytes: &[u8]) -> Result<(), CommitError> {
+        self.reserve_place(claim, bytes.len())?;
+        self.fill_long(claim, bytes)
+    }
+
+    /// Writes a long value into a claimed cell whose place is reserved for it.
+    #[inline]
+    pub(crate) fn fill_long(self, claim: &mut Claim, bytes: &[u8]) -> Result<(), CommitError> {
         let cell = self.slot().cells.get(claim.cell);
         let words = self.value_words(claim.cell, cell, bytes.len()).ok_or(CommitError::Unmapped)?;
         self.raise_written(claim.cell, bytes.len());
@@ -287,7 +316,7 @@ impl<'a> Ring<'a> {
         words::store(words, bytes);
         reached(Step::BytesWritten);
         self.complete_long(claim.cell, bytes.len());
-        Ok(words)
+        Ok(())
     }
 
     /// Records how far bytes are about to be written into the cell's place.

@@ -22,9 +22,9 @@
 use super::claim::Claim;
 use crate::core::checksum;
 use crate::core::epoch;
-use crate::core::memory::cell_view::{CellView, prefetch_place_to_write};
+use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words::{self, WORD};
-use crate::core::place::{Places, Tier};
+use crate::core::place::Tier;
 use crate::core::ring::context::Scrub;
 use crate::core::ring::error::{ClaimError, CommitError};
 use crate::core::ring::ring::Ring;
@@ -95,15 +95,15 @@ impl<'a> Ring<'a> {
         let Some((expected, mut claim)) = claimed else {
             let mut claim = self.claim_long(bytes.len())?;
             return match self.fill_long(&mut claim, bytes) {
-                Ok(_) => self.commit_slow(claim),
+                Ok(()) => self.commit_slow(claim),
                 Err(error) => self.abandon_for(claim, error),
             };
         };
-        let filled = self.reserve_place(&claim, bytes.len()).and_then(|()| self.fill_long(&mut claim, bytes));
-        let words = match filled {
-            Ok(words) => words,
-            Err(error) => return self.abandon_for(claim, error),
-        };
+        if !self.fill_medium_again(&mut claim, bytes)
+            && let Err(error) = self.reserve_and_fill_long(&mut claim, bytes)
+        {
+            return self.abandon_for(claim, error);
+        }
         let cell = claim.cell;
         if !self.is_current() {
             return self.commit_slow(claim);
@@ -114,8 +114,6 @@ impl<'a> Ring<'a> {
         self.commit_cell(claim, version);
         self.handle.cached_head.remember(expected, Head::of(cell, version));
         self.prefetch_next_cell(cell, 0);
-        let distance = Places::kept(self.after(cell)) as isize - Places::kept(cell) as isize;
-        prefetch_place_to_write(words, distance, bytes.len());
         Ok(version)
     }
 
