@@ -57,6 +57,29 @@ impl LocalPins {
         Ok(pin)
     }
 
+    /// Acts on the newest value of a slot under a pin, which ends then; `None` if there is no value.
+    ///
+    /// Other threads of this session that pin or unpin values of the slot wait meanwhile, unless the
+    /// value is large.
+    pub(crate) fn with_newest<R>(&self, ring: Ring<'_>, act: impl FnOnce(Pin) -> R) -> Result<Option<R>, ReadError> {
+        let slot = ring.slot().index;
+        let mut counts = self.lock(slot);
+        let held = |counts: &Counts, cell| counts.contains_key(&(slot, cell));
+        let Some(pin) = ring.pin_newest(|cell| held(&counts, cell))? else { return Ok(None) };
+        if ring.is_large(pin) {
+            *counts.entry((slot, pin.cell)).or_default() += 1;
+            drop(counts);
+            let outcome = act(pin);
+            self.unpin(ring, pin);
+            return Ok(Some(outcome));
+        }
+        let outcome = act(pin);
+        if !held(&counts, pin.cell) {
+            ring.unpin(pin.cell);
+        }
+        Ok(Some(outcome))
+    }
+
     /// Ends one pin. The last one of a cell clears the participant's bit.
     pub(crate) fn unpin(&self, ring: Ring<'_>, pin: Pin) {
         let slot = ring.slot().index;
@@ -72,15 +95,9 @@ impl LocalPins {
     }
 
     /// Zeroes the bytes behind the newest value of a slot, left there while auto-vacuum was off.
-    pub(crate) fn scrub_behind_newest(&self, slot: u32, ring: Ring<'_>) {
-        let counts = self.lock(slot);
-        let held = |cell| counts.contains_key(&(slot, cell));
-        if let Ok(Some(pin)) = ring.pin_newest(held) {
-            ring.scrub_behind(pin);
-            if !held(pin.cell) {
-                ring.unpin(pin.cell);
-            }
-        }
+    pub(crate) fn scrub_behind_newest(&self, ring: Ring<'_>) {
+        // If it is overtaken, a publisher has just written the value.
+        let _ = self.with_newest(ring, |pin| ring.scrub_behind(pin));
     }
 }
 

@@ -115,8 +115,12 @@ impl Session {
         if !matches!(error, ReadError::Overtaken | ReadError::Long) {
             return Err(error.into());
         }
-        let Some(pin) = self.pins.pin_newest(ring)? else { return Ok(None) };
-        self.copy_and_unpin(ring, pin, value).map(|()| Some(pin.version))
+        let copied = self.pins.with_newest(ring, |pin| (ring.copy_pinned(pin, value), pin.version))?;
+        match copied {
+            None => Ok(None),
+            Some((true, version)) => Ok(Some(version)),
+            Some((false, _)) => Err(GetError::Key(KeyError::Damaged)),
+        }
     }
 
     fn copy_and_unpin(&self, ring: Ring<'_>, pin: Pin, value: &mut Vec<u8>) -> Result<(), GetError> {
@@ -154,14 +158,12 @@ impl Session {
     /// value.
     pub(crate) fn newest_len(&self, ring: Ring<'_>) -> Result<(u64, Option<usize>), GetError> {
         match ring.newest_len() {
-            Err(ReadError::Overtaken) => Ok(match self.pins.pin_newest(ring)? {
-                Some(pin) => {
-                    let len = ring.pinned_len(pin);
-                    self.pins.unpin(ring, pin);
-                    (pin.version, Some(len.ok_or(KeyError::Damaged)?))
+            Err(ReadError::Overtaken) => {
+                match self.pins.with_newest(ring, |pin| (pin.version, ring.pinned_len(pin)))? {
+                    Some((version, len)) => Ok((version, Some(len.ok_or(KeyError::Damaged)?))),
+                    None => Ok((ring.head().version(), None)),
                 }
-                None => (ring.head().version(), None),
-            }),
+            }
             newest => Ok(newest?),
         }
     }

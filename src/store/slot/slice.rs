@@ -72,10 +72,8 @@ impl Session {
     fn copy_newest_to(&self, ring: Ring<'_>, value: &mut [u8]) -> Result<Option<(u64, usize)>, GetError> {
         let copied = match ring.copy_newest_to(value) {
             Err(ReadError::Overtaken | ReadError::Long) => {
-                let Some(pin) = self.pins.pin_newest(ring)? else { return Ok(None) };
-                let copied = ring.copy_pinned_to(pin, value);
-                self.pins.unpin(ring, pin);
-                Some(copied.ok_or(KeyError::Damaged)?)
+                let copied = self.pins.with_newest(ring, |pin| ring.copy_pinned_to(pin, value))?;
+                copied.map(|copied| copied.ok_or(KeyError::Damaged)).transpose()?
             }
             copied => copied?,
         };

@@ -61,7 +61,7 @@ impl Store {
             // A slot that never had a key may be being prepared for its first, and holds nothing.
             if ring.generation() > 0 {
                 busy += ring.purge();
-                self.session.pins.scrub_behind_newest(slot, ring);
+                self.session.pins.scrub_behind_newest(ring);
             }
         }
         Ok(busy)

@@ -22,7 +22,7 @@
 use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
-use crate::core::place::KEPT;
+use crate::core::place::{KEPT, MEDIUM_SIZE};
 use crate::core::ring::cell;
 use crate::core::ring::error::ReadError;
 use crate::core::ring::retry_limit::retry_limit;
@@ -165,6 +165,11 @@ impl<'a> Ring<'a> {
         let cell = self.slot().cells.get(pin.cell);
         let len = cell::len(cell);
         Some((self.value_words(pin.cell, cell, len)?, len))
+    }
+
+    /// Whether copying the pinned value takes so long that others should not wait for it.
+    pub(crate) fn is_large(self, pin: Pin) -> bool {
+        cell::len(self.slot().cells.get(pin.cell)) as u64 > MEDIUM_SIZE
     }
 
     /// The length of a pinned value in bytes; `None` if the cell contradicts itself.

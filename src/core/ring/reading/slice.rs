@@ -36,11 +36,11 @@ impl Ring<'_> {
                 continue;
             }
             let len = cell::len(cell);
-            if len > self.slot().cells.inline_len() {
-                return Err(ReadError::Long);
-            }
+            let is_inline = len <= self.slot().cells.inline_len();
+            let words = if is_inline { Some(cell.words) } else { self.kept_words(index, len) };
+            let words = words.ok_or(ReadError::Long)?;
             if let Some(out) = out.get_mut(..len) {
-                words::load(cell.words, out);
+                words::load(words, out);
             }
             // Acquire: pairs with the release fence of the claim, as in `cell::copy`.
             fence(Ordering::Acquire);
