@@ -72,7 +72,6 @@ fn envelope(payload: &[u8], checksum: bool) -> Outgoing<'static> {
         seq: 0,
         eof: true,
         checksum,
-        part: false,
         payload_align: 16,
         from: "bench-12345",
         to: "",

@@ -231,22 +231,6 @@ fn a_removed_key_wakes_tasks() {
     assert_eq!(**published.unwrap(), [1]);
 }
 
-#[test]
-fn a_missing_part_wakes_tasks() {
-    let name = Name::new();
-    // The longest value of a key with this many cells has 65,536 bytes.
-    let keys = KeyOptions::new().history(4096).spare(4096);
-    let bytes = Bus::<Vec<u8>>::on(name.create(&StoreOptions::new().slots(4).key_options(keys)));
-    let options = SubscribeOptions::new().part_timeout(Duration::from_millis(30));
-    let large = bytes.subscribe_with("large", &options).unwrap().into_async().unwrap();
-    bytes.publisher("large").unwrap().publish(&vec![7; 100_000]).unwrap();
-    let (slot, mut first) = (bytes.store().slot("large").unwrap(), Vec::new());
-    slot.get_version_into(1, &mut first).unwrap();
-    assert_eq!(block_on(large.recv()).unwrap().len(), 100_000);
-    slot.set(&first).unwrap();
-    assert!(matches!(block_on(large.recv()), Err(RecvError::Incomplete { .. })));
-}
-
 /// Returns the user and system time of this process.
 fn cpu_time() -> Duration {
     let usage = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);

@@ -266,7 +266,7 @@ fn receive(victim: &mut Victim) {
     ];
     let mut subscribers = Vec::new();
     for start in starts {
-        let options = SubscribeOptions::new().start(start).part_timeout(MILLISECOND);
+        let options = SubscribeOptions::new().start(start);
         subscribers.extend(bus.subscribe_with(&key, &options));
         subscribers.extend(bus.subscribe_with(&key, &options.lossless()));
     }

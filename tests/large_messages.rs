@@ -5,8 +5,8 @@ mod support;
 
 use std::collections::HashMap;
 
-use splinter_bus::store::{KeyOptions, StoreOptions};
-use splinter_bus::{Bus, Message, Start, SubscribeOptions};
+use splinter_bus::store::{DirectoryError, KeyOptions, SetError, StoreOptions};
+use splinter_bus::{Bus, Message, PublishError, Start, SubscribeError, SubscribeOptions};
 use support::image::space_of;
 use support::{Actor, DEADLINE, Name, Random};
 
@@ -64,6 +64,108 @@ fn actor() {
         }
         _ => panic!("no such role: {role}"),
     }
+}
+
+/// A tensor of 4 MiB.
+#[derive(Message, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
+#[message(encoding = "zerocopy", checksum = false)]
+#[repr(C)]
+struct Tensor([f32; 1 << 20]);
+
+#[test]
+fn a_default_store_takes_messages_of_40_mib_and_a_queue_jobs_of_almost_4() {
+    let name = Name::new();
+    let bus: Bus<Vec<u8>> = Bus::create(&*name).unwrap();
+    let documents = Bus::<Document>::on(bus.store().clone());
+    let (mut bytes, mut texts) = (bus.subscribe("bytes").unwrap(), documents.subscribe("texts").unwrap());
+    for len in [100_000, 1 << 20, 40 << 20] {
+        bus.publish("bytes", &vec![7; len]).unwrap();
+        assert_eq!(*bytes.recv().unwrap(), vec![7; len]);
+        documents.publish("texts", &document(len)).unwrap();
+        let sample = texts.recv_sample().unwrap();
+        assert!(sample.is_in_place());
+        assert_eq!(sample.view().unwrap().text, "x".repeat(len));
+    }
+    let mut worker = bus.work_queue("jobs").unwrap();
+    for len in [100_000, 1 << 20, 3_900_000] {
+        bus.publish("jobs", &vec![8; len]).unwrap();
+        let job = worker.recv().unwrap();
+        assert_eq!(*job, vec![8; len]);
+        job.acknowledge().unwrap();
+    }
+    // A queue holds many jobs that nobody has taken yet.
+    for number in 0..250u8 {
+        bus.publish("jobs", &vec![number; 1000]).unwrap();
+    }
+    for number in 0..250 {
+        let job = worker.recv().unwrap();
+        assert_eq!(*job, vec![number; 1000]);
+        job.acknowledge().unwrap();
+    }
+}
+
+#[test]
+fn a_tensor_is_written_and_read_in_place() {
+    let name = Name::new();
+    let bus: Bus<Tensor> = Bus::create(&*name).unwrap();
+    let mut subscriber = bus.subscribe("tensor").unwrap();
+    let mut publisher = bus.publisher("tensor").unwrap();
+    for round in 0..3 {
+        let mut loan = publisher.loan_zeroed().unwrap();
+        assert!(loan.0.iter().all(|&number| number == 0.0));
+        loan.0.iter_mut().zip(round..).for_each(|(number, at)| *number = at as f32);
+        let address = std::ptr::from_ref(&*loan).addr();
+        assert_eq!(address % align_of::<Tensor>(), 0);
+        loan.send().unwrap();
+        let sample = subscriber.recv_sample().unwrap();
+        assert!(sample.is_in_place());
+        assert!(sample.0.iter().zip(round..).all(|(&number, at)| number == at as f32));
+        assert!(sample.payload().as_ptr().addr().is_multiple_of(16));
+    }
+}
+
+#[test]
+fn a_message_that_is_longer_than_its_key_allows_is_refused_with_the_numbers() {
+    let name = Name::new();
+    let bus: Bus<Vec<u8>> = Bus::create(&*name).unwrap();
+    // The longest value of a key with this many cells has 65,536 bytes.
+    let mut publisher = bus.publisher_with("k", &KeyOptions::new().history(4096).spare(4096)).unwrap();
+    let error = publisher.publish(&vec![7; 65_536]).unwrap_err();
+    assert!(matches!(error, PublishError::Set(SetError::TooLarge { len, max: 65_536 }) if len > 65_536), "{error}");
+    assert!(error.to_string().contains("create the key with fewer cells"), "{error}");
+    assert!(publisher.loan_bytes(65_536).is_err());
+    assert!(bus.get("k").unwrap().is_none());
+    publisher.publish(&vec![7; 65_000]).unwrap();
+    assert_eq!(bus.get("k").unwrap().unwrap().len(), 65_000);
+}
+
+#[test]
+fn publishers_subscribers_and_workers_create_keys_with_options_also_after_a_removal() {
+    let name = Name::new();
+    let bus: Bus<Vec<u8>> = Bus::create(&*name).unwrap();
+    let history = |key: &str| bus.store().existing_slot(key).unwrap().unwrap().shape().history;
+    let options = KeyOptions::new().history(100);
+    let mut publisher = bus.publisher_with("published", &options).unwrap();
+    let mut subscriber = bus.subscribe_with("subscribed", &SubscribeOptions::new().key_options(options)).unwrap();
+    let mut worker = bus.work_queue_with("queued", &options).unwrap();
+    let _queue = bus.work_queue("plain queue").unwrap();
+    let keys = ["published", "subscribed", "queued"];
+    assert_eq!(keys.map(history), [100; 3]);
+    assert_eq!(history("plain queue"), 240);
+    for key in keys {
+        assert!(bus.store().unset(key).unwrap().is_some());
+    }
+    publisher.publish(&vec![1]).unwrap();
+    assert!(subscriber.try_recv().is_err() && worker.try_recv().is_err());
+    assert!(subscriber.try_recv().unwrap().is_none() && worker.try_recv().unwrap().is_none());
+    assert_eq!(keys.map(history), [100; 3]);
+    let more = options.history(101);
+    assert!(matches!(
+        bus.subscribe_with("published", &SubscribeOptions::new().key_options(more)),
+        Err(SubscribeError::Directory(DirectoryError::Shape(_)))
+    ));
+    let error = bus.work_queue_with("queued", &more).unwrap_err();
+    assert!(error.to_string().contains("history 101, it has 100"), "{error}");
 }
 
 #[test]

@@ -28,7 +28,6 @@ fn publish_at(bus: &Bus<Vec<u8>>, second: u64) {
         seq: 0,
         eof: true,
         checksum: true,
-        part: false,
         payload_align: 16,
         from: "past",
         to: "",

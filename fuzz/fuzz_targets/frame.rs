@@ -47,7 +47,6 @@ fn is_written_as_it_was_read(frame: &Frame<'_>) {
         seq: frame.seq(),
         eof: frame.eof(),
         checksum: frame.has_checksum(),
-        part: frame.is_part(),
         payload_align: 1,
         from: frame.from(),
         to: frame.to(),
@@ -62,7 +61,7 @@ fn is(frame: &Frame<'_>, outgoing: &Outgoing<'_>, payload: &[u8]) {
     assert_eq!((frame.fingerprint(), frame.id()), (outgoing.fingerprint, outgoing.id));
     assert_eq!((frame.ts(), frame.ttl()), (outgoing.ts, outgoing.ttl));
     assert_eq!((frame.seq(), frame.eof()), (outgoing.seq, outgoing.eof));
-    assert_eq!((frame.has_checksum(), frame.is_part()), (outgoing.checksum, outgoing.part));
+    assert_eq!(frame.has_checksum(), outgoing.checksum);
     let to = if outgoing.to.is_empty() { "*" } else { outgoing.to };
     assert_eq!((frame.from(), frame.to(), frame.trace()), (outgoing.from, to, outgoing.trace));
     assert_eq!(frame.payload(), payload);

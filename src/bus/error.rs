@@ -58,21 +58,6 @@ pub enum PublishError {
     /// one.
     #[error("the stream has {} messages, and only one more can be numbered: finish it, and begin another", u32::MAX)]
     StreamTooLong,
-    /// The message has more parts than the store keeps versions of a key. Its first parts would be
-    /// overwritten before its last one is published.
-    #[error(
-        "message too large: with its envelope it has {len} bytes, which makes {parts} parts, and this store keeps {history} of a \
-         key; send less, create the store with a larger max_value_size or more history, or make all subscribers lossless and \
-         publish with a timeout"
-    )]
-    TooManyParts {
-        /// The length of the frame in bytes: envelope and payload.
-        len: usize,
-        /// The number of parts.
-        parts: usize,
-        /// The number of versions of a key that the store keeps.
-        history: u32,
-    },
 }
 
 impl From<KeyError> for PublishError {
@@ -201,21 +186,6 @@ pub enum RecvError {
         "{0} messages were overwritten before they were received: receive faster, or create the store with more history"
     )]
     Lagged(u64),
-    /// A part of a message that is larger than a cell did not come in time, or was overwritten.
-    #[error(
-        "message {id} from {from} is incomplete: {received} of {total} bytes came, and the next part did not come in time or was \
-         overwritten; have it sent again"
-    )]
-    Incomplete {
-        /// The id of the message.
-        id: Uuid,
-        /// The sender's component id.
-        from: String,
-        /// The number of bytes of its frame that arrived.
-        received: usize,
-        /// The length of its frame in bytes.
-        total: usize,
-    },
     /// The message expired before it was received: it is older than its ttl.
     #[error("message {id} from {from} expired: it was received {age:?} after it was sent, and its ttl is {ttl:?}")]
     Expired {
@@ -313,7 +283,6 @@ impl RecvError {
     pub fn fault(&self) -> Option<FaultCode> {
         match self {
             Self::Expired { .. } => Some(FaultCode::TtlExpired),
-            Self::Incomplete { .. } => Some(FaultCode::StreamTimeout),
             Self::Frame { source, .. } => Some(source.fault()),
             Self::OtherType { .. } | Self::Decode { .. } => Some(FaultCode::BadSchema),
             Self::Fault(fault) => FaultCode::from_code(fault.code),

@@ -10,7 +10,6 @@ mod error;
 mod handle;
 mod ids;
 mod names;
-mod parts;
 mod publish;
 mod receive;
 mod received;

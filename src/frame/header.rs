@@ -15,19 +15,14 @@ pub(super) const VERSION: u8 = 1;
 pub(super) const MAGIC: u16 = u16::from_le_bytes(*b"SB");
 /// The offset of a payload in its frame is a multiple of this number of bytes.
 pub(crate) const PAYLOAD_ALIGN: usize = 16;
-/// The largest alignment of a payload's address in bytes.
+/// The largest alignment of a payload's address in bytes, and that of every frame in a store.
 pub const MAX_PAYLOAD_ALIGN: usize = 64;
-/// The address of a frame in a store is a multiple of [`MAX_PAYLOAD_ALIGN`] plus this: values begin
-/// on a line.
-pub(crate) const FRAME_START: usize = 0;
 /// Flag: the last message of its stream.
 pub(super) const FLAG_EOF: u8 = 1;
 /// Flag: the message expires after `ttl`.
 pub(super) const FLAG_TTL: u8 = 2;
 /// Flag: the frame has no checksum.
 pub(super) const FLAG_NO_CHECKSUM: u8 = 4;
-/// Flag: the payload is a part of a frame that is larger than a cell.
-pub(super) const FLAG_PART: u8 = 8;
 /// The offset of the time of sending.
 pub(super) const TS_AT: usize = 32;
 /// The offset of the payload's length.

@@ -7,7 +7,7 @@
 //! | 2 | 1 | frame version, 1 |
 //! | 3 | 1 | [`Kind`] |
 //! | 4 | 1 | [`Encoding`] |
-//! | 5 | 1 | flags: bit 0 eof, bit 1 has-ttl, bit 2 no checksum, bit 3 part of a larger frame; readers ignore the others |
+//! | 5 | 1 | flags: bit 0 eof, bit 1 has-ttl, bit 2 no checksum; readers ignore the others |
 //! | 6 | 2 | offset of the payload, a multiple of 16: header, names, padding |
 //! | 8 | 8 | schema fingerprint |
 //! | 16 | 16 | id |
@@ -26,12 +26,6 @@
 //! The padding is as short as possible. It aligns the payload's address to 16 bytes, or to the
 //! alignment of the message's type if that is 32 or 64. The address of a frame is a multiple of 64.
 //! So for an alignment of 64, the payload's offset is 64, 128, 192 and so on.
-//!
-//! A frame that does not fit into a cell is published in parts. Each part is a frame with the same
-//! kind, fingerprint, id and names, without a checksum. `seq` counts the parts from 0, and `eof`
-//! marks the last one. The encoding of a part is raw. Its payload is a number that all parts of one
-//! frame share (8 bytes), the length of the whole frame (4), zeros (4), and then its part of the
-//! frame's bytes.
 
 mod error;
 mod fault_code;
@@ -42,11 +36,10 @@ mod write;
 
 pub use error::{FrameError, NameField};
 pub use fault_code::FaultCode;
-pub(crate) use header::{FRAME_START, PAYLOAD_ALIGN};
+pub(crate) use header::PAYLOAD_ALIGN;
 pub use header::{MAX_NAME_LEN, MAX_PAYLOAD_ALIGN};
 pub use kind::{Encoding, Kind};
 pub use read::Frame;
-pub(crate) use read::is_part;
 #[doc(hidden)]
 pub use write::{Outgoing, write};
 pub(crate) use write::{payload_offset, seal, write_envelope};

@@ -7,8 +7,8 @@ use zerocopy::FromBytes;
 
 use super::error::{FrameError, NameField};
 use super::header::{
-    FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_PART, FLAG_TTL, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum,
-    checksum_in_two, checksum_mut,
+    FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_TTL, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum, checksum_in_two,
+    checksum_mut,
 };
 use super::kind::{Encoding, Kind};
 
@@ -187,12 +187,6 @@ impl<'a> Frame<'a> {
         self.header.flags & FLAG_NO_CHECKSUM == 0
     }
 
-    /// Whether the payload is a part of a frame that is larger than a cell.
-    #[must_use]
-    pub fn is_part(&self) -> bool {
-        self.header.flags & FLAG_PART != 0
-    }
-
     /// The sender's component id.
     #[must_use]
     pub fn from(&self) -> &'a str {
@@ -223,12 +217,6 @@ impl<'a> Frame<'a> {
     pub fn payload(&self) -> &'a [u8] {
         self.payload
     }
-}
-
-/// Whether the flag of parts is set in `bytes`. Nothing else is checked.
-#[inline]
-pub(crate) fn is_part(bytes: &[u8]) -> bool {
-    Header::ref_from_prefix(bytes).is_ok_and(|(header, _)| header.flags & FLAG_PART != 0)
 }
 
 #[cold]

@@ -5,8 +5,8 @@ use zerocopy::IntoBytes;
 
 use super::error::{FrameError, NameField};
 use super::header::{
-    CRC_AT, FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_PART, FLAG_TTL, FRAME_START, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN,
-    MAX_PAYLOAD_ALIGN, PAYLOAD_ALIGN, PAYLOAD_LEN_AT, TS_AT, VERSION,
+    CRC_AT, FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_TTL, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN, MAX_PAYLOAD_ALIGN,
+    PAYLOAD_ALIGN, PAYLOAD_LEN_AT, TS_AT, VERSION,
 };
 use super::kind::{Encoding, Kind};
 
@@ -31,8 +31,6 @@ pub struct Outgoing<'a> {
     pub eof: bool,
     /// Whether the frame gets a checksum.
     pub checksum: bool,
-    /// Whether the payload is a part of a frame that is larger than a cell.
-    pub part: bool,
     /// The alignment of the payload's address in bytes: a power of two up to 64. All values up to
     /// 16 have the same effect.
     pub payload_align: usize,
@@ -146,7 +144,7 @@ impl Names {
         let names = usize::from(self.from) + usize::from(self.to) + usize::from(self.trace);
         // The alignment is a power of two, so this is an addition and a mask.
         let mask = self.payload_align - 1;
-        ((FRAME_START + HEADER_LEN + names + mask) & !mask) - FRAME_START
+        (HEADER_LEN + names + mask) & !mask
     }
 
     #[inline]
@@ -160,8 +158,7 @@ impl Names {
             encoding: envelope.encoding as u8,
             flags: flag(FLAG_EOF, envelope.eof)
                 | flag(FLAG_TTL, envelope.ttl.is_some())
-                | flag(FLAG_NO_CHECKSUM, !envelope.checksum)
-                | flag(FLAG_PART, envelope.part),
+                | flag(FLAG_NO_CHECKSUM, !envelope.checksum),
             payload_offset: (self.payload_offset() as u16).into(),
             fingerprint: envelope.fingerprint.into(),
             id: [id_high.into(), id_low.into()],

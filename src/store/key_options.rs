@@ -90,7 +90,7 @@ impl KeyOptions {
             history: self.history.or(defaults.history),
             spare: self.spare.or(defaults.spare),
             lossless: self.lossless.or(defaults.lossless),
-            is_queue: self.is_queue,
+            is_queue: self.is_queue || defaults.is_queue,
         }
     }
 

@@ -135,6 +135,12 @@ impl Store {
         self.session.mapped.dimensions
     }
 
+    /// Another handle on the same store, with these options for the keys that it creates, and its own
+    /// where nothing is asked for.
+    pub(crate) fn creating_keys_with(&self, options: KeyOptions) -> Self {
+        self.clone().with_key_options(options.or(&self.key_options))
+    }
+
     /// The same handle, with other options for the keys that it creates.
     pub(crate) fn with_key_options(mut self, options: KeyOptions) -> Self {
         self.key_options = options;

@@ -8,11 +8,9 @@ use crate::messages::{Address, answer_key, worker_key};
 /// nothing.
 pub(crate) const HISTORY: u32 = 96;
 
-/// Opens the store for about a hundred clients and workers. It uses up to 60 MB.
-///
-/// Prompts of more than 3,900 bytes are split into parts.
+/// Opens the store. It takes space for what is in it, and nothing else.
 pub(crate) fn open_or_create(name: &str) -> Result<Store, OpenError> {
-    StoreOptions::new().slots(136).key_options(KeyOptions::new().history(HISTORY)).open_or_create(name)
+    StoreOptions::new().key_options(KeyOptions::new().history(HISTORY)).open_or_create(name)
 }
 
 /// The keys of this participant, which are removed on drop.

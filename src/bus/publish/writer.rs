@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::bus::error::PublishError;
 use crate::bus::shared::Shared;
-use crate::frame::{self, Encoding, Outgoing};
+use crate::frame::{self, Outgoing};
 use crate::message::Message;
 
 /// The shortest ttl.
@@ -101,16 +101,10 @@ impl Sender {
             seq: info.chunk.seq,
             eof: info.chunk.eof,
             checksum: M::CHECKSUM,
-            part: false,
             payload_align: M::PAYLOAD_ALIGN,
             from: if self.from.is_empty() { &self.shared.from } else { &self.from },
             to: &self.to,
             trace: &self.trace,
         }
-    }
-
-    /// The envelope of the parts of a message.
-    pub(super) fn part_envelope<M: Message>(&self, info: MessageInfo) -> Outgoing<'_> {
-        Outgoing { encoding: Encoding::Raw, checksum: false, part: true, payload_align: 1, ..self.envelope::<M>(info) }
     }
 }

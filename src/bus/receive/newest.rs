@@ -5,9 +5,7 @@ use super::sample::Sample;
 use super::storage::{AlignedBytes, Storage};
 use crate::bus::error::RecvError;
 use crate::bus::handle::Bus;
-use crate::bus::parts;
 use crate::bus::received::Received;
-use crate::frame;
 use crate::message::{DecodeOwned, InPlace};
 use crate::store::{GetError, KeyError, Lookup};
 
@@ -23,14 +21,6 @@ impl<T> Bus<T> {
     {
         let mut bytes = Vec::new();
         let Some(version) = self.store.get_into(key, &mut bytes).map_err(|error| RecvError::of(error, key))? else {
-            return Ok(None);
-        };
-        let origin = self.origin(key, version);
-        let frame = origin.parse(&mut bytes)?;
-        if !frame.is_part() {
-            return origin.message(&frame);
-        }
-        let Some((version, mut bytes)) = self.newest_complete(key)? else {
             return Ok(None);
         };
         let origin = self.origin(key, version);
@@ -50,13 +40,7 @@ impl<T> Bus<T> {
         let Some(pinned) = self.store.pin(key).map_err(|error| RecvError::of(error, key))? else {
             return Ok(None);
         };
-        if !frame::is_part(&pinned) {
-            return self.origin(key, pinned.version()).sample(Storage::Pinned(pinned)).map(Some);
-        }
-        let Some((version, bytes)) = self.newest_complete(key)? else {
-            return Ok(None);
-        };
-        self.origin(key, version).sample(Storage::Copied(AlignedBytes::copy_of(&bytes))).map(Some)
+        self.origin(key, pinned.version()).sample(Storage::Pinned(pinned)).map(Some)
     }
 
     /// Returns a given version of a key, to be read in place. `None` if it was not published yet,
@@ -64,8 +48,7 @@ impl<T> Bus<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvError`]: the version is not a valid message of type `T`, or it is a part of a larger
-    /// one.
+    /// [`RecvError`]: the version is not a valid message of type `T`.
     pub fn sample_version(&self, key: &str, version: u64) -> Result<Option<Sample<T>>, RecvError>
     where
         T: InPlace,
@@ -91,13 +74,5 @@ impl<T> Bus<T> {
 
     fn origin<'a>(&'a self, key: &'a str, version: u64) -> Origin<'a> {
         Origin { shared: &self.shared, store: &self.store, key, version }
-    }
-
-    /// The newest complete message, for a key whose newest version is a part of one.
-    #[cold]
-    fn newest_complete(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, RecvError> {
-        // The slot is looked up, not created: creating it could wait for other processes.
-        let newest = self.store.with_existing_slot(key, |slot| parts::newest_complete(&slot));
-        Ok(newest.map_err(|error| RecvError::of(error, key))?.flatten())
     }
 }

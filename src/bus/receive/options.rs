@@ -1,6 +1,8 @@
 //! Options of a subscriber.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+
+use crate::store::KeyOptions;
 
 /// The message at which a subscriber begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -42,15 +44,14 @@ pub enum Start {
 pub struct SubscribeOptions {
     pub(super) start: Start,
     pub(super) lossless: bool,
-    pub(super) part_timeout: Duration,
+    pub(super) key_options: KeyOptions,
 }
 
 impl SubscribeOptions {
-    /// The default options: begin at the next message, not lossless, five seconds for each part of
-    /// a large message.
+    /// The default options: begin at the next message, not lossless.
     #[must_use]
     pub fn new() -> Self {
-        Self { start: Start::Next, lossless: false, part_timeout: Duration::from_secs(5) }
+        Self { start: Start::Next, lossless: false, key_options: KeyOptions::new() }
     }
 
     /// Sets the message at which the subscriber begins.
@@ -73,12 +74,11 @@ impl SubscribeOptions {
         self
     }
 
-    /// Sets how long to wait for each part of a message that is larger than a cell, at most 2^32 -
-    /// 1 seconds. The ttl of the message limits it, too.
+    /// Sets the options of the key, if the subscriber creates it. A key that exists with less is an
+    /// error.
     #[must_use]
-    pub fn part_timeout(mut self, timeout: Duration) -> Self {
-        // A larger timeout would exceed the range of the clock.
-        self.part_timeout = timeout.min(Duration::from_secs(u32::MAX.into()));
+    pub fn key_options(mut self, options: KeyOptions) -> Self {
+        self.key_options = options;
         self
     }
 }

@@ -8,7 +8,6 @@ use super::sample::Sample;
 use super::storage::{EnvelopeBytes, Storage};
 use crate::bus::envelope::Envelope;
 use crate::bus::error::RecvError;
-use crate::bus::parts;
 use crate::bus::received::Received;
 use crate::bus::shared::Shared;
 use crate::frame::{Encoding, Frame, FrameError, Kind};
@@ -80,9 +79,6 @@ impl Origin<'_> {
     #[inline]
     fn check<T: Message>(&self, frame: &Frame<'_>) -> Result<(), RecvError> {
         check_ttl(frame)?;
-        if frame.is_part() {
-            return Err(parts::incomplete(frame));
-        }
         if frame.fingerprint() != self.shared.message_type.fingerprint() || frame.encoding() != T::ENCODING {
             return Err(self.other_type(frame));
         }

@@ -64,31 +64,12 @@ impl<T: DecodeOwned> Subscriber<T> {
                     let version = self.next;
                     self.advance();
                     let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
-                    let frame = origin.parse(&mut self.frame)?;
-                    if !frame.is_part() {
-                        return origin.message(&frame);
-                    }
-                    let message = self.accept_part(version);
-                    if !matches!(message, Ok(None)) {
-                        return message;
-                    }
+                    return origin.message(&origin.parse(&mut self.frame)?);
                 }
                 Ok(Lookup::Gone) => self.skip_overwritten()?,
                 Err(error) => return Err(self.failed(error)),
             }
         }
-    }
-
-    /// Adds the part that was copied; returns the message if it is complete.
-    #[cold]
-    fn accept_part(&mut self, version: u64) -> Result<Option<Received<T>>, RecvError> {
-        let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
-        let part = origin.parse(&mut self.frame)?;
-        let Some(mut complete) = self.parts.accept(&part)? else {
-            return Ok(None);
-        };
-        let frame = origin.parse(&mut complete)?;
-        origin.message(&frame)
     }
 }
 

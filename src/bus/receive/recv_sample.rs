@@ -7,7 +7,6 @@ use super::sample::Sample;
 use super::storage::{AlignedBytes, Storage};
 use super::subscriber::Subscriber;
 use crate::bus::error::RecvError;
-use crate::frame;
 use crate::message::InPlace;
 use crate::store::wait::Deadline;
 use crate::store::{GetError, Lookup};
@@ -83,20 +82,7 @@ impl<T: InPlace> Subscriber<T> {
             };
             self.advance();
             let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
-            if !frame::is_part(storage.as_slice()) {
-                return origin.sample(storage).map(Some);
-            }
-            if let Storage::Pinned(pinned) = &storage {
-                pinned.copy_into(&mut self.frame);
-            }
-            let part = origin.parse(&mut self.frame)?;
-            if !part.is_part() {
-                // The flag changed since it was checked: a program writes to a pinned value.
-                return origin.sample(Storage::Copied(AlignedBytes::copy_of(&self.frame))).map(Some);
-            }
-            if let Some(complete) = self.parts.accept(&part)? {
-                return origin.sample(Storage::Copied(AlignedBytes::copy_of(&complete))).map(Some);
-            }
+            return origin.sample(storage).map(Some);
         }
     }
 }

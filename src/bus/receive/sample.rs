@@ -22,9 +22,8 @@ use crate::message::{DecodeError, InPlace, Plain};
 /// not depend on the size of the message, except for the checksum. The checksum is computed once;
 /// `#[message(checksum = false)]` turns it off.
 ///
-/// A sample keeps one cell of the key from publishers until it is dropped or its process dies. Two
-/// kinds of samples are copies instead: a message that came in parts, because it is larger than a
-/// cell; and a message whose cell a publisher has claimed but not overwritten.
+/// A sample keeps one cell of the key from publishers until it is dropped or its process dies. A
+/// message whose cell a publisher has claimed, but not overwritten, is a copy instead.
 ///
 /// Pinned bytes do not change as long as every program that writes to the store follows its
 /// protocol. A program that writes to the file by other means can change a sample while it is read.

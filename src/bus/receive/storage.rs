@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use smallvec::SmallVec;
 
-use crate::frame::{FRAME_START, Frame, MAX_PAYLOAD_ALIGN};
+use crate::frame::{Frame, MAX_PAYLOAD_ALIGN};
 use crate::store::Pinned;
 
 /// The bytes of a frame that is read in place.
@@ -57,7 +57,6 @@ impl Storage {
 /// A copy of a frame with the same alignment as in a store, so that its payload can be read in
 /// place.
 pub(super) struct AlignedBytes {
-    /// The frame begins [`FRAME_START`] bytes after the start of the buffer.
     lines: Vec<Line>,
     len: usize,
 }
@@ -68,13 +67,13 @@ struct Line([u8; MAX_PAYLOAD_ALIGN]);
 
 impl AlignedBytes {
     pub(super) fn copy_of(bytes: &[u8]) -> Self {
-        let mut lines = vec![Line::zeroed(); (FRAME_START + bytes.len()).div_ceil(size_of::<Line>())];
-        bytemuck::cast_slice_mut::<Line, u8>(&mut lines)[FRAME_START..][..bytes.len()].copy_from_slice(bytes);
+        let mut lines = vec![Line::zeroed(); bytes.len().div_ceil(size_of::<Line>())];
+        bytemuck::cast_slice_mut::<Line, u8>(&mut lines)[..bytes.len()].copy_from_slice(bytes);
         Self { lines, len: bytes.len() }
     }
 
     #[inline]
     pub(super) fn as_slice(&self) -> &[u8] {
-        &bytemuck::cast_slice::<Line, u8>(&self.lines)[FRAME_START..][..self.len]
+        &bytemuck::cast_slice::<Line, u8>(&self.lines)[..self.len]
     }
 }

@@ -8,7 +8,6 @@ use super::options::{Start, SubscribeOptions};
 use super::subscriber::Subscriber;
 use crate::bus::error::SubscribeError;
 use crate::bus::handle::Bus;
-use crate::bus::parts::Assembler;
 use crate::bus::shared::Shared;
 use crate::frame::Frame;
 use crate::store::directory::WaitLimit;
@@ -42,8 +41,8 @@ impl<T> Bus<T> {
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`]: the key is not valid or cannot be created, or it has the largest number
-    /// of lossless subscribers.
+    /// [`SubscribeError`]: the key is not valid or cannot be created, it has the largest number of
+    /// lossless subscribers, or it exists with less than the options ask for.
     pub fn subscribe_with(&self, key: &str, options: &SubscribeOptions) -> Result<Subscriber<T>, SubscribeError> {
         Subscriber::new(&self.store, &self.shared, key, options)
     }
@@ -57,7 +56,7 @@ impl<T> Subscriber<T> {
             Start::Oldest | Start::Time(_) => Begin::Oldest,
             Start::Version(version) => Begin::At(version),
         };
-        store.with_slot(key, &mut WaitLimit::longest(), |slot| {
+        store.with_slot_of(key, &options.key_options, &mut WaitLimit::longest(), |slot| {
             let lossless = options.lossless.then(|| Lossless::new(&slot, begin)).transpose()?;
             let next = match &lossless {
                 Some(lossless) => lossless.version(),
@@ -67,10 +66,9 @@ impl<T> Subscriber<T> {
                 slot,
                 next,
                 lossless,
-                store: store.clone(),
+                store: store.creating_keys_with(options.key_options),
                 shared: Arc::clone(shared),
                 key: key.to_owned(),
-                parts: Assembler::new(options.part_timeout),
                 frame: Vec::new(),
                 spin: Spin::default(),
                 removed: false,
@@ -118,7 +116,7 @@ mod tests {
     const MAX_CHECKS_PER_CELL: u64 = 4;
 
     #[test]
-    fn starting_at_a_time_and_getting_a_message_in_parts_check_each_cell_a_few_times() {
+    fn starting_at_a_time_checks_each_cell_a_few_times() {
         let name = format!("splinter-test-history-{}", std::process::id());
         let store = StoreOptions::new()
             .slots(2)
@@ -133,17 +131,9 @@ mod tests {
         }
         let cells = bus.store().slot("k").unwrap().cells().total();
         cell_checks::take();
-        let mut from_now = bus.subscribe_from("k", Start::Time(SystemTime::now())).unwrap();
+        let from_now = bus.subscribe_from("k", Start::Time(SystemTime::now())).unwrap();
         let checks = cell_checks::take();
         assert!(checks <= MAX_CHECKS_PER_CELL * cells, "{checks} checks of {cells} cells");
         assert_eq!(from_now.next_version(), 5001);
-        // The message is larger than a cell and not received yet, so `get` searches for its first
-        // part.
-        publisher.publish(&vec![7; 400]).unwrap();
-        cell_checks::take();
-        assert_eq!(bus.get("k").unwrap().unwrap().len(), 400);
-        let checks = cell_checks::take();
-        assert!(checks <= MAX_CHECKS_PER_CELL * cells, "{checks} checks of {cells} cells");
-        assert_eq!(from_now.recv().unwrap().len(), 400);
     }
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::recreate::{RECREATE_INTERVAL, recreate_slot};
 use crate::bus::error::{RecvError, SubscribeError};
-use crate::bus::parts::Assembler;
 use crate::bus::shared::Shared;
 use crate::store::slot::lossless::{Begin, Lossless, LosslessError};
 use crate::store::wait::{Deadline, Spin};
@@ -60,8 +59,6 @@ pub struct Subscriber<T> {
     /// The version to receive next.
     pub(super) next: u64,
     pub(super) lossless: Option<Lossless>,
-    /// The incomplete messages that come in parts.
-    pub(super) parts: Assembler,
     pub(super) frame: Vec<u8>,
     pub(super) spin: Spin,
     /// The removal of the key was reported: the next call creates it again.
@@ -122,7 +119,7 @@ impl<T> Subscriber<T> {
 
     /// When to check again without a notification.
     pub(super) fn recheck_at(&self) -> Option<Instant> {
-        if self.removed { Some(self.retry_at.unwrap_or_else(Instant::now)) } else { self.parts.deadline() }
+        self.removed.then(|| self.retry_at.unwrap_or_else(Instant::now))
     }
 
     /// Advances past the version that was received.
@@ -183,7 +180,7 @@ impl<T> Subscriber<T> {
         if self.evicted { Err(self.report_eviction()) } else { Ok(true) }
     }
 
-    /// Returns `None`, unless an eviction or an incomplete message must be reported.
+    /// Returns `None`, unless an eviction must be reported.
     ///
     /// Each `receive` function calls this itself. If its callers did, each message would be copied
     /// once more.
@@ -192,7 +189,7 @@ impl<T> Subscriber<T> {
         if self.lossless.is_some() && self.notice_eviction() {
             return Err(self.report_eviction());
         }
-        self.parts.overdue().map_or(Ok(None), Err)
+        Ok(None)
     }
 
     /// Like [`try_next`](Self::try_next), but waits.
@@ -227,8 +224,7 @@ impl<T> Subscriber<T> {
             if !matches!(found, Ok(None)) {
                 return found;
             }
-            let until = deadline.or_earlier(self.parts.deadline());
-            match self.slot.wait(self.next - 1, until, &mut self.spin) {
+            match self.slot.wait(self.next - 1, deadline, &mut self.spin) {
                 Ok(Some(_)) => {}
                 Ok(None) if deadline.left().is_none() => return Ok(None),
                 Ok(None) => {}
@@ -262,10 +258,7 @@ impl<T> Subscriber<T> {
     #[cold]
     pub(super) fn failed(&mut self, error: GetError) -> RecvError {
         match error {
-            GetError::Key(KeyError::Removed) => {
-                self.removed = true;
-                self.parts.clear();
-            }
+            GetError::Key(KeyError::Removed) => self.removed = true,
             GetError::Lost => self.skip_to(self.slot.version() + 1),
             _ => {}
         }

@@ -18,7 +18,7 @@ use crate::store::directory::WaitLimit;
 use crate::store::slot::lossless::Begin;
 use crate::store::slot::queue::{self, Assignment, Queue};
 use crate::store::wait::Deadline;
-use crate::store::{GetError, KeyError, Slot, Store};
+use crate::store::{GetError, KeyError, KeyOptions, Slot, Store};
 
 /// A worker of a work queue: each message of the key goes to one worker, in any process, in order.
 ///
@@ -29,8 +29,8 @@ use crate::store::{GetError, KeyError, Slot, Store};
 ///
 /// Messages that are not acknowledged are not overwritten. Publishers that find no free cell get an
 /// error, or wait. That holds from the first worker on until the key is removed, also while there
-/// are no workers. A message of a queue must fit into one cell. A message that is not valid, or has
-/// expired, is reported once and then acknowledged.
+/// are no workers. So a queue has more cells than other keys: 256, unless the options of the key say
+/// otherwise. A message that is not valid, or has expired, is reported once and then acknowledged.
 ///
 /// If the key is removed, one receive reports it and the next call creates the queue again. If
 /// another process is creating or removing keys at that moment, `try_recv` does not wait and
@@ -94,17 +94,47 @@ impl<T> Bus<T> {
     ///
     /// [`SubscribeError`]: the key is not valid or cannot be created.
     pub fn work_queue(&self, key: &str) -> Result<WorkQueue<T>, SubscribeError> {
-        WorkQueue::new(&self.store, &self.shared, key)
+        self.work_queue_with(key, &KeyOptions::new())
+    }
+
+    /// Adds a worker to a work queue. If the key does not exist, it is created with these options.
+    /// Waits like [`subscribe`](Self::subscribe).
+    ///
+    /// The first process that uses the key creates it: where publishers come first, they need the
+    /// options, too ([`publisher_with`](Self::publisher_with)).
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`]: the key is not valid or cannot be created, or it exists with less than the
+    /// options ask for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::Bus;
+    /// use splinter_bus::store::KeyOptions;
+    ///
+    /// # let name = format!("splinter-doc-work-queue-with-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let _worker = bus.work_queue_with("jobs", &KeyOptions::new().history(1000))?;
+    /// for number in 0..1000 {
+    ///     bus.publish("jobs", &vec![number as u8])?;
+    /// }
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn work_queue_with(&self, key: &str, options: &KeyOptions) -> Result<WorkQueue<T>, SubscribeError> {
+        WorkQueue::new(&self.store, &self.shared, key, &options.of_queue())
     }
 }
 
 impl<T> WorkQueue<T> {
-    fn new(store: &Store, shared: &Arc<Shared>, key: &str) -> Result<Self, SubscribeError> {
-        let queue = store.with_slot(key, &mut WaitLimit::longest(), |slot| {
+    fn new(store: &Store, shared: &Arc<Shared>, key: &str, options: &KeyOptions) -> Result<Self, SubscribeError> {
+        let queue = store.with_slot_of(key, options, &mut WaitLimit::longest(), |slot| {
             Queue::new(slot, Begin::Oldest).map_err(SubscribeError::of)
         })?;
         Ok(Self {
-            store: store.clone(),
+            store: store.creating_keys_with(*options),
             shared: Arc::clone(shared),
             key: key.into(),
             queue,

@@ -145,6 +145,20 @@ impl Store {
         self.with_key(key, limit, |slot_ref| act(self.slot_at(slot_ref)))
     }
 
+    /// As [`with_slot`](Self::with_slot). If the key does not exist, it is created with these options.
+    pub(crate) fn with_slot_of<T, E>(
+        &self,
+        key: &str,
+        options: &KeyOptions,
+        limit: &mut WaitLimit,
+        mut act: impl FnMut(Slot) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: KeyRemoved + From<DirectoryError>,
+    {
+        retry_if_removed(|| act(self.slot_with_options(key, options, limit)?))
+    }
+
     /// As [`with_slot`](Self::with_slot), with a handle that the caller keeps: it is replaced if
     /// its key was removed.
     pub(crate) fn with_kept_slot<T, E>(
@@ -181,15 +195,6 @@ impl Store {
             Some(slot_ref) => act(slot_ref).map(Some),
             None => Ok(None),
         })
-    }
-
-    /// As [`with_existing_key`](Self::with_existing_key), with a handle on the slot.
-    pub(crate) fn with_existing_slot<T>(
-        &self,
-        key: &str,
-        mut act: impl FnMut(Slot) -> Result<T, GetError>,
-    ) -> Result<Option<T>, GetError> {
-        self.with_existing_key(key, |slot_ref| act(self.slot_at(slot_ref)))
     }
 
     fn slot_at(&self, slot_ref: SlotRef) -> Slot {

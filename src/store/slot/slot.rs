@@ -332,16 +332,6 @@ impl Slot {
     pub(crate) fn exists(&self) -> bool {
         self.ring().is_current()
     }
-
-    /// Whether the key has lossless subscribers.
-    pub(crate) fn has_lossless(&self) -> bool {
-        self.ring().cursors().next().is_some()
-    }
-
-    /// Whether the key is a work queue.
-    pub(crate) fn is_queue(&self) -> bool {
-        self.ring().backlog().is_some()
-    }
 }
 
 impl Clone for Slot {

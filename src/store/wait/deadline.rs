@@ -20,15 +20,6 @@ impl Deadline {
         }
     }
 
-    /// This deadline, or the other one if that is earlier.
-    pub(crate) fn or_earlier(self, other: Option<Instant>) -> Self {
-        match (self, other) {
-            (Self::At(instant), Some(other)) => Self::At(instant.min(other)),
-            (Self::Never, Some(other)) => Self::At(other),
-            (deadline, _) => deadline,
-        }
-    }
-
     /// The time left; `None` if there is none.
     pub(crate) fn left(self) -> Option<Duration> {
         match self {
