@@ -23,7 +23,7 @@ struct Checked<const N: usize> {
     bytes: [u8; N],
 }
 
-fn bus<T: Message>(size: usize) -> Bus<T> {
+fn bus<T: Message>() -> Bus<T> {
     let name = format!("splinter-bench-in-place-{}", std::process::id());
     let options = StoreOptions::new().slots(1).key_options(KeyOptions::new().history(2).spare(4));
     let store = options.create(&name).expect("a scratch store");
@@ -34,7 +34,7 @@ fn bus<T: Message>(size: usize) -> Bus<T> {
 /// Publishes two messages. The first lets a subscriber allocate its buffers, the second is timed.
 fn receive<T: Plain + InPlace + DecodeOwned>(c: &mut Criterion, label: &str) {
     let size = size_of::<T>();
-    let bus = bus::<T>(size);
+    let bus = bus::<T>();
     for _ in 0..2 {
         bus.publisher("k").unwrap().loan_zeroed().unwrap().send().unwrap();
     }

@@ -31,7 +31,7 @@ struct Text {
     number: u64,
 }
 
-fn slot(max_value_size: usize) -> Slot {
+fn slot() -> Slot {
     let name = format!("splinter-bench-parts-{}", std::process::id());
     let options = StoreOptions::new().slots(1).key_options(KeyOptions::new().history(1).spare(3));
     let store = options.create(&name).expect("a scratch store");
@@ -42,7 +42,7 @@ fn slot(max_value_size: usize) -> Slot {
 /// Claiming and releasing a cell: the cost of a publish without the value and without moving
 /// `head`.
 fn claim(c: &mut Criterion) {
-    let slot = slot(64);
+    let slot = slot();
     c.bench_function("claim and release a cell", |b| b.iter(|| drop(black_box(slot.loan(0).unwrap()))));
     c.bench_function("publish no bytes", |b| b.iter(|| slot.set(black_box(&[])).unwrap()));
 }
@@ -50,7 +50,7 @@ fn claim(c: &mut Criterion) {
 fn copy(c: &mut Criterion) {
     let mut group = c.benchmark_group("copy");
     for size in SIZES {
-        let (slot, value, mut out) = (slot(size), vec![7; size], Vec::new());
+        let (slot, value, mut out) = (slot(), vec![7; size], Vec::new());
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_with_input(BenchmarkId::new("in, as part of set", size), &size, |b, _| {
             b.iter(|| slot.set(black_box(&value)).unwrap());
@@ -127,7 +127,7 @@ fn clock(c: &mut Criterion) {
 
 /// Round trip between two threads that sleep, including the work of the kernel.
 fn wake(c: &mut Criterion) {
-    let slot = slot(64);
+    let slot = slot();
     let (other, ended) = (slot.clone(), AtomicBool::new(false));
     std::thread::scope(|threads| {
         threads.spawn(|| {

@@ -216,22 +216,35 @@ fn each_job_goes_to_one_task_and_jobs_of_a_killed_worker_go_to_another() {
 }
 
 #[test]
-fn a_removed_key_and_a_missing_part_wake_tasks() {
+fn a_removed_key_wakes_tasks() {
     let name = Name::new();
     let bus = bus(&name);
-    let options = SubscribeOptions::new().part_timeout(Duration::from_millis(30));
     let bytes = Bus::<Vec<u8>>::on(bus.store().clone());
-    let large = bytes.subscribe_with("large", &options).unwrap().into_async().unwrap();
-    bytes.publish("large", &vec![7; 1000]).unwrap();
-    let (slot, mut first) = (bus.store().slot("large").unwrap(), Vec::new());
-    slot.get_version_into(1, &mut first).unwrap();
-    assert_eq!(block_on(large.recv()).unwrap().len(), 1000);
-    slot.set(&first).unwrap();
-    assert!(matches!(block_on(large.recv()), Err(RecvError::Incomplete { .. })));
+    let large = bytes.subscribe("large").unwrap().into_async().unwrap();
+    for len in [3000, 100_000] {
+        bytes.publish("large", &vec![7; len]).unwrap();
+        assert_eq!(block_on(large.recv()).unwrap().len(), len);
+    }
     let removed = woken_by(large.recv(), || assert!(bus.store().unset("large").unwrap()));
     assert!(matches!(removed, Err(RecvError::Removed { .. })));
     let published = woken_by(large.recv(), || _ = bytes.publish("large", &vec![1]).unwrap());
     assert_eq!(**published.unwrap(), [1]);
+}
+
+#[test]
+fn a_missing_part_wakes_tasks() {
+    let name = Name::new();
+    // The longest value of a key with this many cells has 65,536 bytes.
+    let keys = KeyOptions::new().history(4096).spare(4096);
+    let bytes = Bus::<Vec<u8>>::on(name.create(&StoreOptions::new().slots(4).key_options(keys)));
+    let options = SubscribeOptions::new().part_timeout(Duration::from_millis(30));
+    let large = bytes.subscribe_with("large", &options).unwrap().into_async().unwrap();
+    bytes.publisher("large").unwrap().publish(&vec![7; 100_000]).unwrap();
+    let (slot, mut first) = (bytes.store().slot("large").unwrap(), Vec::new());
+    slot.get_version_into(1, &mut first).unwrap();
+    assert_eq!(block_on(large.recv()).unwrap().len(), 100_000);
+    slot.set(&first).unwrap();
+    assert!(matches!(block_on(large.recv()), Err(RecvError::Incomplete { .. })));
 }
 
 /// Returns the user and system time of this process.

@@ -336,14 +336,18 @@ fn a_sleeping_subscriber_is_woken_by_the_removal_of_its_key() {
 #[test]
 fn a_message_that_cannot_be_published_is_refused_with_the_numbers() {
     let name = Name::new();
-    let bus = bus::<Prompt>(&name);
-    let error = bus.publish("k", &prompt(&"x".repeat(50_000))).unwrap_err();
-    assert!(matches!(error, PublishError::TooManyParts { len: 50_000..51_000, parts: 98.., history: 4 }), "{error}");
-    assert!(error.to_string().contains("this store keeps 4 of a key"), "{error}");
-    let narrow = Bus::<Prompt>::on(Name::new().create(&StoreOptions::new()));
-    let error = narrow.publish("k", &prompt("x")).unwrap_err();
-    assert!(matches!(error, PublishError::Set(SetError::TooLarge { len: 97.., max: 64 })), "{error}");
-    assert!(error.to_string().contains("maximum 64; "), "{error}");
+    let bus = Bus::<Prompt>::on(name.create(&StoreOptions::new().slots(8).span(2 << 20)));
+    let text = "x".repeat(5_000_000);
+    let error = bus.publish("k", &prompt(&text)).unwrap_err();
+    assert!(
+        matches!(error, PublishError::Set(SetError::TooLarge { len: 5_000_000..5_001_000, max: 65_536 })),
+        "{error}"
+    );
+    assert!(error.to_string().contains("a message counts with its envelope"), "{error}");
+    let bytes = Bus::<Vec<u8>>::on(bus.store().clone());
+    let error = bytes.publisher("k").unwrap().loan_bytes(text.len()).map(drop).unwrap_err();
+    assert!(matches!(error, PublishError::Set(SetError::TooLarge { len: 5_000_000.., max: 65_536 })), "{error}");
+    assert!(error.to_string().contains("maximum 65536; "), "{error}");
     assert_eq!(bus.get("k").unwrap(), None, "nothing was published");
     assert!(matches!(bus.publish("", &prompt("x")), Err(PublishError::Set(SetError::Key(_)))));
     assert!(matches!(bus.subscribe(&"k".repeat(64)), Err(SubscribeError::Key(_))));

@@ -22,7 +22,7 @@ fn options() -> StoreOptions {
 #[test]
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
-    let store = support::open_soon(&arguments[0]);
+    let store = support::open_soon_with(&options(), &arguments[0]);
     match role.as_str() {
         "reader" => {
             for number in 0..16 {

@@ -30,7 +30,7 @@ fn steady(number: u32) -> String {
 #[test]
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
-    let store = support::open_soon(&arguments[0]);
+    let store = support::open_soon_with(&options(), &arguments[0]);
     match role.as_str() {
         "churner" => churn(&store, arguments[1].parse().unwrap()),
         "steady" => {

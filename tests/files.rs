@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, symlink};
 use std::os::unix::process::ExitStatusExt;
@@ -10,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use splinter_bus::store::{KeyOptions, Location, OpenError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, KeyOptions, Location, OpenError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
+use support::image::Image;
 use support::{Actor, Name, Random, proof};
 use tempfile::TempDir;
 
@@ -37,11 +39,11 @@ fn actor() {
     let path = Path::new(&arguments[0]);
     match role.as_str() {
         "writer" => {
-            let store = support::open_soon(path);
+            let store = support::open_soon_with(&options(), path);
             let slots: Vec<_> = (0..KEYS).map(|number| store.slot(&key(number)).unwrap()).collect();
             support::write_versions(&slots)
         }
-        "toucher" => touch_all(&support::open_soon(path)),
+        "toucher" => touch_all(&support::open_soon_with(&options(), path)),
         "full disk" => create_on_a_full_disk(path),
         "torn without a boot id" => recover_a_torn_value(path),
         "without a boot id" => open_without_a_boot_id(&arguments[0], &arguments[1]),
@@ -119,7 +121,7 @@ fn a_segment_opened_by_its_path_is_the_same_store() {
     assert_eq!(by_path.location(), &Location::File(name.path().into()));
     // A copy of a segment is refused, because a segment has no checksums.
     let copy = Name::new();
-    fs::copy(name.path(), copy.path()).unwrap();
+    Image::read(name.path()).write(copy.path());
     for result in [Store::open(&copy), Store::open(copy.path())] {
         assert!(matches!(result, Err(OpenError::Copied { .. })));
     }
@@ -210,18 +212,63 @@ fn a_full_disk_is_reported_in_bytes_and_no_file_is_left() {
 
 fn create_on_a_full_disk(directory: &Path) {
     let path = directory.join("store");
-    let error = options().slots(1000).create(&path).unwrap_err();
+    let free = || {
+        let stat = rustix::fs::statvfs(directory).unwrap();
+        stat.f_bavail * stat.f_frsize
+    };
+    // The index of so many slots takes more than there is.
+    let error = options().slots(100_000).span(2 << 20).create(&path).unwrap_err();
     let OpenError::NoSpace { needed, available, .. } = error else { panic!("{error}") };
     assert!(needed > available && available > 0, "{error}");
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 0, "a file was left behind");
     let store = options().create(&path).unwrap();
-    store.set("key", b"v").unwrap();
-    let error = options().slots(300).create(directory.join("other")).unwrap_err();
-    assert!(matches!(error, OpenError::NoSpace { .. }), "{error}");
-    assert_eq!(fs::read_dir(directory).unwrap().count(), 1, "a file was left behind");
-    // The space of the existing store is reserved.
-    for number in 0..15 {
-        store.set(&key(number), &[7; 600]).unwrap();
+    store.set("k", b"v").unwrap();
+    let slot = store.slot(&key(0)).unwrap();
+    let mut random = Random::new(1);
+    // Keys are filled until there is no space, with values of all kinds. Whatever was written is
+    // still there, and can be overwritten.
+    let mut written = HashMap::new();
+    let mut refused = 0;
+    for round in 0..500 {
+        let key = key(random.below(15) as u32);
+        let value = vec![round as u8; [600, 3000, 60_000, 150_000][random.below(4) as usize]];
+        match store.set(&key, &value) {
+            Ok(_) => _ = written.insert(key, value),
+            Err(SetError::NoSpace { needed, .. } | SetError::Directory(DirectoryError::NoSpace { needed, .. })) => {
+                assert!(needed > 0);
+                refused += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        for (key, value) in &written {
+            assert_eq!(store.get(key).unwrap().as_ref(), Some(value), "in round {round}");
+        }
     }
+    assert!(refused > 10 && written.len() > 3, "{refused} refused, {} written", written.len());
+    assert_eq!(store.cells().in_flight, 0);
+    // Full to the last page.
+    let mut filler = File::create(directory.join("filler")).unwrap();
+    while std::io::Write::write_all(&mut filler, &[1; 4096]).is_ok() {}
+    assert_eq!(free(), 0);
+    let error = options().create(directory.join("other")).unwrap_err();
+    assert!(matches!(error, OpenError::NoSpace { available: 0, .. }), "{error}");
+    assert_eq!(fs::read_dir(directory).unwrap().count(), 2, "a file was left behind");
+    // The space of what exists is reserved. A process that opens the store now works, too.
+    let late = options().open(&path).unwrap();
+    for (key, value) in &written {
+        assert_eq!(late.get(key).unwrap().as_ref(), Some(value));
+        late.set(key, &[7; 600]).unwrap();
+        assert_eq!(store.get(key).unwrap(), Some(vec![7; 600]));
+    }
+    store.set("k", b"w").unwrap();
+    // What is removed is space for others.
+    for key in written.keys() {
+        store.unset(key).unwrap();
+    }
+    assert!(free() > 0);
+    drop(slot);
+    store.set("k", &[1; 60_000]).unwrap();
+    assert_eq!(store.get("k").unwrap(), Some(vec![1; 60_000]));
 }
 
 #[test]
@@ -275,7 +322,7 @@ fn closed_stores_are_recovered_at_each_open_without_a_boot_id() {
 
 fn close_stores(segment: &Name, directory: &Path) {
     segment.create(&options()).set("key", b"v").unwrap();
-    fs::copy(segment.path(), format!("{}-copy", segment.path())).unwrap();
+    Image::read(segment.path()).write(format!("{}-copy", segment.path()));
     options().create(directory.join("store")).unwrap().set("key", b"v").unwrap();
 }
 
@@ -291,9 +338,8 @@ fn recover_a_torn_value(path: &Path) {
     let store = options().create(path).unwrap();
     store.set("torn", &[1; 600]).unwrap();
     drop(store);
-    let image = fs::read(path).unwrap();
-    let at = image.windows(600).position(|window| window == [1; 600]).unwrap();
-    File::options().write(true).open(path).unwrap().write_all_at(&[2], at as u64).unwrap();
+    let at = Image::read(path).find(&[1; 600])[0];
+    File::options().write(true).open(path).unwrap().write_all_at(&[2], at).unwrap();
     let store = Store::open(path).unwrap();
     assert_eq!(store.recovery().expect("without a boot id, the store is recovered").lost, ["torn"]);
     // Another process that opens the store does not recover it while it is open.

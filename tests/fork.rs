@@ -16,6 +16,7 @@ use splinter_bus::bus::{
 };
 use splinter_bus::store::{DirectoryError, Forked, GetError, KeyError, KeyOptions, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
+use support::image::Image;
 use support::{Actor, Name, open_soon, role, wait_until};
 
 #[derive(Message, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout, Debug)]
@@ -111,8 +112,8 @@ fn small() -> StoreOptions {
 }
 
 /// Returns all bytes of the store.
-fn image(name: &str) -> Vec<u8> {
-    fs::read(format!("/dev/shm/{name}")).unwrap()
+fn image(name: &str) -> Image {
+    Image::read(format!("/dev/shm/{name}"))
 }
 
 #[test]

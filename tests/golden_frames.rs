@@ -16,18 +16,17 @@ const SMALL: &str = "
     5342 01 05 00 01 4000  0000000000000000  00000000 000000000000 000000000000
     00000000 00000000  00000000 00000000  00000000  CRC_____ 00 00 00 0000000000";
 
-/// The same as `FULL`, with a payload that is aligned to 64 bytes. The payload starts 144 bytes
-/// after the frame's start and 192 bytes after the cell's.
+/// The same as `FULL`, with a payload that is aligned to 64 bytes. The payload starts 128 bytes
+/// after the frame's start, which is aligned, too.
 const ALIGNED: &str = "
-    5342 01 01 01 03 9000  efcdab8967452301  01890a5d ac96774bbcce b302099a8057
+    5342 01 01 01 03 8000  efcdab8967452301  01890a5d ac96774bbcce b302099a8057
     80d7d4aa 7fee9d17  88130000 02000000  05000000  CRC_____ 06 06 05 0000000000
     636c69656e74 776f726b6572 74726163 65 000000 00000000 00000000 00000000
     00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000
-    00000000 00000000 00000000 00000000
     68656c6c6f";
 
 /// The checksum of `ALIGNED`, as zlib calculates it.
-const ALIGNED_CRC: u32 = 0xbbd8_845f;
+const ALIGNED_CRC: u32 = 0x8bb1_220c;
 
 /// The checksum of `FULL`, as zlib calculates it.
 const FULL_CRC: u32 = 0x2fe3_653d;

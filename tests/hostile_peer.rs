@@ -21,19 +21,20 @@ use std::time::{Duration, Instant, SystemTime};
 use splinter_bus::bus::WaitSet;
 use splinter_bus::store::{KeyOptions, Slot, Store, StoreOptions};
 use splinter_bus::{Bus, Message, Start, SubscribeOptions};
+use support::image::Image;
+use support::offsets::{self, Offsets};
 use support::{Actor, Name, Random};
 
 /// The longest time that one operation may take. Creating a key waits up to ten seconds for a lock.
 const LONGEST: Duration = Duration::from_secs(20);
-/// The address space of a victim in bytes: many times the amount that it needs.
-const MEMORY: u64 = 1 << 32;
+/// The memory of a victim in bytes, without that of the store: many times the amount that it needs.
+const MEMORY: u64 = 1 << 28;
 const PAGE: usize = 4096;
 /// The size of the inaccessible memory beside a mapping.
 const GUARD: usize = 1 << 20;
 const KEYS: u64 = 10;
-/// The largest value, in bytes, that any header accepted for this store can declare: cells are a
-/// little longer than the options ask for.
-const MOST: usize = 1040;
+/// The largest value, in bytes, that a key of any shape can have in this store.
+const MOST: usize = 2 << 20;
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn seconds() -> u64 {
@@ -41,7 +42,7 @@ fn seconds() -> u64 {
 }
 
 fn options() -> StoreOptions {
-    StoreOptions::new().slots(16).key_options(KeyOptions::new().history(6).spare(6).lossless(4))
+    StoreOptions::new().slots(16).span(2 << 20).key_options(KeyOptions::new().history(6).spare(6).lossless(4))
 }
 
 #[derive(Debug, Message, serde::Serialize, serde::Deserialize)]
@@ -65,7 +66,8 @@ const ROLES: [(&str, Act); 4] = [
 #[test]
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
-    let [location, seed, report] = &arguments[..] else { panic!("{arguments:?}") };
+    let [location, seed, report, len] = &arguments[..] else { panic!("{arguments:?}") };
+    let len: usize = len.parse().unwrap();
     let mut random = Random::new(seed.parse().unwrap());
     if role == "scribbler" {
         scribble(location, &mut random);
@@ -77,7 +79,7 @@ fn actor() {
         std::process::abort();
     }));
     let (_, act) = ROLES.iter().find(|(name, _)| *name == role).unwrap();
-    let mut victim = Victim { store: open_between_guards(location).unwrap(), random };
+    let mut victim = Victim { store: open_between_guards(location, len).unwrap(), random };
     std::fs::write(report, "ready").unwrap();
     let (over, done) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
@@ -89,9 +91,13 @@ fn actor() {
         scope.spawn(|| watch(&over, &done));
         while !over.load(Ordering::Relaxed) {
             if victim.random.below(100) == 0
-                && let Some(store) = open_between_guards(location)
+                && let Some(store) = open_between_guards(location, len)
             {
                 victim.store = store;
+            }
+            if victim.random.below(20) == 0 {
+                // The long values of more keys may have been mapped.
+                guard(&mappings(location));
             }
             act(&mut victim);
             done.fetch_add(1, Ordering::Relaxed);
@@ -122,8 +128,9 @@ fn limit_memory() {
     // A sanitizer maps more address space than the limit.
     if std::env::var_os("SPLINTER_TEST_UNLIMITED").is_none() {
         let limit = libc::rlimit { rlim_cur: MEMORY, rlim_max: MEMORY };
+        // Not RLIMIT_AS: a store takes many more addresses than memory.
         // SAFETY: the kernel reads the limit and keeps no reference to it.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) }, 0);
     }
 }
 
@@ -154,6 +161,7 @@ fn publish_and_get(victim: &mut Victim) {
     let bytes = Bus::<Vec<u8>>::on(victim.store.clone());
     if let Ok(mut publisher) = bytes.publisher(&key) {
         let _ = publisher.publish(&victim.bytes(4000));
+        let _ = publisher.publish(&victim.bytes(150_000));
         let _ = publisher.publish_timeout(&victim.bytes(900), MILLISECOND);
         let mut stream = publisher.stream(uuid::Uuid::now_v7());
         let _ = stream.send(&victim.bytes(100));
@@ -161,8 +169,10 @@ fn publish_and_get(victim: &mut Victim) {
     }
     let _ = bytes.get(&key);
     let store = &victim.store;
-    let _ = store.set(&key, &[1; 1024]);
-    let _ = store.append(&key, &[2; 16]);
+    for len in [1024, 60_000, 90_000] {
+        let _ = store.set(&key, &vec![1; len]);
+        let _ = store.append(&key, &[2; 16]);
+    }
     let _ = store.get(&key).map(|value| value.map(|value| assert!(value.len() <= MOST, "{}", value.len())));
     if let Ok(integer) = store.integer("integer") {
         let _ = (integer.set(1), integer.fetch_add(1), integer.get());
@@ -186,7 +196,8 @@ fn read_and_write_in_place(victim: &mut Victim) {
             assert!(copy.len() <= MOST && pin.len() <= MOST, "{} {}", copy.len(), pin.len());
             touch(pin);
         }
-        if let Ok(mut loan) = slot.loan(victim.random.below(1025) as usize) {
+        let most = [1025, 65_000, 150_000][victim.random.below(3) as usize];
+        if let Ok(mut loan) = slot.loan(victim.random.below(most) as usize) {
             loan.fill(3);
             if victim.random.below(2) == 0 {
                 let _ = loan.send();
@@ -198,7 +209,7 @@ fn read_and_write_in_place(victim: &mut Victim) {
     }
     if let Ok(mut publisher) = bus.publisher(&key) {
         let loans: Vec<_> =
-            (0..2).filter_map(|_| publisher.loan_bytes(victim.random.below(900) as usize).ok()).collect();
+            (0..2).filter_map(|_| publisher.loan_bytes(victim.random.below(9000) as usize).ok()).collect();
         for mut loan in loans {
             loan.fill(5);
             let _ = loan.send();
@@ -285,32 +296,45 @@ fn receive(victim: &mut Victim) {
 /// Writes words all over the store, sometimes many and sometimes few. Now and then it restores the
 /// first image, so that there is something left to damage.
 fn scribble(location: &str, random: &mut Random) -> ! {
-    let file = File::options().read(true).write(true).open(format!("/dev/shm/{location}")).unwrap();
-    let mut good = vec![0; file.metadata().unwrap().len() as usize];
-    file.read_exact_at(&mut good, 0).unwrap();
-    // The words that can mislead a reader: headers, participants, types, index, slots and cursors.
-    // Cells follow them.
-    let books = 22 * 1024;
+    let path = format!("/dev/shm/{location}");
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    let good = Image::read(&path);
+    let rings = Offsets::of(&file).rings() / 4096;
+    // The words that can mislead a reader: headers, participants, types, index, slots and cursors, and
+    // those of cells and side records. Values follow them.
+    let pages: Vec<u64> = good.pages.keys().copied().collect();
+    let books: Vec<u64> = pages.iter().copied().filter(|&page| page < rings).collect();
     loop {
         for _ in 0..1 << random.below(12) {
-            let most = if random.below(2) == 0 { books } else { good.len() as u64 };
-            let at = random.below(most / 8) * 8;
-            let word = match random.below(8) {
+            let among = if random.below(2) == 0 { &books } else { &pages };
+            let at = among[random.below(among.len() as u64) as usize] * 4096 + random.below(512) * 8;
+            if at == offsets::SPAN {
+                // A process that opens the store by a larger span may find longer values in it, which
+                // take as much memory. `hostile_store.rs` damages it.
+                continue;
+            }
+            let word = match random.below(9) {
                 0 => random.next(),
                 1 => u64::MAX,
                 2 => 0,
                 // Plausible heads, versions, marks, cursors and delivery states.
                 3 => random.below(14) << 48 | random.below(64),
+                // Plausible lengths, residues and reserved bytes.
+                8 => 1 << (16 + random.below(12)) | random.below(1 << 21) << 32,
                 4 => random.below(3) << 56 | random.below(200) << 48 | random.below(64),
                 5 => random.below(1 << 16) << 48 | u64::MAX >> 17,
                 6 => 1 << random.below(64),
-                _ => u64::from_ne_bytes(good[at as usize..][..8].try_into().unwrap()).wrapping_add(random.below(3)),
+                _ => good.word(at).wrapping_add(random.below(3)),
             };
             let len = 1 + random.below(8) as usize;
             file.write_all_at(&word.to_ne_bytes()[..len], at + random.below(9 - len as u64)).unwrap();
         }
         match random.below(4) {
-            0 => file.write_all_at(&good, 0).unwrap(),
+            0 => {
+                for (page, bytes) in &good.pages {
+                    file.write_all_at(&bytes[..], page * 4096).unwrap();
+                }
+            }
             // Sets the pace: the victims need some time to meet the damage.
             1 => thread::sleep(MILLISECOND),
             _ => {}
@@ -326,27 +350,32 @@ thread_local! {
 
 /// Opens the store between inaccessible pages, so that an access beyond either end of a mapping
 /// ends the process.
-fn open_between_guards(location: &str) -> Option<Store> {
-    let len = std::fs::metadata(format!("/dev/shm/{location}")).unwrap().len() as usize;
+///
+/// `len` is the length of the mapping.
+fn open_between_guards(location: &str, len: usize) -> Option<Store> {
     // The kernel puts a mapping below the last one, or into a gap that is large enough. So the gaps
     // are filled first.
     let before = GUARDS.with_borrow(VecDeque::len);
     for _ in 0..100 {
         GUARDS.with_borrow_mut(|guards| guards.push_back(Guard::anywhere(len)));
-        let Ok(store) = Store::open(location) else {
+        let Ok(store) = options().open(location) else {
             // The guards before these belong to the store that stays open.
             GUARDS.with_borrow_mut(|guards| guards.truncate(before));
             return None;
         };
         guard(&mappings(location));
-        // Loans have a mapping of their own.
+        // Loans have a mapping of their own, and so have the long values of each key.
         let _ = store.slot("key 0").map(|slot| slot.loan(1).map(drop));
         guard(&mappings(location));
+        for number in 0..KEYS {
+            let _ = store.slot(&format!("key {number}")).map(|slot| slot.loan(3000).map(drop));
+            guard(&mappings(location));
+        }
         let open = maps();
         let is_guarded =
             |at: usize| open.iter().any(|(from, to, rights, _)| (*from..*to).contains(&at) && rights == "---p");
         if mappings(location).iter().all(|&(start, end)| is_guarded(start - 1) && is_guarded(end)) {
-            GUARDS.with_borrow_mut(|guards| drop(guards.drain(..guards.len().saturating_sub(64))));
+            GUARDS.with_borrow_mut(|guards| drop(guards.drain(..guards.len().saturating_sub(256))));
             return Some(store);
         }
     }
@@ -424,13 +453,16 @@ fn processes_get_errors_or_values_while_a_hostile_process_damages_the_store() {
     let store = name.create(&options());
     let bus = Bus::<Vec<u8>>::on(store.clone());
     for number in 0..KEYS {
-        bus.publish(&format!("key {number}"), &vec![number as u8; 100]).unwrap();
+        for len in [100, 3000, 80_000] {
+            bus.publish(&format!("key {number}"), &vec![number as u8; len]).unwrap();
+        }
     }
+    let len = store.snapshot().total_len.to_string();
     let report = |role: &str| reports.path().join(role).to_str().unwrap().to_owned();
     let spawn = |role: &str, seed: &str| {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.stdin(Stdio::piped());
-        Actor::spawn_by(command, role, &[&name, seed, &report(role)])
+        Actor::spawn_by(command, role, &[&name, seed, &report(role), &len])
     };
     let mut victims: Vec<_> = (0..).zip(ROLES).map(|(seed, (role, _))| spawn(role, &seed.to_string())).collect();
     support::wait_until("all have the store open", || ROLES.iter().all(|(role, _)| Path::new(&report(role)).exists()));

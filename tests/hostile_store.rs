@@ -5,6 +5,7 @@ mod support;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use splinter_bus::bus::AcknowledgeError;
@@ -244,7 +245,7 @@ fn errors_name_the_wrong_field_of_the_header() {
         ("magic", 0, &b"GIF8"[..], "it begins with 0x"),
         ("magic of the other byte order", 0, &0x534C_4E54_u32.swap_bytes().to_ne_bytes(), "the other order of bytes"),
         ("layout of the C library", 4, &2u32.to_ne_bytes(), "the C library libsplinter (layout 2)"),
-        ("layout to come", 4, &0x5242_0006_u32.to_ne_bytes(), "another version of splinter-bus"),
+        ("layout to come", 4, &0x5242_0007_u32.to_ne_bytes(), "another version of splinter-bus"),
         ("slots", 8, &0u32.to_ne_bytes(), "slots of 0 is out of range"),
         ("the most slots", 8, &u32::MAX.to_ne_bytes(), "slots of 4294967295 is out of range"),
         ("more slots", 8, &5u32.to_ne_bytes(), "by its dimensions, values begin at byte"),
@@ -376,7 +377,7 @@ fn a_closed_file_that_was_cut_behind_its_slots_gives_errors_or_other_values() {
             }
         }
         // What is written afterwards is read.
-        let store = Store::open(name.path()).unwrap();
+        let store = options().open(name.path()).unwrap();
         for key in store.keys() {
             store.unset(&key).unwrap();
         }
@@ -582,7 +583,7 @@ fn damaged(good: &Image, random: &mut Random, round: u32) -> Image {
         13 => image.len = at,
         // The length stays the same, as after a power loss.
         14 => image.pages.retain(|&page, _| page < at / 4096),
-        15 => image.pages.values_mut().for_each(|page| page.fill_with(|| random.next() as u8)),
+        15 => image.pages.values_mut().for_each(|page| *page = Arc::new([0; 4096].map(|_| random.next() as u8))),
         _ => {}
     }
     image

@@ -74,7 +74,7 @@ fn run_out_of_file_size(location: &str) {
         for (key, len) in [("second", 1), ("second", 3000), ("key", 3000), ("key", 200_000)] {
             let error = store.set(key, &vec![1; len]).unwrap_err();
             let SetError::NoSpace { file_size_limit: Some(LIMIT), needed, .. } = error else { panic!("{error}") };
-            assert!(needed >= len as u64);
+            assert!(needed > 0);
             check(error.to_string());
             check(PublishError::from(error).to_string());
         }
@@ -239,20 +239,20 @@ fn run_out_of_space_later(location: &str) {
     let store = options().create(location).unwrap();
     let slot = store.slot("key").unwrap();
     let before = vec![1; 3000];
-    for _ in 0..10 {
-        slot.set(&before).unwrap();
-    }
     store.set("short", b"v").unwrap();
     for errno in [libc::ENOMEM, libc::EDQUOT, libc::ENOSPC] {
+        for _ in 0..10 {
+            slot.set(&before).unwrap();
+        }
         let space = space_of(path(location));
         thread::scope(|scope| {
             scope.spawn(|| {
                 // For this thread alone.
                 refuse(&[Call::with(libc::SYS_fallocate, 1, 0)], errno);
+                // A medium value fits into a place that is there.
+                let version = slot.version() + 1;
+                assert_eq!(slot.set(&before).unwrap(), version);
                 for _ in 0..10 {
-                    let version = slot.version();
-                    // A medium value that fits into a place that is there, and what does not.
-                    assert_eq!(slot.set(&before).unwrap(), version + 1);
                     for error in [
                         slot.set(&[2; 60_000]).unwrap_err(),
                         slot.set(&[2; 200_000]).unwrap_err(),
@@ -260,14 +260,18 @@ fn run_out_of_space_later(location: &str) {
                         store.set("short", &[2; 2000]).unwrap_err(),
                         store.set("new", b"v").unwrap_err(),
                     ] {
-                        let SetError::NoSpace { needed, file_size_limit: None, .. } = error else { panic!("{error}") };
+                        let (SetError::NoSpace { needed, file_size_limit: None, .. }
+                        | SetError::Directory(DirectoryError::NoSpace { needed, file_size_limit: None, .. })) = error
+                        else {
+                            panic!("{error}")
+                        };
                         assert!(needed > 0 && error.to_string().contains(&needed.to_string()), "{error}");
                     }
                     let error = slot.append(&[2; 60_000]).unwrap_err();
                     assert!(matches!(error, UpdateError::Set(SetError::NoSpace { .. })), "{error}");
                     let error = store.slot_with("many", &KeyOptions::new().lossless(9)).unwrap_err();
                     assert!(matches!(error, DirectoryError::NoSpace { .. }), "{error}");
-                    assert_eq!(slot.version(), version + 1);
+                    assert_eq!(slot.version(), version);
                     assert_eq!(store.get("key").unwrap().as_ref(), Some(&before));
                     assert_eq!(store.get("short").unwrap().as_deref(), Some(&b"v"[..]));
                     assert_eq!((slot.cells().in_flight, slot.cells().pinned), (0, 0));
@@ -303,7 +307,8 @@ fn lock_all_memory(locations: &[String]) {
         let new = format!("{location}-new");
         for (store, path) in [(Store::open(location), path(location)), (options().create(&new), path(&new))] {
             let store = store.unwrap();
-            assert!(space_of(&path) < 128 << 10, "{} bytes after it was opened", space_of(&path));
+            // The fixed part at most.
+            assert!(space_of(&path) <= 192 << 10, "{} bytes after it was opened", space_of(&path));
             let slot = store.slot("key").unwrap();
             for len in [10, 3000, 200_000] {
                 slot.set(&vec![1; len]).unwrap();

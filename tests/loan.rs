@@ -5,12 +5,12 @@
 mod counted;
 mod support;
 
-use std::fs;
 use std::sync::atomic::Ordering;
 
 use counted::Counted;
 use splinter_bus::store::{KeyError, KeyOptions, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Loan, Message, PublishError, Start};
+use support::image::{Image, space_of};
 use support::{Actor, Name};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
 
@@ -36,14 +36,14 @@ fn options() -> StoreOptions {
 }
 
 fn has_secret(name: &Name) -> bool {
-    fs::read(name.path()).unwrap().windows(SECRET.len()).any(|bytes| bytes == SECRET)
+    Image::read(name.path()).contains(SECRET)
 }
 
 #[test]
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
     assert_eq!(role, "holder");
-    let store = support::open_soon(&arguments[0]);
+    let store = support::open_soon_with(&options(), &arguments[0]);
     let slot = store.slot("k").unwrap();
     let mut loan = slot.loan(SECRET.len()).unwrap();
     loan.copy_from_slice(SECRET);
@@ -88,7 +88,7 @@ fn bytes_of_any_length_are_written_in_place() {
     let name = Name::new();
     let bus = Bus::<Vec<u8>>::on(name.create(&options()));
     let mut publisher = bus.publisher("k").unwrap();
-    for len in 1..300 {
+    for len in (1..300).chain([1000, 1024, 1025, 5000, 65_536, 65_537, 300_000]) {
         let value: Vec<u8> = (0..len).map(|at| (at * 7) as u8).collect();
         let mut loan = publisher.loan_bytes(len).unwrap();
         assert!(loan.iter().all(|&byte| byte == 0));
@@ -107,14 +107,19 @@ fn a_loan_that_is_dropped_leaves_no_trace() {
     let store = name.create(&options());
     let slot = store.slot("k").unwrap();
     slot.set(b"before").unwrap();
-    let mut loan = slot.loan(200).unwrap();
-    loan[..SECRET.len()].copy_from_slice(SECRET);
-    assert!(has_secret(&name));
-    assert_eq!(slot.cells().in_flight, 1);
-    drop(loan);
-    assert!(!has_secret(&name));
-    assert_eq!((slot.cells().in_flight, slot.version()), (0, 1));
-    assert_eq!(store.get("k").unwrap().as_deref(), Some(&b"before"[..]));
+    let space = space_of(name.path());
+    for len in [200, 3000, 300_000] {
+        let mut loan = slot.loan(len).unwrap();
+        loan[len - SECRET.len()..].copy_from_slice(SECRET);
+        assert!(has_secret(&name));
+        assert_eq!(slot.cells().in_flight, 1);
+        drop(loan);
+        assert!(!has_secret(&name));
+        assert_eq!((slot.cells().in_flight, slot.version()), (0, 1));
+        assert_eq!(store.get("k").unwrap().as_deref(), Some(&b"before"[..]));
+    }
+    // Cells and their side records stay reserved, and what a long value needs does not.
+    assert!(space_of(name.path()) <= space + (32 << 10));
 }
 
 #[test]
@@ -122,8 +127,9 @@ fn no_bytes_of_older_values_follow_a_value_written_in_place() {
     let name = Name::new();
     let store = name.create(&options().key_options(KeyOptions::new().history(1).spare(1)));
     let slot = store.slot("k").unwrap();
-    for _ in 0..4 {
-        slot.set(&SECRET.repeat(20)).unwrap();
+    // In the cells, in medium places, and in large ones.
+    for repeated in [20, 20, 100, 100, 5000, 5000] {
+        slot.set(&SECRET.repeat(repeated)).unwrap();
     }
     for _ in 0..2 {
         // The value is one byte longer than a word, so that the rest of the last word is checked,
@@ -179,12 +185,12 @@ fn more_loans_than_cells_are_refused_at_once_with_the_numbers() {
 #[test]
 fn values_that_cannot_be_lent_are_refused() {
     let name = Name::new();
-    let store = name.create(&options().span(2 << 20));
+    let store = name.create(&StoreOptions::new().slots(4).span(2 << 20));
     let error = store.slot("k").unwrap().loan(65_537).unwrap_err();
     assert!(matches!(error, SetError::TooLarge { len: 65_537, max: 65_536 }), "{error}");
-    let embeddings = Bus::<Embedding>::on(store.clone());
-    let error = embeddings.publisher("k").unwrap().loan().unwrap_err();
-    assert!(matches!(error, PublishError::Set(SetError::TooLarge { len: 256.., max: 200 })), "{error}");
+    let vectors = Bus::<Vec<u8>>::on(store.clone());
+    let error = vectors.publisher("k").unwrap().loan_bytes(65_500).map(drop).unwrap_err();
+    assert!(matches!(error, PublishError::Set(SetError::TooLarge { len: 65_537.., max: 65_536 })), "{error}");
     let lights = Bus::<Light>::on(store.clone());
     let error = lights.publisher("k").unwrap().loan_zeroed().unwrap_err();
     assert!(error.to_string().contains("zeros are not a value of Light"), "{error}");
@@ -219,7 +225,7 @@ fn a_value_written_in_place_in_a_file_has_a_checksum() {
     let mut loan = store.slot("k").unwrap().loan(100).unwrap();
     loan.fill(7);
     loan.send().unwrap();
-    fs::copy(&path, &copy).unwrap();
+    Image::read(&path).write(&copy);
     let copy = Store::open(&copy).unwrap();
     assert_eq!(copy.recovery().map(|recovery| recovery.lost.len()), Some(0));
     assert_eq!(copy.get("k").unwrap(), Some(vec![7; 100]));

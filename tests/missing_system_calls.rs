@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use splinter_bus::bus::{Source, WaitSet, Waited};
-use splinter_bus::store::{KeyOptions, Location, OpenError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, KeyOptions, Location, OpenError, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message};
+use support::image::Image;
 use support::locations::Locations;
 use support::seccomp::{Call, refuse};
 use support::{Actor, DEADLINE, Name};
@@ -22,7 +23,10 @@ const RESERVE: Call = Call::any(libc::SYS_fallocate);
 const STATX: Call = Call::any(libc::SYS_statx);
 const STATFS: [Call; 2] = [Call::any(libc::SYS_statfs), Call::any(libc::SYS_fstatfs)];
 const LOCK: Call = Call::with(libc::SYS_fcntl, 1, libc::F_OFD_SETLK as u64);
-const MAP_SHARED: Call = Call::with(libc::SYS_mmap, 3, libc::MAP_SHARED as u64);
+const MAP_SHARED: [Call; 2] = [
+    Call::with(libc::SYS_mmap, 3, libc::MAP_SHARED as u64),
+    Call::with(libc::SYS_mmap, 3, (libc::MAP_SHARED | libc::MAP_NORESERVE) as u64),
+];
 const POPULATE: Call = Call::with(libc::SYS_madvise, 2, libc::MADV_POPULATE_WRITE as u64);
 const SLEEP_ON_ALL: Call = Call::any(libc::SYS_futex_waitv);
 const SLEEP_ON_ONE: Call = Call::with(libc::SYS_futex, 1, libc::FUTEX_WAIT as u64);
@@ -73,12 +77,8 @@ fn actor() {
         }
         "create without reserving" => {
             refuse(&[RESERVE], errno);
-            for location in &locations {
-                create_and_use(location);
-                let found = rustix::fs::stat(store_path(location)).unwrap();
-                let (reserved, len) = (found.st_blocks * 512, found.st_size);
-                assert!(reserved >= len, "{reserved} bytes are reserved of {len}");
-            }
+            locations.iter().for_each(|location| create_and_use(location));
+            locations.iter().for_each(|location| use_long_values(location));
         }
         "create on a full disk" => {
             refuse(&[RESERVE, STATFS[0], STATFS[1]], errno);
@@ -111,7 +111,7 @@ fn actor() {
             }
         }
         "open without mappings" => {
-            refuse(&[MAP_SHARED], errno);
+            refuse(&MAP_SHARED, errno);
             for location in &locations {
                 for error in [options().open_or_create(location), options().create(format!("{location}-new"))] {
                     let error = error.unwrap_err();
@@ -159,6 +159,32 @@ fn create_and_use(location: &str) {
     assert!(store.recovery().is_none());
     assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"value"[..]));
     assert_eq!(store.participants().unwrap().len(), 1);
+}
+
+/// Uses long values where space can be neither reserved nor given back by a call.
+fn use_long_values(location: &str) {
+    const SECRET: &[u8] = b"what nobody may find";
+    let store = options().open(location).unwrap();
+    let space = || rustix::fs::stat(store_path(location)).unwrap().st_blocks as u64 * 512;
+    for round in 0..3 {
+        for (number, len) in (0..).zip([7usize, 3000, 65_536, 300_000]) {
+            let slot = store.slot(&format!("key {number}")).unwrap();
+            let value = SECRET.repeat(len.div_ceil(SECRET.len()));
+            for _ in 0..8 {
+                slot.set(&value).unwrap();
+            }
+            assert_eq!(store.get(&format!("key {number}")).unwrap(), Some(value));
+            slot.append(b"more").unwrap();
+            slot.loan(len).unwrap().send().unwrap();
+            assert_eq!(store.get(&format!("key {number}")).unwrap(), Some(vec![0; len]));
+        }
+        // All cells and places have their space.
+        assert!(space() >= 6 * (65_536 + 3000) + 300_000, "{} bytes are reserved", space());
+        for number in 0..4 {
+            store.unset(&format!("key {number}")).unwrap();
+        }
+        assert!(!Image::read(store_path(location)).contains(SECRET), "round {round}: bytes of removed values are left");
+    }
 }
 
 #[test]
@@ -225,12 +251,18 @@ fn a_disk_that_becomes_full_during_the_reservation_is_an_error_and_stays_empty()
 }
 
 fn create_on_a_full_disk(directory: &str) {
-    let error = options().slots(1000).create(Path::new(directory).join("store")).unwrap_err();
+    let large = options().slots(100_000).span(2 << 20);
+    let error = large.create(Path::new(directory).join("store")).unwrap_err();
     assert!(matches!(error, OpenError::NoSpace { source: Some(_), .. }), "{error}");
     assert!(error.to_string().contains("No space left on device"), "{error}");
     assert_eq!(fs::read_dir(directory).unwrap().count(), 0, "a file was left behind");
-    // A store that fits is created.
-    options().create(Path::new(directory).join("store")).unwrap().set("key", b"v").unwrap();
+    // A store that fits is created, and used until there is no space.
+    let store = options().create(Path::new(directory).join("store")).unwrap();
+    store.set("key", b"v").unwrap();
+    let error = (0..).find_map(|number| store.set(&format!("key {}", number % 15), &[1; 30_000]).err()).unwrap();
+    assert!(matches!(error, SetError::NoSpace { .. } | SetError::Directory(DirectoryError::NoSpace { .. })), "{error}");
+    assert_eq!(store.get("key").unwrap().as_deref(), Some(&b"v"[..]));
+    store.set("key", b"w").unwrap();
 }
 
 #[test]
@@ -238,7 +270,7 @@ fn space_is_reserved_although_signals_keep_coming() {
     let name = Name::new();
     let mut actor = Actor::spawn(&format!("reserve during signals: {}", libc::EINTR), &[&name]);
     let mut status = None;
-    support::wait_until("the store is created", || {
+    support::wait_until("the value is set", || {
         status = actor.0.try_wait().unwrap();
         status.is_some()
     });
@@ -246,15 +278,17 @@ fn space_is_reserved_although_signals_keep_coming() {
 }
 
 /// Interrupts calls as on a tmpfs, which releases all that a call has reserved when a signal comes.
-/// No call for a whole store, or for half of one, completes.
+/// No call for a whole value, or for half of one, completes.
 fn reserve_during_signals(location: &str, errno: i32) {
-    let len = options().create(location).unwrap().snapshot().total_len;
-    Store::remove(location).unwrap();
-    let of_length = |len| Call::with(libc::SYS_fallocate, 3, len);
-    refuse(&[of_length(len), of_length(len / 2)], errno);
+    const LEN: u64 = 1 << 20;
     create_and_use(location);
+    let of_length = |len| Call::with(libc::SYS_fallocate, 3, len);
+    refuse(&[of_length(LEN), of_length(LEN / 2)], errno);
+    let store = Store::open(location).unwrap();
+    store.set("long", &vec![7; LEN as usize]).unwrap();
+    assert_eq!(store.get("long").unwrap(), Some(vec![7; LEN as usize]));
     let found = rustix::fs::stat(store_path(location)).unwrap();
-    assert!(found.st_blocks * 512 >= found.st_size, "{} blocks for {} bytes", found.st_blocks, found.st_size);
+    assert!(found.st_blocks as u64 * 512 >= LEN, "{} blocks", found.st_blocks);
 }
 
 #[test]
@@ -317,24 +351,36 @@ fn missing_support_for_shared_mappings_is_an_error_that_names_them() {
 #[test]
 fn pages_are_prefaulted_where_the_kernel_cannot_populate_mappings() {
     for errno in [libc::EINVAL, libc::EPERM] {
-        run(&Locations::new(), "prefault", errno);
+        let locations = Locations::new();
+        for location in locations.all() {
+            // Values of as many bytes as fit into a cell, in all cells.
+            let store = prefaulted_options().create(&location).unwrap();
+            for number in 0..KEYS {
+                (0..24).for_each(|_| _ = store.set(&number.to_string(), &[6; 1 << 14]).unwrap());
+            }
+            store.set("before", b"value").unwrap();
+        }
+        run(&locations, "prefault", errno);
     }
 }
 
+const KEYS: u32 = 16;
+
+fn prefaulted_options() -> StoreOptions {
+    StoreOptions::new().slots(KEYS + 1).inline_size(1 << 14)
+}
+
+/// Uses a store that another process has filled.
 fn prefault(location: &str) {
-    const KEYS: usize = 64;
-    let options = StoreOptions::new().slots(KEYS as u32).key_options(KeyOptions::new().history(1).spare(1));
-    let store = options.create(location).unwrap();
-    store.set("before", b"value").unwrap();
+    let store = Store::open(location).unwrap();
     store.prefault().unwrap();
     assert_eq!(store.get("before").unwrap().as_deref(), Some(&b"value"[..]), "prefaulting has changed a value");
-    let value = vec![7; 1 << 16];
-    let slots: Vec<_> = (1..KEYS).map(|number| store.slot(&number.to_string()).unwrap()).collect();
+    let slots: Vec<_> = (0..KEYS).map(|number| store.slot(&number.to_string()).unwrap()).collect();
     let faults = page_faults();
     for slot in &slots {
-        slot.set(&value).unwrap();
+        (0..24).for_each(|_| _ = slot.set(&[7; 1 << 14]).unwrap());
     }
-    let (faults, pages) = (page_faults() - faults, (KEYS - 1) * (1 << 16) / rustix::param::page_size());
+    let (faults, pages) = (page_faults() - faults, KEYS as usize * 24 * (1 << 14) / rustix::param::page_size());
     assert!(faults < pages as u64 / 4, "{faults} of {pages} pages were not prefaulted");
 }
 

@@ -163,7 +163,7 @@ fn impossible_shapes_of_keys_are_refused_and_take_no_slot() {
 #[test]
 fn too_little_space_is_reported_in_bytes_and_no_file_is_left_behind() {
     // A file system of the actor's own, smaller than what is reserved when a store is created.
-    Actor::run_on_mount("-t tmpfs -o size=64k none /dev/shm", "create without space", &[]);
+    Actor::run_on_mount("-t tmpfs -o size=32k none /dev/shm", "create without space", &[]);
 }
 
 fn create_without_space() {
@@ -257,7 +257,6 @@ fn a_store_with_a_wrong_length_or_header_is_damaged() {
         ("more slots than the file has", 8, 5000),
         ("slots of the system", 12, 17),
         ("feature bits", 16, 2),
-        ("inline size", 20, 1088),
         ("no multiple of 64", 20, 1000),
         ("span", 24, 1 << 30 | 1),
         ("the other half of the span", 28, 1 << 20),
@@ -321,9 +320,8 @@ fn invalid_keys_and_values_are_refused() {
     let error = store.set("k", &[0; 65_537]).unwrap_err();
     assert!(matches!(error, SetError::TooLarge { len: 65_537, max: 65_536 }), "{error}");
     assert_eq!(store.get(&"k".repeat(64)).unwrap_err().to_string(), "key too long: 64 bytes, maximum 63");
-    // Whether a value is too large depends on the key, so "k" exists. The other calls took no slot.
-    assert_eq!((store.keys(), store.get("k").unwrap()), (vec!["k".to_owned()], None));
-    store.unset("k").unwrap();
+    // None of these refused calls took a slot.
+    assert_eq!(store.keys(), Vec::<String>::new());
     for number in 0..3 {
         store.set(&format!("{number}"), b"").unwrap();
     }

@@ -7,10 +7,13 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use splinter_bus::store::{DirectoryError, GetError, KeyOptions, SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, GetError, KeyOptions, Lookup, SetError, Store, StoreOptions};
+use support::image::{Image, space_of};
+use support::offsets::{CLEAN_EPOCH, word};
 use support::{Actor, Random, proof};
 use tempfile::TempDir;
 
@@ -41,7 +44,7 @@ fn actor() {
     let Some((role, arguments)) = support::role() else { return };
     let path = Path::new(&arguments[0]);
     match role.as_str() {
-        "churner" => churn(&support::open_soon(path)),
+        "churner" => churn(&support::open_soon_with(&options(), path)),
         "opener" => drop(Store::open(path).unwrap()),
         _ => panic!("no such role: {role}"),
     }
@@ -101,7 +104,7 @@ fn a_copy_made_during_writes_has_only_committed_values() {
     let (mut intact, mut lost) = (0, 0);
     for round in 0..500 {
         let copy = directory.path().join(format!("copy {round}"));
-        fs::copy(&path, &copy).unwrap();
+        Image::read(&path).write(&copy);
         let store = Store::open(&copy).unwrap();
         assert!(store.recovery().is_some());
         let found = assert_nothing_wrong(&store, |of, value| key(proof::read(value).0) == of);
@@ -153,9 +156,9 @@ impl Life {
 
     /// Opens an image of the file. Each key has a value that it once had, or an error. No key that
     /// existed all the time is missing.
-    fn check(&self, image: &[u8], found: &mut Found) {
+    fn check(&self, image: &Image, found: &mut Found) {
         let copy = self.path.with_file_name("image");
-        fs::write(&copy, image).unwrap();
+        image.write(&copy);
         self.check_file(&copy, found);
     }
 
@@ -175,7 +178,7 @@ impl Life {
     }
 
     /// Sets, appends to and removes keys. Returns the image of the file afterwards.
-    fn advance(&mut self, steps: u64) -> Vec<u8> {
+    fn advance(&mut self, steps: u64) -> Image {
         self.steady = self.store.keys();
         for _ in 0..steps {
             let key = key(self.random.below(self.keys.into()) as u32);
@@ -186,12 +189,17 @@ impl Life {
                     self.steady.retain(|steady| *steady != key);
                     continue;
                 }
-                1 if self.store.size(&key).unwrap().is_some_and(|len| len <= 596) => {
+                1 if self.store.size(&key).unwrap().is_some_and(|len| len <= 100_000) => {
                     self.store.append(&key, b"more").unwrap();
                     self.store.get(&key).unwrap().unwrap()
                 }
                 _ => {
-                    let len = self.random.below(600);
+                    // In cells, in medium places and in large ones.
+                    let len = match self.random.below(50) {
+                        0 => 65_000 + self.random.below(30_000),
+                        1..5 => 1000 + self.random.below(20_000),
+                        _ => self.random.below(600),
+                    };
                     let value: Vec<u8> = (0..len).map(|at| (self.number * 7 + at * 13) as u8).collect();
                     match self.store.set(&key, &value) {
                         Err(SetError::Directory(DirectoryError::Full { .. })) => continue,
@@ -202,13 +210,12 @@ impl Life {
             };
             self.committed.insert((key, value));
         }
-        fs::read(&self.path).unwrap()
+        Image::read(&self.path)
     }
 }
 
 #[test]
 fn two_thousand_images_that_mix_two_moments_have_only_committed_values() {
-    const PAGE: usize = 4096;
     let (_directory, path) = scratch_in_memory();
     let mut life = Life::new(&path, 12);
     let mut random = Random::new(13);
@@ -216,13 +223,7 @@ fn two_thousand_images_that_mix_two_moments_have_only_committed_values() {
     for round in 0..2000 {
         // The two moments are close together or far apart.
         let after = life.advance([1, 3, 10, 100][round % 4]);
-        let mut image = before.clone();
-        for (page, bytes) in after.chunks(PAGE).enumerate() {
-            if random.below(2) == 0 {
-                image[page * PAGE..page * PAGE + bytes.len()].copy_from_slice(bytes);
-            }
-        }
-        life.check(&image, &mut found);
+        life.check(&Image::mix(&[&before, &after], &mut random), &mut found);
         before = after;
     }
     let Found { intact, older, lost } = found;
@@ -232,26 +233,18 @@ fn two_thousand_images_that_mix_two_moments_have_only_committed_values() {
 
 #[test]
 fn a_killed_recovery_is_repeated_by_the_next_process() {
-    const CLEAN_EPOCH: u64 = 232;
-    let (directory, path) = scratch();
+    let (directory, path) = scratch_in_memory();
     // Large enough for a recovery to take some time.
     let mut life = Life::with_keys(&path, 18, 1000);
     let mut random = Random::new(19);
     let (mut before, mut found, mut killed, mut older) = (life.advance(3000), Found::default(), 0, 0);
     for _ in 0..30 {
         let after = life.advance(500);
-        let mut image = before.clone();
-        for (page, bytes) in after.chunks(4096).enumerate().filter(|_| random.below(2) == 0) {
-            image[page * 4096..page * 4096 + bytes.len()].copy_from_slice(bytes);
-        }
+        let image = Image::mix(&[&before, &after], &mut random);
         let copy = directory.path().join("image");
-        fs::write(&copy, &image).unwrap();
+        image.write(&copy);
         let file = File::open(&copy).unwrap();
-        let clean_epoch = || {
-            let mut word = [0; 8];
-            file.read_exact_at(&mut word, CLEAN_EPOCH).unwrap();
-            u64::from_ne_bytes(word)
-        };
+        let clean_epoch = || word(&file, CLEAN_EPOCH);
         let before_recovery = clean_epoch();
         let mut opener = Actor::spawn("opener", &[copy.to_str().unwrap()]);
         support::wait_until("the recovery has begun", || clean_epoch() != before_recovery);
@@ -264,7 +257,7 @@ fn a_killed_recovery_is_repeated_by_the_next_process() {
             killed += 1;
             // The next process reports everything that the killed one found.
             let undisturbed = directory.path().join("undisturbed");
-            fs::write(&undisturbed, &image).unwrap();
+            image.write(&undisturbed);
             let [reported, expected] = [&copy, &undisturbed].map(|path| Store::open(path).unwrap().recovery().cloned());
             assert_eq!(reported, expected);
             older += expected.unwrap().older.len();
@@ -283,9 +276,9 @@ fn a_zeroed_page_loses_only_the_data_of_that_page() {
     let good = life.advance(300);
     // A key whose name was in the zeroed page is missing.
     life.steady.clear();
-    for page in 1..good.len() / 4096 {
+    for &page in good.pages.keys().skip(1) {
         let mut image = good.clone();
-        image[page * 4096..(page + 1) * 4096].fill(0);
+        image.pages.remove(&page);
         life.check(&image, &mut Found::default());
     }
 }
@@ -296,32 +289,39 @@ fn a_flipped_bit_in_a_copy_is_detected() {
     let mut life = Life::new(&path, 15);
     let good = life.advance(300);
     life.steady.clear();
+    let pages: Vec<u64> = good.pages.keys().copied().collect();
     let mut random = Random::new(16);
     for _ in 0..1000 {
         let mut image = good.clone();
         // The first 64 bytes have no checksum. Damage to them is refused or has no effect.
-        let at = 64 + random.below(good.len() as u64 - 64) as usize;
-        image[at] ^= 1 << random.below(8);
+        let at = pages[random.below(pages.len() as u64) as usize] * 4096 + random.below(4096);
+        let [byte] = image.bytes(at..at + 1)[..] else { panic!() };
+        if at >= 64 {
+            image.set_bytes(at, &[byte ^ 1 << random.below(8)]);
+        }
         life.check(&image, &mut Found::default());
     }
 }
 
 #[test]
 fn a_copy_written_over_the_original_is_recovered() {
-    let (directory, path) = scratch();
-    let (backup, mut value) = (directory.path().join("backup"), Vec::new());
+    let (_directory, path) = scratch();
+    let mut value = Vec::new();
     let store = options().create(&path).unwrap();
     store.set("lost", &[1; 600]).unwrap();
-    fs::copy(&path, &backup).unwrap();
+    store.set("long and lost", &[3; 3000]).unwrap();
+    store.set("long", &[4; 100_000]).unwrap();
+    let mut image = Image::read(&path);
     drop(store);
     // The copy is as if it had been made in the middle of a publish.
-    let mut image = fs::read(&backup).unwrap();
-    let at = image.windows(600).position(|window| window == [1; 600]).unwrap();
-    image[at] = 2;
-    fs::write(&path, &image).unwrap();
+    image.set_bytes(image.find(&[1; 600])[0], &[2]);
+    image.set_bytes(image.find(&[3; 3000])[0] + 2999, &[2]);
+    // Written over the original, which stays the same file.
+    image.write(&path);
     let store = Store::open(&path).unwrap();
-    assert_eq!(store.recovery().unwrap().lost, ["lost"]);
-    assert!(store.get_into("lost", &mut value).is_err());
+    assert_eq!(store.recovery().unwrap().lost, ["long and lost", "lost"]);
+    assert!(store.get_into("lost", &mut value).is_err() && store.get_into("long and lost", &mut value).is_err());
+    assert_eq!(store.get("long").unwrap(), Some(vec![4; 100_000]));
 }
 
 #[test]
@@ -330,11 +330,10 @@ fn a_lost_value_is_an_error_until_it_is_set_again() {
     let store = options().create(&path).unwrap();
     store.set("lost", &[1; 600]).unwrap();
     store.set("other", &[2; 600]).unwrap();
-    let mut image = fs::read(&path).unwrap();
-    let at = image.windows(600).position(|window| window == [1; 600]).unwrap();
-    image[at + 300] = 9;
+    let mut image = Image::read(&path);
+    image.set_bytes(image.find(&[1; 600])[0] + 300, &[9]);
     let copy = directory.path().join("copy");
-    fs::write(&copy, &image).unwrap();
+    image.write(&copy);
     let store = Store::open(&copy).unwrap();
     assert_eq!(store.recovery().unwrap().lost, ["lost"]);
     assert_eq!(store.get("lost"), Err(GetError::Lost));
@@ -354,7 +353,7 @@ fn concurrent_openers_of_a_copy_recover_it_once() {
     life.advance(200);
     for round in 0..20 {
         let copy = directory.path().join(format!("copy {round}"));
-        fs::copy(&path, &copy).unwrap();
+        Image::read(&path).write(&copy);
         let open = || Store::open(&copy).unwrap();
         let stores: Vec<_> = thread::scope(|scope| {
             let openers: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
@@ -362,4 +361,106 @@ fn concurrent_openers_of_a_copy_recover_it_once() {
         });
         assert_eq!(stores.iter().filter(|store| store.recovery().is_some()).count(), 1);
     }
+}
+
+/// Runs a program, which must succeed.
+fn run(command: &mut Command) {
+    let output = command.output().expect("a program that every system has");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Copies `from` to `to` by a program.
+type Copy = fn(&Path, &Path);
+
+#[test]
+fn copies_by_other_programs_have_all_values_and_can_be_written_to() {
+    let copies: [(&str, Copy); 4] = [
+        ("cp", |from, to| run(Command::new("cp").args([from, to]))),
+        ("cp --sparse=always", |from, to| run(Command::new("cp").arg("--sparse=always").args([from, to]))),
+        ("tar -S", |from, to| {
+            let (archive, name) = (to.with_extension("tar"), from.file_name().unwrap());
+            run(Command::new("tar").arg("-cSf").arg(&archive).arg("-C").arg(from.parent().unwrap()).arg(name));
+            fs::create_dir(to.with_extension("d")).unwrap();
+            run(Command::new("tar").arg("-xSf").arg(&archive).arg("-C").arg(to.with_extension("d")));
+            fs::rename(to.with_extension("d").join(name), to).unwrap();
+        }),
+        ("dd with all zeros written out", |from, to| {
+            // All of it would be gigabytes: the rings of the first slots.
+            let len = fs::metadata(from).unwrap().len().min(64 << 20);
+            fs::write(to, Image::read(from).bytes(0..len)).unwrap();
+            let file = File::options().write(true).open(to).unwrap();
+            for (page, bytes) in Image::read(from).pages.range(len / 4096..) {
+                file.write_all_at(&bytes[..], page * 4096).unwrap();
+            }
+            file.set_len(fs::metadata(from).unwrap().len()).unwrap();
+        }),
+    ];
+    for in_memory in [false, true] {
+        let (directory, path) = if in_memory { scratch_in_memory() } else { scratch() };
+        let store = options().create(&path).unwrap();
+        // Zeros in all of a value or in the middle of it, which are holes in the copy.
+        let value_of = |number: u32| {
+            let len = [10, 1024, 1025, 5000, 65_536, 65_537, 300_000][number as usize % 7];
+            let mut value = vec![0; len];
+            value[len / 2] = number as u8 / 7;
+            value
+        };
+        for number in 0..14 {
+            for version in 4..8 {
+                store.set(&key(number), &vec![version; (number as usize + 1) * 5000]).unwrap();
+            }
+            store.set(&key(number), &value_of(number)).unwrap();
+        }
+        store.set("removed", &[1; 300_000]).unwrap();
+        store.unset("removed").unwrap();
+        let original = space_of(&path);
+        for (what, copy_by) in copies {
+            let copy = directory.path().join("copy");
+            copy_by(&path, &copy);
+            let copied = Store::open(&copy).unwrap();
+            let recovery = copied.recovery().unwrap_or_else(|| panic!("{what}: not recovered"));
+            assert_eq!((recovery.keys, recovery.lost.len(), recovery.older.len()), (14, 0, 0), "{what}");
+            for number in 0..14 {
+                let key = key(number);
+                assert_eq!(copied.get(&key).unwrap(), Some(value_of(number)), "{what}");
+                let slot = copied.slot(&key).unwrap();
+                let mut value = Vec::new();
+                let before = slot.version() - 1;
+                assert_eq!(slot.get_version_into(before, &mut value).unwrap(), Lookup::Found(()), "{what}");
+                assert_eq!(value, vec![7; (number as usize + 1) * 5000], "{what}");
+                for len in [7, 3000, 65_536, 200_000] {
+                    slot.set(&vec![9; len]).unwrap();
+                    assert_eq!(copied.get(&key).unwrap(), Some(vec![9; len]), "{what}");
+                }
+                slot.append(b"more").unwrap();
+                assert_eq!(slot.size().unwrap(), Some(200_004), "{what}");
+            }
+            // Whatever the copy had reserved is given back with its key.
+            for key in copied.keys() {
+                copied.unset(&key).unwrap();
+            }
+            let left = space_of(&copy);
+            assert!(left < original.min(1 << 20) || what.starts_with("dd"), "{what}: {left} of {original} bytes");
+            drop(copied);
+            fs::remove_file(&copy).unwrap();
+            let _ = fs::remove_dir_all(copy.with_extension("d"));
+            let _ = fs::remove_file(copy.with_extension("tar"));
+        }
+    }
+}
+
+#[test]
+fn a_recovered_copy_has_its_space_reserved() {
+    let (directory, path) = scratch_in_memory();
+    let store = options().create(&path).unwrap();
+    store.set("zeros", &vec![0; 1 << 20]).unwrap();
+    let copy = directory.path().join("copy");
+    Image::read(&path).write(&copy);
+    assert!(space_of(&copy) < 1 << 20);
+    let copied = Store::open(&copy).unwrap();
+    // Readers do not look at what is reserved: a hole that they read must not need space.
+    assert!(space_of(&copy) >= 1 << 20);
+    assert_eq!(copied.get("zeros").unwrap(), Some(vec![0; 1 << 20]));
+    assert!(copied.unset("zeros").unwrap());
+    assert!(space_of(&copy) < 256 << 10);
 }

@@ -59,7 +59,7 @@ fn options() -> StoreOptions {
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
     assert_eq!(role, "writers");
-    let store = support::open_soon(&arguments[0]);
+    let store = support::open_soon_with(&options(), &arguments[0]);
     thread::scope(|scope| {
         for writer in 1..=4 {
             let slot = store.slot("k").unwrap();

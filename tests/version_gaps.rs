@@ -2,11 +2,15 @@
 //! reader can have seen. Older messages remain in the history, and the skipped versions do not
 //! count as missed.
 
-use std::fs;
+mod support;
+
+use std::fs::File;
 use std::path::Path;
 
 use splinter_bus::store::{KeyOptions, Lookup, Store, StoreOptions};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions};
+use support::image::Image;
+use support::offsets::{Offsets, UNPROVEN_JOBS};
 use tempfile::TempDir;
 
 fn scratch() -> TempDir {
@@ -17,7 +21,7 @@ fn scratch() -> TempDir {
 fn after_a_stop(from: &Path) -> (TempDir, Bus<Vec<u8>>) {
     let directory = scratch();
     let path = directory.path().join("store");
-    fs::copy(from, &path).unwrap();
+    Image::read(from).write(&path);
     let bus = Bus::open(path.as_path()).unwrap();
     (directory, bus)
 }
@@ -111,11 +115,11 @@ fn history_from_before_a_gap_is_kept_while_it_is_among_the_newest_versions() {
     }
 }
 
-/// Returns the offset of the note of a recovery in progress: the last word of the fourth line of a
-/// slot. The slot's second line is the key.
-fn note_of_lost_jobs(image: &[u8], key: &str) -> usize {
-    let text = [&[key.len() as u8], key.as_bytes()].concat();
-    image.windows(text.len()).position(|window| window == text).unwrap() - 64 + 3 * 64 + 56
+/// Returns the offset of the note of a recovery in progress.
+fn note_of_lost_jobs(path: &Path, key: &str) -> u64 {
+    let file = File::open(path).unwrap();
+    let offsets = Offsets::of(&file);
+    offsets.slot(offsets.slot_of(&file, key)) + UNPROVEN_JOBS
 }
 
 #[test]
@@ -129,16 +133,16 @@ fn a_wrong_note_of_an_earlier_recovery_hides_no_loss_and_limits_the_reported_one
     for job in ["job one", "job two"] {
         bus.publish("jobs", &job.as_bytes().to_vec()).unwrap();
     }
-    let good = fs::read(&path).unwrap();
-    let note = note_of_lost_jobs(&good, "jobs");
-    let torn = good.windows(7).position(|window| window == b"job two").unwrap();
+    let good = Image::read(&path);
+    let note = note_of_lost_jobs(&path, "jobs");
+    let torn = good.find(b"job two")[0];
     // First a note of an earlier recovery that found no loss and whose end did not reach the disk,
     // then a note that no recovery writes.
     for (noted, most) in [(1 << 63, 1), (u64::MAX, 8)] {
-        let mut bytes = good.clone();
-        bytes[note..note + 8].copy_from_slice(&noted.to_ne_bytes());
-        bytes[torn] = b'x';
-        fs::write(&image, &bytes).unwrap();
+        let mut damaged = good.clone();
+        damaged.set_bytes(note, &u64::to_ne_bytes(noted));
+        damaged.set_bytes(torn, b"x");
+        damaged.write(&image);
         let store = Store::open(image.as_path()).unwrap();
         let jobs = &store.recovery().unwrap().jobs;
         assert_eq!(jobs.len(), 1);

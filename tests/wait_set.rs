@@ -27,7 +27,7 @@ fn sources<T>(subscribers: &[Subscriber<T>]) -> Vec<&dyn Source> {
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
     assert_eq!(role, "publisher");
-    let bus = Bus::<Tick>::on(support::open_soon(&arguments[0]));
+    let bus = Bus::<Tick>::on(support::open_soon_with(&options(), &arguments[0]));
     let mut random = Random::new(5);
     for count in 0..2000 {
         bus.publish(&format!("key {}", random.below(100)), &Tick { count }).unwrap();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use splinter_bus::store::{KeyOptions, SetError, Store, StoreOptions};
 use splinter_bus::{Bus, Message, PublishError, RecvError, SubscribeOptions, WorkQueue};
+use support::image::Image;
 use support::{Actor, DEADLINE, Name};
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
@@ -53,7 +54,7 @@ fn numbers(queue: &mut WorkQueue<Task>) -> Vec<u64> {
 #[test]
 fn actor() {
     let Some((role, arguments)) = support::role() else { return };
-    let store = support::open_soon(&arguments[0]);
+    let store = support::open_soon_with(&options(), &arguments[0]);
     let tasks = Bus::<Task>::on(store.clone());
     let mut queue = tasks.work_queue("work").unwrap();
     match role.as_str() {
@@ -201,9 +202,44 @@ fn a_value_that_is_not_a_message_is_reported_once() {
     assert!(matches!(queue.recv(), Err(RecvError::Frame { .. })));
     assert_eq!(queue.recv().unwrap().number, 0);
     assert_eq!(bus.store().diagnostics().parse_failures, 1);
-    // Too large for a cell: its parts would go to different workers.
-    let large = Bus::<Vec<u8>>::on(bus.store().clone()).publish("work", &vec![1; 300]);
-    assert!(matches!(large, Err(PublishError::Set(SetError::TooLarge { max: 256, .. }))));
+    // Longer than the longest value of a queue of so many cells.
+    let small = Name::new();
+    let bytes = Bus::<Vec<u8>>::on(small.create(&options().span(2 << 20)));
+    let mut queue = bytes.work_queue("work").unwrap();
+    let max = bytes.store().slot("work").unwrap().max_len();
+    let error = bytes.publish("work", &vec![1; max]).unwrap_err();
+    assert!(matches!(error, PublishError::Set(SetError::TooLarge { max: has, .. }) if has == max), "{error}");
+    bytes.publish("work", &vec![1; max - 1000]).unwrap();
+    assert_eq!(queue.recv().unwrap().len(), max - 1000);
+}
+
+#[test]
+fn jobs_of_every_length_are_delivered_and_delivered_again() {
+    let name = Name::new();
+    let bus = Bus::<Vec<u8>>::on(name.create(&options()));
+    let mut queue = bus.work_queue("work").unwrap();
+    let job_of = |number: u8, len: usize| vec![number; len];
+    // In cells, in medium places and in large ones.
+    let lens = [1, 900, 1000, 3000, 65_000, 66_000, 1_000_000];
+    for (number, len) in (0..).zip(lens) {
+        bus.publish("work", &job_of(number, len)).unwrap();
+    }
+    // The first time, all of them are dropped, while others are published and delivered.
+    let jobs: Vec<_> = lens.iter().map(|_| queue.recv().unwrap()).collect();
+    for round in 0..50 {
+        let len = lens[round % lens.len()];
+        bus.publish("work", &job_of(100, len)).unwrap();
+        let job = queue.recv().unwrap();
+        assert_eq!(**job, job_of(100, len));
+        job.acknowledge().unwrap();
+    }
+    drop(jobs);
+    for (number, len) in (0..).zip(lens) {
+        let job = queue.recv().unwrap();
+        assert_eq!((&job[..], job.attempt()), (&job_of(number, len)[..], 2));
+        job.acknowledge().unwrap();
+    }
+    assert!(queue.try_recv().unwrap().is_none());
 }
 
 #[test]
@@ -270,7 +306,7 @@ fn a_queue_in_a_file_survives_its_last_close() {
     queue.recv().unwrap().acknowledge().unwrap();
     drop((queue, bus));
     let mut dead = Actor::spawn("holder", &[path.to_str().unwrap()]);
-    let held = || std::fs::read(&path).unwrap().windows(4).any(|bytes| bytes == b"held");
+    let held = || Image::read(&path).contains(b"held");
     support::wait_until("the worker has leased three jobs", held);
     dead.kill();
     let bus = Bus::<Task>::on(Store::open(&path).unwrap());

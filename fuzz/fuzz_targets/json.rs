@@ -25,8 +25,7 @@ struct Input<'a> {
     prompt: Prompt,
 }
 
-static BUS: LazyLock<Bus<Prompt>> =
-    LazyLock::new(|| Bus::on(anonymous(&StoreOptions::new().slots(1))));
+static BUS: LazyLock<Bus<Prompt>> = LazyLock::new(|| Bus::on(anonymous(&StoreOptions::new().slots(1))));
 
 fuzz_target!(|input: Input<'_>| {
     let mut payload = Vec::new();

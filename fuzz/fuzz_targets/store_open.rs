@@ -3,13 +3,15 @@
 
 #![no_main]
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use splinter_bus::store::{Store, KeyOptions, StoreOptions};
+use splinter_bus::store::{KeyOptions, Store, StoreOptions};
 use splinter_bus::{Bus, Start, SubscribeOptions};
 use splinter_bus_fuzz::store_path;
 
@@ -40,12 +42,64 @@ enum Change<'a> {
     },
 }
 
-const MAX_VALUE_SIZE: usize = 96;
+const PAGE: usize = 4096;
+
+/// The pages of a file that are not zero, one after the other, and where each of them is.
+#[derive(Clone)]
+struct Image {
+    len: u64,
+    numbers: Vec<u64>,
+    bytes: Vec<u8>,
+}
+
+impl Image {
+    fn read(path: &str) -> Self {
+        let file = File::open(path).expect("the store's file");
+        let len = file.metadata().expect("the store's file").len();
+        let mut image = Self { len, numbers: Vec::new(), bytes: Vec::new() };
+        let mut page = [0; PAGE];
+        for number in data_pages(&file, len) {
+            file.read_exact_at(&mut page, number * PAGE as u64).expect("a whole page");
+            if page != [0; PAGE] {
+                image.numbers.push(number);
+                image.bytes.extend(page);
+            }
+        }
+        image
+    }
+
+    fn write(&self, path: &str) {
+        let file = File::create(path).expect("a new file");
+        file.set_len(self.len).expect("a sparse file");
+        for (number, page) in self.numbers.iter().zip(self.bytes.chunks(PAGE)) {
+            let at = number * PAGE as u64;
+            let room = self.len.saturating_sub(at).min(page.len() as u64) as usize;
+            file.write_all_at(&page[..room], at).expect("free space");
+        }
+    }
+}
+
+/// The numbers of the pages that may be other than zero.
+fn data_pages(file: &File, len: u64) -> Vec<u64> {
+    let (mut pages, mut at) = (Vec::new(), 0);
+    while at < len {
+        // SAFETY: the file is open.
+        let from = unsafe { libc::lseek(file.as_raw_fd(), at as i64, libc::SEEK_DATA) };
+        let Ok(from) = u64::try_from(from) else { break };
+        // SAFETY: as above.
+        let to = unsafe { libc::lseek(file.as_raw_fd(), from as i64, libc::SEEK_HOLE) };
+        let to = u64::try_from(to).unwrap_or(len);
+        pages.extend(from / PAGE as u64..to / PAGE as u64);
+        at = to.max(from + 1);
+    }
+    pages
+}
 
 /// Returns a small store in which every feature was used.
-static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
+static GOOD: LazyLock<Image> = LazyLock::new(|| {
     let path = store_path();
-    let options = StoreOptions::new().slots(3).key_options(KeyOptions::new().history(2).spare(2).lossless(2));
+    let keys = KeyOptions::new().history(2).spare(2).lossless(2);
+    let options = StoreOptions::new().slots(3).span(2 << 20).key_options(keys);
     let store = options.create(&path[..]).expect("a new store");
     let bus = Bus::<Vec<u8>>::on(store.clone());
     let _reader = bus.subscribe_with("k", &SubscribeOptions::new().lossless().start(Start::Oldest));
@@ -53,25 +107,27 @@ static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     for number in 0..3 {
         let _ = bus.publish("k", &vec![number; 8]);
         bus.publish("q", &vec![number; 8]).expect("free space");
-        store.set("v", &[number; MAX_VALUE_SIZE]).expect("free space");
+        for len in [96, 3000, 70_000] {
+            store.set("v", &vec![number; len]).expect("free space");
+        }
     }
     let _job = queue.recv();
     // The image is taken while everything is in use, as if the store's users had been killed.
-    let bytes = fs::read(&path).expect("the store's file");
+    let image = Image::read(&path);
     fs::remove_file(path).expect("the store's file");
-    bytes
+    image
 });
 
 fuzz_target!(|input: Input<'_>| {
-    let bytes = match input {
-        Input::Bytes(bytes) => bytes.to_vec(),
-        Input::Changed(changes) => changes.into_iter().fold(GOOD.clone(), |mut bytes, change| {
-            change.apply(&mut bytes);
-            bytes
-        }),
-    };
     let path = store_path();
-    fs::write(&path, bytes).expect("free space");
+    match input {
+        Input::Bytes(bytes) => fs::write(&path, bytes).expect("free space"),
+        Input::Changed(changes) => {
+            let mut image = GOOD.clone();
+            changes.iter().for_each(|change| change.apply(&mut image));
+            image.write(&path);
+        }
+    }
     if let Ok(store) = Store::open(&path[..]) {
         use_everything(&store);
     }
@@ -79,11 +135,9 @@ fuzz_target!(|input: Input<'_>| {
 });
 
 impl Change<'_> {
-    fn apply(&self, store: &mut Vec<u8>) {
+    fn apply(&self, image: &mut Image) {
+        let store = &mut image.bytes;
         let len = store.len();
-        if len == 0 {
-            return;
-        }
         let room = |at: u32| at as usize % len..len;
         match *self {
             Self::Bytes { at, bytes } => store[room(at)].iter_mut().zip(bytes).for_each(|(old, new)| *old = *new),
@@ -95,7 +149,11 @@ impl Change<'_> {
                 let piece: Vec<u8> = store[room(from)].iter().take(len.into()).copied().collect();
                 store[room(to)].iter_mut().zip(piece).for_each(|(old, new)| *old = new);
             }
-            Self::Cut { len } => store.truncate(room(len).start),
+            // In a page that is not zero.
+            Self::Cut { len } => {
+                let at = room(len).start;
+                image.len = image.len.min(image.numbers[at / PAGE] * PAGE as u64 + (at % PAGE) as u64);
+            }
         }
     }
 }
@@ -109,15 +167,15 @@ fn use_everything(store: &Store) {
     let bus = Bus::<Vec<u8>>::on(store.clone());
     let mut value = Vec::new();
     for key in &keys {
-        let _ = store.get(key).map(|value| {
-            value.map(|value| assert!(value.len() <= store.geometry().max_value_size.next_multiple_of(8) as usize))
-        });
+        let _ = store.get(key);
         if let Ok(slot) = store.slot(key) {
+            let _ = slot.get_into(&mut value).map(|_| assert!(value.len() <= slot.max_len()));
             let _ = (slot.snapshot(), slot.size(), slot.first_version());
             let oldest = slot.oldest_from(0).ok().flatten().unwrap_or(0);
             let _ = slot.get_version_into(oldest, &mut value);
             let _ = slot.pin().map(|pin| pin.map(|pin| pin.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte))));
             let _ = (slot.set(b"set"), slot.append(b"appended"), slot.loan(9).map(|loan| loan.send()));
+            let _ = (slot.set(&[1; 3000]), slot.append(&[2; 70_000]), slot.loan(5000).map(|loan| loan.send()));
             let _ = slot.poll_after(slot.version(), Some(Duration::ZERO));
         }
         let _ = (bus.get(key), bus.sample(key).map(drop));

@@ -7,13 +7,14 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use splinter_bus::store::{Lookup, Pinned, SetError, Store, StoreOptions, UpdateError};
+use splinter_bus::store::{KeyOptions, Lookup, Pinned, SetError, Store, StoreOptions, UpdateError};
 use splinter_bus::{Bus, Job, Start, SubscribeOptions, Subscriber, WorkQueue};
 use splinter_bus_fuzz::anonymous;
 
 const HISTORY: u32 = 3;
 const CELLS: usize = 8;
-const MAX_VALUE_SIZE: usize = 160;
+/// How many versions the model knows. It is more than there are cells.
+const KNOWN: usize = 16;
 const KEYS: [&str; 3] = ["a", "b", "integer"];
 /// The keys of a lossless subscriber and of a work queue.
 const LOG: &str = "log";
@@ -44,9 +45,23 @@ enum Operation {
 }
 
 static STORE: LazyLock<Store> = LazyLock::new(|| {
-    let options = StoreOptions::new().slots(8);
-    anonymous(&options.history(HISTORY).spare(CELLS as u32 - HISTORY).lossless(2))
+    let keys = KeyOptions::new().history(HISTORY).spare(CELLS as u32 - HISTORY).lossless(2);
+    anonymous(&StoreOptions::new().slots(8).span(2 << 20).key_options(keys))
 });
+
+/// The longest value of a key with so many cells.
+static MAX_VALUE_SIZE: LazyLock<usize> = LazyLock::new(|| STORE.slot(KEYS[0]).expect("a slot").max_len());
+
+/// A length in the middle of each kind of values: in cells, in medium places, in large ones, and too
+/// long.
+fn length(len: u8) -> usize {
+    let len = usize::from(len);
+    match len {
+        0..200 => len * 6,
+        200..240 => 1200 + (len - 200) * 1600,
+        _ => 65_500 + (len - 240) * 9000,
+    }
+}
 
 /// The expected state of a key.
 #[derive(Default)]
@@ -116,14 +131,14 @@ impl Play {
         let store = self.store();
         match operation {
             Operation::Set { key: number, len, fill } => {
-                let value = vec![fill; len.into()];
+                let value = vec![fill; length(len)];
                 let result = store.set(key(number), &value);
                 self.is_published(key(number), value, result);
             }
             Operation::Lend { key: number, len, fill, send } => {
                 let Ok(slot) = store.slot(key(number)) else { panic!("there is a slot for each key") };
                 self.models.get_mut(key(number)).expect("a key of the model").exists = true;
-                let value = vec![fill; len.into()];
+                let value = vec![fill; length(len)];
                 match slot.loan(value.len()) {
                     Ok(mut loan) if send => {
                         assert!(loan.iter().all(|&byte| byte == 0));
@@ -132,15 +147,15 @@ impl Play {
                         self.is_published(key(number), value, result);
                     }
                     Ok(loan) => drop(loan),
-                    Err(_) => assert!(value.len() > MAX_VALUE_SIZE || self.may_refuse(key(number))),
+                    Err(_) => assert!(value.len() > *MAX_VALUE_SIZE || self.may_refuse(key(number))),
                 }
             }
             Operation::Append { key: number, len, fill } => {
-                let (key, tail) = (key(number), vec![fill; len.into()]);
+                let (key, tail) = (key(number), vec![fill; length(len)]);
                 let value = [self.models[key].newest().unwrap_or_default(), &tail].concat();
                 match store.append(key, &tail) {
                     Ok(version) => self.is_published(key, value, Ok(version)),
-                    Err(UpdateError::Set(SetError::TooLarge { .. })) => assert!(value.len() > MAX_VALUE_SIZE),
+                    Err(UpdateError::Set(SetError::TooLarge { .. })) => assert!(value.len() > *MAX_VALUE_SIZE),
                     Err(error) => {
                         assert!(self.may_refuse(key), "{error}");
                         self.models.get_mut(key).expect("a key of the model").exists = true;
@@ -276,14 +291,15 @@ impl Play {
         let model = self.models.get_mut(key).expect("a key of the model");
         match result {
             Ok(version) => {
-                assert!(value.len() <= MAX_VALUE_SIZE);
+                assert!(value.len() <= *MAX_VALUE_SIZE);
                 if let Some((last, _)) = model.values.last() {
                     assert_eq!(version, last + 1);
                 }
                 model.exists = true;
                 model.values.push((version, value));
+                model.values.drain(..model.values.len().saturating_sub(KNOWN));
             }
-            Err(SetError::TooLarge { .. }) => assert!(value.len() > MAX_VALUE_SIZE),
+            Err(SetError::TooLarge { .. }) => assert!(value.len() > *MAX_VALUE_SIZE),
             Err(error) => {
                 assert!(may_refuse, "{error}");
                 model.exists = true;

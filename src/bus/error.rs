@@ -123,7 +123,7 @@ pub enum SubscribeError {
     Directory(DirectoryError),
     /// The key has the largest possible number of lossless subscribers.
     #[error(
-        "the key has {max} lossless subscribers, which is the maximum: end one, or create the store with more `lossless`"
+        "the key has {max} lossless subscribers, which is the maximum: end one, or create the key with more `lossless` (KeyOptions)"
     )]
     TooManyLossless {
         /// The largest possible number.

@@ -13,6 +13,7 @@ mod scenes;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::Mutex;
@@ -20,11 +21,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use rustix::fs::FallocateFlags;
 use rustix::process::Signal;
-use scenes::{Act, BEFORE, CELLS, JOBS, SCENES, SLOTS, Scene, Stage, TAIL, THEIRS};
+use scenes::{Act, BEFORE, CELLS, JOBS, LONG, SCENES, SLOTS, Scene, Stage, TAIL, THEIRS};
 use splinter_bus::kill_points::{self, Ending, Step};
 use splinter_bus::store::{DirectoryError, OpenError, Store};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, Subscriber};
+use support::image::{Image, space_of};
+use support::offsets::Offsets;
 use support::{Actor, Name};
 
 /// The value that the observer sets keys to.
@@ -38,6 +42,7 @@ fn actor() {
     match &role[..] {
         "holder" => scenes::hold_and_die(&arguments[0]),
         "publisher" => scenes::publish_and_die(&arguments[0]),
+        "long publisher" => scenes::publish_long_and_die(&arguments[0]),
         "creator" => scenes::create_key_and_die(&arguments[0]),
         "remover" => scenes::remove_key_and_die(&arguments[0]),
         "purger" => scenes::purge_and_die(&arguments[0]),
@@ -101,7 +106,7 @@ impl<'a> Run<'a> {
             Stage::CopiedFile => {
                 let original = self.directory.path().join("original");
                 scenes::set_up(&scenes::options().create(&original).unwrap());
-                std::fs::copy(&original, &self.location).unwrap();
+                Image::read(&original).write(&self.location);
                 None
             }
             Stage::Memory | Stage::File => {
@@ -197,25 +202,32 @@ impl<'a> Run<'a> {
                 store.unset(key).unwrap();
             }
             let slot = store.slot(key).unwrap();
-            for _ in 0..2 * CELLS {
+            for _ in 0..2 * slot.shape().cells() {
                 slot.set(&OURS).unwrap();
             }
+            for len in LONG {
+                slot.set(&vec![b'p'; len]).unwrap();
+                assert_eq!(store.get(key).unwrap(), Some(vec![b'p'; len]));
+            }
+            slot.set(&OURS).unwrap();
             // The value of the flush before may be overwritten again.
             store.flush().unwrap();
-            let all: Vec<_> = (1..CELLS).map(|_| slot.loan(1).expect("a cell has leaked")).collect();
+            let all: Vec<_> = (1..slot.shape().cells()).map(|_| slot.loan(1).expect("a cell has leaked")).collect();
             drop(all);
         }
         assert_eq!(store.purge().unwrap(), 0);
+        let of_keys: u32 = keys.iter().map(|key| store.slot(key).unwrap().shape().cells()).sum();
         let cells = store.cells();
         assert_eq!(
             (cells.total(), cells.pinned, cells.in_flight, cells.retained),
-            (u64::from(SLOTS * CELLS), 0, 0, 0),
+            (u64::from(of_keys), 0, 0, 0),
             "{cells:?}"
         );
         for key in &keys {
             assert!(store.unset(key).unwrap());
         }
-        assert_eq!((store.keys().len(), store.cells().free), (0, u64::from(SLOTS * CELLS)));
+        assert_eq!((store.keys().len(), store.cells().total()), (0, 0));
+        self.has_given_back_all_space(store);
         let store = self.store();
         assert_eq!(store.participants().unwrap().len(), 2, "a participant index has leaked");
         let directory = Path::new(&self.location).parent().filter(|_| self.location.contains('/'));
@@ -228,6 +240,21 @@ impl<'a> Run<'a> {
             let files = directory.read_dir().unwrap();
             assert!(!files.into_iter().any(|entry| entry.unwrap().file_name().to_str().unwrap().contains("draft")));
         }
+    }
+}
+
+impl Run<'_> {
+    /// Without keys, no long value takes space: neither written nor reserved.
+    fn has_given_back_all_space(&self, store: &Store) {
+        let path = store.location().path();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let (taken, extents) = (space_of(&path), Offsets::of(&file).extents);
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let len = file.metadata().unwrap().len();
+        if len > extents {
+            rustix::fs::fallocate(&file, flags, extents, len - extents).unwrap();
+        }
+        assert_eq!(space_of(&path), taken, "space has leaked");
     }
 }
 
@@ -275,6 +302,15 @@ impl Observer {
                 }
             }
         }
+        if let Some(value) = self.store.get("long").unwrap() {
+            assert!(is_sound_and_long(&value), "{} bytes", value.len());
+            for len in LONG.into_iter().cycle().take(3 * CELLS as usize) {
+                match self.store.set("long", &vec![b'p'; len]) {
+                    Ok(_) => {}
+                    Err(error) => assert!(error.to_string().contains(&format!("process {pid}")), "{error}"),
+                }
+            }
+        }
         match self.store.slot("another") {
             Ok(_) => assert!(self.store.unset("another").unwrap()),
             Err(DirectoryError::Busy { pid: named, .. }) => assert_eq!(named, pid),
@@ -295,6 +331,13 @@ impl Observer {
         }
         support::wait_until("the sleeper wakes, or learns that the key is gone", || self.sleeper.is_finished());
         assert!(self.sleeper.join().unwrap().is_some());
+        if let Some(value) = store.get("long").unwrap() {
+            assert!(is_sound_and_long(&value), "{} bytes", value.len());
+            for len in LONG {
+                store.set("long", &vec![b'p'; len]).unwrap();
+                assert_eq!(store.get("long").unwrap(), Some(vec![b'p'; len]));
+            }
+        }
         let calm = store.slot("calm").unwrap();
         assert!(calm.version() >= self.versions[1]);
         assert_eq!(store.get("calm").unwrap().as_deref(), Some(&BEFORE[..]));
@@ -326,6 +369,17 @@ impl Observer {
 /// Whether this is a complete value that a process set.
 fn is_sound(value: &[u8]) -> bool {
     [&BEFORE[..], &THEIRS, &OURS].iter().any(|&set| value == set || value == [set, &TAIL].concat())
+}
+
+/// The same for the key of long values.
+fn is_sound_and_long(value: &[u8]) -> bool {
+    let tails = value.iter().rev().take_while(|&&byte| byte == TAIL[0]).count();
+    let body = &value[..value.len() - tails];
+    let is_of_one_process = body.iter().all(|byte| *byte == body[0]);
+    let len = body.len();
+    is_of_one_process
+        && tails.is_multiple_of(TAIL.len())
+        && (LONG.contains(&len) || body == THEIRS || (body[0] == b'p' && tails > 0))
 }
 
 /// A purge that is stopped at this step, while something else is done.

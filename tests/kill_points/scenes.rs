@@ -22,13 +22,15 @@ pub const BEFORE: [u8; 200] = [b'0'; 200];
 pub const THEIRS: [u8; 50] = [b'c'; 50];
 /// The bytes that it appends.
 pub const TAIL: [u8; 9] = [b't'; 9];
+/// The lengths of values in a medium place, and in a large one.
+pub const LONG: [usize; 2] = [3000, 100_000];
 /// The messages of the work queue.
 pub const JOBS: [u8; 3] = [1, 2, 3];
 
 pub const SLOTS: u32 = 12;
 pub const CELLS: u32 = 5;
 /// The participants of a store.
-const PLACES: usize = 128;
+const PLACES: usize = 254;
 
 pub fn options() -> StoreOptions {
     StoreOptions::new().slots(SLOTS).key_options(KeyOptions::new().history(2).spare(CELLS - 2).lossless(3))
@@ -69,9 +71,19 @@ pub const SCENES: &[Scene] = &[
     scene("publish beside a lossless subscriber", Stage::Memory, publish_without_loss),
     scene("publish over a crashed participant", Stage::Memory, publish_over_a_crash),
     scene("publish after a writer that crashed before its commit", Stage::Memory, publish_after_a_crash),
+    scene("publish to a new key", Stage::Memory, publish_first),
+    scene("publish to a new key in a file", Stage::File, publish_first),
+    scene("publish long values", Stage::Memory, publish_long),
+    scene("publish long values to a file", Stage::File, publish_long),
+    scene("publish long values to a copy", Stage::CopiedFile, publish_long),
+    scene("publish long values over a crashed participant", Stage::Memory, publish_long_over_a_crash),
+    scene("publish short values after long ones", Stage::Memory, publish_short_again),
     scene("append", Stage::Memory, append),
+    scene("append to a long value", Stage::Memory, append_to_long),
+    scene("append to a long value in a file", Stage::File, append_to_long),
     scene("count", Stage::Memory, count),
     scene("lend and send", Stage::Memory, lend),
+    scene("lend and send long values", Stage::Memory, lend_long),
     Scene {
         name: "publish against pins",
         stage: Stage::Memory,
@@ -89,8 +101,13 @@ pub const SCENES: &[Scene] = &[
     scene("create a key", Stage::Memory, create_key),
     scene("create a key in a file", Stage::File, create_key),
     scene("create a key in a used slot", Stage::Memory, create_key_again),
+    scene("create a key of another shape in a used slot", Stage::Memory, create_key_of_another_shape),
+    scene("create a key of another shape in a file", Stage::File, create_key_of_another_shape),
     scene("create a key over a crashed creator", Stage::Memory, create_key_over_a_crash),
     scene("remove a key", Stage::Memory, remove_key),
+    scene("remove a key with long values", Stage::Memory, remove_long),
+    scene("remove a key with long values from a file", Stage::File, remove_long),
+    scene("remove a key with long values over a crashed publisher", Stage::Memory, remove_long_over_a_crash),
     scene("remove a key over a crashed remover", Stage::Memory, remove_key_over_a_crash),
     scene("purge", Stage::Memory, purge),
     scene("subscribe after a crashed purge", Stage::Memory, subscribe_after_a_crashed_purge),
@@ -109,6 +126,11 @@ pub const SCENES: &[Scene] = &[
     scene("create a store by a link", Stage::Nothing, create_by_link),
     scene("create a store in a file by a link", Stage::NoFile, create_by_link),
 ];
+
+/// Opens the store, with the options of its creator for keys that are created.
+fn open_at(location: &str) -> Store {
+    options().open(location).expect("a store")
+}
 
 /// The process that plays a scene.
 pub struct Act<'a> {
@@ -129,7 +151,7 @@ impl<'a> Act<'a> {
     }
 
     fn open(&self) -> Store {
-        Store::open(self.location).expect("a store")
+        open_at(self.location)
     }
 
     /// Steps count from here on.
@@ -156,6 +178,9 @@ pub fn set_up(store: &Store) {
             store.set(key, &BEFORE).unwrap();
         }
     }
+    for len in LONG.into_iter().cycle().take(2 * CELLS as usize) {
+        store.set("long", &vec![b'0'; len]).unwrap();
+    }
     store.integer("count").unwrap().set(0).unwrap();
     let bus = Bus::<Vec<u8>>::on(store.clone());
     for key in ["m", "n"] {
@@ -175,6 +200,51 @@ fn publish(act: &Act) {
     assert!(store.watch().poll(Some(Duration::from_millis(5))).unwrap().is_empty());
     act.begin();
     slot.set(&THEIRS).unwrap();
+}
+
+fn publish_first(act: &Act) {
+    let store = act.open();
+    act.begin();
+    for _ in 0..2 {
+        store.set("new", &THEIRS).unwrap();
+    }
+}
+
+fn publish_long(act: &Act) {
+    let slot = act.open().slot("long").unwrap();
+    act.begin();
+    for len in LONG {
+        slot.set(&vec![b'c'; len]).unwrap();
+    }
+}
+
+fn publish_long_over_a_crash(act: &Act) {
+    let slot = act.open().slot("long").unwrap();
+    for _ in 0..3 {
+        act.have_die("long publisher");
+    }
+    act.begin();
+    for len in LONG.into_iter().cycle().take(2 * CELLS as usize) {
+        slot.set(&vec![b'c'; len]).unwrap();
+    }
+}
+
+pub fn publish_long_and_die(location: &str) {
+    let store = open_at(location);
+    let slot = store.slot("long").unwrap();
+    let _pin = slot.pin().unwrap();
+    let _loan = slot.loan(LONG[1]).unwrap();
+    kill_points::arm(Step::LengthWritten, 0, Ending::Killed);
+    slot.set(&vec![b'c'; LONG[0]]).unwrap();
+}
+
+/// Cells that hold short values for long enough give their places back.
+fn publish_short_again(act: &Act) {
+    let slot = act.open().slot("long").unwrap();
+    act.begin();
+    for _ in 0..70 * CELLS {
+        slot.set(&THEIRS).unwrap();
+    }
 }
 
 fn publish_without_loss(act: &Act) {
@@ -205,14 +275,14 @@ fn publish_after_a_crash(act: &Act) {
 }
 
 pub fn publish_and_die(location: &str) {
-    let slot = Store::open(location).unwrap().slot("k").unwrap();
+    let slot = open_at(location).slot("k").unwrap();
     kill_points::arm(Step::HeadMoved, 0, Ending::Killed);
     slot.set(&THEIRS).unwrap();
 }
 
 /// Holds one of everything, and is killed with a claimed cell.
 pub fn hold_and_die(location: &str) {
-    let store = Store::open(location).unwrap();
+    let store = open_at(location);
     let (slot, bus) = (store.slot("k").unwrap(), Bus::<Vec<u8>>::on(store));
     let _pin = slot.pin().unwrap();
     let _loan = slot.loan(10).unwrap();
@@ -228,6 +298,17 @@ fn append(act: &Act) {
     slot.append(&TAIL).unwrap();
 }
 
+fn append_to_long(act: &Act) {
+    let slot = act.open().slot("long").unwrap();
+    slot.set(&vec![b'c'; LONG[0]]).unwrap();
+    act.begin();
+    for _ in 0..2 {
+        slot.append(&TAIL).unwrap();
+    }
+    slot.set(&vec![b'c'; LONG[1]]).unwrap();
+    slot.append(&TAIL).unwrap();
+}
+
 fn count(act: &Act) {
     let count = act.open().integer("count").unwrap();
     act.begin();
@@ -239,6 +320,15 @@ fn lend(act: &Act) {
     act.begin();
     drop(slot.loan(300).unwrap());
     slot.loan_uninit(THEIRS.len()).unwrap().write(&THEIRS).send().unwrap();
+}
+
+fn lend_long(act: &Act) {
+    let slot = act.open().slot("long").unwrap();
+    act.begin();
+    drop(slot.loan(1 << 20).unwrap());
+    for len in LONG {
+        slot.loan_uninit(len).unwrap().write(&vec![b'c'; len]).send().unwrap();
+    }
 }
 
 /// A reader that pins between a writer's two checks makes it withdraw.
@@ -336,6 +426,15 @@ fn create_key_again(act: &Act) {
     store.slot("new").unwrap();
 }
 
+fn create_key_of_another_shape(act: &Act) {
+    let store = act.open();
+    store.set("old", &vec![b'0'; LONG[1]]).unwrap();
+    store.unset("old").unwrap();
+    act.begin();
+    let slot = store.slot_with("shaped", &KeyOptions::new().history(5).spare(3).lossless(20)).unwrap();
+    slot.set(&vec![b'c'; LONG[0]]).unwrap();
+}
+
 fn create_key_over_a_crash(act: &Act) {
     let store = act.open();
     act.have_die("creator");
@@ -344,7 +443,7 @@ fn create_key_over_a_crash(act: &Act) {
 }
 
 pub fn create_key_and_die(location: &str) {
-    let store = Store::open(location).unwrap();
+    let store = open_at(location);
     kill_points::arm(Step::KeyWritten, 0, Ending::Killed);
     store.slot("never").unwrap();
 }
@@ -355,6 +454,19 @@ fn remove_key(act: &Act) {
     assert!(store.unset("k").unwrap());
 }
 
+fn remove_long(act: &Act) {
+    let store = act.open();
+    act.begin();
+    assert!(store.unset("long").unwrap());
+}
+
+fn remove_long_over_a_crash(act: &Act) {
+    let store = act.open();
+    act.have_die("long publisher");
+    act.begin();
+    store.unset("long").unwrap();
+}
+
 fn remove_key_over_a_crash(act: &Act) {
     let store = act.open();
     act.have_die("remover");
@@ -363,7 +475,7 @@ fn remove_key_over_a_crash(act: &Act) {
 }
 
 pub fn remove_key_and_die(location: &str) {
-    let store = Store::open(location).unwrap();
+    let store = open_at(location);
     kill_points::arm(Step::KeyUnassigned, 0, Ending::Killed);
     store.unset("k").unwrap();
 }
@@ -398,7 +510,7 @@ fn declare_queue_after_a_crashed_purge(act: &Act) {
 }
 
 pub fn purge_and_die(location: &str) {
-    let store = Store::open(location).unwrap();
+    let store = open_at(location);
     // Slots are purged in order, and the keys of `set_up` are in them in order. It is killed when it
     // has announced itself in the slot of "n", or before.
     let before = store.keys().iter().filter(|&key| key != "q" && key != "n").count();

@@ -1,12 +1,15 @@
 //! Images of sparse files: their pages that are not zero.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::SeekFrom;
+
+use super::Random;
 
 pub const PAGE: usize = 4096;
 
@@ -15,7 +18,7 @@ pub const PAGE: usize = 4096;
 pub struct Image {
     pub len: u64,
     /// The pages that are not zero, by their numbers.
-    pub pages: BTreeMap<u64, Box<[u8; PAGE]>>,
+    pub pages: BTreeMap<u64, Arc<[u8; PAGE]>>,
 }
 
 impl Image {
@@ -26,10 +29,10 @@ impl Image {
         while let Ok(from) = rustix::fs::seek(&file, SeekFrom::Data(at)) {
             let to = rustix::fs::seek(&file, SeekFrom::Hole(from)).unwrap_or(image.len).min(image.len);
             for number in from / PAGE as u64..to.div_ceil(PAGE as u64) {
-                let mut page = Box::new([0; PAGE]);
+                let mut page = [0; PAGE];
                 let end = (image.len - number * PAGE as u64).min(PAGE as u64) as usize;
                 file.read_exact_at(&mut page[..end], number * PAGE as u64).expect("a page");
-                image.put(number, page);
+                image.put(number, Arc::new(page));
             }
             at = to.max(from + 1);
         }
@@ -48,12 +51,24 @@ impl Image {
         }
     }
 
-    fn put(&mut self, number: u64, page: Box<[u8; PAGE]>) {
+    fn put(&mut self, number: u64, page: Arc<[u8; PAGE]>) {
         if page.iter().all(|&byte| byte == 0) {
             self.pages.remove(&number);
         } else {
             self.pages.insert(number, page);
         }
+    }
+
+    /// An image in which each page, and the length, is from one of these moments.
+    pub fn mix(moments: &[&Self], random: &mut Random) -> Self {
+        let mut choose = || moments[random.below(moments.len() as u64) as usize];
+        let mut image = Self { len: choose().len, pages: BTreeMap::new() };
+        let numbers: BTreeSet<u64> = moments.iter().flat_map(|moment| moment.pages.keys().copied()).collect();
+        for number in numbers {
+            image.copy_page(number, choose());
+        }
+        image.pages.retain(|&number, _| number * (PAGE as u64) < image.len);
+        image
     }
 
     /// The page of this number as in another image.
@@ -73,8 +88,8 @@ impl Image {
 
     pub fn set_bytes(&mut self, at: u64, bytes: &[u8]) {
         for (at, &byte) in (at..).zip(bytes) {
-            let page = self.pages.entry(at / PAGE as u64).or_insert_with(|| Box::new([0; PAGE]));
-            page[at as usize % PAGE] = byte;
+            let page = self.pages.entry(at / PAGE as u64).or_insert_with(|| Arc::new([0; PAGE]));
+            Arc::make_mut(page)[at as usize % PAGE] = byte;
         }
     }
 

@@ -19,7 +19,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use rustix::process::Signal;
-use splinter_bus::store::{Location, OpenError, Slot, Store};
+use splinter_bus::store::{Location, OpenError, Slot, Store, StoreOptions};
 
 pub use asleep::{this_thread, wait_until_asleep};
 pub use name::Name;
@@ -104,9 +104,15 @@ pub fn role() -> Option<(String, Vec<String>)> {
 
 /// Opens a store that another process may be about to create.
 pub fn open_soon(location: impl Into<Location>) -> Store {
+    open_soon_with(&StoreOptions::new(), location)
+}
+
+/// The same, with the options of its creator: keys that this process creates have the same shape as
+/// those that the creator creates.
+pub fn open_soon_with(options: &StoreOptions, location: impl Into<Location>) -> Store {
     let (location, start) = (location.into(), Instant::now());
     loop {
-        match Store::open(&location) {
+        match options.open(&location) {
             Err(OpenError::NotFound { .. }) if start.elapsed() < DEADLINE => std::thread::yield_now(),
             store => return store.expect("a store that opens"),
         }

@@ -72,7 +72,7 @@ impl Offsets {
         let headers = (INDEXES + 2 * index_len * 8).next_multiple_of(512);
         let rings = (headers + slots * 512).next_multiple_of(WINDOW);
         let ring_stride = (16 << 20).min((64 << 30) / slots / WINDOW * WINDOW);
-        let cell_stride = ((64 + inline_size) / 64 | 1) * 64;
+        let cell_stride = (((64 + inline_size) / 64) | 1) * 64;
         let sides = 28 << 10;
         let max_cells = ((ring_stride - sides - 4096) / (64 + cell_stride)).min(8192);
         let offsets = Self {

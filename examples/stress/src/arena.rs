@@ -7,9 +7,6 @@ use splinter_bus::store::{KeyOptions, Location, OpenError, Store, StoreOptions};
 
 use crate::value;
 
-/// An upper bound of the size of a frame without its payload.
-const ENVELOPE: usize = 256;
-
 /// The configuration that all processes of a run share.
 #[derive(Debug, Clone)]
 pub(crate) struct Arena {

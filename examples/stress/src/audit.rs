@@ -8,7 +8,7 @@ use crate::defect::{Defect, Fault};
 use crate::value;
 
 /// The maximum number of participants of a store.
-const MAX_PARTICIPANTS: usize = 128;
+const MAX_PARTICIPANTS: usize = 254;
 
 /// Finds leaks and damaged values.
 ///

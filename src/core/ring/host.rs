@@ -16,6 +16,8 @@ pub(crate) struct NoSpace {
     pub(crate) available: u64,
     /// The longest file that this process may make, if that is what stands in the way.
     pub(crate) file_size_limit: Option<u64>,
+    /// The number of the operating system's error, if there was one.
+    pub(crate) errno: Option<i32>,
 }
 
 /// The surroundings of a participant: the operating system, the other participants, and the header

@@ -41,7 +41,7 @@ pub enum DirectoryError {
     },
     /// The key cannot have the shape that was asked for.
     #[error(transparent)]
-    Shape(#[from] ShapeError),
+    Shape(Box<ShapeError>),
     /// There is no space for another key.
     #[error("{}", no_space(*needed, *available, *file_size_limit))]
     NoSpace {
@@ -72,6 +72,12 @@ pub enum DirectoryError {
     /// A store in a file could not be flushed, which comes before a purge. Nothing was purged.
     #[error("the store could not be flushed, which comes before a purge: {0}")]
     Flush(#[source] io::Error),
+}
+
+impl From<ShapeError> for DirectoryError {
+    fn from(error: ShapeError) -> Self {
+        Self::Shape(Box::new(error))
+    }
 }
 
 impl From<Forked> for DirectoryError {

@@ -266,7 +266,7 @@ fn no_space(name: &str, directory: &str, needed: u64, available: u64, source: Op
             "the memory of the machine, or of this control group (`memory.max`), is used up: free some, or create a smaller store"
         }
         Some(_) if available >= needed => "a quota or the numbers of files may be used up: see `quota` and `df -i`",
-        _ => "ask for fewer slots, smaller values or less history, free some space, or create it sparse",
+        _ => "ask for fewer slots, or free some space",
     };
     format!("not enough space{said}: {name:?} needs {needed} bytes and {directory} has {available} left; {advice}")
 }
@@ -279,9 +279,7 @@ fn file_too_large(name: &str, needed: u64, limit: Option<u64>) -> String {
         ),
         None => ("its file system has none that long".to_owned(), "choose another file system"),
     };
-    format!(
-        "{name:?} needs a file of {needed} bytes, and {limit}: {advice}, or ask for fewer slots, smaller values or less history"
-    )
+    format!("{name:?} needs a file of {needed} bytes, and {limit}: {advice}, or ask for fewer slots")
 }
 
 fn too_many_files(limit: Option<u64>) -> String {

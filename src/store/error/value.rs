@@ -63,7 +63,8 @@ pub enum SetError {
     /// The key's slot has published as many versions as it can count.
     #[error("the slot of this key has used up its 2^48 versions: create a new store")]
     Exhausted,
-    /// The store could not be mapped a second time, which loans need.
+    /// More of the store could not be mapped: a second mapping, which loans need, or the longer values of
+    /// the key. Its short values can still be read and written.
     #[error("{}", no_second_mapping(*limit, source))]
     Mapping {
         /// How many bytes of addresses this process may have (`RLIMIT_AS`); `None` if that is not
@@ -101,14 +102,16 @@ fn no_cell(cells: &CellCounts) -> String {
     )
 }
 
-/// Says why a store could not be mapped a second time, and what to do.
+/// Says why more of a store could not be mapped, and what to do.
 fn no_second_mapping(limit: Option<u64>, source: &io::Error) -> String {
     let advice = if matches!(source.kind(), io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock) {
         more_memory(limit)
     } else {
         "publish without a loan".to_owned()
     };
-    format!("the operating system refused to map the store a second time, which loans need: {source}; {advice}")
+    format!(
+        "the operating system refused to map more of the store, which loans and long values need: {source}; {advice}"
+    )
 }
 
 /// Why a value was not read.

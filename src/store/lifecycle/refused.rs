@@ -78,7 +78,7 @@ pub(super) fn no_space(location: &Location, len: u64, source: Option<io::Error>)
 pub(crate) fn creating_without_space(location: &Location, space: NoSpace) -> OpenError {
     match space.file_size_limit {
         Some(_) => too_large(location, space.needed),
-        None => no_space(location, space.needed, None),
+        None => no_space(location, space.needed, space.errno.map(io::Error::from_raw_os_error)),
     }
 }
 

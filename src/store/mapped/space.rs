@@ -10,13 +10,15 @@ use std::io;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use rustix::io::Errno;
+
 use crate::core::memory::extents::Extents;
 use crate::core::memory::records::HEADER_CURSORS;
 use crate::core::ring::NoSpace;
 use crate::core::shape::Shape;
 use crate::os::file;
 use crate::os::lock;
-use crate::os::mapping::Mapping;
+use crate::os::mapping::{Mapping, Populated};
 use crate::os::space::{self, Punched, ReserveError};
 use crate::store::dimensions::SYSTEM_SLOTS;
 use crate::store::directory::LONGEST_WAIT;
@@ -134,8 +136,9 @@ impl Mapped {
     /// Reserves by writing: zeros beyond the end of the file, where nobody has anything, and in pages
     /// before it what is there already. One process does so at a time.
     ///
-    /// The second kind of write ends the process if there is no space, so free space is checked first.
-    /// That is the best that such a file system, or sandbox, allows.
+    /// The second kind of write ends the process if there is no space. So the kernel is asked to do it;
+    /// if it cannot, free space is checked first. That is the best that such a file system, or sandbox,
+    /// allows.
     #[cold]
     fn reserve_without_fallocate(&self, from: u64, to: u64) -> Result<(), NoSpace> {
         let failed = |error: io::Error| self.no_space(to - from, &ReserveError::NoSpace(error));
@@ -153,20 +156,30 @@ impl Mapped {
         if len < to {
             space::write_zeros(&self.file, len.max(from), to)?;
         }
-        if from < len {
-            if space::available(&self.file)? < to - from {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            let page = rustix::param::page_size();
-            self.memory.region.touch_pages(from as usize / page * page, len.min(to) as usize, page);
+        if from >= len {
+            return Ok(());
         }
-        Ok(())
+        let (from, to) = (from as usize, len.min(to) as usize);
+        match self.memory.mapping.populate_range(from, to - from) {
+            Ok(Populated::All) => Ok(()),
+            Ok(Populated::Unsupported) if space::available(&self.file)? < (to - from) as u64 => {
+                Err(Errno::NOSPC.into())
+            }
+            Ok(Populated::Unsupported) => {
+                let page = rustix::param::page_size();
+                self.memory.region.touch_pages(from / page * page, to, page);
+                Ok(())
+            }
+            // Where an access would be SIGBUS.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::FAULT) => Err(Errno::NOSPC.into()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reserves bytes of the slot's extents that no other process uses.
     pub(crate) fn reserve_extents(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace> {
         if bytes.end > self.layout.span {
-            return Err(NoSpace { needed: bytes.end - bytes.start, available: 0, file_size_limit: None });
+            return Err(NoSpace { needed: bytes.end - bytes.start, available: 0, file_size_limit: None, errno: None });
         }
         let start = self.layout.extents_of(slot);
         let (from, to) = (start + bytes.start, start + bytes.end);
@@ -214,18 +227,10 @@ impl Mapped {
         Some(unsafe { Extents::new(mapping.base(), mapping.len()) })
     }
 
-    /// Reads bytes of the slot's extents by a system call. What the file does not have is zero.
+    /// Reads bytes of the slot's extents by a system call; `false` if the file ends before.
     pub(crate) fn read_extents(&self, slot: u32, start: u64, out: &mut [u8]) -> bool {
-        if start + out.len() as u64 > self.layout.span {
-            return false;
-        }
-        match space::read_at(&self.file, out, self.layout.extents_of(slot) + start) {
-            Ok(read) => {
-                out[read..].fill(0);
-                true
-            }
-            Err(_) => false,
-        }
+        start + out.len() as u64 <= self.layout.span
+            && space::read_at(&self.file, out, self.layout.extents_of(slot) + start).is_ok_and(|read| read == out.len())
     }
 
     /// Reserves the headers of all slots of which the file has any, in a copy of the file or after the
@@ -290,10 +295,11 @@ impl Mapped {
 
     #[cold]
     fn no_space(&self, needed: u64, error: &ReserveError) -> NoSpace {
-        let file_size_limit = match error {
-            ReserveError::FileSizeLimit { limit } => Some(*limit),
-            _ => None,
+        let (file_size_limit, errno) = match error {
+            ReserveError::FileSizeLimit { limit } => (Some(*limit), None),
+            ReserveError::NoSpace(error) | ReserveError::Io(error) => (None, error.raw_os_error()),
+            ReserveError::Unsupported => (None, None),
         };
-        NoSpace { needed, available: space::available(&self.file).unwrap_or(0), file_size_limit }
+        NoSpace { needed, available: space::available(&self.file).unwrap_or(0), file_size_limit, errno }
     }
 }

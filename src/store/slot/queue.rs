@@ -52,7 +52,7 @@ impl Queue {
             match ring.lease_message(&mut self.position)? {
                 Work::Leased(taken) => {
                     let assignment = Assignment { slot: self.slot.clone(), taken: Some(taken) };
-                    match ring.copy_version(taken.version, value)? {
+                    match self.slot.session().copy_version(ring, taken.version, value)? {
                         Lookup::Found(()) => return Ok(Some(assignment)),
                         // A message from before the queue was declared, overwritten since.
                         Lookup::Gone | Lookup::NotYet => assignment.acknowledge().unwrap_or_default(),

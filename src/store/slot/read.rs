@@ -148,7 +148,7 @@ impl Session {
         match ring.newest_len() {
             Err(ReadError::Overtaken) => Ok(match self.pins.pin_newest(ring)? {
                 Some(pin) => {
-                    let len = ring.pinned_words(pin).map(|(_, len)| len);
+                    let len = ring.pinned_len(pin);
                     self.pins.unpin(ring, pin);
                     (pin.version, Some(len.ok_or(KeyError::Damaged)?))
                 }

@@ -1,5 +1,7 @@
 //! Publishing values, and waiting for free space.
 
+use rustix::io::Errno;
+
 use crate::core::cell_counts::CellCounts;
 use crate::core::ring::{Claim, CommitError, NoSpace, Ring};
 use crate::os::limits;
@@ -79,11 +81,12 @@ impl From<CommitError> for SetError {
         match error {
             CommitError::Backpressure(cells) => Self::Backpressure(Box::new(cells)),
             CommitError::TooLarge { len, max } => Self::TooLarge { len, max },
-            CommitError::NoSpace(NoSpace { needed, available, file_size_limit }) => {
+            CommitError::NoSpace(NoSpace { needed, available, file_size_limit, .. }) => {
                 Self::NoSpace { needed, available, file_size_limit }
             }
             CommitError::Unmapped => {
-                let source = std::io::ErrorKind::OutOfMemory.into();
+                // The kernel's answer if a process has no more addresses, or no more mappings.
+                let source = Errno::NOMEM.into();
                 Self::Mapping { limit: limits::address_space(), source }
             }
             CommitError::Removed => Self::Key(KeyError::Removed),

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::Result;
-use splinter_bus::store::{Store, KeyOptions, StoreOptions};
+use splinter_bus::store::{KeyOptions, Store, StoreOptions};
 
 #[cfg(feature = "libsplinter")]
 use crate::figure::histogram;
@@ -26,7 +26,9 @@ pub(crate) fn measure(task: &Task) -> Result<Vec<Figure>> {
     let duration = task.budget().duration;
     let latencies = match task.setup {
         Setup::SplinterBus => {
-            let store = StoreOptions::new().slots(task.size as u32).key_options(KeyOptions::new().history(1).spare(1))
+            let store = StoreOptions::new()
+                .slots(task.size as u32)
+                .key_options(KeyOptions::new().history(1).spare(1))
                 .create(&task.session)?;
             Store::remove(&task.session)?;
             for key in 0..task.size {

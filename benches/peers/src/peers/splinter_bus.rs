@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use splinter_bus::store::{Slot, Store, StoreOptions, Lookup};
+use splinter_bus::store::{KeyOptions, Lookup, Slot, Store, StoreOptions};
 use splinter_bus::{Bus, Publisher, SubscribeOptions, Subscriber};
 
 use crate::peer::{self, Channel, ChannelSpec, Pattern, Peer};
@@ -33,9 +33,20 @@ pub(crate) enum Receiver {
     All { subscribers: Vec<Subscriber<Vec<u8>>>, turn: usize },
 }
 
+/// Whoever uses a key first creates it, so all processes have the same options.
+fn options(spec: ChannelSpec) -> StoreOptions {
+    let keys = match spec.pattern {
+        Pattern::Newest => KeyOptions::new().history(1).spare(3),
+        Pattern::Spinning | Pattern::Sleeping => KeyOptions::new(),
+        // The history is the buffer of the receiver.
+        Pattern::Lossless => KeyOptions::new().history(64),
+    };
+    StoreOptions::new().slots(2 * spec.keys as u32).key_options(keys)
+}
+
 /// Opens the slots of a channel.
 fn slots(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Vec<Slot>> {
-    let store = Store::open(session)?;
+    let store = options(spec).open(session)?;
     Ok((0..spec.keys).map(|key| store.slot(&format!("{} {key}", channel.name()))).collect::<Result<_, _>>()?)
 }
 
@@ -49,19 +60,12 @@ impl<const KEY_EACH: bool> Peer for SplinterBus<KEY_EACH> {
     }
 
     fn host(session: &str, spec: ChannelSpec) -> Result<Host> {
-        let options = StoreOptions::new().slots(2 * spec.keys as u32);
-        let options = match spec.pattern {
-            Pattern::Newest => options.history(1).spare(3),
-            Pattern::Spinning | Pattern::Sleeping => options,
-            // Values also contain the envelope. The history is the buffer of the receiver.
-            Pattern::Lossless => options.max_value_size(spec.size as u64 + 256).history(64),
-        };
-        Ok(Host(options.create(session)?))
+        Ok(Host(options(spec).create(session)?))
     }
 
     fn sender(session: &str, channel: Channel, spec: ChannelSpec) -> Result<Sender> {
         if spec.pattern == Pattern::Lossless {
-            let bus = Bus::<Vec<u8>>::open(session)?;
+            let bus = Bus::<Vec<u8>>::on(options(spec).open(session)?);
             let key = if KEY_EACH { channel } else { Channel::Forward }.name();
             return Ok(Sender::Bus(Box::new(bus.publisher(key)?), Vec::new()));
         }
@@ -76,7 +80,7 @@ impl<const KEY_EACH: bool> Peer for SplinterBus<KEY_EACH> {
                 Ok(Receiver::Next(Box::new(slot), 0))
             }
             Pattern::Lossless => {
-                let bus = Bus::<Vec<u8>>::open(session)?;
+                let bus = Bus::<Vec<u8>>::on(options(spec).open(session)?);
                 let keys = if KEY_EACH { &[Channel::Forward, Channel::Backward][..] } else { &[Channel::Forward] };
                 let options = SubscribeOptions::new().lossless();
                 let subscribers = keys.iter().map(|key| bus.subscribe_with(key.name(), &options));

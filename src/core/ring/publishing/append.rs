@@ -132,7 +132,7 @@ impl<'a> Ring<'a> {
         tail: &[u8],
         max: usize,
     ) -> Result<Option<Appended>, ModifyError<usize>> {
-        let newest = pin.map(|pin| self.pinned_words(pin).ok_or(ModifyError::Read(ReadError::Corrupt))).transpose()?;
+        let newest = pin.map(|pin| self.pinned_words(pin).ok_or_else(|| self.unreadable(pin))).transpose()?;
         let (old, old_len): (&[AtomicU64], usize) = newest.unwrap_or_default();
         let len = old_len + tail.len();
         if len > max || len <= self.slot().cells.inline_len() {
@@ -172,6 +172,15 @@ impl<'a> Ring<'a> {
             }
             Advance::Overtaken(_) => Ok(None),
             Advance::Failed(error) => Err(error.into()),
+        }
+    }
+
+    /// Why a pinned value cannot be read in place.
+    #[cold]
+    fn unreadable(self, pin: Pin) -> ModifyError<usize> {
+        match self.pinned_len(pin) {
+            Some(_) => CommitError::Unmapped.into(),
+            None => ModifyError::Read(ReadError::Corrupt),
         }
     }
 

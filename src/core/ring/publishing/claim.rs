@@ -29,6 +29,7 @@ use crate::core::ring::cell::pinned;
 use crate::core::ring::context::Scrub;
 use crate::core::ring::delivering::low_water::ComputedLowWater;
 use crate::core::ring::error::ClaimError;
+use crate::core::ring::host::NoSpace;
 use crate::core::ring::permutation::BLOCK;
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
@@ -140,19 +141,32 @@ impl<'a> Ring<'a> {
             return Ok(reserved);
         }
         let to = if index == 0 { 1 } else { (index / BLOCK + 1).saturating_mul(BLOCK).min(cells) };
-        match self.context.host.reserve_cells(self.slot().index, reserved..to) {
-            Ok(()) => {
-                // SeqCst: the space is there before others see the number; and the process that
-                // removes the key loads the number after it has changed the generation, so that it
-                // finds every cell that a late writer has claimed.
-                self.slot().header.cells_reserved.fetch_max(to, Ordering::SeqCst);
-                reached(Step::CellsReserved);
-                Ok(self.reserved_cells())
-            }
+        match self.reserve_cells(reserved, to).or_else(|_| self.reserve_cells(reserved, reserved + 1)) {
+            Ok(reserved) => Ok(reserved),
             // The writer does with the cells that there are.
             Err(_) if reserved > 0 => Ok(reserved),
             Err(space) => Err(ClaimError::NoSpace(space)),
         }
+    }
+
+    /// Reserves another cell, if the key has more.
+    #[cold]
+    fn reserve_another(self) -> Result<(), ClaimError> {
+        let reserved = self.reserved_cells();
+        if reserved < self.handle.shape().cells() {
+            self.reserve_cells(reserved, reserved + 1).map_err(ClaimError::NoSpace)?;
+        }
+        Ok(())
+    }
+
+    fn reserve_cells(self, from: u32, to: u32) -> Result<u32, NoSpace> {
+        self.context.host.reserve_cells(self.slot().index, from..to)?;
+        // SeqCst: the space is there before others see the number; and the process that removes the
+        // key loads the number after it has changed the generation, so that it finds every cell that a
+        // late writer has claimed.
+        self.slot().header.cells_reserved.fetch_max(to, Ordering::SeqCst);
+        reached(Step::CellsReserved);
+        Ok(self.reserved_cells())
     }
 
     /// All cells, beginning with the one that is next in turn.
@@ -201,7 +215,12 @@ impl<'a> Ring<'a> {
                 _ => pause(),
             }
         }
-        Err(ClaimError::Backpressure(self.count_cells()))
+        let cells = self.count_cells();
+        if cells.retained + cells.pinned + cells.in_flight + cells.flushed == 0 {
+            // Nobody holds a cell: there would be more of them if there was space.
+            self.reserve_another()?;
+        }
+        Err(ClaimError::Backpressure(cells))
     }
 
     fn obstacles(self, computed: &ComputedLowWater) -> Obstacles {

@@ -167,12 +167,20 @@ impl<'a> Ring<'a> {
         Some((self.value_words(pin.cell, cell, len)?, len))
     }
 
-    /// Copies a pinned value into `out`, replacing its content; `false` as for
-    /// [`pinned_words`](Self::pinned_words).
+    /// The length of a pinned value in bytes; `None` if the cell contradicts itself.
+    pub(crate) fn pinned_len(self, pin: Pin) -> Option<usize> {
+        Some(cell::len(self.slot().cells.get(pin.cell))).filter(|&len| len <= self.max_len())
+    }
+
+    /// Copies a pinned value into `out`, replacing its content; `false` if the cell contradicts itself.
+    /// If the extents of the slot cannot be mapped, the value is read by a system call.
     pub(crate) fn copy_pinned(self, pin: Pin, out: &mut Vec<u8>) -> bool {
-        let Some((words, len)) = self.pinned_words(pin) else { return false };
+        let Some(len) = self.pinned_len(pin) else { return false };
         cell::set_len(out, len);
-        words::load(words, out);
+        match self.value_words(pin.cell, self.slot().cells.get(pin.cell), len) {
+            Some(words) => words::load(words, out),
+            None => return self.read_long(pin.cell, out),
+        }
         true
     }
 

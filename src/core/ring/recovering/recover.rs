@@ -60,7 +60,7 @@ impl<'a> Ring<'a> {
         let mut proven: Vec<_> = self
             .cells()
             .filter_map(|(index, cell)| Some((self.proven_version(index, cell, head)?, index)))
-            .filter(|&(version, _)| version > base_version)
+            .filter(|&(version, index)| version > base_version && index < self.handle.shape().cells())
             .collect();
         let first_job = QueueWord::from_bits(self.slot().header.queue.load(Ordering::Relaxed)).first(self.generation());
         let jobs =
@@ -99,10 +99,7 @@ impl<'a> Ring<'a> {
             }
             _ => (Recovered::Sound, Head::empty(self.highest_version())),
         };
-        let has_long = |&(_, index): &(u64, u32)| self.holds_long(self.slot().cells.get(index));
-        if !proven.iter().any(has_long) {
-            self.context.host.punch(self.slot().index, 0..self.context.span);
-        }
+        self.give_back_unproven_places(&proven);
         for (index, cell) in self.cells() {
             let version = proven.iter().find(|&&(_, at)| at == index).map_or(0, |&(version, _)| version);
             self.reset(index, cell, version)?;
@@ -178,6 +175,26 @@ impl<'a> Ring<'a> {
         Ok(to)
     }
 
+    /// Gives back all space of the slot's extents but that of proven values. A crash may have left
+    /// some in places of which no page on the disk says so.
+    fn give_back_unproven_places(self, proven: &[(u64, u32)]) {
+        let held = proven.iter().filter_map(|&(_, index)| {
+            let cell = self.slot().cells.get(index);
+            let len = cell::len(cell);
+            let start = self.places().get(Tier::of(len), index).start;
+            self.holds_long(cell).then_some((start, start + (len as u64).next_multiple_of(GRANULE)))
+        });
+        let mut held: Vec<_> = held.collect();
+        held.sort_unstable();
+        let mut from = 0;
+        for (start, end) in held.into_iter().chain([(self.context.span, 0)]) {
+            if from < start {
+                self.context.host.punch(self.slot().index, from..start);
+            }
+            from = end;
+        }
+    }
+
     fn holds_long(self, cell: CellView<'_>) -> bool {
         cell::len(cell) > self.slot().cells.inline_len()
     }
@@ -206,7 +223,9 @@ impl<'a> Ring<'a> {
         // It is not known how far bytes were written. So the next writer zeroes all that it does not
         // need.
         let mut residue = Residue::from_bits(0).with_inline_len(size_of_val(cell.words) as u32);
-        let had_places = !Residue::from_bits(cell.header.residue.load(Ordering::Relaxed)).is_inline();
+        // A cell that the key does not have has no places.
+        let had_places = index < self.handle.shape().cells()
+            && !Residue::from_bits(cell.header.residue.load(Ordering::Relaxed)).is_inline();
         let tier = self.holds_long(cell).then(|| Tier::of(len));
         if had_places || tier.is_some() {
             self.context.host.reserve_side(self.slot().index, index)?;
