@@ -174,7 +174,7 @@ fn an_evicted_subscriber_learns_of_it_and_publishers_go_on() {
         }
         // The owner frees the word.
         slot.ring(0).unregister(cursor);
-        assert!(slot.view().cursors.iter().all(|cursor| cursor.load(Ordering::Relaxed) == 0));
+        assert!(slot.view().header.cursors.iter().all(|cursor| cursor.load(Ordering::Relaxed) == 0));
     });
 }
 

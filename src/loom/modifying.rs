@@ -2,7 +2,7 @@
 
 use loom::thread;
 
-use super::support::Slot;
+use super::support::{Pinned, Slot};
 use crate::core::ring::{ModifyError, RejectedInteger, Ring};
 use crate::sync::watched::model;
 
@@ -10,7 +10,7 @@ use crate::sync::watched::model;
 fn two_appends_at_once_lose_no_bytes() {
     model(|| {
         let slot = Slot::new(1, 3);
-        let append = |ring: Ring<'_>, tail: u8| ring.append(&[tail; 8], 16).unwrap();
+        let append = |ring: Ring<'_>, tail: u8| ring.append(&[tail; 8], 16, &Pinned).unwrap();
         let other = {
             let slot = slot.clone();
             thread::spawn(move || append(slot.ring(1), 1))

@@ -52,7 +52,7 @@ fn an_overtaken_reader_is_told_so_and_can_read_with_a_pin() {
         };
         let ring = slot.ring(0);
         let mut bytes = Vec::new();
-        let version = match ring.copy_newest_again(1, &mut bytes) {
+        let version = match ring.copy_newest_within(1, &mut bytes) {
             Ok(version) => version.unwrap(),
             Err(error) => {
                 assert_eq!(error, ReadError::Overtaken);

@@ -4,7 +4,7 @@ use loom::thread;
 
 use super::support::{Slot, publish, value, whole};
 use crate::core::lookup::Lookup;
-use crate::core::ring::{Backpressure, Claim, ComputedLowWater, Keep, readable};
+use crate::core::ring::{Claim, ClaimError, ComputedLowWater, Keep, readable};
 use crate::core::word::Head;
 use crate::sync::watched::{model, model_within};
 
@@ -237,7 +237,7 @@ fn only_pins_and_writers_in_flight_cause_backpressure() {
         publish(slot.ring(1), 1).unwrap();
         let pin = slot.ring(0).pin_newest(|_| false).unwrap().unwrap();
         publish(slot.ring(1), 2).unwrap();
-        assert!(matches!(slot.ring(1).claim(), Err(Backpressure(_))));
+        assert!(matches!(slot.ring(1).claim(), Err(ClaimError::Backpressure(_))));
         slot.ring(0).unpin(pin.cell);
         let claim: Claim = slot.ring(1).claim().unwrap();
         slot.ring(1).abandon(claim);

@@ -1,18 +1,23 @@
 //! Shared by all scenarios: a small slot, its participants, and values that show when they are
 //! torn.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32 as Plain, Ordering::SeqCst};
 
 use loom::sync::Arc;
 use loom::thread::JoinHandle;
 
 use crate::core::lookup::Lookup;
-use crate::core::memory::cells::Cells;
-use crate::core::memory::records::{CellHeader, Event};
+use crate::core::memory::cells::{Cells, HeapCell};
+use crate::core::memory::extents::{Extents, HeapExtents};
+use crate::core::memory::records::{Event, HEADER_CURSORS};
 use crate::core::memory::slot_view::SlotView;
-use crate::core::ring::{Advance, CommitError, Context, Handle, Host, Permutation, Ring, Tags};
+use crate::core::ring::{
+    Advance, CommitError, Context, Handle, Host, NoSpace, Pin, PinNewest, ReadError, Ring, Tags,
+};
+use crate::core::shape::Shape;
 use crate::core::wait::{Slept, Waiter, wait};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, Ordering};
 
 /// The generation of the key in all scenarios, until it is removed.
 pub(super) const GENERATION: u64 = 1;
@@ -23,13 +28,15 @@ pub(super) struct Slot {
     handles: [Handle<'static>; 4],
     contexts: [Context; 4],
     hosts: [std::sync::Arc<Surroundings>; 4],
+    extents: &'static HeapExtents,
 }
 
-/// The host of one participant: which others it finds crashed.
-#[derive(Default)]
+/// The host of one participant: which others it finds crashed, and the space of the store.
 struct Surroundings {
     /// A bit for each. Not loom's atomic: it changes only while one thread runs.
     crashed: Plain,
+    cells: &'static [HeapCell],
+    extents: &'static HeapExtents,
 }
 
 impl Host for Surroundings {
@@ -52,27 +59,93 @@ impl Host for Surroundings {
     }
 
     fn wake_all(&self, _: &AtomicU32) {}
+
+    fn cells_reserved(&self, slot: &SlotView<'_>) -> u32 {
+        // SeqCst: as in `Mapped::cells_reserved`.
+        slot.header.cells_reserved.load(Ordering::SeqCst)
+    }
+
+    fn reserve_cells(&self, _: u32, cells: Range<u32>) -> Result<(), NoSpace> {
+        self.cells[cells.start as usize..cells.end as usize].iter().for_each(|cell| cell.presence.set());
+        Ok(())
+    }
+
+    fn reserve_side(&self, _: u32, cell: u32) -> Result<(), NoSpace> {
+        self.cells[cell as usize].side_space.reserve();
+        Ok(())
+    }
+
+    fn reserve(&self, _: u32, bytes: Range<u64>) -> Result<(), NoSpace> {
+        self.extents.reserve(bytes);
+        Ok(())
+    }
+
+    fn punch(&self, _: u32, bytes: Range<u64>) -> bool {
+        self.extents.punch(bytes);
+        true
+    }
+
+    fn extents(&self, _: u32, _: u64) -> Option<Extents<'_>> {
+        Some(Extents(self.extents))
+    }
+
+    fn read(&self, _: u32, start: u64, out: &mut [u8]) -> bool {
+        self.extents.read(start, out);
+        true
+    }
+}
+
+/// What a slot is like.
+#[derive(Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) shape: Shape,
+    /// How many cells there are addresses for.
+    pub(super) max_cells: u32,
+    /// How many of them are reserved.
+    pub(super) reserved: u32,
+    /// How many words an inline value has.
+    pub(super) words: usize,
+    /// How many bytes the extents have.
+    pub(super) span: usize,
+    pub(super) checksums: bool,
+}
+
+/// A key with so much history, and so many cells in all.
+pub(super) fn shape(history: u32, cells: u32) -> Shape {
+    Shape { history, spare: cells - history, cursors: HEADER_CURSORS as u32, keeps_long_values: false }
 }
 
 impl Slot {
-    pub(super) fn new(history: u32, cells: usize) -> Arc<Self> {
+    pub(super) fn new(history: u32, cells: u32) -> Arc<Self> {
         Self::with_checksums(history, cells, false)
     }
 
-    pub(super) fn with_checksums(history: u32, cells: usize, checksums: bool) -> Arc<Self> {
-        let view = heap_slot(cells, 2, 2);
+    pub(super) fn with_checksums(history: u32, cells: u32, checksums: bool) -> Arc<Self> {
+        let shape = shape(history, cells);
+        Self::planned(Plan { shape, max_cells: cells, reserved: cells, words: 2, span: 0, checksums })
+    }
+
+    /// A slot of loom's atomics, whose key has this shape. loom drops its atomics when a run ends;
+    /// the memory around them is leaked.
+    pub(super) fn planned(plan: Plan) -> Arc<Self> {
+        let cells: Vec<_> = (0..plan.max_cells).map(|_| HeapCell::new(plan.words)).collect();
+        let (cells, extents) = (&*cells.leak(), &*Box::leak(Box::new(HeapExtents::new(plan.span))));
+        let view = SlotView { index: 0, header: Box::leak(Box::default()), further_cursors: &[], cells: Cells(cells) };
+        cells[..plan.reserved as usize].iter().for_each(|cell| cell.presence.set());
+        view.header.cells_reserved.store(plan.reserved, Ordering::Relaxed);
+        view.header.shape.store(plan.shape.bits(), Ordering::Relaxed);
         view.header.generation.store(GENERATION, Ordering::Relaxed);
-        let hosts: [std::sync::Arc<Surroundings>; 4] = Default::default();
+        let hosts =
+            [0, 1, 2, 3].map(|_| std::sync::Arc::new(Surroundings { crashed: Plain::default(), cells, extents }));
         let contexts = [0, 1, 2, 3].map(|me| Context {
             me,
-            history,
-            checksums,
-            permutation: Permutation::of(cells as u32),
+            checksums: plan.checksums,
+            span: plan.span as u64,
             tags: Tags::default(),
             host: hosts[me as usize].clone(),
         });
-        let handles = [0, 1, 2, 3].map(|_| Handle::new(view, GENERATION));
-        Arc::new(Self { view, handles, contexts, hosts })
+        let handles = [0, 1, 2, 3].map(|_| Handle::new(view, GENERATION, plan.reserved));
+        Arc::new(Self { view, handles, contexts, hosts, extents })
     }
 
     pub(super) fn view(&self) -> &SlotView<'static> {
@@ -87,22 +160,14 @@ impl Slot {
     /// The slot's next key, as a new handle of this participant sees it. (It leaks the memory
     /// around loom's atomics.)
     pub(super) fn next_ring(&self, me: u32) -> Ring<'_> {
-        Ring::new(Box::leak(Box::new(Handle::new(self.view, GENERATION + 2))), &self.contexts[me as usize])
+        let cells = self.view.header.cells_reserved.load(Ordering::SeqCst);
+        Ring::new(Box::leak(Box::new(Handle::new(self.view, GENERATION + 2, cells))), &self.contexts[me as usize])
     }
 
     /// From now on, the observer finds the participant crashed.
     pub(super) fn crash(&self, participant: u32, observer: u32) {
         self.hosts[observer as usize].crashed.fetch_or(1 << participant, SeqCst);
     }
-}
-
-/// A slot of loom's atomics. loom drops its atomics when a run ends; the memory around them is
-/// leaked.
-fn heap_slot(cells: usize, words: usize, cursors: usize) -> SlotView<'static> {
-    let cell = || (CellHeader::default(), (0..words).map(|_| AtomicU64::new(0)).collect());
-    let cells: Vec<_> = (0..cells).map(|_| cell()).collect();
-    let cursors: Vec<_> = (0..cursors).map(|_| AtomicU64::new(0)).collect();
-    SlotView { header: Box::leak(Box::default()), cursors: cursors.leak(), cells: Cells(cells.leak()) }
 }
 
 pub(super) fn value(mark: u8) -> [u8; 16] {
@@ -138,6 +203,19 @@ pub(super) fn publish_and_crash(ring: Ring<'_>, mark: u8) {
 pub(super) fn copied(ring: Ring<'_>, version: u64) -> Option<u8> {
     let mut bytes = Vec::new();
     (ring.copy_version(version, &mut bytes) == Ok(Lookup::Found(()))).then(|| whole(&bytes))
+}
+
+/// Pins for a participant that has one thread.
+pub(super) struct Pinned;
+
+impl PinNewest for Pinned {
+    fn pin(&self, ring: Ring<'_>) -> Result<Option<Pin>, ReadError> {
+        ring.pin_newest(|_| false)
+    }
+
+    fn unpin(&self, ring: Ring<'_>, pin: Pin) {
+        ring.unpin(pin.cell);
+    }
 }
 
 /// Removes the key, as the directory does.

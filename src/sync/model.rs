@@ -46,22 +46,33 @@ impl Presence {
     }
 }
 
-/// Whether the kernel has space for a place in the extents. loom reports a thread that looks while
-/// another one changes it: giving space back must not happen beside a reader.
+/// Whether the kernel has space for a page of the extents, or for a side record. What the kernel does
+/// is visible to all at once, so the answer is not one of loom's atomics. But loom reports a page that
+/// is given back while another thread may still be touching it.
 #[derive(Default)]
-pub(crate) struct Space(loom::cell::UnsafeCell<bool>);
+pub(crate) struct Space {
+    is_there: std::sync::atomic::AtomicBool,
+    touched: loom::cell::UnsafeCell<()>,
+}
 
 // SAFETY: loom checks the accesses.
 unsafe impl Sync for Space {}
 
 impl Space {
-    pub(crate) fn set(&self, there: bool) {
-        // SAFETY: loom checks that no other thread accesses it at the same time.
-        self.0.with_mut(|space| unsafe { *space = there });
+    pub(crate) fn reserve(&self) {
+        self.is_there.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn give_back(&self) {
+        self.touched.with_mut(|_| self.is_there.store(false, Ordering::Relaxed));
+    }
+
+    /// Touches the page, if there is space.
+    pub(crate) fn touch(&self) -> bool {
+        self.touched.with(|_| self.is_there())
     }
 
     pub(crate) fn is_there(&self) -> bool {
-        // SAFETY: loom checks that no other thread changes it at the same time.
-        self.0.with(|space| unsafe { *space })
+        self.is_there.load(Ordering::Relaxed)
     }
 }

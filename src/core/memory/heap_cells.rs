@@ -2,14 +2,28 @@
 
 use super::cell_view::CellView;
 use super::records::{CellHeader, SideRecord};
-use crate::sync::{AtomicU64, Presence};
+use crate::sync::{AtomicU64, Presence, Space};
 
-/// One cell, and whether its space is reserved.
+/// One cell, and whether there is space for it and for its side record.
 pub(crate) struct HeapCell {
     pub(crate) header: CellHeader,
     pub(crate) words: Vec<AtomicU64>,
-    pub(crate) side: SideRecord,
     pub(crate) presence: Presence,
+    pub(crate) side: SideRecord,
+    pub(crate) side_space: Space,
+}
+
+impl HeapCell {
+    /// A cell whose value has so many words, without space.
+    pub(crate) fn new(words: usize) -> Self {
+        Self {
+            header: CellHeader::default(),
+            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            presence: Presence::default(),
+            side: SideRecord::default(),
+            side_space: Space::default(),
+        }
+    }
 }
 
 /// The cells of one slot.
@@ -32,6 +46,8 @@ impl<'a> Cells<'a> {
     }
 
     pub(crate) fn side(&self, index: u32) -> &'a SideRecord {
-        &self.0[index as usize].side
+        let cell = &self.0[index as usize];
+        assert!(cell.side_space.is_there(), "a side record without space was touched");
+        &cell.side
     }
 }

@@ -68,6 +68,12 @@ pub(crate) const FURTHER_CURSORS: usize = 1024 - 8;
 /// stay small.
 pub(crate) const KEY_WORDS: usize = real_or_model(8, 2);
 
+/// How many of the words that no record uses there are. None under loom, where each word of a record
+/// takes time.
+const fn unused(words: usize) -> usize {
+    real_or_model(words, 0)
+}
+
 /// Words of a schema's description.
 pub(crate) const SCHEMA_WORDS: usize = 14;
 
@@ -227,7 +233,7 @@ records! {
         /// The hash of the present key, which the checksums of its values cover. Written under the
         /// directory's lock, while the slot has no key.
         key_hash: AtomicU64,
-        unused_line_1: [AtomicU64; 5],
+        unused_line_1: [AtomicU64; unused(5)],
         /// One byte of length, then the key. Written under the directory's lock, while the slot has
         /// no key.
         key: [AtomicU64; KEY_WORDS],
@@ -253,7 +259,7 @@ records! {
         /// after a crash reports the same. Written while nobody has the store open. See
         /// `ring::recovering::unproven`.
         unproven_jobs: AtomicU64,
-        unused_line_3: AtomicU64,
+        unused_line_3: [AtomicU64; unused(1)],
         /// Incremented when a key is created and when it is removed: odd while the slot has one.
         /// Written under the directory's lock. It is not beside `head`: readers check it last, when
         /// the next publish may have taken that line from them.
@@ -283,7 +289,7 @@ records! {
         /// The first cursors of lossless subscribers, see `word::Cursor`. A key whose shape has more
         /// has the rest in its ring.
         cursors: [AtomicU64; HEADER_CURSORS],
-        unused_lines: [AtomicU64; 24],
+        unused_lines: [AtomicU64; unused(24)],
     }
 
     /// The header of one value; the value's bytes follow it.
@@ -322,7 +328,7 @@ records! {
         /// written, lowered after they are zeroed.
         written: [AtomicU32; 2],
         /// For messages of work queues.
-        unused_queue_words: [AtomicU64; 4],
+        unused_queue_words: [AtomicU64; unused(4)],
         /// The version after which all changes of the value were appends, up to the one in this
         /// cell: see `ring::publishing::append`.
         chain_base: AtomicU64,

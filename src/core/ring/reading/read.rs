@@ -57,8 +57,13 @@ impl<'a> Ring<'a> {
 
     #[cold]
     pub(crate) fn copy_newest_again(self, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
+        self.copy_newest_within(OVERTAKEN_LIMIT, out)
+    }
+
+    /// As [`copy_newest`](Self::copy_newest), but the read may be overtaken this often.
+    pub(crate) fn copy_newest_within(self, limit: usize, out: &mut Vec<u8>) -> Result<Option<u64>, ReadError> {
         let (version, copied) =
-            self.read_newest(|index, cell, version| match self.copy(index, cell, version, out) {
+            self.read_newest(limit, |index, cell, version| match self.copy(index, cell, version, out) {
                 Copied::Overwritten => None,
                 copied => Some(copied),
             })?;
@@ -70,9 +75,10 @@ impl<'a> Ring<'a> {
 
     /// The newest version, and the result of `read` for its cell; `None` instead of a result when
     /// there is no value. `read` returns `None` when the value was overwritten meanwhile. If that
-    /// happens [`OVERTAKEN_LIMIT`] times, the read was overtaken.
+    /// happens `limit` times, the read was overtaken.
     fn read_newest<T>(
         self,
+        limit: usize,
         mut read: impl FnMut(u32, CellView<'a>, u64) -> Option<T>,
     ) -> Result<(u64, Option<T>), ReadError> {
         let mut overtaken = 0;
@@ -92,7 +98,7 @@ impl<'a> Ring<'a> {
             } else {
                 overtaken += 1;
             }
-            if overtaken == OVERTAKEN_LIMIT {
+            if overtaken == limit {
                 break;
             }
         }
@@ -186,7 +192,7 @@ impl<'a> Ring<'a> {
 
     /// The newest version and the length of its value in bytes; no length when there is no value.
     pub(crate) fn newest_len(self) -> Result<(u64, Option<usize>), ReadError> {
-        self.read_newest(|_, cell, version| {
+        self.read_newest(OVERTAKEN_LIMIT, |_, cell, version| {
             let len = cell::len(cell);
             // Acquire: pairs with the release fence of the claim, as in `cell::copy`; `seq` is read
             // after the length.
