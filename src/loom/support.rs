@@ -9,12 +9,10 @@ use loom::thread::JoinHandle;
 
 use crate::core::lookup::Lookup;
 use crate::core::memory::cells::{Cells, HeapCell};
-use crate::core::memory::extents::{Extents, HeapExtents};
+use crate::core::memory::extents::{Extents, HeapExtents, Window};
 use crate::core::memory::records::{Event, HEADER_CURSORS};
 use crate::core::memory::slot_view::SlotView;
-use crate::core::ring::{
-    Advance, CommitError, Context, Handle, Host, NoSpace, Pin, PinNewest, ReadError, Ring, Tags,
-};
+use crate::core::ring::{Advance, CommitError, Context, Handle, Host, NoSpace, Pin, PinNewest, ReadError, Ring, Tags};
 use crate::core::shape::Shape;
 use crate::core::wait::{Slept, Waiter, wait};
 use crate::sync::{AtomicU32, Ordering};
@@ -130,7 +128,9 @@ impl Slot {
     pub(super) fn planned(plan: Plan) -> Arc<Self> {
         let cells: Vec<_> = (0..plan.max_cells).map(|_| HeapCell::new(plan.words)).collect();
         let (cells, extents) = (&*cells.leak(), &*Box::leak(Box::new(HeapExtents::new(plan.span))));
-        let view = SlotView { index: 0, header: Box::leak(Box::default()), further_cursors: &[], cells: Cells(cells) };
+        let window = Box::leak(Box::new(Window(Extents(extents))));
+        let view =
+            SlotView { index: 0, header: Box::leak(Box::default()), further_cursors: &[], cells: Cells(cells), window };
         cells[..plan.reserved as usize].iter().for_each(|cell| cell.presence.set());
         view.header.cells_reserved.store(plan.reserved, Ordering::Relaxed);
         view.header.shape.store(plan.shape.bits(), Ordering::Relaxed);

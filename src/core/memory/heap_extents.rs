@@ -15,7 +15,10 @@ impl HeapExtents {
     /// Extents of `span` bytes, without space.
     pub(crate) fn new(span: usize) -> Self {
         let count = span / WORD;
-        Self { words: (0..count).map(|_| AtomicU64::new(0)).collect(), space: (0..count).map(|_| Space::default()).collect() }
+        Self {
+            words: (0..count).map(|_| AtomicU64::new(0)).collect(),
+            space: (0..count).map(|_| Space::default()).collect(),
+        }
     }
 
     /// Reserves these bytes, as the kernel does.
