@@ -21,11 +21,11 @@ use crate::sync::real_or_model;
 /// Places begin at multiples of this.
 const PAGE: u64 = real_or_model(4096, 8) as u64;
 /// The longest value in a medium place, in bytes.
-pub(crate) const MEDIUM_SIZE: u64 = real_or_model(64 << 10, 32) as u64;
+pub(crate) const MEDIUM_SIZE: u64 = real_or_model(64 << 10, 16) as u64;
 const MEDIUM_STRIDE: u64 = MEDIUM_SIZE + PAGE;
 /// How many bytes at the start of a medium place are never given back, once they are reserved. A
 /// value of at most this length is read without a pin.
-pub(crate) const KEPT: usize = real_or_model(4096, 24);
+pub(crate) const KEPT: usize = real_or_model(4096, 8);
 
 /// Which of a cell's places a value is in that is not inline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

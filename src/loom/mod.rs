@@ -10,6 +10,7 @@ mod flush;
 mod index;
 mod modifying;
 mod pinning;
+mod places;
 mod publishing;
 mod purging;
 mod queues;

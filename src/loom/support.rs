@@ -12,10 +12,14 @@ use crate::core::memory::cells::{Cells, HeapCell};
 use crate::core::memory::extents::{Extents, HeapExtents, Window};
 use crate::core::memory::records::{Event, HEADER_CURSORS};
 use crate::core::memory::slot_view::SlotView;
+use crate::core::memory::words;
+use crate::core::place::{KEPT, Places, Tier};
+use crate::core::ring::readable;
 use crate::core::ring::{Advance, CommitError, Context, Handle, Host, NoSpace, Pin, PinNewest, ReadError, Ring, Tags};
 use crate::core::shape::Shape;
 use crate::core::wait::{Slept, Waiter, wait};
-use crate::sync::{AtomicU32, Ordering};
+use crate::core::word::Residue;
+use crate::sync::{AtomicU32, Ordering, fence};
 
 /// The generation of the key in all scenarios, until it is removed.
 pub(super) const GENERATION: u64 = 1;
@@ -148,6 +152,14 @@ impl Slot {
         Arc::new(Self { view, handles, contexts, hosts, extents })
     }
 
+    /// A slot whose values are all in places: a value of 8 bytes can be read without a pin, one of 16
+    /// bytes is in a medium place, one of 24 bytes in a large one.
+    pub(super) fn with_places(history: u32, cells: u32, max_cells: u32, reserved: u32) -> Arc<Self> {
+        let span = max_cells as usize * 48;
+        let shape = shape(history, cells);
+        Self::planned(Plan { shape, max_cells, reserved, words: 0, span, checksums: false })
+    }
+
     pub(super) fn view(&self) -> &SlotView<'static> {
         &self.view
     }
@@ -162,6 +174,49 @@ impl Slot {
     pub(super) fn next_ring(&self, me: u32) -> Ring<'_> {
         let cells = self.view.header.cells_reserved.load(Ordering::SeqCst);
         Ring::new(Box::leak(Box::new(Handle::new(self.view, GENERATION + 2, cells))), &self.contexts[me as usize])
+    }
+
+    /// Gives the slot, which has no key, its next key, as the directory does. `None`: it cannot have
+    /// this shape yet.
+    pub(super) fn create_key(&self, me: u32, shape: Shape) -> Option<Ring<'_>> {
+        let (ring, header) = (self.ring(me), self.view.header);
+        if header.shape.load(Ordering::Relaxed) != shape.bits() {
+            // SeqCst: as in the directory.
+            fence(Ordering::SeqCst);
+            if !ring.is_free() {
+                ring.reap_holders();
+                if !ring.is_free() {
+                    return None;
+                }
+            }
+            header.shape.store(shape.bits(), Ordering::Relaxed);
+        }
+        let version = ring.skip_to(0);
+        header.base_version.store(version, Ordering::Relaxed);
+        header.generation.store(GENERATION + 2, Ordering::Release);
+        Some(self.next_ring(me))
+    }
+
+    /// Asserts that values which can be read are whole, and that no space is reserved but for values
+    /// and for what is never given back. Nobody else uses the slot.
+    pub(super) fn assert_sound(&self, ring: Ring<'_>) {
+        let mut allowed = Vec::new();
+        for (index, cell) in ring.cells() {
+            allowed.push(Places::kept(index)..Places::kept(index) + KEPT as u64);
+            let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
+            for tier in Tier::ALL.into_iter().filter(|&tier| residue.has(tier)) {
+                let place = ring.places().get(tier, index);
+                allowed.push(place.start..place.start + ring.reserved(index, tier));
+            }
+            if readable(cell).is_some_and(|version| version > 0) {
+                let mut bytes = vec![0; cell.header.len.load(Ordering::Relaxed) as usize];
+                words::load(ring.value_words(index, cell, bytes.len()).unwrap(), &mut bytes);
+                same(&bytes);
+            }
+        }
+        for page in self.extents.reserved() {
+            assert!(allowed.iter().any(|bytes| bytes.contains(&page)), "byte {page} is reserved for nothing");
+        }
     }
 
     /// From now on, the observer finds the participant crashed.
@@ -183,6 +238,39 @@ pub(super) fn whole(bytes: &[u8]) -> u8 {
 
 pub(super) fn publish(ring: Ring<'_>, mark: u8) -> Result<u64, CommitError> {
     ring.publish(&value(mark))
+}
+
+/// The byte that a value consists of. Panics if the value is torn.
+pub(super) fn same(bytes: &[u8]) -> u8 {
+    assert!(bytes.iter().all(|&byte| byte == bytes[0]), "a torn value: {bytes:?}");
+    bytes[0]
+}
+
+/// Reads the newest value as the store does: without a pin if that is possible. `None` if the key was
+/// removed, there is no value, or publishers were faster each time.
+pub(super) fn read(ring: Ring<'_>) -> Option<u8> {
+    let mut bytes = Vec::new();
+    match ring.copy_newest(&mut bytes) {
+        Ok(version) => version.map(|_| same(&bytes)),
+        Err(ReadError::Long | ReadError::Overtaken) => {
+            let pin = ring.pin_newest(|_| false).ok()??;
+            assert!(ring.copy_pinned(pin, &mut bytes));
+            let read = same(&bytes);
+            ring.copy_pinned(pin, &mut bytes);
+            assert_eq!(same(&bytes), read, "a pinned value changed");
+            ring.unpin(pin.cell);
+            Some(read)
+        }
+        Err(error) => {
+            assert_eq!(error, ReadError::Removed);
+            None
+        }
+    }
+}
+
+/// Publishes a value of this length.
+pub(super) fn publish_long(ring: Ring<'_>, mark: u8, len: usize) -> Result<u64, CommitError> {
+    ring.publish(&vec![mark; len])
 }
 
 /// Publishes up to the move of `head`, and crashes before the cell is committed.

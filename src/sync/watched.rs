@@ -31,15 +31,31 @@ pub(crate) fn model(scenario: impl Fn() + Send + Sync + 'static) {
 pub(crate) fn model_within(preemptions: usize, scenario: impl Fn() + Send + Sync + 'static) {
     let chosen = std::env::var("SPLINTER_TEST_PREEMPTIONS").map(|text| text.parse().expect("a number of preemptions"));
     let scenario = Arc::new(scenario);
+    let preemptions = chosen.unwrap_or(preemptions);
     // The quickest first: most bugs show with one preemption.
-    for (every, preemptions) in [(true, 1), (false, 3), (true, chosen.unwrap_or(preemptions))] {
-        WATCHED.set(every);
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(preemptions);
-        builder.max_branches = 10_000;
-        let scenario = Arc::clone(&scenario);
-        builder.check(move || scenario());
+    check(true, 1, &scenario);
+    check(false, 3, &scenario);
+    if preemptions > 1 {
+        check(true, preemptions, &scenario);
     }
+}
+
+/// Runs the scenario in every schedule with one preemption: for scenarios with many steps.
+/// `SPLINTER_TEST_PREEMPTIONS` overrides it, for long runs.
+#[cfg(test)]
+pub(crate) fn model_of_many_steps(scenario: impl Fn() + Send + Sync + 'static) {
+    let chosen = std::env::var("SPLINTER_TEST_PREEMPTIONS").map(|text| text.parse().expect("a number of preemptions"));
+    check(true, chosen.unwrap_or(1), &Arc::new(scenario));
+}
+
+#[cfg(test)]
+fn check(every: bool, preemptions: usize, scenario: &Arc<impl Fn() + Send + Sync + 'static>) {
+    WATCHED.set(every);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 10_000;
+    let scenario = Arc::clone(scenario);
+    builder.check(move || scenario());
 }
 
 macro_rules! watched {

@@ -281,11 +281,12 @@ impl<'a> Ring<'a> {
     /// else to do. `false` if it is another case.
     #[inline]
     pub(crate) fn fill_medium_again(self, claim: &mut Claim, bytes: &[u8]) -> bool {
-        let (cell, side, tier) =
-            (self.slot().cells.get(claim.cell).header, self.slot().cells.side(claim.cell), Tier::Medium);
-        let (len, residue) = (bytes.len() as u32, cell.residue.load(Ordering::Relaxed));
-        if residue != Residue::only(tier).bits()
-            || side.written[tier.index()].load(Ordering::Relaxed) != len
+        let (cell, len, tier) = (self.slot().cells.get(claim.cell).header, bytes.len() as u32, Tier::Medium);
+        if cell.residue.load(Ordering::Relaxed) != Residue::only(tier).bits() {
+            return false;
+        }
+        let side = self.slot().cells.side(claim.cell);
+        if side.written[tier.index()].load(Ordering::Relaxed) != len
             || side.reserved[tier.index()].load(Ordering::Relaxed) < len
             || !self.is_still_current()
         {

@@ -22,7 +22,7 @@
 use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
-use crate::core::place::{KEPT, MEDIUM_SIZE};
+use crate::core::place::MEDIUM_SIZE;
 use crate::core::ring::cell;
 use crate::core::ring::error::ReadError;
 use crate::core::ring::retry_limit::retry_limit;
@@ -200,8 +200,12 @@ impl<'a> Ring<'a> {
         if let Some(index) = found {
             let cell = self.slot().cells.get(index);
             let len = cell::len(cell);
-            if len <= KEPT.max(self.slot().cells.inline_len()) {
-                return self.copy_version(version, out);
+            if len <= self.slot().cells.inline_len() {
+                return match self.copy_version(version, out) {
+                    // It was another value's length.
+                    Err(ReadError::Long) => Ok(Lookup::Gone),
+                    outcome => outcome,
+                };
             }
             if len <= self.max_len() {
                 cell::set_len(out, len);
