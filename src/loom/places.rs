@@ -405,3 +405,56 @@ fn two_appends_to_long_values_lose_no_bytes() {
         assert_eq!(bytes, order.map(|mark| [mark; 8]).concat());
     });
 }
+
+/// Cells whose values are short now, and whose places still have space.
+fn slot_to_trim() -> loom::sync::Arc<Slot> {
+    let slot = Slot::with_places(2, 3, 3, 3);
+    for mark in 1..=3 {
+        publish_long(slot.ring(0), mark, LARGE).unwrap();
+    }
+    for _ in 4..=5 {
+        publish_long(slot.ring(0), 0, 0).unwrap();
+    }
+    slot
+}
+
+#[test]
+fn a_trim_beside_a_writer_takes_no_space_that_is_in_use() {
+    model_of_many_steps(|| {
+        let slot = slot_to_trim();
+        let trimmer = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(1).trim())
+        };
+        let published = publish_long(slot.ring(0), 7, MEDIUM);
+        trimmer.join().unwrap();
+        if published.is_ok() {
+            assert_eq!(read(slot.ring(0)), Some(7));
+        }
+        slot.assert_sound(slot.ring(0));
+    });
+}
+
+#[test]
+fn a_trim_beside_a_reader_leaves_pinned_values_alone() {
+    model_of_many_steps(|| {
+        let slot = Slot::with_places(2, 4, 4, 4);
+        for mark in 1..=4 {
+            publish_long(slot.ring(0), mark, LARGE).unwrap();
+        }
+        let trimmer = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.ring(1).trim())
+        };
+        let ring = slot.ring(2);
+        if let Ok(Lookup::Found(pin)) = ring.pin_version(2, |_| false) {
+            let mut bytes = Vec::new();
+            assert!(ring.copy_pinned(pin, &mut bytes));
+            assert_eq!(same(&bytes), 2);
+            ring.unpin(pin.cell);
+        }
+        trimmer.join().unwrap();
+        assert_eq!(read(ring), Some(4));
+        slot.assert_sound(ring);
+    });
+}

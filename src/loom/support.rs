@@ -242,8 +242,9 @@ pub(super) fn publish(ring: Ring<'_>, mark: u8) -> Result<u64, CommitError> {
 
 /// The byte that a value consists of. Panics if the value is torn.
 pub(super) fn same(bytes: &[u8]) -> u8 {
-    assert!(bytes.iter().all(|&byte| byte == bytes[0]), "a torn value: {bytes:?}");
-    bytes[0]
+    let first = bytes.first().copied().unwrap_or(0);
+    assert!(bytes.iter().all(|&byte| byte == first), "a torn value: {bytes:?}");
+    first
 }
 
 /// Reads the newest value as the store does: without a pin if that is possible. `None` if the key was

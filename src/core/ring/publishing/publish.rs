@@ -64,6 +64,13 @@ impl<'a> Ring<'a> {
             return self.publish_slow(bytes);
         };
         self.fill(&mut claim, bytes);
+        self.commit_expected(claim, expected, bytes.len())
+    }
+
+    /// Makes a filled cell the newest value, if `head` is the expected one; else in any case. The
+    /// value after it may have `len` bytes inline.
+    #[inline(always)]
+    fn commit_expected(self, claim: Claim, expected: Head, len: usize) -> Result<u64, CommitError> {
         let cell = claim.cell;
         // The key may have been unassigned without `head` having moved yet.
         if !self.is_current() {
@@ -74,7 +81,7 @@ impl<'a> Ring<'a> {
         };
         self.commit_cell(claim, version);
         self.handle.cached_head.remember(expected, Head::of(cell, version));
-        self.prefetch_next_cell(cell, bytes.len());
+        self.prefetch_next_cell(cell, len);
         Ok(version)
     }
 
@@ -104,17 +111,7 @@ impl<'a> Ring<'a> {
         {
             return self.abandon_for(claim, error);
         }
-        let cell = claim.cell;
-        if !self.is_current() {
-            return self.commit_slow(claim);
-        }
-        let Ok(version) = self.move_head(&claim, expected) else {
-            return self.commit_slow(claim);
-        };
-        self.commit_cell(claim, version);
-        self.handle.cached_head.remember(expected, Head::of(cell, version));
-        self.prefetch_next_cell(cell, 0);
-        Ok(version)
+        self.commit_expected(claim, expected, 0)
     }
 
     #[cold]
