@@ -3,12 +3,16 @@
 mod support;
 
 use std::env;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
+};
 use splinter_bus::Bus;
 use splinter_bus::store::{Location, OpenError, Store, StoreOptions};
 use support::{Actor, Name};
@@ -27,48 +31,24 @@ fn actor() {
     store.poll_after("end", 0, Some(support::DEADLINE)).unwrap();
 }
 
-/// Sends a descriptor over a socket: see unix(7).
+/// Sends a descriptor over a socket.
 fn send(socket: &UnixStream, descriptor: impl AsFd) {
-    let descriptor = descriptor.as_fd().as_raw_fd();
-    let mut byte = [0_u8];
-    let mut bytes = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
-    let mut control = [0_u64; 4];
-    // SAFETY: all zeros are a valid `msghdr`.
-    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-    (message.msg_iov, message.msg_iovlen) = (&raw mut bytes, 1);
-    // SAFETY: computes a number.
-    let space = unsafe { libc::CMSG_SPACE(size_of_val(&descriptor) as u32) } as usize;
-    assert!(space <= size_of_val(&control));
-    (message.msg_control, message.msg_controllen) = (control.as_mut_ptr().cast(), space as _);
-    // SAFETY: `control` has space for one header and one descriptor, is aligned, and outlives
-    // `message`.
-    let sent = unsafe {
-        let header = libc::CMSG_FIRSTHDR(&raw const message);
-        (*header).cmsg_level = libc::SOL_SOCKET;
-        (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(size_of_val(&descriptor) as u32) as _;
-        libc::CMSG_DATA(header).cast::<i32>().write_unaligned(descriptor);
-        libc::sendmsg(socket.as_raw_fd(), &raw const message, 0)
-    };
-    assert_eq!(sent, 1, "{}", std::io::Error::last_os_error());
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let (mut control, descriptors) = (SendAncillaryBuffer::new(&mut space), [descriptor.as_fd()]);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    let sent = sendmsg(socket, &[IoSlice::new(&[0])], &mut control, SendFlags::empty());
+    assert_eq!(sent.unwrap(), 1);
 }
 
 fn receive(socket: &UnixStream) -> OwnedFd {
-    let mut byte = [0_u8];
-    let mut bytes = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
-    let mut control = [0_u64; 4];
-    // SAFETY: all zeros are a valid `msghdr`.
-    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-    (message.msg_iov, message.msg_iovlen) = (&raw mut bytes, 1);
-    (message.msg_control, message.msg_controllen) = (control.as_mut_ptr().cast(), size_of_val(&control) as _);
-    // SAFETY: the kernel writes into `byte` and `control`, which outlive the call, no more than their
-    // lengths.
-    let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0) };
-    assert_eq!(received, 1, "{}", std::io::Error::last_os_error());
-    // SAFETY: the kernel has written one header with one descriptor, which belongs to nobody else.
-    unsafe {
-        OwnedFd::from_raw_fd(libc::CMSG_DATA(libc::CMSG_FIRSTHDR(&raw const message)).cast::<i32>().read_unaligned())
-    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    recvmsg(socket, &mut [IoSliceMut::new(&mut [0])], &mut control, RecvFlags::CMSG_CLOEXEC).unwrap();
+    let descriptors = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    descriptors.expect("a descriptor")
 }
 
 /// A store with a question, for an actor to answer.

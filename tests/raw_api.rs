@@ -138,7 +138,7 @@ fn removing_a_key_says_how_long_its_value_was() {
     store.slot("empty").unwrap();
     assert_eq!(store.unset("empty").unwrap(), Some(0));
     for len in [0, 5, 2000, 100_000] {
-        store.set("k", &vec![7; 50]).unwrap();
+        store.set("k", &[7; 50]).unwrap();
         store.set("k", &vec![7; len]).unwrap();
         assert_eq!((store.unset("k").unwrap(), store.unset("k").unwrap()), (Some(len), None));
     }

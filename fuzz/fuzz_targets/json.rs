@@ -32,7 +32,7 @@ fuzz_target!(|input: Input<'_>| {
     input.prompt.encode(&mut payload).expect("free space");
     let mut outgoing = input.envelope.outgoing();
     (outgoing.fingerprint, outgoing.encoding) = (BUS.message_type().fingerprint(), Prompt::ENCODING);
-    (outgoing.part, outgoing.checksum) = (false, true);
+    outgoing.checksum = true;
     // Too long names, heartbeats, and messages that are larger than the store allows are refused.
     let Some(frame) = written(&outgoing, &payload) else { return };
     if BUS.store().set("k", &frame).is_err() {

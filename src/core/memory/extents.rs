@@ -58,7 +58,9 @@ pub(crate) struct Window {
 
 impl Window {
     /// Of extents that are not mapped.
-    pub(crate) const UNMAPPED: Self = Self { base: AtomicPtr::new(ptr::null_mut()), reach: AtomicUsize::new(0) };
+    pub(crate) const fn unmapped() -> Self {
+        Self { base: AtomicPtr::new(ptr::null_mut()), reach: AtomicUsize::new(0) }
+    }
 
     /// Notes where the extents are mapped, and that the file reaches this far, in bytes from their
     /// start.
@@ -84,9 +86,10 @@ impl Window {
             return None;
         }
         let first = self.base.load(Ordering::Relaxed).wrapping_byte_add(start).cast::<AtomicU64>();
-        // SAFETY: `reach` is not 0, so `note` has set `base`. `start` and `reach` are multiples of
-        // eight, so the last word is inside, too. By the contract of `note`, these words are mapped as
-        // long as `self`; they are aligned, because the base is a page, and all atomics.
-        Some(unsafe { NonNull::slice_from_raw_parts(NonNull::new_unchecked(first), len.div_ceil(WORD)).as_ref() })
+        let words = NonNull::slice_from_raw_parts(NonNull::new(first)?, len.div_ceil(WORD));
+        // SAFETY: `start` and `reach` are multiples of eight, so the last word is inside, too. By the
+        // contract of `note`, these words are mapped as long as `self`; they are aligned, because the
+        // base is a page, and all atomics.
+        Some(unsafe { words.as_ref() })
     }
 }

@@ -12,7 +12,7 @@ use crate::sync::AtomicU64;
 /// # Safety
 ///
 /// Nobody, in any process, writes these bytes during `'a`.
-pub(crate) unsafe fn bytes<'a>(words: &'a [AtomicU64], len: usize) -> &'a [u8] {
+pub(crate) unsafe fn bytes(words: &[AtomicU64], len: usize) -> &[u8] {
     let len = len.min(words.len() * WORD);
     // SAFETY: the bytes are those of `words`, which live for `'a`, are initialised, and are not
     // written meanwhile, as the caller promises; atomics that nobody writes may be read like any

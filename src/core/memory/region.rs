@@ -45,7 +45,7 @@ impl Region {
         slots: u32,
         mapping: Arc<dyn Any + Send + Sync>,
     ) -> Option<Self> {
-        let windows = (0..slots).map(|_| Window::UNMAPPED).collect();
+        let windows = (0..slots).map(|_| Window::unmapped()).collect();
         (len >= size_of::<StoreHeader>()).then_some(Self { base, len, windows, _mapping: mapping })
     }
 
@@ -151,7 +151,7 @@ impl Region {
         // SAFETY: `check_slots` checked alignment, strides and sizes; the views live as long as
         // `self`, and shared bytes are only accessed as atomics.
         let cells = unsafe { Cells::new(sides, first, cell_stride, max_cells, cell_words) };
-        static UNMAPPED: Window = Window::UNMAPPED;
+        static UNMAPPED: Window = Window::unmapped();
         let window = self.windows.get(index as usize).unwrap_or(&UNMAPPED);
         SlotView { index, header, further_cursors, cells, window }
     }

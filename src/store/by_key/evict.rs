@@ -31,7 +31,7 @@ impl Store {
     /// reports it ([`RecvError::Evicted`](crate::RecvError::Evicted)), and the subscriber continues
     /// as one that is not lossless. A blocked receive reports it when the next message comes.
     ///
-    /// Its cursors are counted among the [`lossless`](crate::store::StoreOptions::lossless) ones of the
+    /// Its cursors are counted among the [`lossless`](crate::store::KeyOptions::lossless) ones of the
     /// key until that is reported, or its process has ended. A crashed participant needs no
     /// eviction. Jobs of a work queue are not affected.
     ///

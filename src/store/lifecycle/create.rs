@@ -42,20 +42,20 @@ use crate::store::store::Store;
 use crate::sync::Ordering;
 
 impl StoreOptions {
-    /// Creates a store, in shared memory or in a file, with all its space reserved. Blocks until
-    /// that is done.
+    /// Creates a store, in shared memory or in a file. Takes the space of an empty store; keys and
+    /// values take theirs later.
     ///
     /// The name appears when the store is complete: a process that opens it finds all of it, and a
     /// creator that crashes leaves no store behind. A file that has the name already is not
     /// overwritten, and symbolic links are not followed.
     ///
-    /// Reserved space cannot run out later, except on file systems that never write in place, such
-    /// as btrfs and ZFS: see [`sparse`](Self::sparse). A store cannot be on a network file system,
-    /// nor on any other whose files several machines can change.
+    /// Does not block in shared memory; for a file, until it is on the disk. A store cannot be on a
+    /// network file system, nor on any other whose files several machines can change. On file systems
+    /// that never write in place (btrfs, ZFS), a full disk ends the process that writes.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: the name is taken or not valid; the geometry is impossible; there is not
+    /// [`OpenError`]: the name is taken or not valid; the dimensions are impossible; there is not
     /// enough space; no permission; the file system is shared with other machines; a limit of the
     /// process, on the size of files, open files or memory, is reached.
     ///
