@@ -1,0 +1,233 @@
+//! A file system without space: errors with numbers, and never a signal; nothing that was sent is
+//! damaged; and room again once something was removed.
+//!
+//! `SPLINTER_TEST_SECONDS` makes the hostile scenes longer.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use splinter_bus::Bus;
+use splinter_bus::store::{DirectoryError, GetError, KeyError, OpenError, SetError, Store, StoreOptions};
+use support::{Actor, Random};
+
+/// The store of all actors, in the `/dev/shm` of a mount namespace.
+const NAME: &str = "full";
+const KEYS: u64 = 6;
+
+#[test]
+fn actor() {
+    let Some((role, arguments)) = support::role() else { return };
+    let location = arguments.first().map_or(NAME, String::as_str);
+    match role.as_str() {
+        "fill" => fill(location),
+        "go round" => go_round(location),
+        "crowd" => crowd(location),
+        "writer" => write(location, seed(&arguments)),
+        "trimmer" => trim(location, seed(&arguments)),
+        "reader" => read(location, seed(&arguments)),
+        "late limit" => under_a_limit(location),
+        _ => panic!("no such role: {role}"),
+    }
+}
+
+fn seed(arguments: &[String]) -> u64 {
+    arguments[1].parse().unwrap()
+}
+
+fn on_tmpfs(megabytes: u32, role: &str) {
+    Actor::run_on_mount(&format!("-t tmpfs -o size={megabytes}m none /dev/shm"), role, &[NAME]);
+}
+
+/// A value of which every byte tells its key and number.
+fn value(key: u64, number: u64, len: usize) -> Vec<u8> {
+    let mark = (key * 31 + number * 7) as u8;
+    let mut value = vec![mark; len.max(17)];
+    value[..8].copy_from_slice(&key.to_le_bytes());
+    value[8..16].copy_from_slice(&number.to_le_bytes());
+    value
+}
+
+fn assert_whole(key: u64, bytes: &[u8]) {
+    let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+    assert_eq!(word(0), key, "a value of another key");
+    assert_eq!(bytes, value(key, word(8), bytes.len()), "a torn value");
+}
+
+fn key(number: u64) -> String {
+    format!("key {number}")
+}
+
+/// How long hostile scenes take.
+fn duration() -> Duration {
+    let seconds = std::env::var("SPLINTER_TEST_SECONDS").map(|text| text.parse().expect("a number of seconds"));
+    Duration::from_secs(seconds.unwrap_or(3))
+}
+
+#[test]
+fn a_full_dev_shm_is_an_error_with_numbers_and_has_room_again_after_a_removal() {
+    on_tmpfs(8, "fill");
+}
+
+fn fill(location: &str) {
+    let store = Store::create(location).unwrap();
+    let mut sent = 0;
+    let error = loop {
+        match store.set(&key(sent), &value(sent, sent, 100_000)) {
+            Ok(_) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(sent > 60, "{sent} values fit");
+    match &error {
+        SetError::NoSpace { needed, available, .. } => assert!(available < needed, "{error}"),
+        SetError::Directory(DirectoryError::NoSpace { needed, available, .. }) => assert!(available < needed),
+        error => panic!("{error:?}"),
+    }
+    assert!(error.to_string().contains("bytes"), "{error}");
+    for number in 0..sent {
+        assert_whole(number, &store.get(&key(number)).unwrap().unwrap());
+    }
+    // What needs no more space goes on: short values of a key that has cells, and messages.
+    while store.set("short", &[1; 100]).is_err() {
+        sent -= 1;
+        assert!(store.unset(&key(sent)).unwrap().is_some());
+    }
+    for _ in 0..100 {
+        store.set(&key(0), &value(0, 1, 1000)).unwrap();
+    }
+    // Loans are refused, too, and an update in place.
+    let slot = store.slot(&key(1)).unwrap();
+    assert!(matches!(slot.loan(7_000_000), Err(SetError::NoSpace { .. })));
+    assert!(matches!(Bus::<Vec<u8>>::on(store.clone()).publish("m", &vec![0; 5_000_000]), Err(_)));
+    assert_whole(1, &slot.pin().unwrap().unwrap());
+    // Room again.
+    for number in 2..sent {
+        assert!(store.unset(&key(number)).unwrap().is_some());
+    }
+    store.set(&key(2), &value(2, 9, 5_000_000)).unwrap();
+    assert_whole(2, &store.get(&key(2)).unwrap().unwrap());
+    assert_whole(1, &store.get(&key(1)).unwrap().unwrap());
+    Store::remove(location).unwrap();
+}
+
+#[test]
+fn a_lone_writer_of_10_mib_goes_on_for_ever_on_64_mib() {
+    on_tmpfs(64, "go round");
+}
+
+fn go_round(location: &str) {
+    let store = Store::create(location).unwrap();
+    let slot = store.slot(&key(0)).unwrap();
+    let mut pinned = None;
+    for number in 0..150 {
+        slot.set(&value(0, number, 10 << 20)).unwrap();
+        if number % 10 == 0 {
+            // A reader that holds a value for a while.
+            pinned = slot.pin().unwrap();
+        }
+        if let Some(pinned) = &pinned {
+            assert_eq!(pinned[8..16], (number / 10 * 10).to_le_bytes());
+        }
+    }
+    drop(pinned);
+    assert_whole(0, &slot.pin().unwrap().unwrap());
+    Store::remove(location).unwrap();
+}
+
+#[test]
+fn nobody_is_ended_and_nothing_is_torn_while_processes_fill_trim_and_read_8_mib() {
+    on_tmpfs(8, "crowd");
+}
+
+fn crowd(location: &str) {
+    let store = StoreOptions::new().slots(16).create(location).unwrap();
+    let actors = ["writer", "writer", "trimmer", "reader", "reader"];
+    let actors = actors.iter().zip(1..).map(|(role, seed)| Actor::spawn(role, &[location, &seed.to_string()]));
+    // An actor that a signal ended fails here.
+    actors.collect::<Vec<_>>().into_iter().for_each(Actor::finish);
+    // All space is found again.
+    for number in 0..KEYS {
+        if let Some(bytes) = store.get(&key(number)).unwrap() {
+            assert_whole(number, &bytes);
+        }
+        store.unset(&key(number)).unwrap();
+    }
+    store.set(&key(0), &value(0, 0, 5_000_000)).unwrap();
+    Store::remove(location).unwrap();
+}
+
+fn write(location: &str, seed: u64) {
+    let store = Store::open(location).unwrap();
+    let (mut random, end) = (Random::new(seed), Instant::now() + duration());
+    let (mut sent, mut refused) = (0, 0);
+    while Instant::now() < end {
+        let (to, longest) = (random.below(KEYS), [900, 4000, 60_000, 1_500_000][random.below(4) as usize]);
+        match store.set(&key(to), &value(to, random.below(1 << 40), random.below(longest) as usize)) {
+            Ok(_) => sent += 1,
+            Err(SetError::NoSpace { .. } | SetError::Directory(DirectoryError::NoSpace { .. })) => refused += 1,
+            Err(SetError::Backpressure(_) | SetError::Key(KeyError::Removed)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    println!("{sent} values were set, {refused} were refused");
+    assert!(sent > 100);
+}
+
+fn trim(location: &str, seed: u64) {
+    let store = Store::open(location).unwrap();
+    let (mut random, end) = (Random::new(seed), Instant::now() + duration());
+    while Instant::now() < end {
+        match random.below(8) {
+            0 => _ = store.unset(&key(random.below(KEYS))).unwrap(),
+            1 => _ = store.purge(),
+            _ => _ = store.trim().unwrap(),
+        }
+    }
+}
+
+fn read(location: &str, seed: u64) {
+    let store = Store::open(location).unwrap();
+    let (mut random, end) = (Random::new(seed), Instant::now() + duration());
+    let (mut bytes, mut found) = (Vec::new(), 0);
+    while Instant::now() < end {
+        let from = random.below(KEYS);
+        let read = match random.below(3) {
+            0 => store.get_into(&key(from), &mut bytes).map(|version| version.is_some()),
+            1 => store.existing_slot(&key(from)).map_err(GetError::from).and_then(|slot| {
+                let Some(pinned) = slot.map(|slot| slot.pin()).transpose()?.flatten() else { return Ok(false) };
+                assert_whole(from, &pinned);
+                pinned.copy_into(&mut bytes);
+                Ok(true)
+            }),
+            _ => store.existing_slot(&key(from)).map_err(GetError::from).and_then(|slot| {
+                let Some(slot) = slot else { return Ok(false) };
+                let version = slot.version().saturating_sub(random.below(20));
+                slot.get_version_into(version, &mut bytes)
+                    .map(|outcome| matches!(outcome, splinter_bus::store::Lookup::Found(())))
+            }),
+        };
+        match read {
+            Ok(true) => {
+                assert_whole(from, &bytes);
+                found += 1;
+            }
+            Ok(false) | Err(GetError::Overtaken | GetError::Claimed { .. } | GetError::Key(KeyError::Removed)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    println!("{found} values were read");
+    assert!(found > 100);
+}
+
+#[test]
+fn a_store_that_does_not_fit_is_not_created() {
+    // 92 KiB do not fit into one page.
+    Actor::run_on_mount("-t tmpfs -o size=40k none /dev/shm", "late limit", &[NAME]);
+}
+
+fn under_a_limit(location: &str) {
+    let error = Store::create(location).unwrap_err();
+    assert!(matches!(error, OpenError::NoSpace { .. }), "{error:?}");
+    assert_eq!(std::fs::read_dir("/dev/shm").unwrap().count(), 0, "a draft was left behind");
+}
