@@ -11,7 +11,7 @@ use std::thread;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use splinter_bus::PublishError;
 use splinter_bus::store::{
-    DirectoryError, KeyOptions, Location, OpenError, SetError, Store, StoreOptions, UpdateError,
+    DirectoryError, GetError, KeyOptions, Location, OpenError, SetError, Store, StoreOptions, UpdateError,
 };
 use support::image::space_of;
 use support::locations::Locations;
@@ -167,8 +167,8 @@ fn run_out_of_addresses(location: &str) {
     let store = options().create(location).unwrap();
     store.set("key", b"v").unwrap();
     store.set("long", &[7; 3000]).unwrap();
-    // This process has not mapped the values of these keys yet.
-    let other = Store::open(location).unwrap();
+    // As another process: it has not mapped the values of these keys yet.
+    let other = Store::open_unshared(location).unwrap();
     // The free addresses are too few for the other stores, too few to map this store a second time,
     // and too few for the long values of a key.
     let statm = fs::read_to_string("/proc/self/statm").unwrap();
@@ -208,6 +208,9 @@ fn run_out_of_addresses(location: &str) {
     }
     // A long value of another process is read all the same, without a mapping.
     assert_eq!(other.get("long").unwrap(), Some(vec![7; 3000]));
+    let error = other.slot("long").unwrap().pin().unwrap_err();
+    assert_eq!(error, GetError::NoAddresses { limit: Some(allowed) });
+    assert!(error.to_string().contains("ulimit -v") && error.to_string().contains("copy the value"), "{error}");
     assert_eq!(store.get("key").unwrap(), Some(vec![b'v'; 11]));
     setrlimit(Resource::As, unlimited).unwrap();
     slot.loan(8).unwrap().send().unwrap();

@@ -159,6 +159,13 @@ pub enum GetError {
         /// The version that was to be pinned.
         version: u64,
     },
+    /// The key's longer values could not be mapped, to be read in place: the process has no more
+    /// addresses, or no more mappings. They can still be copied.
+    #[error("the values of this key could not be mapped: {}; or copy the value instead of pinning it", more_memory(*limit))]
+    NoAddresses {
+        /// How many bytes of addresses the process may use (`RLIMIT_AS`), if that is limited.
+        limit: Option<u64>,
+    },
 }
 
 impl From<Forked> for GetError {

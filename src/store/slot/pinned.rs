@@ -12,6 +12,7 @@ use crate::core::index::SlotRef;
 use crate::core::lookup::Lookup;
 use crate::core::memory::lent;
 use crate::core::ring::{Pin, PinError, Ring, StoredVersion};
+use crate::os::limits;
 use crate::store::error::{GetError, KeyError};
 use crate::store::session::Session;
 
@@ -143,8 +144,13 @@ impl Pinned {
 
     fn counted(session: &Arc<Session>, ring: Ring<'_>, pin: Pin) -> Result<Self, GetError> {
         let Some((words, len)) = ring.pinned_words(pin) else {
+            let is_mapping_missing = ring.pinned_len(pin).is_some();
             session.pins.unpin(ring, pin);
-            return Err(GetError::Key(KeyError::Damaged));
+            return Err(if is_mapping_missing {
+                GetError::NoAddresses { limit: limits::address_space() }
+            } else {
+                GetError::Key(KeyError::Damaged)
+            });
         };
         // SAFETY: `pin` keeps every writer from the cell and its places until the result is dropped,
         // or its process ends: a writer that has claimed the cell before reads the pins before it
