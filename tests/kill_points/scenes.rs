@@ -462,7 +462,7 @@ fn remove_key(act: &Act) {
 fn remove_long(act: &Act) {
     let store = act.open();
     act.begin();
-    assert!(store.unset("long").unwrap());
+    assert!(store.unset("long").unwrap().is_some());
 }
 
 fn remove_long_over_a_crash(act: &Act) {
