@@ -94,8 +94,8 @@ impl StoreOptions {
     /// 24 times as much.
     ///
     /// *Change it* to a smaller number if there are very many keys of very small values, and to a
-    /// larger one if most messages are a little longer than 1 KiB and speed matters more than memory:
-    /// an inline value is read without a pin. A message counts with its envelope, of 64 bytes and its
+    /// larger one if most messages are a little longer than 4 KiB and speed matters more than memory:
+    /// longer values than that, which are not inline, are read under a pin. A message counts with its envelope, of 64 bytes and its
     /// names.
     ///
     /// # Examples
