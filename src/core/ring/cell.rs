@@ -1,17 +1,10 @@
 //! Accesses to one cell, which the protocol files share.
-//!
-//! `copy` is the validated read of this crate: copy by relaxed atomic words, acquire fence, check
-//! `seq` again. It is a seqlock's read side (Lamport 1977, "Concurrent reading and writing"; Boehm
-//! 2012, "Can seqlocks get along with programming language memory models?"), with one difference:
-//! writers do not increment a counter, but `seq` names the version, which a cell never holds again.
 
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CellHeader;
-use crate::core::memory::words::{self, WORD};
-use crate::core::ring::ring::Ring;
 use crate::core::word::{Delivery, Seq};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering};
 
 /// The version that can be read from the cell now.
 #[inline]
@@ -37,40 +30,6 @@ pub(crate) fn holds(cell: CellView<'_>, version: u64) -> bool {
 #[inline]
 pub(crate) fn len(cell: CellView<'_>) -> usize {
     cell.header.len.load(Ordering::Relaxed) as usize
-}
-
-/// The outcome of copying a value out of its cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Copied {
-    Whole,
-    /// The cell does not hold the version any more.
-    Overwritten,
-    /// The value must be read under a pin. Nothing was copied. (The same if its place is not mapped
-    /// yet: the pin maps it.)
-    Long,
-}
-
-impl Ring<'_> {
-    /// Copies the value of a cell that held `version` when the caller checked.
-    #[inline(always)]
-    pub(crate) fn copy(self, index: u32, cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> Copied {
-        let len = len(cell);
-        let words = if len <= cell.words.len() * WORD {
-            cell.words
-        } else {
-            match self.kept_words(index, len) {
-                Some(words) => words,
-                None => return Copied::Long,
-            }
-        };
-        set_len(out, len);
-        words::load(words, out);
-        // Acquire: pairs with the release fence of the claim; if any word that was copied was a later
-        // writer's, the load of `seq` below sees that writer's mark.
-        fence(Ordering::Acquire);
-        let holds = Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version);
-        if holds { Copied::Whole } else { Copied::Overwritten }
-    }
 }
 
 /// Makes `out` exactly `len` bytes long. The caller overwrites all of them.

@@ -338,7 +338,7 @@ impl<'a> Ring<'a> {
         // finds `head` at this cell sees the move of `head` that came after the mark, not one
         // before it.
         cell.seq.store(mark, Ordering::Release);
-        // Release: pairs with the acquire fence in `cell::copy`; a reader that copies a byte
+        // Release: pairs with the acquire fence in `Ring::copy`; a reader that copies a byte
         // written after this fence finds the mark when it reads `seq` again.
         fence(Ordering::Release);
         reached(Step::CellWriting);

@@ -8,8 +8,9 @@
 //! The copy is a validated read, as in `read.rs`. Nothing is written, so a crash leaves nothing.
 
 use crate::core::memory::cell_view::CellView;
-use crate::core::ring::cell::{self, Copied};
+use crate::core::ring::cell;
 use crate::core::ring::error::ReadError;
+use crate::core::ring::reading::copy::Copied;
 #[cfg(not(loom))]
 use crate::core::ring::reading::pin::Pin;
 use crate::core::ring::ring::Ring;

@@ -1,5 +1,6 @@
 //! Reading: copying values, or reading them in place.
 
+pub(super) mod copy;
 pub(super) mod find;
 pub(super) mod history;
 pub(super) mod pin;

@@ -210,7 +210,7 @@ impl<'a> Ring<'a> {
             if len <= self.max_len() {
                 cell::set_len(out, len);
                 let is_read = self.read_long(index, out);
-                // Acquire: pairs with the release fence of the claim, as in `cell::copy`.
+                // Acquire: pairs with the release fence of the claim, as in `Ring::copy`.
                 fence(Ordering::Acquire);
                 if is_read && Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version) {
                     outcome = Lookup::Found(());

@@ -1,7 +1,7 @@
 //! Reading: copying the newest value, or one version, out of its cell.
 //!
 //! It is a validated optimistic read, as in a seqlock: read `head`, check `seq`, copy, check `seq`
-//! again (`cell::copy`), check the generation. Readers store nothing into the slot, so any number
+//! again (`Ring::copy`), check the generation. Readers store nothing into the slot, so any number
 //! of them scale with the cores. The one exception is a published cell that its writer has not
 //! committed yet: a reader commits it (`help.rs`).
 //!
@@ -14,8 +14,9 @@
 
 use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
-use crate::core::ring::cell::{self, Copied, holds, readable};
+use crate::core::ring::cell::{self, holds, readable};
 use crate::core::ring::error::ReadError;
+use crate::core::ring::reading::copy::Copied;
 use crate::core::ring::ring::Ring;
 use crate::core::word::Head;
 use crate::sync::{Ordering, fence, real_or_model};
@@ -194,7 +195,7 @@ impl<'a> Ring<'a> {
     pub(crate) fn newest_len(self) -> Result<(u64, Option<usize>), ReadError> {
         self.read_newest(OVERTAKEN_LIMIT, |_, cell, version| {
             let len = cell::len(cell);
-            // Acquire: pairs with the release fence of the claim, as in `cell::copy`; `seq` is read
+            // Acquire: pairs with the release fence of the claim, as in `Ring::copy`; `seq` is read
             // after the length.
             fence(Ordering::Acquire);
             holds(cell, version).then_some(len)

@@ -42,7 +42,7 @@ impl Ring<'_> {
             if let Some(out) = out.get_mut(..len) {
                 words::load(words, out);
             }
-            // Acquire: pairs with the release fence of the claim, as in `cell::copy`.
+            // Acquire: pairs with the release fence of the claim, as in `Ring::copy`.
             fence(Ordering::Acquire);
             if Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version) {
                 return if self.is_current() { Ok(Some(Sliced { version, len })) } else { Err(ReadError::Removed) };

@@ -108,7 +108,7 @@ impl Ring<'_> {
                 let mark = Seq::Writing { ticket: self.fresh_ticket(), participant: self.context.me }.bits();
                 if seq.compare_exchange(seen, mark, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                     reached(Step::CellInherited);
-                    // Release: pairs with the acquire fence in `cell::copy`, as after a claim; no
+                    // Release: pairs with the acquire fence in `Ring::copy`, as after a claim; no
                     // reader takes the zeroed bytes for a value.
                     fence(Ordering::Release);
                     self.abandon(Claim::inherited(index, mark));
