@@ -343,3 +343,20 @@ fn evicting_a_participant_evicts_the_subscribers_of_all_its_handles() {
     assert_eq!(**third.recv().unwrap(), [0]);
     assert!(third.is_lossless());
 }
+
+#[test]
+fn two_hundred_default_stores_are_used_in_one_process() {
+    let names: Vec<_> = (0..200).map(|_| Name::new()).collect();
+    let stores: Vec<_> = names.iter().map(|name| Store::create(&**name).unwrap()).collect();
+    for (number, store) in stores.iter().enumerate() {
+        for (key, len) in [("short", 10), ("medium", 3000), ("large", 100_000)] {
+            store.set(key, &vec![number as u8; len]).unwrap();
+        }
+    }
+    for (number, name) in names.iter().enumerate() {
+        let store = Store::open(&**name).unwrap();
+        for (key, len) in [("short", 10), ("medium", 3000), ("large", 100_000)] {
+            assert_eq!(store.get(key).unwrap(), Some(vec![number as u8; len]));
+        }
+    }
+}

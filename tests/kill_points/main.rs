@@ -25,7 +25,7 @@ use rustix::fs::FallocateFlags;
 use rustix::process::Signal;
 use scenes::{Act, BEFORE, CELLS, JOBS, LONG, SCENES, SLOTS, Scene, Stage, TAIL, THEIRS};
 use splinter_bus::kill_points::{self, Ending, Step};
-use splinter_bus::store::{DirectoryError, OpenError, Store};
+use splinter_bus::store::{DirectoryError, KeyOptions, Lookup, OpenError, Slot, Store};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions, Subscriber};
 use support::image::{Image, space_of};
 use support::offsets::Offsets;
@@ -147,8 +147,13 @@ impl<'a> Run<'a> {
                 Some(observer) => observer.goes_on_beside_the_stopped(actor.0.id()),
                 None => self.comes_in_beside_the_stopped(actor.0.id()),
             }
+            let replaced = observer.as_ref().filter(|_| self.scene.name == scenes::OLD_HANDLE);
+            let replaced = replaced.map(|observer| (observer, observer.replaces_long()));
             actor.signal(Signal::CONT);
             actor.finish();
+            if let Some((observer, slot)) = replaced {
+                observer.finds_its_own_values(&slot);
+            }
         }
         let store = self.store();
         if let Some(observer) = observer {
@@ -331,6 +336,31 @@ impl Observer {
             Err(error) => panic!("{error}"),
         }
         assert!(self.store.keys().contains(&"calm".to_owned()));
+    }
+
+    /// Removes a key that the stopped process is using, and creates it again with another shape.
+    fn replaces_long(&self) -> Slot {
+        assert!(self.store.unset("long").unwrap().is_some());
+        let slot = self.store.slot_with("long", &KeyOptions::new().history(6).spare(3)).unwrap();
+        for round in 0..3 {
+            for len in [50 + round, LONG[0] + round, LONG[1] + round] {
+                slot.set(&vec![b'n'; len]).unwrap();
+            }
+        }
+        slot
+    }
+
+    /// The process that went on with an old handle has changed nothing of the new key.
+    fn finds_its_own_values(&self, slot: &Slot) {
+        let (mut value, mut next, mut found) = (Vec::new(), slot.first_version(), 0);
+        while let Some(version) = slot.oldest_from(next).unwrap() {
+            assert_eq!(slot.get_version_into(version, &mut value).unwrap(), Lookup::Found(()));
+            assert!(value.iter().all(|&byte| byte == b'n'), "version {version} was touched");
+            (next, found) = (version + 1, found + 1);
+        }
+        assert!(found >= 6, "{found} values are left");
+        assert_eq!(slot.version() + 1, next, "somebody published under the new key");
+        slot.set(&vec![b'p'; LONG[0]]).unwrap();
     }
 
     /// Nothing that was published is lost, nothing else is there, and no sleeper missed it.

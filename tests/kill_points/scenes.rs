@@ -27,6 +27,9 @@ pub const LONG: [usize; 2] = [3000, 100_000];
 /// The messages of the work queue.
 pub const JOBS: [u8; 3] = [1, 2, 3];
 
+/// The scene in which the observer removes the key, and creates it again with another shape.
+pub const OLD_HANDLE: &str = "use an old handle";
+
 pub const SLOTS: u32 = 12;
 pub const CELLS: u32 = 5;
 /// The participants of a store.
@@ -78,6 +81,7 @@ pub const SCENES: &[Scene] = &[
     scene("publish long values to a copy", Stage::CopiedFile, publish_long),
     scene("publish long values over a crashed participant", Stage::Memory, publish_long_over_a_crash),
     scene("publish short values after long ones", Stage::Memory, publish_short_again),
+    scene(OLD_HANDLE, Stage::Memory, use_an_old_handle),
     scene("append", Stage::Memory, append),
     scene("append to a long value", Stage::Memory, append_to_long),
     scene("append to a long value in a file", Stage::File, append_to_long),
@@ -220,6 +224,22 @@ fn publish_long(act: &Act) {
     act.begin();
     for len in LONG {
         slot.set(&vec![b'c'; len]).unwrap();
+    }
+}
+
+/// Writes by a handle on a key that the observer replaces meanwhile by one of another shape.
+fn use_an_old_handle(act: &Act) {
+    let slot = act.open().slot("long").unwrap();
+    act.begin();
+    for len in [THEIRS.len(), LONG[0], LONG[1]] {
+        // From some point on, the key is gone.
+        let _ = slot.set(&vec![b'c'; len]);
+        let _ = slot.append(&TAIL);
+        let _ = slot.loan(len).map(|mut loan| {
+            loan.fill(b'c');
+            loan.send().map(drop)
+        });
+        let _ = slot.pin().map(drop);
     }
 }
 
