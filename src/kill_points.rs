@@ -60,13 +60,13 @@ steps! {
     CellAbandoned,
 
     // Filling it.
-    /// `written_len` covers the bytes that are about to be written.
+    /// `residue`, or `written` of the side record, covers the bytes that are about to be written.
     WrittenLenRaised,
     /// The bytes are written, and not their length.
     BytesWritten,
     /// Bytes and length are written.
     LengthWritten,
-    /// The bytes after the value are zeroed, and `written_len` does not say so yet.
+    /// The bytes after the value are zeroed, and `residue`, or `written`, does not say so yet.
     TailZeroed,
     /// The cell is lent to a publisher that writes in place.
     CellLent,

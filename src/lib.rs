@@ -84,7 +84,8 @@
 //!
 //! # Platforms
 //!
-//! Linux on 64-bit machines. `docs/design.md` in the repository describes how it works.
+//! Linux on 64-bit machines. In the repository, `docs/memory.md` says what a store, a key and a long
+//! message cost, and `docs/design.md` how it works.
 
 #![deny(unsafe_code)]
 

@@ -16,6 +16,24 @@ use crate::core::shape::{MAX_CURSORS, MAX_HISTORY, Shape};
 /// maximum for one value: 42.6 MiB with the 24 cells of the default, 3.9 MiB with 256, 64 KiB with
 /// 8,192. [`Slot::max_len`](super::Slot::max_len) says it for a key.
 ///
+/// Space is taken as cells are used: a key that was set once takes 4.5 KiB, whatever its options.
+///
+/// | history + spare | all cells used, with short values |
+/// | --- | ---: |
+/// | 1 + 1 | 4 KiB |
+/// | 4 + 4 | 12 KiB |
+/// | 16 + 8, the default | 28 KiB |
+/// | 100 + 8 | 116 KiB |
+/// | 240 + 16, the default of work queues | 272 KiB |
+/// | 1,000 + 8 | 1,072 KiB |
+/// | 4,096 + 8 | 4,364 KiB |
+///
+/// Long values take their lengths in addition: see `docs/memory.md` in the repository.
+///
+/// *Errors* are those of the call that is given the options, with a [`ShapeError`] in it: a number out of
+/// range; more cells than rings of this store have room for (8,192 with up to 4,096 slots); so many cells
+/// that the span has no room for their places; or a key that exists with less.
+///
 /// # Examples
 ///
 /// ```
@@ -56,23 +74,36 @@ impl KeyOptions {
     /// How many of the newest values stay readable: 1 to 4,096; by default 16.
     ///
     /// Publishers overwrite the oldest value first. They overwrite history only when they find no
-    /// other cell, or no space. Each cell takes 64 bytes and the store's inline size once it is used.
+    /// other cell, or no space. Each cell takes 64 bytes and the store's inline size once it is used,
+    /// and a value that is longer takes its length, too.
+    ///
     /// If nothing is asked for, less history is kept of values that are longer than 256 KiB: about
-    /// 4 MiB. What is asked for is kept of long values, too.
+    /// 4 MiB, and the newest value at least. What is asked for is kept of long values, too: 17 values of
+    /// 10 MiB, with `history(16)`, take 170 MiB, and without it 20 MiB.
+    ///
+    /// *Change it* to more for subscribers that are slow or come late, and to less for keys of which only
+    /// the newest value counts. A work queue needs as much as jobs may wait; by default 240.
     pub fn history(mut self, values: u32) -> Self {
         self.history = Some(values);
         self
     }
 
     /// How many cells there are beyond history, for publishers at work, pinned values and loans: 1 to
-    /// 4,096; by default 8. A key in a file has four cells in all at least.
+    /// 4,096; by default 8, and 16 for a work queue. A key in a file has four cells in all at least.
+    ///
+    /// *Change it* to more if there are more publishers at once, or if samples and loans are held for
+    /// long. Each of them holds a cell; when all spare cells are held, publishers overwrite history, and
+    /// then get [`SetError::Backpressure`](super::SetError::Backpressure).
     pub fn spare(mut self, cells: u32) -> Self {
         self.spare = Some(cells);
         self
     }
 
     /// How many lossless subscribers the key can have at the same time: 1 to 1,024; by default 8.
-    /// More than 8 take 8 KiB.
+    /// More than 8 take 8 KiB, when the key is created.
+    ///
+    /// One more than there is room for gets
+    /// `SubscribeError::TooManyLossless`.
     pub fn lossless(mut self, subscribers: u32) -> Self {
         self.lossless = Some(subscribers);
         self

@@ -45,8 +45,9 @@ impl Store {
     /// [recovers](Self::recovery) it. [Flush](Self::flush) before, so that the copy has what the flush
     /// promises. A store in shared memory has no checksums, and its copies are refused.
     ///
-    /// A store's file is sparse: with the default dimensions, it is more than 20 GiB long once it has
-    /// a value that is not short, and takes only the space of its values.
+    /// A store's file is sparse: it takes only the space of its values, and is much longer. With the
+    /// default dimensions, it is more than 20 GiB long once it has a value that is not short, and 1 GiB
+    /// longer for each key up to the last one that has any.
     ///
     /// | program | what it does |
     /// | --- | --- |
@@ -54,7 +55,7 @@ impl Store {
     /// | `tar -S` | leaves out the holes; without `-S`, the archive has all the zeros |
     /// | `rsync -S` | reads all the zeros, and makes holes of them; without `-S`, it writes them |
     /// | `scp` | writes all the zeros: do not use it |
-    /// | [`std::fs::copy`] | may write all the zeros: do not use it |
+    /// | [`std::fs::copy`] | writes all the zeros: do not use it |
     ///
     /// Space that was reserved in the original is not reserved in such a copy. The recovery reserves
     /// it again.

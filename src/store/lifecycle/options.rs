@@ -5,9 +5,10 @@ use crate::store::key_options::KeyOptions;
 
 /// The options of a new store. Nothing has to be chosen.
 ///
-/// A default store has room for 1,024 keys, takes less than 1 MiB when it is created, some 30 KiB for
-/// each key of small messages, and for longer values what they need while they are there. It takes
-/// messages of any length up to 42 MiB.
+/// A default store has room for 1,024 keys. It takes 92 KiB when it is created, 28.5 KiB for each key of
+/// short messages, and for longer values what they need while they are there. A message may have up to
+/// 42 MiB. `docs/memory.md` in the repository has more figures, and says what limits, containers and huge
+/// pages do.
 ///
 /// The options apply to a store that is created. A store that exists keeps those of its creator: if
 /// an option was set here that it does not meet, [`open_or_create`](Self::open_or_create) and
@@ -64,12 +65,23 @@ impl StoreOptions {
     /// How many keys the store can have: 1 to 524,288; by default 1,024.
     ///
     /// *Cost.* 512 bytes for each key that exists or existed, and 32 to 64 bytes of index for each
-    /// slot. The rest is addresses: 16 MiB for each slot's ring (less with more than 4,096 slots), and
-    /// its [span](Self::span). Slots times span is at most 8 TiB, so more than 7,936 slots need a
-    /// smaller span.
+    /// slot: a new store takes 44 KiB with 128 slots, 92 KiB with 1,024, 4 MiB with 100,000. The rest is
+    /// addresses: 16 MiB for each slot's ring (less with more than 4,096 slots, 64 GiB in all), which are
+    /// mapped when the store is opened, and its [span](Self::span). 256 slots for keys of the system are
+    /// added.
     ///
-    /// *Change it* when the store has more keys, for example one for each session or file. With more
-    /// slots than 4,096, rings have less room: at 100,000 slots, a key has at most 520 cells.
+    /// *Change it* when the store has more keys, for example one for each session or file, or to fewer
+    /// where addresses are limited.
+    ///
+    /// *Limits.* Slots times span is at most 8 TiB, so more than 7,936 slots need a smaller span. With
+    /// more slots than 4,096, rings have less room: a key has at most 7,253 cells at 7,936 slots, 540 at
+    /// 100,000, and 28 at 524,288.
+    ///
+    /// *Errors.* A number out of range, or too large for the span: [`OpenError::Dimensions`]. A store
+    /// whose slots all have keys refuses the next key: [`DirectoryError::Full`].
+    ///
+    /// [`OpenError::Dimensions`]: crate::store::OpenError::Dimensions
+    /// [`DirectoryError::Full`]: crate::store::DirectoryError::Full
     ///
     /// # Examples
     ///
@@ -88,15 +100,21 @@ impl StoreOptions {
     }
 
     /// How many bytes of a value are in its cell: a multiple of 64 from 64 to 65,536; by default
-    /// 1,024. Longer values are in places of their own, 64 KiB apart or more.
+    /// 1,024. Longer values are in places of their own, of whole pages.
     ///
-    /// *Cost.* Each cell of each key takes this much, once it is used: a key of the default shape takes
-    /// 24 times as much.
+    /// *Cost.* Each cell of each key takes this much and 64 bytes, once it is used. A key of the default
+    /// shape, with 24 cells, takes 8 KiB with 256 or less, 28 KiB with 1,024, 100 KiB with 4,096, and
+    /// 1.5 MiB with 65,536.
     ///
     /// *Change it* to a smaller number if there are very many keys of very small values, and to a
     /// larger one if most messages are a little longer than 4 KiB and speed matters more than memory:
-    /// longer values than that, which are not inline, are read under a pin. A message counts with its envelope, of 64 bytes and its
-    /// names.
+    /// longer values than that, which are not inline, are read under a pin. A message counts with its
+    /// envelope, of 64 bytes and its names. A larger number also saves page tables, of 8 KiB in each
+    /// process for each key that has longer values.
+    ///
+    /// *Errors.* A number out of range, or no multiple of 64, or so large that rings have no room for 24
+    /// cells: [`OpenError::Dimensions`](crate::store::OpenError::Dimensions). A store that exists has to
+    /// have exactly this number, if it is set.
     ///
     /// # Examples
     ///
@@ -118,11 +136,20 @@ impl StoreOptions {
     /// 2 MiB to 64 GiB; by default 1 GiB. The largest value of a key is its span divided by its number
     /// of cells: see [`KeyOptions`].
     ///
-    /// *Cost.* Addresses, not memory: a process has 128 TiB of them. A process that is limited in its
-    /// addresses (`ulimit -v`, `LimitAS=`) maps the span of each key whose longer values it uses.
+    /// *Cost.* Addresses, not memory: a process has 128 TiB of them, and maps the span of each key whose
+    /// longer values it uses. A store's file is as long as the spans up to that of the last key with
+    /// longer values, in holes: that counts for `ulimit -f`, and for programs that copy holes as zeros.
     ///
     /// *Change it* to a larger number for values of more than 42 MiB, and to a smaller one for more
-    /// than 7,936 slots.
+    /// than 7,936 slots, or where addresses are limited (`ulimit -v`, `LimitAS=`).
+    ///
+    /// *Limits.* Slots times span is at most 8 TiB. A value has at most 2 GiB.
+    ///
+    /// *Errors.* A number out of range, no multiple of 64 KiB, or too large for the slots:
+    /// [`OpenError::Dimensions`](crate::store::OpenError::Dimensions). A span that has no room for the
+    /// cells of a key refuses the key: [`ShapeError::SpanTooSmall`](crate::store::ShapeError::SpanTooSmall).
+    /// A value that is too long for its key: [`SetError::TooLarge`](crate::store::SetError::TooLarge), with
+    /// both numbers.
     ///
     /// # Examples
     ///
@@ -140,8 +167,16 @@ impl StoreOptions {
         self
     }
 
-    /// The permission bits of the store's file, whatever the umask is; by default 0600. Every user of
-    /// a store must be allowed to write, also one that only reads.
+    /// The permission bits of the store's file, whatever the umask is; by default 0600, its owner alone.
+    /// Every user of a store must be allowed to write, also one that only reads: pins, waiting and locks
+    /// write. Bits other than the nine of permissions are ignored.
+    ///
+    /// *Change it* to share a store with a group (0660) or everybody (0666). All who may write have to be
+    /// trusted not to damage it: see `docs/security.md` in the repository. A process of another user that
+    /// opens a store by its descriptor ([`Store::from_fd`](crate::Store::from_fd)) needs it, too.
+    ///
+    /// *Errors.* A process that may not write to the store cannot open it:
+    /// [`OpenError::PermissionDenied`](crate::store::OpenError::PermissionDenied).
     ///
     /// # Examples
     ///
@@ -160,6 +195,13 @@ impl StoreOptions {
 
     /// Whether bytes of older values are zeroed when a shorter value takes their cell, and when a key
     /// is removed; by default on. It can be switched later: [`Store::set_auto_vacuum`](crate::Store::set_auto_vacuum).
+    ///
+    /// *Cost.* The bytes between the length of the shorter value and that of the older one are zeroed by
+    /// its publisher. With values that alternate between 1 MiB and 70,000 bytes, or 60,000 and 2,000, no
+    /// difference could be measured.
+    ///
+    /// *Change it* only if no value is confidential. Without it, whoever may open the store can find
+    /// bytes of older values. Space that is given back to the system is zero in any case.
     ///
     /// # Examples
     ///

@@ -11,7 +11,12 @@ use crate::store::store::Store;
 /// the disk.
 ///
 /// The parts are read one after the other, beside processes that publish. So their sum may differ
-/// from the whole. The file system may need some more for its own records.
+/// from the whole. The file system may need some more for its own records. Where it uses huge pages
+/// (the mount option `huge=`), `reserved` may be many times the sum of the parts: they count what was asked
+/// for, and `reserved` counts what was taken.
+///
+/// Page tables are not counted. Each process has its own: about 4 KiB for each key that it uses, and 8 KiB
+/// more if it uses longer values of the key.
 ///
 /// # Examples
 ///

@@ -12,13 +12,16 @@ impl Store {
     /// touched. Of values that are longer than 256 KiB, less is history than of others: see
     /// [`KeyOptions::history`](crate::store::KeyOptions::history).
     ///
-    /// It may run at any time, beside any other processes, and takes no lock. The next long values of
-    /// a key reserve their space again, which takes some ten microseconds each. A publisher that finds
-    /// no space trims by itself. So there are two reasons to call it: memory that other programs need,
-    /// and a file that is to be copied.
+    /// Two things stay although no value needs them: the first page of a medium place (of values of up to
+    /// 64 KiB), which readers may be touching, and the rings of removed keys, which wait for the next key.
     ///
-    /// Makes one system call for each cell that gives something back; on a disk, each takes up to a few
-    /// milliseconds. While a cell with a short value is trimmed, that version cannot be pinned, only
+    /// It may run at any time, beside any other processes, and takes no lock. The next long values of
+    /// a key reserve their space again: then publishing 64 KiB takes some 40 µs instead of 4, and 1 MiB
+    /// some 700 instead of 30. A publisher that finds no space trims by itself. So there are two reasons to
+    /// call it: memory that other programs need, and a file that is to be copied.
+    ///
+    /// Makes a system call or two for each cell that gives something back; on a disk, each takes up to a
+    /// few milliseconds. While a cell with a short value is trimmed, that version cannot be pinned, only
     /// copied, and a lossless subscriber that registers with the oldest message begins after it.
     ///
     /// # Errors

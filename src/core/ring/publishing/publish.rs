@@ -14,7 +14,7 @@
 //!
 //! | step | leaves |
 //! | --- | --- |
-//! | `WrittenLenRaised`, `BytesWritten`, `LengthWritten`, `TailZeroed`, `CellSealed` | a cell that is not readable; `written_len` covers all bytes that may be other than zero, so the participant that reaps the cell zeroes them |
+//! | `WrittenLenRaised`, `BytesWritten`, `LengthWritten`, `TailZeroed`, `CellSealed` | a cell that is not readable; `residue` and `written` cover all bytes that may be other than zero, so the participant that reaps the cell zeroes them |
 //! | `CellLent` | the same |
 //! | `HeadMoved` | a published value whose cell is not committed: other participants commit it; sleepers check again after a tenth of a second |
 //! | `CellCommitted` | the sleepers alone |
