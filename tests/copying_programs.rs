@@ -141,7 +141,7 @@ fn copy_to_a_full_disk(original: &Path) {
     let needed = fs::metadata(original).unwrap().blocks() * 512;
     let [copy, ballast] = ["copy", "ballast"].map(|name| Path::new("/dev/shm").join(name));
     // From a disk with space for everything to one that has not even the space for the copy.
-    for left in (0..needed + (512 << 10)).rev().step_by(4 << 10) {
+    for left in (0..needed + (512 << 10)).rev().step_by(8 << 10) {
         let file = File::create(&ballast).unwrap();
         let size = (8_u64 << 20).saturating_sub(left + 4096);
         rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size).unwrap();
@@ -154,7 +154,7 @@ fn copy_to_a_full_disk(original: &Path) {
                     assert_whole(&store, &LENS);
                     // Keys that had values, and one that has none yet. History gives way before a value is
                     // refused.
-                    for (key, len) in KEYS.iter().copied().zip(LENS).chain([("new", 100_000)]).cycle().take(80) {
+                    for (key, len) in KEYS.iter().copied().zip(LENS).chain([("new", 100_000)]).cycle().take(40) {
                         match store.set(key, &vec![VALUES; len]) {
                             Ok(_) => {}
                             Err(SetError::NoSpace { .. } | SetError::Directory(DirectoryError::NoSpace { .. })) => {
