@@ -11,7 +11,7 @@ use std::thread;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use splinter_bus::PublishError;
 use splinter_bus::store::{
-    DirectoryError, GetError, KeyOptions, Location, OpenError, SetError, Store, StoreOptions, UpdateError,
+    DirectoryError, GetError, KeyOptions, Location, OpenError, SetError, SpaceReason, Store, StoreOptions, UpdateError,
 };
 use support::image::space_of;
 use support::locations::Locations;
@@ -73,18 +73,32 @@ fn run_out_of_file_size(location: &str) {
     for _ in 0..2 {
         for (key, len) in [("second", 1), ("second", 3000), ("key", 3000), ("key", 200_000)] {
             let error = store.set(key, &vec![1; len]).unwrap_err();
-            let SetError::NoSpace { file_size_limit: Some(LIMIT), needed, .. } = error else { panic!("{error}") };
+            let SetError::NoSpace { reason: SpaceReason::FileSizeLimit { limit: LIMIT }, needed, .. } = error else {
+                panic!("{error}")
+            };
             assert!(needed > 0);
             check(error.to_string());
             check(PublishError::from(error).to_string());
         }
         let error = store.append("key", &[1; 3000]).unwrap_err();
-        assert!(matches!(error, UpdateError::Set(SetError::NoSpace { file_size_limit: Some(LIMIT), .. })), "{error}");
+        assert!(
+            matches!(
+                error,
+                UpdateError::Set(SetError::NoSpace { reason: SpaceReason::FileSizeLimit { limit: LIMIT }, .. })
+            ),
+            "{error}"
+        );
         check(error.to_string());
         let error = store.slot("key").unwrap().loan(3000).unwrap_err();
-        assert!(matches!(error, SetError::NoSpace { file_size_limit: Some(LIMIT), .. }), "{error}");
+        assert!(
+            matches!(error, SetError::NoSpace { reason: SpaceReason::FileSizeLimit { limit: LIMIT }, .. }),
+            "{error}"
+        );
         let error = store.slot_with("third", &many).unwrap_err();
-        assert!(matches!(error, DirectoryError::NoSpace { file_size_limit: Some(LIMIT), .. }), "{error}");
+        assert!(
+            matches!(error, DirectoryError::NoSpace { reason: SpaceReason::FileSizeLimit { limit: LIMIT }, .. }),
+            "{error}"
+        );
         check(error.to_string());
         // Nothing is lost, nothing is held, and the key goes on.
         let slot = store.slot("key").unwrap();
@@ -263,11 +277,19 @@ fn run_out_of_space_later(location: &str) {
                         store.set("short", &[2; 2000]).unwrap_err(),
                         store.set("new", b"v").unwrap_err(),
                     ] {
-                        let (SetError::NoSpace { needed, file_size_limit: None, .. }
-                        | SetError::Directory(DirectoryError::NoSpace { needed, file_size_limit: None, .. })) = error
+                        let (SetError::NoSpace { needed, reason, .. }
+                        | SetError::Directory(DirectoryError::NoSpace { needed, reason, .. })) = error
                         else {
                             panic!("{error}")
                         };
+                        match reason {
+                            SpaceReason::Full => assert_eq!(errno, libc::ENOSPC),
+                            SpaceReason::Refused { errno: said } => {
+                                let source = std::io::Error::from_raw_os_error(errno).to_string();
+                                assert!(said == errno && error.to_string().contains(&source), "{error}");
+                            }
+                            reason => panic!("{reason:?}"),
+                        }
                         assert!(needed > 0 && error.to_string().contains(&needed.to_string()), "{error}");
                     }
                     let error = slot.append(&[2; 60_000]).unwrap_err();

@@ -34,6 +34,7 @@ fn actor() {
             }
         }
         "forget" => forget_a_pin(name),
+        "many stores" => use_many_stores(&arguments),
         role => panic!("no role {role}"),
     }
 }
@@ -87,6 +88,52 @@ fn three_hundred_handles_of_one_process_are_one_participant_with_one_mapping() {
     let again = Store::open(&name).unwrap();
     assert_ne!(again.participant(), me);
     assert_eq!(again.participants().unwrap().len(), 2);
+}
+
+#[test]
+fn a_process_uses_two_hundred_stores_of_the_default_size_at_once() {
+    let names: Vec<Name> = (0..200).map(|_| Name::new()).collect();
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+    Actor::spawn("many stores", &names).finish();
+}
+
+fn use_many_stores(names: &[String]) {
+    let (limit, wanted) = (rustix::process::getrlimit(rustix::process::Resource::Nofile), 3 * names.len() as u64);
+    if limit.current.is_some_and(|current| current < wanted) {
+        println!("not run: this process may open too few files (`ulimit -n`)");
+        return;
+    }
+    let count = || {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        let mappings = fs::read_to_string("/proc/self/maps").unwrap().lines().count();
+        (fs::read_dir("/proc/self/fd").unwrap().count(), mappings, kib >> 20)
+    };
+    let lens = [100, 3000, 100_000];
+    let before = count();
+    let stores: Vec<Store> = names.iter().map(|name| Store::create(name).unwrap()).collect();
+    for (number, store) in stores.iter().enumerate() {
+        for len in lens {
+            store.set(&format!("key {len}"), &vec![number as u8; len]).unwrap();
+        }
+        store.slot("key 3000").unwrap().loan(3000).unwrap().send().unwrap();
+    }
+    for (number, store) in stores.iter().enumerate() {
+        assert_eq!(store.get("key 100").unwrap(), Some(vec![number as u8; 100]));
+        assert_eq!(*store.slot("key 100000").unwrap().pin().unwrap().unwrap(), vec![number as u8; 100_000]);
+        assert_eq!(store.slot("key 3000").unwrap().size().unwrap(), Some(3000));
+    }
+    let after = count();
+    eprintln!("{} stores: descriptors, mappings and GiB of addresses from {before:?} to {after:?}", names.len());
+    // Of each store: two descriptors; one mapping of all that is before the extents, one of each key
+    // with longer values, and one more of the key that lent.
+    assert_eq!(after.0 - before.0, 2 * names.len());
+    assert!(after.1 - before.1 <= 4 * names.len() + 50, "{before:?} {after:?}");
+    drop(stores);
+    let closed = count();
+    assert_eq!(closed.0, before.0);
+    assert!(closed.1 <= before.1 + 50 && closed.2 <= before.2 + 1, "{before:?} {closed:?}");
 }
 
 #[test]
@@ -342,21 +389,4 @@ fn evicting_a_participant_evicts_the_subscribers_of_all_its_handles() {
     }
     assert_eq!(**third.recv().unwrap(), [0]);
     assert!(third.is_lossless());
-}
-
-#[test]
-fn two_hundred_default_stores_are_used_in_one_process() {
-    let names: Vec<_> = (0..200).map(|_| Name::new()).collect();
-    let stores: Vec<_> = names.iter().map(|name| Store::create(&**name).unwrap()).collect();
-    for (number, store) in stores.iter().enumerate() {
-        for (key, len) in [("short", 10), ("medium", 3000), ("large", 100_000)] {
-            store.set(key, &vec![number as u8; len]).unwrap();
-        }
-    }
-    for (number, name) in names.iter().enumerate() {
-        let store = Store::open(&**name).unwrap();
-        for (key, len) in [("short", 10), ("medium", 3000), ("large", 100_000)] {
-            assert_eq!(store.get(key).unwrap(), Some(vec![number as u8; len]));
-        }
-    }
 }

@@ -72,6 +72,11 @@ impl Places {
         Self { cells: u64::from(cells.max(1)), span }
     }
 
+    /// The most cells for whose longer values a span of this many bytes has room.
+    pub(crate) fn max_cells(span: u64) -> u32 {
+        u32::try_from(span / MEDIUM_STRIDE).unwrap_or(u32::MAX)
+    }
+
     /// Where the bytes of a cell begin that are never given back. That is the same for all shapes.
     #[inline]
     pub(crate) fn kept(cell: u32) -> u64 {

@@ -140,7 +140,12 @@ impl KeyOptions {
         let history = self.history.unwrap_or(history);
         let spare = self.spare.unwrap_or(spare).max(if in_a_file { MIN_FILE_CELLS.saturating_sub(history) } else { 1 });
         // A queue that nobody sized takes what there is room for.
-        let history = if self.is_queue && self.history.is_none() { history.min(max_cells - spare) } else { history };
+        let history = if self.is_queue && self.history.is_none() {
+            let room = Places::max_cells(span).min(max_cells);
+            history.min(room.saturating_sub(spare)).max(1)
+        } else {
+            history
+        };
         if history + spare > max_cells {
             return Err(ShapeError::TooManyCells { cells: history + spare, max: max_cells });
         }
@@ -229,6 +234,19 @@ mod tests {
         ));
         assert_eq!(KeyOptions::new().history(1).spare(1).shape(true, 90, GIB).unwrap().cells(), MIN_FILE_CELLS);
         assert_eq!(KeyOptions::new().of_queue().shape(false, 90, GIB).unwrap().cells(), 90);
+    }
+
+    #[test]
+    fn a_queue_that_nobody_sized_takes_what_there_is_room_for_and_one_value_at_least() {
+        // The smallest span has addresses for 30 cells.
+        let shape = KeyOptions::new().of_queue().shape(false, 8192, 2 << 20).unwrap();
+        assert_eq!((shape.history, shape.spare), (14, 16));
+        for spare in [90, 91, 4096] {
+            let shape = KeyOptions::new().spare(spare).of_queue().shape(false, 90, GIB);
+            assert!(matches!(shape, Err(ShapeError::TooManyCells { max: 90, .. })), "{spare}: {shape:?}");
+        }
+        let shape = KeyOptions::new().spare(89).of_queue().shape(false, 90, GIB).unwrap();
+        assert_eq!((shape.history, shape.spare), (1, 89));
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub use crate::core::key::MAX_KEY_LEN;
 pub use crate::core::lookup::Lookup;
 #[cfg(not(loom))]
 pub use crate::core::ring::Appended;
+pub use crate::core::ring::SpaceReason;
 pub use by_key::Evicted;
 pub use dimensions::{Dimensions, MAX_INLINE_SIZE, MAX_SLOTS};
 pub use error::{

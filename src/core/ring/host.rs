@@ -14,10 +14,42 @@ pub(crate) struct NoSpace {
     pub(crate) needed: u64,
     /// How many bytes are available.
     pub(crate) available: u64,
-    /// The longest file that this process may make, if that is what stands in the way.
-    pub(crate) file_size_limit: Option<u64>,
-    /// The number of the operating system's error, if there was one.
-    pub(crate) errno: Option<i32>,
+    /// What stands in the way.
+    pub(crate) reason: SpaceReason,
+}
+
+/// Why space could not be reserved, in a `NoSpace` error.
+///
+/// # Examples
+///
+/// ```
+/// use splinter_bus::store::{SetError, SpaceReason};
+///
+/// fn advice(error: &SetError) -> &'static str {
+///     match error {
+///         SetError::NoSpace { reason: SpaceReason::FileSizeLimit { .. }, .. } => "raise `ulimit -f`",
+///         SetError::NoSpace { reason: SpaceReason::Full, .. } => "free some space",
+///         _ => "see the text of the error",
+///     }
+/// }
+/// # let error = SetError::NoSpace { needed: 2, available: 1, reason: SpaceReason::Full };
+/// # assert_eq!(advice(&error), "free some space");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SpaceReason {
+    /// The file system is full, or the key's span.
+    Full,
+    /// The file would be longer than this process may make one (`RLIMIT_FSIZE`).
+    FileSizeLimit {
+        /// The longest file that this process may make, in bytes.
+        limit: u64,
+    },
+    /// The operating system refused for another reason, such as a quota (`EDQUOT`).
+    Refused {
+        /// The number of its error.
+        errno: i32,
+    },
 }
 
 /// The surroundings of a participant: the operating system, the other participants, and the header

@@ -62,6 +62,7 @@ pub(crate) use delivering::low_water::scans;
 pub(crate) use delivering::queue::{Lease, QueuePosition, Work};
 pub(crate) use error::{CommitError, ReadError};
 pub(crate) use handle::Handle;
+pub use host::SpaceReason;
 pub(crate) use host::{Host, NoSpace};
 pub(crate) use permutation::MAX_CELLS;
 pub use publishing::append::Appended;

@@ -229,8 +229,8 @@ impl Store {
         };
         inserted.map_err(|error| match error {
             InsertError::Full => DirectoryError::Full { slots: self.dimensions().slots },
-            InsertError::NoSpace(NoSpace { needed, available, file_size_limit, .. }) => {
-                DirectoryError::NoSpace { needed, available, file_size_limit }
+            InsertError::NoSpace(NoSpace { needed, available, reason }) => {
+                DirectoryError::NoSpace { needed, available, reason }
             }
         })
     }

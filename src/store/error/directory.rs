@@ -6,6 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::{Forked, KeyError, no_space};
+use crate::core::ring::SpaceReason;
 
 /// Why a key was not created or removed, or a store not purged.
 ///
@@ -43,15 +44,14 @@ pub enum DirectoryError {
     #[error(transparent)]
     Shape(Box<ShapeError>),
     /// There is no space for another key.
-    #[error("{}", no_space(*needed, *available, *file_size_limit))]
+    #[error("{}", no_space(*needed, *available, *reason))]
     NoSpace {
         /// Bytes that were to be reserved.
         needed: u64,
         /// Bytes that are available.
         available: u64,
-        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`), if that is what
-        /// stands in the way.
-        file_size_limit: Option<u64>,
+        /// What stands in the way.
+        reason: SpaceReason,
     },
     /// Another process is creating or removing a key, and does not finish. Keys that exist are not
     /// affected.

@@ -11,6 +11,10 @@ mod key;
 mod open;
 mod value;
 
+use std::io;
+
+use crate::core::ring::SpaceReason;
+
 pub use copy::CopyError;
 pub use directory::{DirectoryError, EvictError, PatternError, ShapeError};
 pub use key::{Forked, KeyError};
@@ -31,15 +35,29 @@ fn more_memory(limit: Option<u64>) -> String {
 }
 
 /// What to do when there is no space in memory or on the disk.
-fn no_space(needed: u64, available: u64, file_size_limit: Option<u64>) -> String {
-    match file_size_limit {
-        Some(limit) => format!(
+fn no_space(needed: u64, available: u64, reason: SpaceReason) -> String {
+    match reason {
+        SpaceReason::FileSizeLimit { limit } => format!(
             "the store's file would be longer than this process may make one ({limit} bytes): raise the limit (`ulimit -f`, `LimitFSIZE=` of a \
              service); reserving {needed} bytes failed"
         ),
-        None => format!(
+        SpaceReason::Full => format!(
             "no space: {needed} bytes are needed, {available} are available; remove keys (Store::unset), give unused space back \
              (Store::trim), or make the file system larger (for /dev/shm: `mount -o remount,size=`, `docker run --shm-size`)"
         ),
+        SpaceReason::Refused { errno } => {
+            let source = io::Error::from_raw_os_error(errno);
+            let advice = match source.kind() {
+                io::ErrorKind::OutOfMemory => {
+                    "the memory of the machine, or of this control group (`memory.max`), is used up: free some"
+                }
+                io::ErrorKind::QuotaExceeded => "remove files, or have the quota raised (see `quota`)",
+                _ => "see the log of the kernel (`dmesg`)",
+            };
+            format!(
+                "the operating system refused to reserve {needed} bytes of space: {source}; {available} are available in the file system; \
+                 {advice}"
+            )
+        }
     }
 }

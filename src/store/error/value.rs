@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::{DirectoryError, Forked, KeyError, more_memory, no_space};
 use crate::core::cell_counts::CellCounts;
+use crate::core::ring::SpaceReason;
 
 /// Why a value was not set, or no cell was lent.
 ///
@@ -50,15 +51,14 @@ pub enum SetError {
     Backpressure(Box<CellCounts>),
     /// There is no space for the value, in memory or on the disk. Nothing was published, and nothing
     /// that was published before is lost, except for history, whose space was given back.
-    #[error("{}", no_space(*needed, *available, *file_size_limit))]
+    #[error("{}", no_space(*needed, *available, *reason))]
     NoSpace {
         /// Bytes that were to be reserved.
         needed: u64,
         /// Bytes that are available.
         available: u64,
-        /// The longest file that this process may make, in bytes (`RLIMIT_FSIZE`), if that is what
-        /// stands in the way.
-        file_size_limit: Option<u64>,
+        /// What stands in the way.
+        reason: SpaceReason,
     },
     /// The key's slot has published as many versions as it can count.
     #[error("the slot of this key has used up its 2^48 versions: create a new store")]

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use rustix::io::Errno;
 use shared_memory::ShmemError;
 
-use crate::core::ring::NoSpace;
+use crate::core::ring::{NoSpace, SpaceReason};
 use crate::os::{limits, space};
 use crate::store::error::OpenError;
 use crate::store::location::Location;
@@ -76,10 +76,12 @@ pub(super) fn no_space(location: &Location, len: u64, source: Option<io::Error>)
 
 /// The error for space that could not be reserved.
 pub(crate) fn creating_without_space(location: &Location, space: NoSpace) -> OpenError {
-    match space.file_size_limit {
-        Some(_) => too_large(location, space.needed),
-        None => no_space(location, space.needed, space.errno.map(io::Error::from_raw_os_error)),
-    }
+    let errno = match space.reason {
+        SpaceReason::FileSizeLimit { .. } => return too_large(location, space.needed),
+        SpaceReason::Full => Errno::NOSPC.raw_os_error(),
+        SpaceReason::Refused { errno } => errno,
+    };
+    no_space(location, space.needed, Some(io::Error::from_raw_os_error(errno)))
 }
 
 pub(super) fn too_large(location: &Location, needed: u64) -> OpenError {

@@ -14,9 +14,10 @@ use rustix::io::Errno;
 
 use crate::core::memory::extents::Extents;
 use crate::core::memory::records::HEADER_CURSORS;
-use crate::core::ring::NoSpace;
+use crate::core::ring::{NoSpace, SpaceReason};
 use crate::core::shape::Shape;
 use crate::os::file;
+use crate::os::limits;
 use crate::os::lock;
 use crate::os::mapping::Populated;
 use crate::os::space::{self, Punched, ReserveError};
@@ -181,7 +182,7 @@ impl Mapped {
     /// Reserves bytes of the slot's extents that no other process uses.
     pub(crate) fn reserve_extents(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace> {
         if bytes.end > self.layout.span {
-            return Err(NoSpace { needed: bytes.end - bytes.start, available: 0, file_size_limit: None, errno: None });
+            return Err(NoSpace { needed: bytes.end - bytes.start, available: 0, reason: SpaceReason::Full });
         }
         let start = self.layout.extents_of(slot);
         let (from, to) = (start + bytes.start, start + bytes.end);
@@ -295,11 +296,22 @@ impl Mapped {
 
     #[cold]
     fn no_space(&self, needed: u64, error: &ReserveError) -> NoSpace {
-        let (file_size_limit, errno) = match error {
-            ReserveError::FileSizeLimit { limit } => (Some(*limit), None),
-            ReserveError::NoSpace(error) | ReserveError::Io(error) => (None, error.raw_os_error()),
-            ReserveError::Unsupported => (None, None),
+        let reason = match error {
+            ReserveError::FileSizeLimit { limit } => SpaceReason::FileSizeLimit { limit: *limit },
+            ReserveError::NoSpace(error) | ReserveError::Io(error) => reason_of(error),
+            ReserveError::Unsupported => SpaceReason::Refused { errno: Errno::OPNOTSUPP.raw_os_error() },
         };
-        NoSpace { needed, available: space::available(&self.file).unwrap_or(0), file_size_limit, errno }
+        NoSpace { needed, available: space::available(&self.file).unwrap_or(0), reason }
+    }
+}
+
+fn reason_of(error: &io::Error) -> SpaceReason {
+    match (Errno::from_io_error(error), limits::file_size()) {
+        (Some(Errno::NOSPC), _) => SpaceReason::Full,
+        // Where zeros are written, because the kernel reserves nothing.
+        (Some(Errno::FBIG), Some(limit)) => SpaceReason::FileSizeLimit { limit },
+        (Some(errno), _) => SpaceReason::Refused { errno: errno.raw_os_error() },
+        // A process that reserves space does not finish.
+        (None, _) => SpaceReason::Refused { errno: Errno::TIMEDOUT.raw_os_error() },
     }
 }

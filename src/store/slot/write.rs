@@ -81,9 +81,7 @@ impl From<CommitError> for SetError {
         match error {
             CommitError::Backpressure(cells) => Self::Backpressure(Box::new(cells)),
             CommitError::TooLarge { len, max } => Self::TooLarge { len, max },
-            CommitError::NoSpace(NoSpace { needed, available, file_size_limit, .. }) => {
-                Self::NoSpace { needed, available, file_size_limit }
-            }
+            CommitError::NoSpace(NoSpace { needed, available, reason }) => Self::NoSpace { needed, available, reason },
             CommitError::Unmapped => {
                 // The kernel's answer if a process has no more addresses, or no more mappings.
                 let source = Errno::NOMEM.into();
