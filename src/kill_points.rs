@@ -310,10 +310,18 @@ mod armed {
         };
         plan.armed = None;
         drop(plan);
-        let signal = match ending {
-            Ending::Killed => Signal::KILL,
-            Ending::Stopped => Signal::STOP,
-        };
-        kill_process(getpid(), signal).expect("a process may send itself signals");
+        match ending {
+            Ending::Killed => kill_process(getpid(), Signal::KILL).expect("a process may send itself signals"),
+            Ending::Stopped => stop(),
+        }
+    }
+
+    /// Stops the process, here. A signal to the process as a whole would stop it by another thread, and
+    /// this one would run on until then, past other steps.
+    #[allow(unsafe_code)]
+    fn stop() {
+        // SAFETY: `raise` has no requirements. No handler can be set for this signal.
+        let result = unsafe { libc::raise(libc::SIGSTOP) };
+        assert_eq!(result, 0, "a thread may send itself signals");
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use splinter_bus::kill_points::{self, Ending, Step};
-use splinter_bus::store::{KeyOptions, Store, StoreOptions};
+use splinter_bus::store::{GetError, KeyError, KeyOptions, SetError, Store, StoreOptions, UpdateError};
 use splinter_bus::{Bus, Message, RecvError, Start, SubscribeOptions};
 
 use crate::support::Actor;
@@ -26,9 +26,6 @@ pub const TAIL: [u8; 9] = [b't'; 9];
 pub const LONG: [usize; 2] = [3000, 100_000];
 /// The messages of the work queue.
 pub const JOBS: [u8; 3] = [1, 2, 3];
-
-/// The scene in which the observer removes the key, and creates it again with another shape.
-pub const OLD_HANDLE: &str = "use an old handle";
 
 pub const SLOTS: u32 = 12;
 pub const CELLS: u32 = 5;
@@ -81,7 +78,6 @@ pub const SCENES: &[Scene] = &[
     scene("publish long values to a copy", Stage::CopiedFile, publish_long),
     scene("publish long values over a crashed participant", Stage::Memory, publish_long_over_a_crash),
     scene("publish short values after long ones", Stage::Memory, publish_short_again),
-    scene(OLD_HANDLE, Stage::Memory, use_an_old_handle),
     scene("append", Stage::Memory, append),
     scene("append to a long value", Stage::Memory, append_to_long),
     scene("append to a long value in a file", Stage::File, append_to_long),
@@ -129,6 +125,15 @@ pub const SCENES: &[Scene] = &[
     scene("create a store in a file", Stage::NoFile, create),
     scene("create a store by a link", Stage::Nothing, create_by_link),
     scene("create a store in a file by a link", Stage::NoFile, create_by_link),
+];
+
+/// What a process does with its handle on the key `long`, which is removed and created again while the
+/// process is stopped. The key that has this name then is another one, which it never touches.
+pub const OLD_HANDLES: &[Scene] = &[
+    scene("set by an old handle", Stage::Memory, set_by_old_handle),
+    scene("append by an old handle", Stage::Memory, append_by_old_handle),
+    scene("lend by an old handle", Stage::Memory, lend_by_old_handle),
+    scene("pin by an old handle", Stage::Memory, pin_by_old_handle),
 ];
 
 /// Opens the store, with the options of its creator for keys that are created.
@@ -228,21 +233,6 @@ fn publish_long(act: &Act) {
 }
 
 /// Writes by a handle on a key that the observer replaces meanwhile by one of another shape.
-fn use_an_old_handle(act: &Act) {
-    let slot = act.open().slot("long").unwrap();
-    act.begin();
-    for len in [THEIRS.len(), LONG[0], LONG[1]] {
-        // From some point on, the key is gone.
-        let _ = slot.set(&vec![b'c'; len]);
-        let _ = slot.append(&TAIL);
-        let _ = slot.loan(len).map(|mut loan| {
-            loan.fill(b'c');
-            loan.send().map(drop)
-        });
-        let _ = slot.pin().map(drop);
-    }
-}
-
 fn publish_long_over_a_crash(act: &Act) {
     let slot = act.open().slot("long").unwrap();
     for _ in 0..3 {
@@ -332,6 +322,59 @@ fn append_to_long(act: &Act) {
     }
     slot.set(&vec![b'c'; LONG[1]]).unwrap();
     slot.append(&TAIL).unwrap();
+}
+
+fn set_by_old_handle(act: &Act) {
+    let slot = act.open().slot("long").unwrap();
+    act.begin();
+    for len in [THEIRS.len(), LONG[0], LONG[1]].repeat(2) {
+        done_or_removed(slot.set(&vec![b'c'; len]));
+    }
+}
+
+fn append_by_old_handle(act: &Act) {
+    let slot = act.open().slot("long").unwrap();
+    act.begin();
+    for len in [THEIRS.len(), LONG[0], LONG[1]] {
+        done_or_removed(slot.set(&vec![b'c'; len]));
+        match slot.append(&TAIL) {
+            Ok(_) | Err(UpdateError::Key(KeyError::Removed)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+fn lend_by_old_handle(act: &Act) {
+    let slot = act.open().slot("long").unwrap();
+    act.begin();
+    for len in [THEIRS.len(), LONG[0], LONG[1]] {
+        done_or_removed(slot.loan(len).map(drop));
+        done_or_removed(slot.loan_uninit(len).and_then(|loan| loan.write(&vec![b'c'; len]).send()));
+    }
+}
+
+fn pin_by_old_handle(act: &Act) {
+    let slot = act.open().slot("long").unwrap();
+    let mut bytes = Vec::new();
+    act.begin();
+    for version in (0..CELLS.into()).map(|back| slot.version().saturating_sub(back)).collect::<Vec<_>>() {
+        match slot.pin_version(version) {
+            Ok(Some(pinned)) => assert!(pinned.iter().all(|byte| *byte == pinned[0])),
+            Ok(None) | Err(GetError::Key(KeyError::Removed) | GetError::Overtaken | GetError::Claimed { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    match slot.get_into(&mut bytes) {
+        Ok(_) | Err(GetError::Key(KeyError::Removed)) => {}
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+fn done_or_removed<T>(outcome: Result<T, SetError>) {
+    match outcome {
+        Ok(_) | Err(SetError::Key(KeyError::Removed)) => {}
+        Err(error) => panic!("{error:?}"),
+    }
 }
 
 fn count(act: &Act) {
