@@ -21,5 +21,4 @@ pub(crate) mod per_process;
 #[allow(unreachable_pub, reason = "the tests of the whole crate use it, too")]
 #[path = "../../tests/support/seccomp.rs"]
 mod seccomp;
-#[allow(dead_code, reason = "sparse stores are about to use all of it")]
 pub(crate) mod space;

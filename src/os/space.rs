@@ -1,4 +1,4 @@
-//! Space of sparse files: reserving it, giving it back, and copying what is used of it.
+//! Space of sparse files: reserving it, giving it back, and finding what is used of it.
 //!
 //! Reserved space cannot run out later. Where it is not reserved, a file has holes: they read as
 //! zeros, and take no space. On a tmpfs without free space, an access to a hole through a mapping
@@ -108,20 +108,6 @@ pub(crate) fn reserve_private(file: impl AsFd, from: u64, to: u64) -> Result<(),
         // The caller gets the reason of the first failure.
         let _ = punch(&file, from, to);
     })
-}
-
-/// Reserves the first `len` bytes of a file that is new, and that nobody else uses. Writes zeros
-/// where that is the only way.
-///
-/// # Errors
-///
-/// The kernel's reason; `EFBIG` if the file would be too long for this process.
-pub(crate) fn reserve_new(file: &File, len: u64) -> io::Result<()> {
-    match reserve_private(file, 0, len) {
-        // The file system has no such call (ext2, for one), or a sandbox refuses it.
-        Err(ReserveError::Unsupported) => write_zeros(file, 0, len),
-        reserved => Ok(reserved?),
-    }
 }
 
 /// Refuses to make the file longer than this process may: the kernel would send SIGXFSZ, which ends
@@ -271,56 +257,6 @@ pub(crate) fn data_len(file: impl AsFd, from: u64, to: u64) -> io::Result<u64> {
         len += at - from;
     }
     Ok(len)
-}
-
-/// Makes `to` a copy of `from`, with holes for all pages of zeros. Does not write it to the disk.
-///
-/// The bytes are read and written, not copied by `copy_file_range`: that may let both files share
-/// their blocks (XFS, btrfs), and then neither file has its space reserved any more.
-///
-/// # Errors
-///
-/// `EFBIG` if the copy is longer than the limit of this process, RLIMIT_FSIZE. Else the kernel's
-/// reason.
-pub(crate) fn copy_data(from: &File, to: &File) -> io::Result<()> {
-    let len = super::file::status(from)?.len;
-    if limits::file_size().is_some_and(|limit| len > limit) {
-        return Err(Errno::FBIG.into());
-    }
-    to.set_len(0)?;
-    to.set_len(len)?;
-    let mut piece = Vec::new();
-    for range in data_ranges(from)? {
-        let mut at = range.start;
-        while at < range.end.min(len) {
-            piece.resize((range.end.min(len) - at).min(PIECE) as usize, 0);
-            let read = read_at(from, &mut piece, at)?;
-            write_data(to, &piece[..read], at)?;
-            if read < piece.len() {
-                // The file was cut meanwhile.
-                return Ok(());
-            }
-            at += read as u64;
-        }
-    }
-    Ok(())
-}
-
-/// Writes the pages of `bytes` that are not zeros, where only zeros are.
-fn write_data(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    let page = rustix::param::page_size();
-    let is_zero = |page: &[u8]| page.iter().fold(0, |all, byte| all | byte) == 0;
-    let mut at = offset;
-    // Pages of zeros, and pages of data, in runs.
-    for run in bytes.chunks(page).collect::<Vec<_>>().chunk_by(|one, next| is_zero(one) == is_zero(next)) {
-        let len = run.iter().map(|page| page.len()).sum::<usize>();
-        if !is_zero(run[0]) {
-            let start = (at - offset) as usize;
-            file.write_all_at(&bytes[start..start + len], at)?;
-        }
-        at += len as u64;
-    }
-    Ok(())
 }
 
 /// Reads bytes at this offset, until the buffer is full or the file ends. Returns how many were

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::figure::Figure;
-use crate::measurements::{footprint, miss, mpsc, mrsw, open, ping_pong, round_trip, typed, wake};
+use crate::measurements::{footprint, lookup, mpsc, mrsw, open, ping_pong, round_trip, typed, wake};
 use crate::peer::Peer;
 use crate::system::{Setup, Visitor};
 use crate::task::Task;
@@ -13,7 +13,7 @@ use crate::workload::Workload;
 pub(crate) fn measure(task: &Task) -> Result<Vec<Figure>> {
     match (task.workload, task.setup) {
         (Workload::Typed, Setup::SplinterBus) => typed::measure_typed(task),
-        (Workload::Miss, _) => miss::measure(task),
+        (Workload::Get | Workload::Miss, _) => lookup::measure(task),
         _ => task.setup.accept(task.spec().size, Measure(task)),
     }
 }
@@ -37,7 +37,7 @@ impl Visitor for Measure<'_> {
             Workload::Mrsw | Workload::MrswManyKeys => mrsw::measure::<P>(task),
             Workload::Mpsc => mpsc::measure::<P>(task),
             Workload::Typed => typed::measure_bytes::<P>(task),
-            Workload::Miss => miss::measure(task),
+            Workload::Get | Workload::Miss => lookup::measure(task),
             Workload::Create => open::measure_create::<P>(task),
             Workload::Open => open::measure_open::<P>(task),
             Workload::Footprint => footprint::measure::<P>(task),

@@ -38,7 +38,7 @@ pub(crate) fn monotonic_nanos() -> u64 {
 
 /// Visits all of `count` indices in an order that defeats the hardware prefetcher.
 ///
-/// The stride is coprime with each `count` in use: 1, 512, 1,000 and 1,024.
+/// The stride is coprime with each `count` in use: 1, 512, 1,000, 1,024, 20,000 and 100,000.
 pub(crate) fn scattered(count: usize) -> impl FnMut() -> usize {
     let mut index = 0;
     move || {

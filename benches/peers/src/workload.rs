@@ -26,6 +26,8 @@ pub(crate) enum Workload {
     Mpsc,
     /// From Rust value to Rust value, in one thread: 64 bytes of numbers, or 500 bytes of strings
     Typed,
+    /// Lookup of 64 bytes by the name of their key, in scattered order; the sizes are numbers of keys
+    Get,
     /// Lookup of a key that does not exist; the sizes are numbers of slots
     Miss,
     /// Creation of everything that a sender needs, for 1,000 keys
@@ -46,6 +48,7 @@ impl Workload {
         Self::MrswManyKeys,
         Self::Mpsc,
         Self::Typed,
+        Self::Get,
         Self::Miss,
         Self::Create,
         Self::Open,
@@ -56,7 +59,7 @@ impl Workload {
         self.to_possible_value().expect("no workload is skipped").get_name().to_owned()
     }
 
-    /// The sizes of messages in bytes; for `Miss`, the numbers of slots.
+    /// The sizes of messages in bytes; for `Get` and `Miss`, the numbers of keys.
     pub(crate) fn sizes(self) -> &'static [usize] {
         match self {
             Self::Roundtrip | Self::Pingpong => &[64, 1024, 4096, 65_536, 1_048_576],
@@ -65,6 +68,7 @@ impl Workload {
             Self::Mrsw => &[64, 1024, 4096, 65_536],
             Self::MrswManyKeys | Self::Mpsc => &[64, 1024, 4096],
             Self::Typed => &[64, 512],
+            Self::Get => &[1024, 20_000, 100_000],
             Self::Miss => &[1024, 65_536],
             Self::Create | Self::Open | Self::Footprint => &[64],
         }
@@ -79,9 +83,9 @@ impl Workload {
             Self::Pingpong => (Pattern::Spinning, 1),
             Self::Wake => (Pattern::Sleeping, 1),
             Self::Mpsc => (Pattern::Lossless, 1),
-            Self::Miss => (Pattern::Newest, size),
+            Self::Get | Self::Miss => (Pattern::Newest, size),
         };
-        ChannelSpec { pattern, size: if self == Self::Miss { 64 } else { size }, keys }
+        ChannelSpec { pattern, size: if matches!(self, Self::Get | Self::Miss) { 64 } else { size }, keys }
     }
 }
 

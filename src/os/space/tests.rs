@@ -27,10 +27,6 @@ fn content(file: &File) -> Vec<u8> {
     bytes
 }
 
-fn is_hole(file: &File, at: u64) -> bool {
-    data_ranges(file).unwrap().iter().all(|range| !range.contains(&at))
-}
-
 #[test]
 fn reserving_grows_a_file_and_keeps_its_content() {
     for file in files() {
@@ -86,33 +82,6 @@ fn space_that_was_never_written_is_no_data() {
 }
 
 #[test]
-fn a_copy_has_the_same_content_and_no_space_for_zeros() {
-    const LEN: u64 = (64 << 20) + 11;
-    for from in files() {
-        from.set_len(LEN).unwrap();
-        reserve(&from, 0, 4 << 20).unwrap();
-        from.write_all_at(b"first", 3).unwrap();
-        // Longer than a piece, from the middle of a page, with zeros in the middle.
-        from.write_all_at(&[7; 3 << 20], (8 << 20) + 5).unwrap();
-        from.write_all_at(&[0; 1 << 20], 9 << 20).unwrap();
-        from.write_all_at(b"end", LEN - 3).unwrap();
-        for to in files() {
-            // What it had before is gone.
-            to.write_all_at(&[9; 1 << 20], 0).unwrap();
-            copy_data(&from, &to).unwrap();
-            to.sync_all().unwrap();
-            assert!(content(&from) == content(&to));
-            assert!(is_hole(&to, 9 << 20) && is_hole(&to, 1 << 20));
-            // Pages: first, end, 3 MiB and one more, without 1 MiB.
-            let expected = (2 << 20) + 3 * PAGE;
-            let reserved = reserved(&to).unwrap();
-            // Disks may also count blocks of the file's own tables.
-            assert!((expected..expected + 4 * PAGE).contains(&reserved), "{reserved} of {expected}");
-        }
-    }
-}
-
-#[test]
 fn reading_stops_at_the_end_of_the_file() {
     for file in files() {
         file.write_all_at(b"0123456789", 0).unwrap();
@@ -149,12 +118,6 @@ fn missing_calls_are_no_errors_of_the_disk() {
             assert_eq!(punch(file, 0, PAGE).unwrap(), Punched::Unsupported);
             let all = 0..file::status(file).unwrap().len;
             assert_eq!(data_ranges(file).unwrap(), vec![all]);
-            let copy = tempfile::tempfile_in("/dev/shm").unwrap();
-            copy_data(file, &copy).unwrap();
-            assert!(content(file) == content(&copy));
-            assert_eq!(reserved(&copy).unwrap(), PAGE);
-            reserve_new(file, 2 * PAGE).unwrap();
-            assert!(!is_hole(file, 0));
         }
     }
     refuse(&[Call::any(libc::SYS_fallocate)], libc::EIO);
@@ -191,8 +154,6 @@ fn the_file_size_limit_is_an_error_and_ends_no_process() {
             assert!(matches!(result, Err(ReserveError::FileSizeLimit { limit: LIMIT })));
         }
         let error = write_zeros(file, 0, LIMIT + 1).unwrap_err();
-        assert_eq!(Errno::from_io_error(&error), Some(Errno::FBIG));
-        let error = copy_data(&longer, file).unwrap_err();
         assert_eq!(Errno::from_io_error(&error), Some(Errno::FBIG));
         assert_eq!((reserved(file).unwrap(), file::status(file).unwrap().len), (0, 0));
         reserve(file, 0, LIMIT).unwrap();

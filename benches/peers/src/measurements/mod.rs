@@ -1,7 +1,7 @@
 //! One file for each measurement: what the worker process does, and what its partner does.
 
 pub(crate) mod footprint;
-pub(crate) mod miss;
+pub(crate) mod lookup;
 pub(crate) mod mpsc;
 pub(crate) mod mrsw;
 pub(crate) mod open;

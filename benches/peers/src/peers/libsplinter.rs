@@ -7,7 +7,6 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_void};
 use std::io::Error;
-use std::ptr;
 use std::rc::{Rc, Weak};
 
 use anyhow::{Result, ensure};
@@ -84,12 +83,12 @@ pub(crate) fn create(session: &str, slots: usize, size: usize) -> Result<Host> {
     Ok(Host { name, _store: store })
 }
 
-/// Returns whether the store contains a key.
-pub(crate) fn contains(_: &Host, key: &CStr) -> bool {
+/// Copies the value of a key, and returns whether the store contains it.
+pub(crate) fn get(_: &Host, key: &CStr, into: &mut [u8]) -> bool {
     let mut len = 0;
-    // SAFETY: `key` is a valid C string that outlives the call. A `Host` keeps the store open.
-    // A null buffer of length 0 asks only for the length, which is written to `len`.
-    unsafe { c::splinter_get(key.as_ptr(), ptr::null_mut(), 0, &raw mut len) == 0 }
+    // SAFETY: `key` is a valid C string that outlives the call. A `Host` keeps the store open. At
+    // most `into.len()` bytes are written to `into`.
+    unsafe { c::splinter_get(key.as_ptr(), into.as_mut_ptr().cast(), into.len() as _, &raw mut len) == 0 }
 }
 
 /// Sets the value of a key.
