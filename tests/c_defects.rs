@@ -257,8 +257,8 @@ fn defect_10_empty_values_are_accepted_and_refusals_have_reasons() {
     let too_large = store.set("key", &[0; 65_537]).unwrap_err().to_string();
     assert_eq!(
         too_large,
-        "value too large: 65537 bytes (a message counts with its envelope), maximum 65536; shorten it, create the key with fewer \
-         cells (KeyOptions::history), or the store with a larger span (StoreOptions::span)"
+        "value too large: 65537 bytes (a message counts with its envelope), maximum 65536; shorten it, or remove the key \
+         (Store::unset) and create it with fewer cells (KeyOptions::history), or create the store with a larger span (StoreOptions::span)"
     );
     let full = store.set("other", b"").unwrap_err().to_string();
     assert_eq!(full, "all 1 slots of the store have keys: unset one, or create a store with more slots");

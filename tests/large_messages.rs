@@ -132,7 +132,7 @@ fn a_message_that_is_longer_than_its_key_allows_is_refused_with_the_numbers() {
     let mut publisher = bus.publisher_with("k", &KeyOptions::new().history(4096).spare(4096)).unwrap();
     let error = publisher.publish(&vec![7; 65_536]).unwrap_err();
     assert!(matches!(error, PublishError::Set(SetError::TooLarge { len, max: 65_536 }) if len > 65_536), "{error}");
-    assert!(error.to_string().contains("create the key with fewer cells"), "{error}");
+    assert!(error.to_string().contains("create it with fewer cells"), "{error}");
     assert!(publisher.loan_bytes(65_536).is_err());
     assert!(bus.get("k").unwrap().is_none());
     publisher.publish(&vec![7; 65_000]).unwrap();

@@ -183,7 +183,9 @@ pub enum RecvError {
     /// This many messages were overwritten before they were received, because publishers were
     /// faster than the subscriber.
     #[error(
-        "{0} messages were overwritten before they were received: receive faster, or create the store with more history"
+        "{} overwritten before received: receive faster, subscribe without loss (SubscribeOptions::lossless), or create the key \
+         with more history (KeyOptions::history), which must be set for values of more than 256 KiB",
+        if *.0 == 1 { "1 message was".to_owned() } else { format!("{} messages were", .0) }
     )]
     Lagged(u64),
     /// The message expired before it was received: it is older than its ttl.

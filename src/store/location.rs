@@ -18,7 +18,8 @@ const MAX_NAME_LEN: usize = 255;
 /// Where a store is: in shared memory, in a file, or in memory without a name.
 ///
 /// A text that contains a `/` is the path of a file. Any other text is the name of a segment of
-/// shared memory: `"llm_bus"` is in memory, `"/var/lib/llm/bus"` and `"./bus"` are files. A
+/// shared memory: `"llm_bus"` is in memory, `"/var/lib/llm/bus"` and `"./bus"` are files. So is
+/// `"/llm_bus"`, the form in which POSIX names shared memory: a file in the root directory. A
 /// [`Path`] or [`PathBuf`] is always a file.
 ///
 /// # Examples
@@ -91,7 +92,7 @@ impl Location {
             Self::Anonymous => OsStr::new(""),
         };
         let reason = if *self == Self::Anonymous {
-            "it has no name: use Store::anonymous and Store::from_fd"
+            "it has no name; open it by Store::from_fd, it ends with its last handle"
         } else if matches!(self, Self::Memory(name) if name.is_empty()) || name.is_empty() {
             "it is empty, or ends in no name"
         } else if name == "." {

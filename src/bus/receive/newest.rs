@@ -12,6 +12,9 @@ use crate::store::{GetError, KeyError, Lookup};
 impl<T> Bus<T> {
     /// Returns a copy of the newest message of a key; `None` if there is none. Never blocks.
     ///
+    /// The message is returned by value. Read plain types of more than 256 KiB by [`sample`](Self::sample):
+    /// on the stack of a thread they may not have room.
+    ///
     /// # Errors
     ///
     /// [`RecvError`]: the newest version is not a valid message of type `T`.

@@ -23,14 +23,15 @@ use crate::store::{GetError, KeyError, KeyOptions, Slot, Store};
 /// A worker of a work queue: each message of the key goes to one worker, in any process, in order.
 ///
 /// To receive a message is to lease it. [`Job::acknowledge`] says that it was processed. If the
-/// worker dies or drops the job before, another worker gets the message, as its next
+/// worker dies or drops the job before, a worker gets the message again, as its next
 /// [attempt](Job::attempt). So each message is processed at least once, and exactly once if no
 /// worker dies.
 ///
 /// Messages that are not acknowledged are not overwritten. Publishers that find no free cell get an
 /// error, or wait. That holds from the first worker on until the key is removed, also while there
-/// are no workers. So a queue has more cells than other keys: 256, unless the options of the key say
-/// otherwise. A message that is not valid, or has expired, is reported once and then acknowledged.
+/// are no workers. Messages that were published before the first worker came may be lost: open the
+/// queue in publishers, too, before they publish. Whoever opens it first creates the key with 256 cells,
+/// unless the options say otherwise; a key that a publisher created before has 24. A message that is not valid, or has expired, is reported once and then acknowledged.
 ///
 /// If the key is removed, one receive reports it and the next call creates the queue again. If
 /// another process is creating or removing keys at that moment, `try_recv` does not wait and
@@ -200,8 +201,8 @@ impl<T> WorkQueue<T> {
 }
 
 impl<T> WorkQueue<T> {
-    /// Leases the oldest message that no worker has; waits for one without a limit. Spins briefly,
-    /// then sleeps.
+    /// Leases the oldest new message, or one that was given back; waits for one without a limit. Spins
+    /// briefly, then sleeps.
     ///
     /// # Errors
     ///
@@ -217,8 +218,8 @@ impl<T> WorkQueue<T> {
         }
     }
 
-    /// Leases the oldest message that no worker has; waits at most `timeout` for one and then
-    /// returns `None`.
+    /// Leases the oldest new message, or one that was given back; waits at most `timeout` for one and
+    /// then returns `None`.
     ///
     /// # Errors
     ///
@@ -230,7 +231,7 @@ impl<T> WorkQueue<T> {
         self.recv_until(Deadline::after(Some(timeout)))
     }
 
-    /// Leases the oldest message that no worker has; `None` if there is none. Never blocks.
+    /// Leases the oldest new message, or one that was given back; `None` if there is none. Never blocks.
     ///
     /// # Errors
     ///

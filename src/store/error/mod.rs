@@ -26,10 +26,10 @@ pub use value::{GetError, SetError, UpdateError};
 fn more_memory(limit: Option<u64>) -> String {
     match limit {
         Some(limit) => format!(
-            "this process may use {limit} bytes of addresses: raise its limit (`ulimit -v`, `LimitAS=` of a service), or create a \
-             smaller store"
+            "this process may use {limit} bytes of addresses, and a store needs at least 4.1 GiB (StoreOptions::slots, StoreOptions::span): \
+             raise its limit (`ulimit -v`, `LimitAS=` of a service), or create the store with fewer slots"
         ),
-        None => "free some memory, raise the limits on mappings (`ulimit -l`, sysctl vm.max_map_count), or create a smaller store"
+        None => "free some memory, raise the limits on mappings (`ulimit -l`, sysctl vm.max_map_count), or create the store with fewer slots"
             .to_owned(),
     }
 }
@@ -42,8 +42,8 @@ fn no_space(needed: u64, available: u64, reason: SpaceReason) -> String {
              service); reserving {needed} bytes failed"
         ),
         SpaceReason::Full => format!(
-            "no space: {needed} bytes are needed, {available} are available; remove keys (Store::unset), give unused space back \
-             (Store::trim), or make the file system larger (for /dev/shm: `mount -o remount,size=`, `docker run --shm-size`)"
+            "no space: {needed} bytes are needed, {available} are available; remove keys (Store::unset), create them \
+             with less history (KeyOptions::history), or make the file system larger (for /dev/shm: `mount -o remount,size=`, `docker run --shm-size`)"
         ),
         SpaceReason::Refused { errno } => {
             let source = io::Error::from_raw_os_error(errno);

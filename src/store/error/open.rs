@@ -35,14 +35,14 @@ pub enum OpenError {
     /// The store exists, and has not what the options ask for.
     #[error(
         "{name:?} exists and does not meet the options: asked for {}, it has {}; open it without these options, or remove it first",
-        dimensions(asked),
+        asked_dimensions(asked, has),
         dimensions(has)
     )]
     OtherOptions {
         /// The name or path of the store.
         name: String,
         /// What the options ask for: slots, inline size, span.
-        asked: [u64; 3],
+        asked: [Option<u64>; 3],
         /// What the store has.
         has: [u64; 3],
     },
@@ -81,8 +81,10 @@ pub enum OpenError {
         /// The path of the store.
         name: String,
     },
-    /// The directory of the file does not exist.
-    #[error("{name:?} needs the directory {directory:?}, which does not exist: create it first")]
+    /// The directory of the file does not exist, or has no room for new files, as in `/proc`.
+    #[error(
+        "{name:?} needs the directory {directory:?}, which does not exist, or takes no files: create it, or choose another one"
+    )]
     NoDirectory {
         /// The path of the store.
         name: String,
@@ -352,6 +354,14 @@ pub enum DimensionsError {
         /// The inline size in bytes.
         inline_size: u32,
     },
+}
+
+/// What was asked for and is not so.
+fn asked_dimensions(&[slots, inline_size, span]: &[Option<u64>; 3], has: &[u64; 3]) -> String {
+    let slots = slots.filter(|&slots| slots > has[0]).map(|slots| format!("{slots} slots"));
+    let inline_size = inline_size.filter(|&size| size != has[1]).map(|size| format!("an inline size of {size} bytes"));
+    let span = span.filter(|&span| span > has[2]).map(|span| format!("a span of {span} bytes"));
+    [slots, inline_size, span].into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }
 
 fn dimensions([slots, inline_size, span]: &[u64; 3]) -> String {

@@ -35,8 +35,9 @@ pub enum SetError {
     Directory(DirectoryError),
     /// The value is larger than the store's cells.
     #[error(
-        "value too large: {len} bytes (a message counts with its envelope), maximum {max}; shorten it, create the key with fewer \
-         cells (KeyOptions::history), or the store with a larger span (StoreOptions::span)"
+        "value too large: {len} bytes (a message counts with its envelope), maximum {max}; shorten it, or \
+         remove the key (Store::unset) and create it with fewer cells (KeyOptions::history), or create the store with a larger span \
+         (StoreOptions::span)"
     )]
     TooLarge {
         /// The value's length in bytes; of a message: the length of its frame, which is envelope
@@ -92,13 +93,29 @@ impl From<Forked> for SetError {
 
 /// Says what keeps a publisher from all cells of a key, and what to do.
 fn no_cell(cells: &CellCounts) -> String {
-    let CellCounts { retained, pinned, in_flight, flushed, .. } = cells;
-    let evict = if *retained > 0 { "evict a lossless subscriber that is stopped (Store::evict), " } else { "" };
+    let CellCounts { retained, pinned, in_flight, flushed, .. } = *cells;
+    let mut holders = Vec::new();
+    for (count, holder) in [
+        (retained, "hold what a lossless subscriber or a work queue has not received"),
+        (pinned, "are pinned"),
+        (flushed, "are kept for the last flush"),
+        (in_flight, "are in use by writers or on loan"),
+    ] {
+        if count > 0 {
+            holders.push(format!("{count} {holder}"));
+        }
+    }
+    holders.push("one may hold the newest value".to_owned());
+    let receive = if retained > 0 {
+        "receive, acknowledge jobs, evict a lossless subscriber that is stopped (Store::evict), "
+    } else {
+        ""
+    };
     format!(
-        "no cell of this key may be overwritten: of {}, {retained} hold what a lossless subscriber or a work queue has not received, \
-         {pinned} are pinned, {flushed} are kept for the last flush, {in_flight} are in use by writers or on loan, and one has the newest value; \
-         receive, or drop pins and loans, {evict}wait with a timeout, or create the key with more history or spare (KeyOptions)",
-        cells.total()
+        "no cell of this key may be overwritten: of {}, {}; {receive}drop pins and loans, wait with a timeout, or create the key with more \
+         history or spare (KeyOptions)",
+        cells.total(),
+        holders.join(", ")
     )
 }
 

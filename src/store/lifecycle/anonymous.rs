@@ -75,7 +75,7 @@ impl Store {
         let (location, file) = (Location::Anonymous, File::from(descriptor));
         let status = file::status(&file).map_err(refused("examine", &location))?;
         if !status.is_regular {
-            let reason = "it is not a regular file".to_owned();
+            let reason = "its descriptor is not that of a regular file".to_owned();
             return Err(OpenError::NotAStore { name: location.to_string(), reason });
         }
         if !file::is_writable(&file).map_err(refused("examine", &location))? {

@@ -2,7 +2,6 @@
 
 use super::opening::ATTEMPTS;
 use super::options::StoreOptions;
-use crate::store::dimensions::Dimensions;
 use crate::store::error::OpenError;
 use crate::store::location::Location;
 use crate::store::store::Store;
@@ -71,7 +70,8 @@ impl Store {
 }
 
 impl StoreOptions {
-    /// Creates a store, or opens it if it exists.
+    /// Creates a store, or opens it if it exists: as [`open_or_create`](Self::open_or_create), for a
+    /// store that probably does not exist yet.
     ///
     /// # Errors
     ///
@@ -98,7 +98,8 @@ impl StoreOptions {
         })
     }
 
-    /// Opens a store, or creates it if it does not exist.
+    /// Opens a store, or creates it if it does not exist: as [`create_or_open`](Self::create_or_open),
+    /// for a store that probably exists.
     ///
     /// # Errors
     ///
@@ -161,11 +162,11 @@ impl StoreOptions {
 
     /// Refuses a store of other dimensions.
     fn check(&self, store: Store) -> Result<Store, OpenError> {
-        let (asked, has) = (self.dimensions(), store.dimensions());
+        let has = store.dimensions();
         if !self.are_met_by(has) {
-            let numbers = |of: Dimensions| [of.slots.into(), of.inline_size.into(), of.span];
             let name = store.location().to_string();
-            return Err(OpenError::OtherOptions { name, asked: numbers(asked), has: numbers(has) });
+            let has = [has.slots.into(), has.inline_size.into(), has.span];
+            return Err(OpenError::OtherOptions { name, asked: self.asked(), has });
         }
         Ok(store.with_key_options(self.key_options))
     }

@@ -171,6 +171,8 @@ impl StoreOptions {
     /// Every user of a store must be allowed to write, also one that only reads: pins, waiting and locks
     /// write. Bits other than the nine of permissions are ignored.
     ///
+    /// It counts only for a store that is created: one that exists keeps its mode.
+    ///
     /// *Change it* to share a store with a group (0660) or everybody (0666). All who may write have to be
     /// trusted not to damage it: see `docs/security.md` in the repository. A process of another user that
     /// opens a store by its descriptor ([`Store::from_fd`](crate::Store::from_fd)) needs it, too.
@@ -199,6 +201,8 @@ impl StoreOptions {
     /// *Cost.* The bytes between the length of the shorter value and that of the older one are zeroed by
     /// its publisher. With values that alternate between 1 MiB and 70,000 bytes, or 60,000 and 2,000, no
     /// difference could be measured.
+    ///
+    /// It counts only for a store that is created: one that exists keeps its own.
     ///
     /// *Change it* only if no value is confidential. Without it, whoever may open the store can find
     /// bytes of older values. Space that is given back to the system is zero in any case.
@@ -255,6 +259,11 @@ impl StoreOptions {
             inline_size: self.inline_size.unwrap_or(default.inline_size),
             span: self.span.unwrap_or(default.span),
         }
+    }
+
+    /// What was set of slots, inline size and span.
+    pub(crate) fn asked(&self) -> [Option<u64>; 3] {
+        [self.slots.map(u64::from), self.inline_size.map(u64::from), self.span]
     }
 
     /// Whether a store that exists has what was asked for: at least as many slots and as much span,

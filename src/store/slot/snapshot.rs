@@ -35,7 +35,7 @@ pub struct SlotSnapshot {
     pub version: u64,
     /// The length of the newest value in bytes; `None` while nothing was set yet.
     pub len: Option<usize>,
-    /// The first version that can be read, if it is still kept.
+    /// The first version that this key had, or that a purge left. It may be overwritten by now.
     pub first_version: u64,
     /// The lossless subscribers of the key, the slowest first.
     pub lossless: Vec<LosslessSnapshot>,
