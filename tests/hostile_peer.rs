@@ -299,11 +299,11 @@ fn scribble(location: &str, random: &mut Random) -> ! {
     let path = format!("/dev/shm/{location}");
     let file = File::options().read(true).write(true).open(&path).unwrap();
     let good = Image::read(&path);
-    let rings = Offsets::of(&file).rings() / 4096;
+    let fixed = Offsets::of(&file).fixed_len() / 4096;
     // The words that can mislead a reader: headers, participants, types, index, slots and cursors, and
     // those of cells and side records. Values follow them.
     let pages: Vec<u64> = good.pages.keys().copied().collect();
-    let books: Vec<u64> = pages.iter().copied().filter(|&page| page < rings).collect();
+    let books: Vec<u64> = pages.iter().copied().filter(|&page| page < fixed).collect();
     loop {
         for _ in 0..1 << random.below(12) {
             let among = if random.below(2) == 0 { &books } else { &pages };

@@ -457,7 +457,7 @@ fn jobs_of_which_only_the_versions_reached_the_disk_are_reported() {
         bus.publish("jobs", &job.as_bytes().to_vec()).unwrap();
     }
     let now = Image::read(&path);
-    let cells = Offsets::of(&fs::File::open(&path).unwrap()).rings() / 4096;
+    let cells = Offsets::of(&fs::File::open(&path).unwrap()).fixed_len() / 4096;
     (0..cells).for_each(|page| image.copy_page(page, &now));
     image.len = now.len;
     let store = open_image(&directory, &image);

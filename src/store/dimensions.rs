@@ -1,6 +1,9 @@
 //! How large a store is, and where each thing lies in it.
 
+use std::ops::Range;
+
 use super::error::DimensionsError;
+use crate::core::memory::cells::FIRST_CELLS;
 use crate::core::memory::records::{
     CACHE_LINE, CellHeader, FURTHER_CURSORS, PARTICIPANTS, ParticipantEntry, SCHEMAS, SchemaEntry, SideRecord,
     SlotHeader, StoreHeader,
@@ -111,7 +114,7 @@ impl Dimensions {
 }
 
 /// Byte offsets of everything in a store: header, participants, schemas, two index tables, slots,
-/// rings, extents.
+/// first cells, rings, extents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
     participants: usize,
@@ -134,11 +137,13 @@ impl Layout {
         let first_index = schemas + SCHEMAS * size_of::<SchemaEntry>();
         let second_index = first_index + index_len * WORD;
         let headers = (second_index + index_len * WORD).next_multiple_of(align_of::<SlotHeader>());
-        let rings = (headers + slots * size_of::<SlotHeader>()).next_multiple_of(WINDOW as usize);
+        let first_cells = (headers + slots * size_of::<SlotHeader>()).next_multiple_of(WINDOW as usize);
         // A stride of an odd number of lines: cells at the same place of neighbouring pages would
         // share few sets of the cache.
         let lines = (size_of::<CellHeader>() + dimensions.inline_size as usize) / CACHE_LINE;
         let cell_stride = (lines | 1) * CACHE_LINE;
+        let first_cells_stride = (FIRST_CELLS as usize * cell_stride / CACHE_LINE | 1) * CACHE_LINE;
+        let rings = (first_cells + slots * first_cells_stride).next_multiple_of(WINDOW as usize);
         let ring_stride = MAX_RING.min(MAX_RINGS / slots as u64 / WINDOW * WINDOW) as usize;
         let room = ring_stride.checked_sub(BEFORE_SIDES + PAGE)?;
         let max_cells = (room / (size_of::<SideRecord>() + cell_stride)).min(MAX_CELLS as usize);
@@ -150,6 +155,8 @@ impl Layout {
         let slots = SlotLayout {
             headers,
             slots,
+            first_cells,
+            first_cells_stride,
             rings,
             ring_stride,
             further_cursors: BEFORE_CURSORS,
@@ -174,9 +181,9 @@ impl Layout {
         })
     }
 
-    /// The length of the file of a new store: all that is before the rings.
+    /// The length of the file of a new store: all that is before the first cells.
     pub(crate) fn fixed_len(&self) -> u64 {
-        self.slots.rings as u64
+        self.slots.first_cells as u64
     }
 
     /// Where the headers of this many slots end.
@@ -189,9 +196,35 @@ impl Layout {
         self.slots.rings as u64 + u64::from(slot) * self.slots.ring_stride as u64
     }
 
-    /// Where this cell of the slot's ring begins.
-    pub(crate) fn cell(&self, slot: u32, cell: u32) -> u64 {
+    /// Where the first cells of this slot begin, which lie beside those of other slots.
+    pub(crate) fn first_cells(&self, slot: u32) -> u64 {
+        self.slots.first_cells as u64 + u64::from(slot) * self.slots.first_cells_stride as u64
+    }
+
+    /// Where the further cells of this slot begin.
+    pub(crate) fn further_cells(&self, slot: u32) -> u64 {
+        self.further_cell(slot, FIRST_CELLS)
+    }
+
+    fn further_cell(&self, slot: u32, cell: u32) -> u64 {
         self.ring(slot) + self.slots.cells as u64 + u64::from(cell) * self.slots.cell_stride as u64
+    }
+
+    /// Where cells of the slot are: the first ones among them, and the further ones.
+    pub(crate) fn cells(&self, slot: u32, cells: Range<u32>) -> [Range<u64>; 2] {
+        let first =
+            |cell: u32| self.first_cells(slot) + u64::from(cell.min(FIRST_CELLS)) * self.slots.cell_stride as u64;
+        let further = |cell: u32| self.further_cell(slot, cell.max(FIRST_CELLS));
+        [first(cells.start)..first(cells.end), further(cells.start)..further(cells.end)]
+    }
+
+    /// How many of the slot's first `cells` cells a file of this length has.
+    pub(crate) fn cells_within(&self, slot: u32, cells: u32, len: u64) -> u32 {
+        let whole = |range: &Range<u64>| {
+            (range.end.min(len).saturating_sub(range.start) / self.slots.cell_stride as u64) as u32
+        };
+        let [first, further] = self.cells(slot, 0..cells);
+        if first.end > len { whole(&first) } else { cells.min(FIRST_CELLS) + whole(&further) }
     }
 
     /// Where the side record of this cell is.
@@ -262,13 +295,29 @@ mod tests {
             let layout = dimensions.layout().unwrap();
             let mut starts = vec![0, layout.participants, layout.schemas];
             starts.extend(layout.indexes);
-            starts.extend([layout.slots.headers, layout.slots.rings, layout.extents as usize]);
+            starts.extend([
+                layout.slots.headers,
+                layout.slots.first_cells,
+                layout.slots.rings,
+                layout.extents as usize,
+            ]);
             assert!(starts.is_sorted_by(|a, b| a < b), "{starts:?}");
             assert!(starts.iter().all(|start| start.is_multiple_of(CACHE_LINE)));
             let last = slots + SYSTEM_SLOTS - 1;
-            assert!(layout.headers_end(u32::MAX) <= layout.ring(0));
-            assert!(layout.side(last, layout.max_cells()) <= layout.cell(last, 0));
-            assert!(layout.cell(last, layout.max_cells()) <= layout.extents);
+            assert!(layout.headers_end(u32::MAX) <= layout.first_cells(0));
+            let [first, further] = layout.cells(last, 0..layout.max_cells());
+            assert!(first.end <= layout.ring(0) && further.end <= layout.extents);
+            assert!(layout.cells(last - 1, 0..layout.max_cells())[0].end <= first.start);
+            assert!(layout.side(last, layout.max_cells()) <= further.start);
+            assert_eq!(layout.slots.first_cells_stride / CACHE_LINE % 2, 1);
+            for len in
+                [first.start, first.start + 1, first.end - 1, first.end, further.start, further.end - 1, further.end]
+            {
+                let within = layout.cells_within(last, layout.max_cells(), len);
+                let ends = layout.cells(last, 0..within).into_iter().filter(|range| !range.is_empty());
+                assert!(ends.map(|range| range.end).max().is_none_or(|end| end <= len));
+                assert_eq!(within == layout.max_cells(), len == further.end);
+            }
             assert!(layout.extents.is_multiple_of(WINDOW) && layout.extents_of(last) + span <= 1 << 44);
             assert_eq!(layout.slots.cell_stride / CACHE_LINE % 2, 1);
         }

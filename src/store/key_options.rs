@@ -16,7 +16,7 @@ use crate::core::shape::{MAX_CURSORS, MAX_HISTORY, Shape};
 /// maximum for one value: 42.6 MiB with the 24 cells of the default, 3.9 MiB with 256, 64 KiB with
 /// 8,192. [`Slot::max_len`](super::Slot::max_len) says it for a key.
 ///
-/// Space is taken as cells are used: a key that was set once takes 4.5 KiB, whatever its options.
+/// Space is taken as cells are used: a key that was set once takes some 4.8 KiB, whatever its options.
 ///
 /// | history + spare | all cells used, with short values |
 /// | --- | ---: |

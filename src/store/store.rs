@@ -195,8 +195,8 @@ impl Store {
         memory.prefault(0, mapped.layout.headers_end(used) as usize)?;
         for slot in 0..used {
             let cells = mapped.cells_reserved(slot);
-            if cells > 0 {
-                memory.prefault(mapped.layout.cell(slot, 0) as usize, mapped.layout.cell(slot, cells) as usize)?;
+            for range in mapped.layout.cells(slot, 0..cells).into_iter().filter(|range| !range.is_empty()) {
+                memory.prefault(range.start as usize, range.end as usize)?;
             }
         }
         Ok(())

@@ -41,6 +41,8 @@ pub const WRITTEN: u64 = 8;
 pub const CHAIN: u64 = 48;
 
 const WINDOW: u64 = 64 << 10;
+/// How many cells of each slot lie beside those of other slots.
+const FIRST_CELLS: u64 = 4;
 /// A medium place, and the distance between two.
 const MEDIUM: u64 = 64 << 10;
 const MEDIUM_STRIDE: u64 = MEDIUM + 4096;
@@ -54,6 +56,8 @@ pub struct Offsets {
     /// Where the extents of the first slot begin.
     pub extents: u64,
     headers: u64,
+    first_cells: u64,
+    first_cells_stride: u64,
     rings: u64,
     ring_stride: u64,
     cells: u64,
@@ -70,9 +74,11 @@ impl Offsets {
         let (slots, inline_size) = (half(8) + half(12), half(20));
         let index_len = (2 * slots).next_power_of_two();
         let headers = (INDEXES + 2 * index_len * 8).next_multiple_of(512);
-        let rings = (headers + slots * 512).next_multiple_of(WINDOW);
+        let first_cells = (headers + slots * 512).next_multiple_of(WINDOW);
         let ring_stride = (16 << 20).min((64 << 30) / slots / WINDOW * WINDOW);
         let cell_stride = (((64 + inline_size) / 64) | 1) * 64;
+        let first_cells_stride = (FIRST_CELLS * cell_stride / 64 | 1) * 64;
+        let rings = (first_cells + slots * first_cells_stride).next_multiple_of(WINDOW);
         let sides = 28 << 10;
         let max_cells = ((ring_stride - sides - 4096) / (64 + cell_stride)).min(8192);
         let offsets = Self {
@@ -80,6 +86,8 @@ impl Offsets {
             span: word(24),
             extents: word(32),
             headers,
+            first_cells,
+            first_cells_stride,
             rings,
             ring_stride,
             cells: (sides + max_cells * 64).next_multiple_of(4096),
@@ -89,9 +97,9 @@ impl Offsets {
         offsets
     }
 
-    /// Where the first ring begins: the length of a new store.
-    pub fn rings(&self) -> u64 {
-        self.rings
+    /// Where the first cells of all slots begin: the length of a new store.
+    pub fn fixed_len(&self) -> u64 {
+        self.first_cells
     }
 
     pub fn slot(&self, slot: u64) -> u64 {
@@ -107,7 +115,12 @@ impl Offsets {
     }
 
     pub fn cell(&self, slot: u64, cell: u64) -> u64 {
-        self.ring(slot) + self.cells + cell * self.cell_stride
+        let start = if cell < FIRST_CELLS {
+            self.first_cells + slot * self.first_cells_stride
+        } else {
+            self.ring(slot) + self.cells
+        };
+        start + cell * self.cell_stride
     }
 
     /// Where the medium place of a cell begins.

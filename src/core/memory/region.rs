@@ -7,7 +7,7 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::cells::Cells;
+use super::cells::{Cells, FIRST_CELLS};
 use super::extents::Window;
 use super::records::{CACHE_LINE, CellHeader, FURTHER_CURSORS, SideRecord, SlotHeader, StoreHeader};
 use super::shared::Shared;
@@ -114,6 +114,8 @@ impl Region {
     pub(crate) fn check_slots(&self, layout: SlotLayout) -> Option<SlotTable> {
         let headers = self.check::<SlotHeader>(layout.headers, layout.slots)?;
         let end = layout.ring_stride.checked_mul(layout.slots)?.checked_add(layout.rings)?;
+        let first_end = layout.first_cells_stride.checked_mul(layout.slots)?.checked_add(layout.first_cells)?;
+        let first_cells = (FIRST_CELLS as usize).checked_mul(layout.cell_stride)?;
         let cell_bytes = layout.cell_words.checked_mul(WORD)?.checked_add(size_of::<CellHeader>())?;
         let sides = (layout.max_cells as usize).checked_mul(size_of::<SideRecord>())?.checked_add(layout.sides)?;
         let cells = (layout.max_cells as usize).checked_mul(layout.cell_stride)?.checked_add(layout.cells)?;
@@ -122,9 +124,12 @@ impl Region {
             && cursors <= layout.sides
             && sides <= layout.cells
             && cells <= layout.ring_stride
+            && first_cells <= layout.first_cells_stride
+            && first_end <= layout.rings
             && end <= self.len;
         let starts = [layout.rings, layout.ring_stride, layout.further_cursors, layout.sides, layout.cells];
-        let aligned = starts.iter().chain([&layout.cell_stride]).all(|start| start.is_multiple_of(CACHE_LINE));
+        let strides = [layout.cell_stride, layout.first_cells, layout.first_cells_stride];
+        let aligned = starts.iter().chain(&strides).all(|start| start.is_multiple_of(CACHE_LINE));
         (fits && aligned && layout.slots > 0 && layout.max_cells > 0).then_some(SlotTable { headers, layout })
     }
 
@@ -133,7 +138,17 @@ impl Region {
     pub(crate) fn slot(&self, table: &SlotTable, index: u32) -> SlotView<'_> {
         let header = &self.table(&table.headers)[index as usize];
         let SlotLayout {
-            rings, ring_stride, further_cursors, sides, cells, max_cells, cell_stride, cell_words, ..
+            first_cells,
+            first_cells_stride,
+            rings,
+            ring_stride,
+            further_cursors,
+            sides,
+            cells,
+            max_cells,
+            cell_stride,
+            cell_words,
+            ..
         } = table.layout;
         // SAFETY: `index` is below the number of slots, or the line above would have panicked, and
         // `check_slots` found that the rings of that many slots lie inside a mapping no longer than
@@ -146,11 +161,15 @@ impl Region {
         let further_cursors = unsafe { NonNull::slice_from_raw_parts(cursors, FURTHER_CURSORS).as_ref() };
         // SAFETY: `check_slots` found the side records inside the stride of a ring.
         let sides = unsafe { ring.byte_add(sides) }.cast::<SideRecord>();
-        // SAFETY: `check_slots` found the cells inside the stride of a ring.
-        let first = unsafe { ring.byte_add(cells) };
+        let first_cells = first_cells + index as usize * first_cells_stride;
+        // SAFETY: as for the ring: `check_slots` found the first cells of that many slots before the
+        // rings.
+        let first = unsafe { self.base.byte_add(first_cells) };
+        // `check_slots` found the further cells inside the stride of the ring.
+        let gap = rings + index as usize * ring_stride + cells - first_cells;
         // SAFETY: `check_slots` checked alignment, strides and sizes; the views live as long as
         // `self`, and shared bytes are only accessed as atomics.
-        let cells = unsafe { Cells::new(sides, first, cell_stride, max_cells, cell_words) };
+        let cells = unsafe { Cells::new(sides, first, gap, cell_stride, max_cells, cell_words) };
         static UNMAPPED: Window = Window::unmapped();
         let window = self.windows.get(index as usize).unwrap_or(&UNMAPPED);
         SlotView { index, header, further_cursors, cells, window }

@@ -35,6 +35,9 @@ impl<T> Table<T> {
 pub(crate) struct SlotLayout {
     pub(crate) headers: usize,
     pub(crate) slots: usize,
+    /// Where the first cells of slot 0 begin: see [`FIRST_CELLS`](super::cells::FIRST_CELLS).
+    pub(crate) first_cells: usize,
+    pub(crate) first_cells_stride: usize,
     pub(crate) rings: usize,
     pub(crate) ring_stride: usize,
     pub(crate) further_cursors: usize,

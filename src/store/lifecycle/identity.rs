@@ -16,7 +16,7 @@ pub(crate) const MAGIC: u32 = 0x534C_4E54;
 
 /// The version of the layout: "RB", 7. It changes whenever a program that knows this one would
 /// misread a store.
-pub(crate) const LAYOUT: u32 = 0x5242_0007;
+pub(crate) const LAYOUT: u32 = 0x5242_0008;
 
 /// Layout numbers below this are those of the C library, which counts from 1.
 const FIRST_OWN_LAYOUT: u32 = 0x1_0000;

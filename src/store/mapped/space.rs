@@ -89,23 +89,24 @@ impl Mapped {
         // SeqCst: pairs with `fetch_max` in `reserve_up_to`, and with the generation that the caller
         // has changed.
         let cells = self.slot_header_of(slot).cells_reserved.load(Ordering::SeqCst).min(self.layout.max_cells());
-        if self.space.reaches(&self.file, self.layout.cell(slot, cells)) || cells == 0 {
-            cells
-        } else {
-            self.cells_in_file(slot, cells)
-        }
+        let [first, further] = self.layout.cells(slot, 0..cells);
+        let end = if further.is_empty() { first.end } else { further.end };
+        if cells == 0 || self.space.reaches(&self.file, end) { cells } else { self.cells_in_file(slot, cells) }
     }
 
     #[cold]
     fn cells_in_file(&self, slot: u32, cells: u32) -> u32 {
-        let (first, second) = (self.layout.cell(slot, 0), self.layout.cell(slot, 1));
         let len = file::status(&self.file).map_or(0, |status| status.len);
-        (len.saturating_sub(first) / (second - first)).min(cells.into()) as u32
+        self.layout.cells_within(slot, cells, len)
     }
 
     /// Reserves the cells of the slot's ring.
     pub(crate) fn reserve_cells(&self, slot: u32, cells: Range<u32>) -> Result<(), NoSpace> {
-        self.reserve_shared(self.layout.cell(slot, cells.start), self.layout.cell(slot, cells.end))
+        let ranges = self.layout.cells(slot, cells);
+        ranges
+            .into_iter()
+            .filter(|range| !range.is_empty())
+            .try_for_each(|range| self.reserve_shared(range.start, range.end))
     }
 
     /// Reserves the side record of a cell.
@@ -262,22 +263,39 @@ impl Mapped {
         {
             self.reserve_cursors(slot)?;
         }
-        self.empty(self.layout.side(slot, 0), self.layout.cell(slot, 0))?;
+        self.empty(self.layout.side(slot, 0), self.layout.further_cells(slot))?;
         self.reserve_cells(slot, 0..cells)?;
         // Cells that were reserved later than the header was written to the disk.
-        let (end, page) = (self.layout.cell(slot, cells), rustix::param::page_size() as u64);
-        let next_page = end.next_multiple_of(page);
-        if file::status(&self.file)?.len > end {
-            space::write_zeros(&self.file, end, next_page)?;
-        }
-        self.empty(next_page, self.layout.ring(slot + 1))
+        let [first, further] = self.layout.cells(slot, 0..cells);
+        self.clear(first.end, self.layout.first_cells(slot + 1))?;
+        self.clear(further.end, self.layout.ring(slot + 1))
     }
 
     /// Gives back the rings and extents of all slots from this one on.
     pub(crate) fn give_back_from(&self, slot: u32) -> Result<(), RecoverSpaceError> {
         let all = self.dimensions.all_slots();
+        self.clear(self.layout.first_cells(slot), self.layout.first_cells(all))?;
         self.empty(self.layout.ring(slot), self.layout.extents)?;
         self.empty(self.layout.extents_of(slot), self.layout.extents_of(all))
+    }
+
+    /// As [`empty`](Self::empty), for bytes that may begin and end in pages that others use.
+    fn clear(&self, from: u64, to: u64) -> Result<(), RecoverSpaceError> {
+        let page = rustix::param::page_size() as u64;
+        let to = to.min(file::status(&self.file)?.len);
+        let (first_page, last_page) = (from.next_multiple_of(page).min(to), to / page * page);
+        if first_page < last_page {
+            self.empty(first_page, last_page)?;
+        }
+        for (from, to) in [(from, first_page), (last_page.max(first_page), to)] {
+            let mut bytes = vec![0; to.saturating_sub(from) as usize];
+            let read = space::read_at(&self.file, &mut bytes, from)?;
+            // Where there is a hole, writing would take space.
+            if bytes[..read].iter().any(|&byte| byte != 0) {
+                space::write_zeros(&self.file, from, to)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes bytes zero that nobody uses, and gives back their space if the file system can.

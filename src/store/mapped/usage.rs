@@ -37,7 +37,9 @@ impl Mapped {
         } else {
             0
         };
-        pages(self.layout.cell(slot, 0), self.layout.cell(slot, cells)) + cursors
+        // The first cells share their pages with those of other slots.
+        let [first, further] = self.layout.cells(slot, 0..cells);
+        (first.end - first.start) + pages(further.start, further.end) + cursors
     }
 
     /// What the side records of the slot's first `cells` cells say.

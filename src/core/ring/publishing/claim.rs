@@ -25,6 +25,8 @@
 
 use std::iter;
 
+use crate::core::memory::cell_view::CellView;
+use crate::core::memory::records::CellHeader;
 use crate::core::ring::cell::pinned;
 use crate::core::ring::context::Scrub;
 use crate::core::ring::delivering::low_water::ComputedLowWater;
@@ -88,9 +90,11 @@ const FIRST_SLEEP: usize = 64;
 impl<'a> Ring<'a> {
     /// Claims the cell after that of `head`, which may be an old one by now.
     #[inline]
-    pub(crate) fn claim_after(self, head: Head) -> Option<Claim> {
+    pub(crate) fn claim_after(self, head: Head) -> Option<(Claim, CellView<'a>)> {
         let next = Some(self.after(head.cell()?)).filter(|&next| self.handle.knows_cell(next))?;
-        self.claimed(next, self.claim_cell_knowing_head(next, Keep::History, Some(head), None))
+        let cell = self.slot().cells.get(next);
+        let outcome = self.claim_cell_knowing_head(next, cell.header, Keep::History, Some(head), None);
+        Some((self.claimed(next, outcome)?, cell))
     }
 
     /// Claims a cell: one that is not needed, if there is one; else one that a crashed participant
@@ -287,7 +291,7 @@ impl<'a> Ring<'a> {
         if !self.is_reserved(index) {
             return Err(Refused::BeforeClaim);
         }
-        self.claim_cell_knowing_head(index, keep, None, computed)
+        self.claim_cell_knowing_head(index, self.slot().cells.get(index).header, keep, None, computed)
     }
 
     /// As [`claim_cell`](Self::claim_cell), but with a `head` that the caller knows, which may be an old one.
@@ -298,11 +302,11 @@ impl<'a> Ring<'a> {
     fn claim_cell_knowing_head(
         self,
         index: u32,
+        cell: &CellHeader,
         keep: Keep,
         known: Option<Head>,
         computed: Option<&ComputedLowWater>,
     ) -> Result<Claim, Refused> {
-        let cell = self.slot().cells.get(index).header;
         // Acquire: pairs with the release of `seq` in `commit_cell` and `help_commit`. `head`
         // is read after it: the value of a committed cell was published before, and a `head` that
         // is read later is not older than that.

@@ -38,6 +38,7 @@
 
 use super::claim::Claim;
 use crate::core::memory::cell_view::CellView;
+use crate::core::memory::records::CellHeader;
 use crate::core::memory::words;
 use crate::core::place::{KEPT, Place, Places, Tier};
 use crate::core::ring::cell;
@@ -280,8 +281,8 @@ impl<'a> Ring<'a> {
     /// Writes a medium value into a claimed cell, over one of the same length, which leaves nothing
     /// else to do. `false` if it is another case.
     #[inline]
-    pub(crate) fn fill_medium_again(self, claim: &mut Claim, bytes: &[u8]) -> bool {
-        let (cell, len, tier) = (self.slot().cells.get(claim.cell).header, bytes.len() as u32, Tier::Medium);
+    pub(crate) fn fill_medium_again(self, claim: &mut Claim, cell: &CellHeader, bytes: &[u8]) -> bool {
+        let (len, tier) = (bytes.len() as u32, Tier::Medium);
         if cell.residue.load(Ordering::Relaxed) != Residue::only(tier).bits() {
             return false;
         }

@@ -23,6 +23,7 @@ use super::claim::Claim;
 use crate::core::checksum;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
+use crate::core::memory::records::CellHeader;
 use crate::core::memory::words::{self, WORD};
 use crate::core::place::Tier;
 use crate::core::ring::context::Scrub;
@@ -60,18 +61,18 @@ impl<'a> Ring<'a> {
         let Some(expected) = self.handle.cached_head.expected() else {
             return self.publish_slow(bytes);
         };
-        let Some(mut claim) = self.claim_after(expected) else {
+        let Some((mut claim, cell)) = self.claim_after(expected) else {
             return self.publish_slow(bytes);
         };
-        self.fill(&mut claim, bytes);
-        self.commit_expected(claim, expected, bytes.len())
+        self.fill_cell(&mut claim, cell, bytes);
+        self.commit_expected(claim, cell, expected, bytes.len())
     }
 
     /// Makes a filled cell the newest value, if `head` is the expected one; else in any case. The
     /// value after it may have `len` bytes inline.
     #[inline(always)]
-    fn commit_expected(self, claim: Claim, expected: Head, len: usize) -> Result<u64, CommitError> {
-        let cell = claim.cell;
+    fn commit_expected(self, claim: Claim, cell: CellView<'a>, expected: Head, len: usize) -> Result<u64, CommitError> {
+        let index = claim.cell;
         // The key may have been unassigned without `head` having moved yet.
         if !self.is_current() {
             return self.commit_slow(claim);
@@ -79,9 +80,9 @@ impl<'a> Ring<'a> {
         let Ok(version) = self.move_head(&claim, expected) else {
             return self.commit_slow(claim);
         };
-        self.commit_cell(claim, version);
-        self.handle.cached_head.remember(expected, Head::of(cell, version));
-        self.prefetch_next_cell(cell, len);
+        self.commit_cell_of(&claim, cell.header, version);
+        self.handle.cached_head.remember(expected, Head::of(index, version));
+        self.prefetch_next_cell(index, len);
         Ok(version)
     }
 
@@ -99,19 +100,19 @@ impl<'a> Ring<'a> {
     fn publish_long(self, bytes: &[u8]) -> Result<u64, CommitError> {
         let next = || Some(self.handle.cached_head.expected()?).filter(|_| Tier::of(bytes.len()) == Tier::Medium);
         let claimed = next().and_then(|expected| Some((expected, self.claim_after(expected)?)));
-        let Some((expected, mut claim)) = claimed else {
+        let Some((expected, (mut claim, cell))) = claimed else {
             let mut claim = self.claim_long(bytes.len())?;
             return match self.fill_long(&mut claim, bytes) {
                 Ok(()) => self.commit_slow(claim),
                 Err(error) => self.abandon_for(claim, error),
             };
         };
-        if !self.fill_medium_again(&mut claim, bytes)
+        if !self.fill_medium_again(&mut claim, cell.header, bytes)
             && let Err(error) = self.reserve_and_fill_long(&mut claim, bytes)
         {
             return self.abandon_for(claim, error);
         }
-        self.commit_expected(claim, expected, 0)
+        self.commit_expected(claim, cell, expected, 0)
     }
 
     #[cold]
@@ -143,7 +144,12 @@ impl<'a> Ring<'a> {
     /// Writes an inline value into a claimed cell. With auto-vacuum, the bytes after it are zeroed.
     #[inline]
     pub(crate) fn fill(self, claim: &mut Claim, bytes: &[u8]) {
-        let cell = self.slot().cells.get(claim.cell);
+        self.fill_cell(claim, self.slot().cells.get(claim.cell), bytes);
+    }
+
+    /// As [`fill`](Self::fill), for a caller that has the claimed cell.
+    #[inline(always)]
+    fn fill_cell(self, claim: &mut Claim, cell: CellView<'a>, bytes: &[u8]) {
         let len = bytes.len() as u32;
         let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
         if !residue.is_inline() {
@@ -354,13 +360,18 @@ impl<'a> Ring<'a> {
     /// And a writer need not check afterwards whether its value was retired.
     #[inline]
     pub(crate) fn commit_cell(self, claim: Claim, version: u64) {
-        let seq = &self.slot().cells.get(claim.cell).header.seq;
+        self.commit_cell_of(&claim, self.slot().cells.get(claim.cell).header, version);
+    }
+
+    /// As [`commit_cell`](Self::commit_cell), for a caller that has the claimed cell.
+    #[inline(always)]
+    fn commit_cell_of(self, claim: &Claim, cell: &CellHeader, version: u64) {
         // A compare-and-swap, not a store or a swap: another writer may have claimed the cell
         // since. Our word is unique by its ticket.
         // Release: pairs with the acquire of `seq` in the readers; a thread that reads the version
         // from `seq` sees its bytes.
         let committed = Seq::Committed { version }.bits();
-        let _ = seq.compare_exchange(claim.mark, committed, Ordering::Release, Ordering::Relaxed);
+        let _ = cell.seq.compare_exchange(claim.mark, committed, Ordering::Release, Ordering::Relaxed);
         reached(Step::CellCommitted);
     }
 
