@@ -42,6 +42,24 @@ impl Mapped {
         (first.end - first.start) + pages(further.start, further.end) + cursors
     }
 
+    /// How many bytes of pages the first cells of these slots take beyond what [`cells_len`] counts: it
+    /// counts cells, and slots share pages.
+    ///
+    /// [`cells_len`]: Self::cells_len
+    pub(crate) fn shared_pages_len(&self, slots: u32) -> u64 {
+        let (mut pages, mut cells, mut counted_to) = (0, 0, 0);
+        for slot in 0..slots {
+            let [first, _] = self.layout.cells(slot, 0..self.cells_reserved(slot));
+            if !first.is_empty() {
+                let (from, to) = ((first.start / page() * page()).max(counted_to), first.end.next_multiple_of(page()));
+                pages += to - from;
+                cells += first.end - first.start;
+                counted_to = to;
+            }
+        }
+        pages - cells
+    }
+
     /// What the side records of the slot's first `cells` cells say.
     ///
     /// They are read by system calls, because side records that were never used are holes: reading one

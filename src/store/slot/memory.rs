@@ -27,7 +27,8 @@ use crate::store::mapped::Mapped;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct KeyMemory {
-    /// Its ring: cells, with their short values, and what belongs to them.
+    /// Its ring: cells, with their short values, and what belongs to them. The first four cells share
+    /// pages with those of other keys, and count by their own bytes.
     pub ring: u64,
     /// The place of the newest value; 0 if that is short, and so in the ring, or there is none.
     pub value: u64,

@@ -41,7 +41,7 @@ pub struct Memory {
     pub reserved: u64,
     /// What every store has: header, participants, index of keys, headers of slots.
     pub fixed: u64,
-    /// Rings: cells, with their short values. Those of removed keys are among them.
+    /// Rings: cells, with their short values, in whole pages. Those of removed keys are among them.
     pub rings: u64,
     /// The newest values, as far as they are long.
     pub values: u64,
@@ -77,7 +77,7 @@ impl Store {
         let mut memory = Memory {
             reserved: mapped.reserved()?,
             fixed: mapped.fixed_len(),
-            rings: 0,
+            rings: mapped.shared_pages_len(mapped.used_slots()),
             values: 0,
             history: 0,
             mapped: self.session.mapped_len(),
