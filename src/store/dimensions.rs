@@ -142,7 +142,7 @@ impl Layout {
         // share few sets of the cache.
         let lines = (size_of::<CellHeader>() + dimensions.inline_size as usize) / CACHE_LINE;
         let cell_stride = (lines | 1) * CACHE_LINE;
-        let first_cells_stride = (FIRST_CELLS as usize * cell_stride / CACHE_LINE | 1) * CACHE_LINE;
+        let first_cells_stride = ((FIRST_CELLS as usize * cell_stride / CACHE_LINE) | 1) * CACHE_LINE;
         let rings = (first_cells + slots * first_cells_stride).next_multiple_of(WINDOW as usize);
         let ring_stride = MAX_RING.min(MAX_RINGS / slots as u64 / WINDOW * WINDOW) as usize;
         let room = ring_stride.checked_sub(BEFORE_SIDES + PAGE)?;

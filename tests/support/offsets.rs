@@ -77,7 +77,7 @@ impl Offsets {
         let first_cells = (headers + slots * 512).next_multiple_of(WINDOW);
         let ring_stride = (16 << 20).min((64 << 30) / slots / WINDOW * WINDOW);
         let cell_stride = (((64 + inline_size) / 64) | 1) * 64;
-        let first_cells_stride = (FIRST_CELLS * cell_stride / 64 | 1) * 64;
+        let first_cells_stride = ((FIRST_CELLS * cell_stride / 64) | 1) * 64;
         let rings = (first_cells + slots * first_cells_stride).next_multiple_of(WINDOW);
         let sides = 28 << 10;
         let max_cells = ((ring_stride - sides - 4096) / (64 + cell_stride)).min(8192);
