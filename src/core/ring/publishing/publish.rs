@@ -65,25 +65,27 @@ impl<'a> Ring<'a> {
             return self.publish_slow(bytes);
         };
         self.fill_cell(&mut claim, cell, bytes);
-        self.commit_expected(claim, cell, expected, bytes.len())
+        match self.commit_expected(&claim, cell, expected, bytes.len()) {
+            Some(version) => Ok(version),
+            None => self.commit_slow(claim),
+        }
     }
 
-    /// Makes a filled cell the newest value, if `head` is the expected one; else in any case. The
-    /// value after it may have `len` bytes inline.
+    /// Makes a filled cell the newest value, if `head` is the expected one and the slot still has the
+    /// key; `None` otherwise. The value after it may have `len` bytes inline.
+    ///
+    /// The claim stays with the caller: to move it in here took a fifth of a small publish.
     #[inline(always)]
-    fn commit_expected(self, claim: Claim, cell: CellView<'a>, expected: Head, len: usize) -> Result<u64, CommitError> {
-        let index = claim.cell;
+    fn commit_expected(self, claim: &Claim, cell: CellView<'a>, expected: Head, len: usize) -> Option<u64> {
         // The key may have been unassigned without `head` having moved yet.
         if !self.is_current() {
-            return self.commit_slow(claim);
+            return None;
         }
-        let Ok(version) = self.move_head(&claim, expected) else {
-            return self.commit_slow(claim);
-        };
-        self.commit_cell_of(&claim, cell.header, version);
-        self.handle.cached_head.remember(expected, Head::of(index, version));
-        self.prefetch_next_cell(index, len);
-        Ok(version)
+        let version = self.move_head(claim, expected).ok()?;
+        self.commit_cell_of(claim, cell.header, version);
+        self.handle.cached_head.remember(expected, Head::of(claim.cell, version));
+        self.prefetch_next_cell(claim.cell, len);
+        Some(version)
     }
 
     #[inline(never)]
@@ -112,7 +114,10 @@ impl<'a> Ring<'a> {
         {
             return self.abandon_for(claim, error);
         }
-        self.commit_expected(claim, cell, expected, 0)
+        match self.commit_expected(&claim, cell, expected, 0) {
+            Some(version) => Ok(version),
+            None => self.commit_slow(claim),
+        }
     }
 
     #[cold]
