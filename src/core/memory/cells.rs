@@ -71,8 +71,7 @@ impl<'a> Cells<'a> {
         // Without a message: one with numbers makes the compiler keep them in memory, at twice the
         // cost of a small read.
         assert!(index < self.max);
-        // Without a branch, and without a load whose address depends on the index: one of either costs
-        // a tenth of a small read.
+        // Computed: a branch would be predicted wrong twice in each round of a longer ring.
         let gap = usize::from(index >= FIRST_CELLS).wrapping_neg() & self.gap;
         // SAFETY: `index` is below `max`, and below `FIRST_CELLS` for the first cells, so by the
         // contract of `new` the result is inside the mapping.
