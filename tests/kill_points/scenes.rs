@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use splinter_bus::kill_points::{self, Ending, Step};
-use splinter_bus::store::{GetError, KeyError, KeyOptions, SetError, Store, StoreOptions, UpdateError};
+use splinter_bus::store::{KeyOptions, Store, StoreOptions};
 use splinter_bus::{Bus, Message, RecvError, Start, SubscribeOptions};
 
 use crate::support::Actor;
@@ -61,7 +61,7 @@ pub struct Scene {
     pub races_for: Option<Step>,
 }
 
-const fn scene(name: &'static str, stage: Stage, play: fn(&Act)) -> Scene {
+pub const fn scene(name: &'static str, stage: Stage, play: fn(&Act)) -> Scene {
     Scene { name, stage, play, races_for: None }
 }
 
@@ -127,15 +127,6 @@ pub const SCENES: &[Scene] = &[
     scene("create a store in a file by a link", Stage::NoFile, create_by_link),
 ];
 
-/// What a process does with its handle on the key `long`, which is removed and created again while the
-/// process is stopped. The key that has this name then is another one, which it never touches.
-pub const OLD_HANDLES: &[Scene] = &[
-    scene("set by an old handle", Stage::Memory, set_by_old_handle),
-    scene("append by an old handle", Stage::Memory, append_by_old_handle),
-    scene("lend by an old handle", Stage::Memory, lend_by_old_handle),
-    scene("pin by an old handle", Stage::Memory, pin_by_old_handle),
-];
-
 /// Opens the store, with the options of its creator for keys that are created.
 fn open_at(location: &str) -> Store {
     options().open(location).expect("a store")
@@ -159,7 +150,7 @@ impl<'a> Act<'a> {
         assert!(self.begun.get());
     }
 
-    fn open(&self) -> Store {
+    pub fn open(&self) -> Store {
         open_at(self.location)
     }
 
@@ -169,7 +160,7 @@ impl<'a> Act<'a> {
     }
 
     /// Steps count from here on.
-    fn begin(&self) {
+    pub fn begin(&self) {
         self.begun.set(true);
         kill_points::count();
         if let Some((step, before, ending)) = self.end {
@@ -232,7 +223,6 @@ fn publish_long(act: &Act) {
     }
 }
 
-/// Writes by a handle on a key that the observer replaces meanwhile by one of another shape.
 fn publish_long_over_a_crash(act: &Act) {
     let slot = act.open().slot("long").unwrap();
     for _ in 0..3 {
@@ -322,59 +312,6 @@ fn append_to_long(act: &Act) {
     }
     slot.set(&vec![b'c'; LONG[1]]).unwrap();
     slot.append(&TAIL).unwrap();
-}
-
-fn set_by_old_handle(act: &Act) {
-    let slot = act.open().slot("long").unwrap();
-    act.begin();
-    for len in [THEIRS.len(), LONG[0], LONG[1]].repeat(2) {
-        done_or_removed(slot.set(&vec![b'c'; len]));
-    }
-}
-
-fn append_by_old_handle(act: &Act) {
-    let slot = act.open().slot("long").unwrap();
-    act.begin();
-    for len in [THEIRS.len(), LONG[0], LONG[1]] {
-        done_or_removed(slot.set(&vec![b'c'; len]));
-        match slot.append(&TAIL) {
-            Ok(_) | Err(UpdateError::Key(KeyError::Removed)) => {}
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-}
-
-fn lend_by_old_handle(act: &Act) {
-    let slot = act.open().slot("long").unwrap();
-    act.begin();
-    for len in [THEIRS.len(), LONG[0], LONG[1]] {
-        done_or_removed(slot.loan(len).map(drop));
-        done_or_removed(slot.loan_uninit(len).and_then(|loan| loan.write(&vec![b'c'; len]).send()));
-    }
-}
-
-fn pin_by_old_handle(act: &Act) {
-    let slot = act.open().slot("long").unwrap();
-    let mut bytes = Vec::new();
-    act.begin();
-    for version in (0..CELLS.into()).map(|back| slot.version().saturating_sub(back)).collect::<Vec<_>>() {
-        match slot.pin_version(version) {
-            Ok(Some(pinned)) => assert!(pinned.iter().all(|byte| *byte == pinned[0])),
-            Ok(None) | Err(GetError::Key(KeyError::Removed) | GetError::Overtaken | GetError::Claimed { .. }) => {}
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-    match slot.get_into(&mut bytes) {
-        Ok(_) | Err(GetError::Key(KeyError::Removed)) => {}
-        Err(error) => panic!("{error:?}"),
-    }
-}
-
-fn done_or_removed<T>(outcome: Result<T, SetError>) {
-    match outcome {
-        Ok(_) | Err(SetError::Key(KeyError::Removed)) => {}
-        Err(error) => panic!("{error:?}"),
-    }
 }
 
 fn count(act: &Act) {

@@ -12,8 +12,8 @@ use crate::store::{GetError, KeyError, Lookup};
 impl<T> Bus<T> {
     /// Returns a copy of the newest message of a key; `None` if there is none. Never blocks.
     ///
-    /// The message is returned by value. Read plain types of more than 256 KiB by [`sample`](Self::sample):
-    /// on the stack of a thread they may not have room.
+    /// The message is returned by value. Read plain types of more than 256 KiB by
+    /// [`sample`](Self::sample), because they may not fit on the stack of a thread.
     ///
     /// # Errors
     ///

@@ -13,8 +13,8 @@ use crate::store::wait::Deadline;
 impl<T> Subscriber<T> {
     /// Receives the next message; waits for it without a limit. Spins briefly, then sleeps.
     ///
-    /// The message is returned by value. Read plain types of more than 256 KiB by [`recv_sample`](Self::recv_sample):
-    /// on the stack of a thread they may not have room.
+    /// The message is returned by value. Read plain types of more than 256 KiB by
+    /// [`recv_sample`](Self::recv_sample), because they may not fit on the stack of a thread.
     ///
     /// # Errors
     ///

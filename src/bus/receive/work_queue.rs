@@ -30,8 +30,9 @@ use crate::store::{GetError, KeyError, KeyOptions, Slot, Store};
 /// Messages that are not acknowledged are not overwritten. Publishers that find no free cell get an
 /// error, or wait. That holds from the first worker on until the key is removed, also while there
 /// are no workers. Messages that were published before the first worker came may be lost: open the
-/// queue in publishers, too, before they publish. Whoever opens it first creates the key with 256 cells,
-/// unless the options say otherwise; a key that a publisher created before has 24. A message that is not valid, or has expired, is reported once and then acknowledged.
+/// queue in publishers, too, before they publish. If the queue creates the key, it has 256 cells,
+/// unless the options say otherwise; a key that a publisher has created before has 24. A message that
+/// is not valid, or has expired, is reported once and then acknowledged.
 ///
 /// If the key is removed, one receive reports it and the next call creates the queue again. If
 /// another process is creating or removing keys at that moment, `try_recv` does not wait and

@@ -64,7 +64,7 @@ impl Region {
     /// Pre-faults the pages of a range that is reserved: writes to each without changing it. `from`
     /// is the start of a page.
     ///
-    /// Every page of the fixed part but the first, and of rings, begins with a word that is always
+    /// Every page of the fixed part but the first, of first cells and of rings, begins with a word that is always
     /// accessed as 8 bytes.
     pub(crate) fn touch_pages(&self, from: usize, to: usize, page_size: usize) {
         let Some(words) = self.check::<AtomicU64>(from, to.saturating_sub(from) / WORD) else { return };
@@ -127,8 +127,8 @@ impl Region {
             && first_cells <= layout.first_cells_stride
             && first_end <= layout.rings
             && end <= self.len;
-        let starts = [layout.rings, layout.ring_stride, layout.further_cursors, layout.sides, layout.cells];
-        let strides = [layout.cell_stride, layout.first_cells, layout.first_cells_stride];
+        let starts = [layout.first_cells, layout.rings, layout.further_cursors, layout.sides, layout.cells];
+        let strides = [layout.cell_stride, layout.first_cells_stride, layout.ring_stride];
         let aligned = starts.iter().chain(&strides).all(|start| start.is_multiple_of(CACHE_LINE));
         (fits && aligned && layout.slots > 0 && layout.max_cells > 0).then_some(SlotTable { headers, layout })
     }
