@@ -15,7 +15,7 @@ use crate::{AT_ONCE, OURS, Run};
 
 /// What a process does with its handle on the key `long`, which is removed and created again while the
 /// process is stopped. The key that has this name then is another one, which it never touches.
-pub const SCENES: &[Scene] = &[
+pub(crate) const SCENES: &[Scene] = &[
     scene("set by an old handle", Stage::Memory, set_by_old_handle),
     scene("append by an old handle", Stage::Memory, append_by_old_handle),
     scene("lend by an old handle", Stage::Memory, lend_by_old_handle),
