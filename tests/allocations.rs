@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
-use splinter_bus::store::Store;
+use splinter_bus::store::{Store, StoreOptions};
 use splinter_bus::{Bus, Message, SubscribeOptions};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -62,7 +62,8 @@ impl Drop for Stored {
 
 fn stored(what: &str) -> (Stored, Store) {
     let name = format!("splinter-test-{}-{what}", std::process::id());
-    let store = Store::create(&name).unwrap();
+    // Small: valgrind keeps a record of all addresses that are mapped.
+    let store = StoreOptions::new().slots(4).create(&name).unwrap();
     (Stored(name), store)
 }
 
