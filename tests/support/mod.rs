@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
 
 mod asleep;
+pub mod everything;
 pub mod image;
 pub mod locations;
 mod name;
