@@ -5,10 +5,11 @@ mod support;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use splinter_bus::bus::AcknowledgeError;
-use splinter_bus::store::{KeyError, SetError, Store, UpdateError};
+use splinter_bus::store::{KeyError, KeyOptions, SetError, Store, UpdateError};
 use splinter_bus::{Bus, RecvError, Start, SubscribeOptions};
 use support::everything::{LENGTHS, MOST, do_everything, options};
 use support::image::Image;
@@ -215,6 +216,33 @@ fn cells_that_are_not_there_are_not_touched_whatever_the_slot_says() {
     let _ = late.get("key");
     late.set("key", b"again").unwrap();
     assert_eq!(late.get("key").unwrap().as_deref(), Some(&b"again"[..]));
+}
+
+#[test]
+fn a_number_of_reserved_cells_that_is_zeroed_all_the_time_is_an_error_or_none() {
+    let name = Name::new();
+    let store = name.create(&options());
+    let slot = store.slot_with("key", &KeyOptions::new().history(2).spare(2).lossless(1)).unwrap();
+    let bus: Bus<Vec<u8>> = Bus::on(store.clone());
+    // Nothing may be overwritten, so each publish looks at all cells.
+    let _stalled = bus.subscribe_with("key", &SubscribeOptions::new().lossless()).unwrap();
+    while slot.set(b"value").is_ok() {}
+    let (file, offsets) = words_of_file(&name);
+    let at = offsets.slot(offsets.slot_of(&file, "key")) + offsets::CELLS_RESERVED;
+    let map = memmap2::MmapRaw::map_raw(&file).unwrap();
+    let word = map.as_mut_ptr().wrapping_add(at as usize).cast::<AtomicU32>();
+    // SAFETY: inside of the mapping, which lives as long, aligned, and others touch it by atomic accesses
+    // only.
+    let word = unsafe { &*word };
+    let publisher = std::thread::spawn(move || {
+        for _ in 0..100_000 {
+            let _ = slot.set(b"value");
+        }
+    });
+    while !publisher.is_finished() {
+        word.store(0, Ordering::Relaxed);
+    }
+    publisher.join().expect("a publisher that does not panic");
 }
 
 #[test]

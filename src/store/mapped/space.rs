@@ -45,19 +45,21 @@ impl Space {
     #[inline]
     pub(crate) fn reaches(&self, file: &File, end: u64) -> bool {
         // Relaxed: the number only grows, and guards no other data.
-        end <= self.known_len.load(Ordering::Relaxed) || self.reaches_now(file, end)
+        end <= self.known_len.load(Ordering::Relaxed) || end <= self.len_now(file)
     }
 
     /// How many bytes from `start` on the file has, if they are `len` at least.
     fn reach(&self, file: &File, start: u64, len: u64) -> Option<u64> {
-        self.reaches(file, start + len).then(|| self.known_len.load(Ordering::Relaxed) - start)
+        let known = self.known_len.load(Ordering::Relaxed);
+        let file_len = if start + len <= known { known } else { self.len_now(file) };
+        (start + len <= file_len).then(|| file_len - start)
     }
 
     #[cold]
-    fn reaches_now(&self, file: &File, end: u64) -> bool {
+    fn len_now(&self, file: &File) -> u64 {
         let len = file::status(file).map_or(0, |status| status.len);
         self.known_len.store(len, Ordering::Relaxed);
-        end <= len
+        len
     }
 }
 

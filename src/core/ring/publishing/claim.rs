@@ -114,7 +114,8 @@ impl<'a> Ring<'a> {
     #[cold]
     fn claim_another(self, refused: u32) -> Result<Claim, ClaimError> {
         let reserved = self.reserve_up_to(refused)?;
-        let refused = refused.min(reserved - 1);
+        // 0 only if another program writes to the number.
+        let refused = refused.min(reserved.saturating_sub(1));
         let (mut index, computed) = (refused, ComputedLowWater::default());
         // Two passes: other participants make progress meanwhile. Readers unpin in the same order.
         // So the cell that was refused first is tried again before each later one, and versions
