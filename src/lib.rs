@@ -105,6 +105,7 @@ mod loom;
 pub mod message;
 #[cfg(not(loom))]
 mod os;
+pub mod schema;
 #[cfg(not(loom))]
 pub mod store;
 mod sync;

@@ -122,7 +122,10 @@ arrays!(Arrays, 1, 1 + 1, TWO, 3);
 #[test]
 fn lengths_of_arrays_may_come_from_a_macro() {
     round_trip(&Arrays { a: [1], b: [2; 2], c: [3; 2], d: [4; 3] });
-    assert_eq!(description::<Arrays>(), "Arrays{a:[u8;1],b:[u8;2],c:[u8;2],d:[u8;3]}");
+    assert_eq!(
+        description::<Arrays>(),
+        "Arrays{a:[u8;1],b:[u8;2],c:[u8;2],d:[u8;3]} [size 8, align 1, fields at 0,1,3,5]"
+    );
 }
 
 macro_rules! generics {
@@ -223,11 +226,11 @@ fn variants_of_all_kinds_may_come_from_a_macro() {
         "Kinds enum{Unit,Empty{},Nothing(),Tuple(Inner#2,Inner#2),\
          Named{field:Inner#2,schema:Inner#2,type:Inner#2}}; Inner{schema:u8}"
     );
-    assert_eq!(description::<numbers::Numbers>(), "Numbers enum{A=-2,B=7,C}");
+    assert_eq!(description::<numbers::Numbers>(), "Numbers enum{A=-2,B=7,C=8} [size 1, align 1, repr i8]");
 }
 
 macro_rules! attributes {
-    ($name:ident, $kind:literal, $version:expr, $checksum:literal, $schema:literal, $krate:path) => {
+    ($name:ident, $kind:literal, $version:expr, $checksum:literal, $schema:ty, $krate:path) => {
         #[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
         #[message(kind = $kind, version = $version, checksum = $checksum, crate = $krate)]
         struct $name {
@@ -237,13 +240,16 @@ macro_rules! attributes {
     };
 }
 
-attributes!(Attributes, "query", 7, false, "Bound<u32>", ::splinter_bus);
+attributes!(Attributes, "query", 7, false, std::ops::Bound<u32>, ::splinter_bus);
 
 #[test]
 fn values_of_attributes_may_come_from_a_macro() {
     round_trip(&Attributes { bound: std::ops::Bound::Included(3) });
     assert_eq!((Attributes::KIND, Attributes::VERSION, Attributes::CHECKSUM), (Kind::Query, 7, false));
-    assert_eq!(description::<Attributes>(), "Attributes{bound:Bound<u32>}");
+    assert_eq!(
+        description::<Attributes>(),
+        "Attributes{bound:Bound#2}; Bound enum{Unbounded,Included(u32),Excluded(u32)}"
+    );
 }
 
 /// A crate that exports macros, and through them the bus under a name of its own.

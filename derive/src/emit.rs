@@ -8,7 +8,8 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{GenericParam, Generics, Ident, Lifetime, LifetimeParam, WherePredicate, parse_quote};
 
-use crate::model::{Field, Fields, Input, Shape, Style};
+use crate::emit_schema::schema;
+use crate::model::Input;
 
 /// Implements `Schema`, `Message`, `Decode` and `InPlace`, and for a plain encoding `Plain`.
 pub(crate) fn message(input: &Input) -> TokenStream {
@@ -29,6 +30,19 @@ pub(crate) fn message(input: &Input) -> TokenStream {
     let payload_align =
         encoding.is_plain().then(|| quote!(const PAYLOAD_ALIGN: #private::usize = #private::payload_align::<Self>();));
     let alignment_check = alignment_check(input, encoding);
+    let check = encoding.reads_by_schema().then(|| {
+        let schema = local("schema");
+        quote! {
+            fn check_schema(
+                &self,
+                #schema: &#krate::schema::Table,
+            ) -> #private::Result<(), #krate::schema::SchemaMismatch> {
+                #[allow(unused_imports)]
+                use #private::Missing as _;
+                #private::Postcard::<Self>::check(self, #schema)
+            }
+        }
+    });
     let (_, type_generics, _) = input.generics.split_for_impl();
     let this: syn::Type = parse_quote!(#ident #type_generics);
 
@@ -53,6 +67,8 @@ pub(crate) fn message(input: &Input) -> TokenStream {
                 use #private::Missing as _;
                 #private::#encoding_variant::<Self>::encode(self, #payload)
             }
+
+            #check
         }
     };
 
@@ -86,6 +102,19 @@ fn decode(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStream
     let require = format_ident!("require_{}", encoding.name());
     let arguments = if encoding.is_plain() { quote_spanned!(place=> Self) } else { quote_spanned!(place=> #de, Self) };
     let require = quote_spanned!(place=> #private::#require::<#arguments>(););
+    let decode_by = encoding.reads_by_schema().then(|| {
+        let schema = local("schema");
+        quote! {
+            fn decode_by(
+                #schema: &#krate::schema::Table,
+                #payload: &#de [#private::u8],
+            ) -> #private::Result<Self, #krate::message::DecodeError> {
+                #[allow(unused_imports)]
+                use #private::Missing as _;
+                #codec::decode_by(#schema, #payload)
+            }
+        }
+    });
     let decode = quote! {
         #[automatically_derived]
         impl #impl_generics #krate::message::Decode<#de> for #this #where_clause {
@@ -95,6 +124,8 @@ fn decode(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStream
                 #require
                 #codec::decode(#payload)
             }
+
+            #decode_by
         }
     };
     if input.generics.lifetimes().next().is_some() {
@@ -152,6 +183,22 @@ fn in_place(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStre
             }
         }
     });
+    let view_by = encoding.reads_by_schema().then(|| {
+        let schema = local("schema");
+        quote! {
+            fn view_by<#view>(
+                #schema: &#krate::schema::Table,
+                #payload: &#view [#private::u8],
+            ) -> #private::Result<#seen, #krate::message::DecodeError>
+            where
+                Self: #view,
+            {
+                #[allow(unused_imports)]
+                use #private::Missing as _;
+                #codec::decode_by(#schema, #payload)
+            }
+        }
+    });
     let in_place = quote! {
         #[automatically_derived]
         impl #impl_generics #krate::message::InPlace for #this #where_clause {
@@ -166,6 +213,7 @@ fn in_place(input: &Input, encoding: Encoding, generics: &Generics) -> TokenStre
                 #codec::#call(#payload)
             }
 
+            #view_by
             #find_plain
         }
     };
@@ -214,91 +262,11 @@ fn seen_for(input: &Input, view: &Lifetime) -> TokenStream {
     quote!(#ident<#(#arguments),*>)
 }
 
-/// Implements `Schema`.
-pub(crate) fn schema(input: &Input) -> TokenStream {
-    let krate = input.krate();
-    let ident = &input.ident;
-    let name = input.name();
-    let schema = local("schema");
-    let body = match &input.shape {
-        Shape::Struct(fields) => fields_schema(&krate, &schema, fields),
-        Shape::Enum(variants) => {
-            let mut body = text(&krate, &schema, " enum{");
-            for (index, variant) in variants.iter().enumerate() {
-                let comma = if index == 0 { "" } else { "," };
-                body.extend(text(&krate, &schema, &format!("{comma}{}", variant.ident.unraw())));
-                body.extend(fields_schema(&krate, &schema, &variant.fields));
-                if let Some(discriminant) = &variant.discriminant {
-                    body.extend(discriminant_schema(input, &schema, discriminant));
-                }
-            }
-            body.extend(text(&krate, &schema, "}"));
-            body
-        }
-    };
-    let generics = with_schema_bounds(input);
-    let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let (_, type_generics, _) = input.generics.split_for_impl();
-    quote! {
-        #[automatically_derived]
-        impl #impl_generics #krate::message::Schema for #ident #type_generics #where_clause {
-            fn describe(#schema: &mut #krate::message::SchemaWriter) {
-                #krate::message::SchemaWriter::named::<Self>(#schema, #name, |#schema| { #body });
-            }
-        }
-    }
-}
-
-fn fields_schema(krate: &TokenStream, schema: &Ident, fields: &Fields) -> TokenStream {
-    let (open, close) = match fields.style {
-        Style::Named => ("{", "}"),
-        Style::Tuple => ("(", ")"),
-        Style::Unit => return TokenStream::new(),
-    };
-    let mut body = text(krate, schema, open);
-    for (index, field) in fields.fields.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        let name = field.name.as_ref().map_or_else(String::new, |name| format!("{}:", name.unraw()));
-        body.extend(text(krate, schema, &format!("{comma}{name}")));
-        body.extend(field_schema(krate, schema, field));
-    }
-    body.extend(text(krate, schema, close));
-    body
-}
-
-fn field_schema(krate: &TokenStream, schema: &Ident, field: &Field) -> TokenStream {
-    let ty = &field.ty;
-    match &field.schema {
-        Some(description) => text(krate, schema, &description.value()),
-        // This call has the location of the field, so the compiler reports a missing schema there.
-        None => {
-            let place = Span::call_site().located_at(field.span);
-            quote_spanned!(place=> #krate::message::SchemaWriter::of::<#ty>(#schema);)
-        }
-    }
-}
-
-/// Writes the value of a discriminant and not its expression, because `1`, `0x1` and `ONE` are the
-/// same.
-fn discriminant_schema(input: &Input, schema: &Ident, discriminant: &syn::Expr) -> TokenStream {
-    let krate = input.krate();
-    let integer = input.repr.as_ref().map_or_else(|| quote!(isize), Ident::to_token_stream);
-    let value = local("value");
-    quote! {
-        let #value: ::core::primitive::#integer = #discriminant;
-        #krate::message::SchemaWriter::text(#schema, &#krate::__private::discriminant(#value as ::core::primitive::i128));
-    }
-}
-
-fn text(krate: &TokenStream, schema: &Ident, text: &str) -> TokenStream {
-    if text.is_empty() { TokenStream::new() } else { quote!(#krate::message::SchemaWriter::text(#schema, #text);) }
-}
-
 /// A name for a value in derived code, which the user's code can neither see nor shadow.
 ///
 /// The user's types and expressions can come from several macros, each with its own names. So
 /// derived code takes the names of all its values from here.
-fn local(name: &str) -> Ident {
+pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
@@ -313,14 +281,14 @@ fn lifetime(generics: &Generics, name: &str) -> Lifetime {
 }
 
 /// The type's generics, with the bound `Schema` on each type parameter.
-fn with_schema_bounds(input: &Input) -> Generics {
+pub(crate) fn with_schema_bounds(input: &Input) -> Generics {
     let krate = input.krate();
     let mut generics = input.generics.clone();
     let bounds: Vec<WherePredicate> = generics
         .type_params()
         .map(|param| {
             let ident = &param.ident;
-            parse_quote!(#ident: #krate::message::Schema)
+            parse_quote!(#ident: #krate::schema::Schema)
         })
         .collect();
     if !bounds.is_empty() {
@@ -344,7 +312,7 @@ fn with_payload_lifetime(generics: &Generics) -> (Generics, Lifetime) {
 }
 
 impl Input {
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.attributes.name.as_ref().map_or_else(|| self.ident.unraw().to_string(), |name| name.value())
     }
 }
@@ -352,6 +320,7 @@ impl Input {
 #[derive(Clone, Copy)]
 enum Encoding {
     Postcard,
+    Json,
     Zerocopy,
     Bytemuck,
 }
@@ -361,6 +330,7 @@ impl Encoding {
         match name {
             "zerocopy" => Self::Zerocopy,
             "bytemuck" => Self::Bytemuck,
+            "json" => Self::Json,
             _ => Self::Postcard,
         }
     }
@@ -368,6 +338,7 @@ impl Encoding {
     fn name(self) -> &'static str {
         match self {
             Self::Postcard => "postcard",
+            Self::Json => "json",
             Self::Zerocopy => "zerocopy",
             Self::Bytemuck => "bytemuck",
         }
@@ -376,6 +347,7 @@ impl Encoding {
     fn variant(self) -> &'static str {
         match self {
             Self::Postcard => "Postcard",
+            Self::Json => "Json",
             Self::Zerocopy => "Zerocopy",
             Self::Bytemuck => "Bytemuck",
         }
@@ -386,14 +358,20 @@ impl Encoding {
     fn decoder(self, private: &TokenStream, de: &Lifetime, this: TokenStream) -> TokenStream {
         match self {
             Self::Postcard => quote!(#private::FromPostcard::<#de, #this>),
+            Self::Json => quote!(#private::FromJson::<#de, #this>),
             Self::Zerocopy => quote!(#private::Zerocopy::<#this>),
             Self::Bytemuck => quote!(#private::Bytemuck::<#this>),
         }
     }
 
+    /// Whether the payload can be read by the schema of its sender.
+    fn reads_by_schema(self) -> bool {
+        matches!(self, Self::Postcard)
+    }
+
     /// Whether the payload of the message is its own bytes.
     fn is_plain(self) -> bool {
-        !matches!(self, Self::Postcard)
+        matches!(self, Self::Zerocopy | Self::Bytemuck)
     }
 
     /// The bound that encoding needs on a generic type. Types without parameters need none here:
@@ -401,7 +379,7 @@ impl Encoding {
     fn encode_bounds(self, input: &Input, private: &TokenStream, this: &syn::Type) -> Option<WherePredicate> {
         input.generics.type_params().next()?;
         Some(match self {
-            Self::Postcard => parse_quote!(#this: #private::PostcardEncode),
+            Self::Postcard | Self::Json => parse_quote!(#this: #private::PostcardEncode),
             Self::Zerocopy => parse_quote!(#this: #private::ZerocopyTraits),
             Self::Bytemuck => parse_quote!(#this: #private::BytemuckTraits),
         })

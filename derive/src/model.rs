@@ -9,14 +9,17 @@ use syn::{
     Token, Type,
 };
 
+use crate::serde_attributes::{FieldAttributes, TypeAttributes, VariantAttributes};
+
 /// The type that a derive is applied to.
 pub(crate) struct Input {
     pub(crate) ident: Ident,
     pub(crate) generics: Generics,
     pub(crate) shape: Shape,
     pub(crate) attributes: Attributes,
-    /// The type of an enum's discriminants, if `#[repr(...)]` has one.
-    pub(crate) repr: Option<Ident>,
+    pub(crate) docs: String,
+    pub(crate) serde: TypeAttributes,
+    pub(crate) repr: Repr,
 }
 
 /// The content of `#[message(...)]` on the type.
@@ -28,6 +31,18 @@ pub(crate) struct Attributes {
     pub(crate) version: Option<LitInt>,
     pub(crate) checksum: Option<LitBool>,
     pub(crate) krate: Option<Path>,
+    /// A type that is encoded as this one.
+    pub(crate) schema: Option<Type>,
+}
+
+/// The content of `#[repr(...)]`. Errors in it are reported by the compiler.
+#[derive(Default)]
+pub(crate) struct Repr {
+    /// The type of an enum's discriminants.
+    pub(crate) integer: Option<Ident>,
+    pub(crate) is_c: bool,
+    /// Whether it fixes where fields are.
+    pub(crate) is_fixed: bool,
 }
 
 pub(crate) enum Shape {
@@ -39,6 +54,10 @@ pub(crate) struct Variant {
     pub(crate) ident: Ident,
     pub(crate) discriminant: Option<Expr>,
     pub(crate) fields: Fields,
+    /// The content of `#[message(schema = ...)]` on the variant.
+    pub(crate) schema: Option<Type>,
+    pub(crate) docs: String,
+    pub(crate) serde: VariantAttributes,
 }
 
 pub(crate) struct Fields {
@@ -57,25 +76,29 @@ pub(crate) struct Field {
     pub(crate) name: Option<Ident>,
     pub(crate) ty: Type,
     pub(crate) span: Span,
-    /// The content of `#[message(schema = "...")]` on the field.
-    pub(crate) schema: Option<LitStr>,
+    /// The content of `#[message(schema = ...)]` on the field.
+    pub(crate) schema: Option<Type>,
+    pub(crate) docs: String,
+    pub(crate) serde: FieldAttributes,
 }
 
 impl Input {
     pub(crate) fn new(input: DeriveInput) -> Result<Self> {
         let attributes = Attributes::new(&input.attrs)?;
-        let repr = repr(&input.attrs);
+        // The other encodings have nothing to do with what serde writes.
+        let by_serde = attributes.encoding.as_ref().is_none_or(|encoding| encoding.value() == "postcard");
+        let serde_of = |attributes: &[Attribute]| if by_serde { attributes.to_vec() } else { Vec::new() };
+        let serde = TypeAttributes::new(&serde_of(&input.attrs))?;
         let shape = match input.data {
-            Data::Struct(data) => Shape::Struct(Fields::new(data.fields)?),
+            Data::Struct(data) => Shape::Struct(Fields::new(data.fields, &serde_of)?),
             Data::Enum(data) => Shape::Enum(collect(data.variants.into_iter().map(|variant| {
-                refuse_attributes(
-                    &variant.attrs,
-                    "a variant cannot have a `message` attribute: put it on the type or on a field",
-                )?;
                 Ok(Variant {
                     ident: variant.ident,
                     discriminant: variant.discriminant.map(|(_, value)| value),
-                    fields: Fields::new(variant.fields)?,
+                    fields: Fields::new(variant.fields, &serde_of)?,
+                    schema: schema_of(&variant.attrs, "variant")?,
+                    docs: docs(&variant.attrs),
+                    serde: VariantAttributes::new(&serde_of(&variant.attrs))?,
                 })
             }))?),
             Data::Union(data) => {
@@ -83,7 +106,8 @@ impl Input {
                 return Err(Error::new(data.union_token.span(), reason));
             }
         };
-        Ok(Self { ident: input.ident, generics: input.generics, shape, attributes, repr })
+        let (docs, repr) = (docs(&input.attrs), Repr::new(&input.attrs));
+        Ok(Self { ident: input.ident, generics: input.generics, shape, attributes, docs, serde, repr })
     }
 
     /// The path of the crate in derived code.
@@ -97,7 +121,7 @@ impl Input {
 
 impl Attributes {
     fn new(attributes: &[Attribute]) -> Result<Self> {
-        const KNOWN: &str = "known are `encoding`, `kind`, `name`, `version`, `checksum` and `crate`";
+        const KNOWN: &str = "known are `encoding`, `kind`, `name`, `version`, `checksum`, `schema` and `crate`";
         let mut this = Self::default();
         each(attributes, |meta| {
             if meta.path.is_ident("encoding") {
@@ -113,7 +137,7 @@ impl Attributes {
             } else if meta.path.is_ident("crate") {
                 put(&mut this.krate, &meta, path(&meta)?)
             } else if meta.path.is_ident("schema") {
-                Err(meta.error("`schema` belongs on a field"))
+                put(&mut this.schema, &meta, type_of(&meta)?)
             } else {
                 Err(meta.error(format!("unknown attribute `{}`: {KNOWN}", path_text(&meta.path))))
             }
@@ -123,41 +147,81 @@ impl Attributes {
 }
 
 impl Fields {
-    fn new(fields: syn::Fields) -> Result<Self> {
+    fn new(fields: syn::Fields, serde_of: &impl Fn(&[Attribute]) -> Vec<Attribute>) -> Result<Self> {
         let style = match fields {
             syn::Fields::Named(_) => Style::Named,
             syn::Fields::Unnamed(_) => Style::Tuple,
             syn::Fields::Unit => Style::Unit,
         };
         let fields = collect(fields.into_iter().map(|field| {
-            let mut schema = None;
-            each(&field.attrs, |meta| {
-                if meta.path.is_ident("schema") {
-                    put(&mut schema, &meta, string(&meta)?)
-                } else {
-                    let reason = format!("unknown attribute `{}` on a field: known is `schema`", path_text(&meta.path));
-                    Err(meta.error(reason))
-                }
-            })?;
-            Ok(Field { span: field.ty.span(), name: field.ident, ty: field.ty, schema })
+            Ok(Field {
+                span: field.ty.span(),
+                name: field.ident,
+                ty: field.ty,
+                schema: schema_of(&field.attrs, "field")?,
+                docs: docs(&field.attrs),
+                serde: FieldAttributes::new(&serde_of(&field.attrs))?,
+            })
         }))?;
         Ok(Self { style, fields })
     }
+
+    /// The fields that are in the bytes.
+    pub(crate) fn encoded(&self) -> impl Iterator<Item = (usize, &Field)> {
+        self.fields.iter().enumerate().filter(|(_, field)| !field.serde.is_skipped)
+    }
 }
 
-/// The integer type in `#[repr(...)]`. Errors in that attribute are reported by the compiler.
-fn repr(attributes: &[Attribute]) -> Option<Ident> {
-    const INTEGERS: [&str; 12] =
-        ["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize"];
-    let mut reprs = attributes.iter().filter(|attribute| attribute.path().is_ident("repr"));
-    reprs.find_map(|attribute| {
-        let items = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
-        items
-            .iter()
-            .filter_map(|item| item.path().get_ident())
-            .find(|item| INTEGERS.iter().any(|name| item == name))
-            .cloned()
-    })
+/// The content of `#[message(schema = ...)]` on a field or a variant, which can have no other attribute.
+fn schema_of(attributes: &[Attribute], what: &str) -> Result<Option<Type>> {
+    let mut schema = None;
+    each(attributes, |meta| {
+        if meta.path.is_ident("schema") {
+            put(&mut schema, &meta, type_of(&meta)?)
+        } else {
+            let reason = format!("unknown attribute `{}` on a {what}: known is `schema`", path_text(&meta.path));
+            Err(meta.error(reason))
+        }
+    })?;
+    Ok(schema)
+}
+
+/// The text of doc comments.
+fn docs(attributes: &[Attribute]) -> String {
+    let lines =
+        attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).filter_map(|attribute| match &attribute
+            .meta
+            .require_name_value()
+            .ok()?
+            .value
+        {
+            Expr::Lit(literal) => match &literal.lit {
+                Lit::Str(text) => Some(text.value().trim().to_owned()),
+                _ => None,
+            },
+            _ => None,
+        });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+impl Repr {
+    fn new(attributes: &[Attribute]) -> Self {
+        const INTEGERS: [&str; 12] =
+            ["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize"];
+        let mut this = Self::default();
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("repr")) {
+            let items = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+            for item in items.iter().flatten().filter_map(|item| item.path().get_ident()) {
+                this.is_c |= item == "C";
+                this.is_fixed |= item == "transparent";
+                if INTEGERS.iter().any(|name| item == name) {
+                    this.integer = Some(item.clone());
+                }
+            }
+        }
+        this.is_fixed |= this.is_c || this.integer.is_some();
+        this
+    }
 }
 
 /// Calls `item` for each item of each `#[message(...)]`.
@@ -166,13 +230,6 @@ fn each(attributes: &[Attribute], mut item: impl FnMut(ParseNestedMeta<'_>) -> R
         .iter()
         .filter(|attribute| attribute.path().is_ident("message"))
         .try_for_each(|attribute| attribute.parse_nested_meta(&mut item))
-}
-
-fn refuse_attributes(attributes: &[Attribute], reason: &str) -> Result<()> {
-    match attributes.iter().find(|attribute| attribute.path().is_ident("message")) {
-        Some(attribute) => Err(Error::new(attribute.path().span(), reason)),
-        None => Ok(()),
-    }
 }
 
 fn put<T>(place: &mut Option<T>, meta: &ParseNestedMeta<'_>, value: T) -> Result<()> {
@@ -211,6 +268,19 @@ fn path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
     path.map_err(|error| {
         Error::new(error.span(), format!("`{}` takes a path, with or without quotes", path_text(&meta.path)))
     })
+}
+
+/// A type. In quotes, it is a description of an older version of this crate.
+fn type_of(meta: &ParseNestedMeta<'_>) -> Result<Type> {
+    let value = meta.value()?;
+    if value.peek(Lit) {
+        let literal: Lit = value.parse()?;
+        return Err(Error::new(
+            literal.span(),
+            "`schema` takes a type, without quotes, that is encoded in the same way",
+        ));
+    }
+    value.parse()
 }
 
 fn literal(meta: &ParseNestedMeta<'_>) -> Result<Lit> {

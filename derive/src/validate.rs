@@ -2,9 +2,10 @@
 
 use syn::{Error, LitStr, Result};
 
-use crate::model::{Input, Shape};
+use crate::model::{Fields, Input, Shape};
+use crate::serde_attributes::Foreign;
 
-const ENCODINGS: [&str; 3] = ["postcard", "zerocopy", "bytemuck"];
+const ENCODINGS: [&str; 4] = ["postcard", "json", "zerocopy", "bytemuck"];
 const KINDS: [&str; 5] = ["query", "response", "event", "error", "heartbeat"];
 
 /// Finds all errors of a message.
@@ -20,6 +21,7 @@ pub(crate) fn message(input: &Input) -> Result<()> {
         errors.push(Error::new(version.span(), format!("a version must be a number from 1 to {}", u32::MAX)));
     }
     errors.extend(empty_payload(input));
+    errors.extend(foreign(input));
     all(errors)
 }
 
@@ -34,7 +36,31 @@ pub(crate) fn schema(input: &Input) -> Result<()> {
     errors.extend(attributes.version.as_ref().map(|version| only_for_messages("version", version.span())));
     errors.extend(attributes.checksum.as_ref().map(|checksum| only_for_messages("checksum", checksum.span())));
     errors.extend(attributes.name.as_ref().and_then(name));
+    errors.extend(foreign(input));
     all(errors)
+}
+
+/// Finds what is encoded as another type, which is not named.
+fn foreign(input: &Input) -> Vec<Error> {
+    if input.attributes.schema.is_some() {
+        return Vec::new();
+    }
+    let mut errors: Vec<Error> = input.serde.foreign.iter().map(Foreign::without_schema).collect();
+    let mut fields_of = |fields: &Fields| {
+        let unnamed = fields.encoded().filter(|(_, field)| field.schema.is_none());
+        errors.extend(unnamed.filter_map(|(_, field)| field.serde.foreign.as_ref()).map(Foreign::without_schema));
+    };
+    match &input.shape {
+        Shape::Struct(fields) => fields_of(fields),
+        Shape::Enum(variants) => {
+            for variant in variants.iter().filter(|variant| variant.schema.is_none()) {
+                fields_of(&variant.fields);
+            }
+            let unnamed = variants.iter().filter(|variant| variant.schema.is_none());
+            errors.extend(unnamed.filter_map(|variant| variant.serde.foreign.as_ref()).map(Foreign::without_schema));
+        }
+    }
+    errors
 }
 
 fn only_for_messages(name: &str, span: proc_macro2::Span) -> Error {
@@ -55,7 +81,7 @@ fn name(name: &LitStr) -> Option<Error> {
 fn empty_payload(input: &Input) -> Option<Error> {
     let heartbeat = input.attributes.kind.as_ref().filter(|kind| kind.value() == "heartbeat");
     let empty = match &input.shape {
-        Shape::Struct(fields) => fields.fields.is_empty(),
+        Shape::Struct(fields) => fields.encoded().next().is_none(),
         Shape::Enum(variants) => variants.is_empty(),
     };
     match heartbeat {

@@ -1,4 +1,4 @@
-//! Tests the code that `derive(Message)` generates, in all three encodings: it decodes random
+//! Tests the code that `derive(Message)` generates, in three encodings: it decodes random
 //! bytes, and decodes messages that it has encoded.
 
 #![no_main]

@@ -28,7 +28,7 @@ pub struct Envelope<'a> {
 impl Envelope<'_> {
     pub fn outgoing(&self) -> Outgoing<'_> {
         let kinds = [Kind::Query, Kind::Response, Kind::Event, Kind::Error, Kind::Heartbeat];
-        let encodings = [Encoding::Raw, Encoding::Postcard, Encoding::Zerocopy, Encoding::Bytemuck];
+        let encodings = [Encoding::Raw, Encoding::Postcard, Encoding::Zerocopy, Encoding::Bytemuck, Encoding::Json];
         Outgoing {
             kind: kinds[usize::from(self.kind) % kinds.len()],
             encoding: encodings[usize::from(self.encoding) % encodings.len()],

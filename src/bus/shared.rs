@@ -1,7 +1,8 @@
 //! The state that all handles of one bus share.
 
 use super::ids::Ids;
-use crate::message::{Fault, Message, MessageType};
+use crate::message::{EncodeError, Fault, Message, MessageType};
+use crate::sync::{AtomicU32, Ordering};
 
 /// The state that all handles of one bus share: identity of the type, default sender, ids.
 pub(super) struct Shared {
@@ -10,6 +11,8 @@ pub(super) struct Shared {
     /// The sender of messages whose publisher sets none.
     pub(super) from: String,
     pub(super) ids: Ids,
+    /// Whether a message was found to be serialized as its schema says.
+    is_checked: AtomicU32,
 }
 
 impl Shared {
@@ -19,7 +22,30 @@ impl Shared {
             fault_fingerprint: Fault::message_type().fingerprint(),
             from: default_sender(),
             ids: Ids::new(),
+            is_checked: AtomicU32::new(0),
         }
+    }
+
+    /// Checks that a message is serialized as its schema says: the first one, and in debug builds each.
+    #[inline]
+    pub(super) fn check_schema<M: Message>(&self, message: &M) -> Result<(), EncodeError> {
+        // Relaxed: it guards nothing. Two threads may both check.
+        if !cfg!(debug_assertions) && self.is_checked.load(Ordering::Relaxed) != 0 {
+            return Ok(());
+        }
+        self.check_schema_now(message)
+    }
+
+    #[cold]
+    fn check_schema_now<M: Message>(&self, message: &M) -> Result<(), EncodeError> {
+        // A fault may be sent under each type.
+        if M::NAME == self.message_type.name() {
+            message
+                .check_schema(self.message_type.schema())
+                .map_err(|source| EncodeError::Schema { name: M::NAME, source: Box::new(source) })?;
+            self.is_checked.store(1, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 

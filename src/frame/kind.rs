@@ -61,6 +61,8 @@ pub enum Encoding {
     Zerocopy = 2,
     /// The message's own bytes, checked by the crate `bytemuck`.
     Bytemuck = 3,
+    /// JSON text, for types that the others cannot express.
+    Json = 4,
 }
 
 impl Encoding {
@@ -70,6 +72,7 @@ impl Encoding {
             1 => Self::Postcard,
             2 => Self::Zerocopy,
             3 => Self::Bytemuck,
+            4 => Self::Json,
             _ => return None,
         })
     }
@@ -82,6 +85,7 @@ impl Encoding {
             Self::Postcard => "postcard",
             Self::Zerocopy => "zerocopy",
             Self::Bytemuck => "bytemuck",
+            Self::Json => "json",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The three encodings, for derived code.
+//! The encodings, for derived code.
 
 /// Items for derived code. Not part of the public interface.
 #[allow(unreachable_pub, reason = "reached by derived code, under another name")]
@@ -13,6 +13,7 @@ pub mod private {
 
     use crate::frame::MAX_PAYLOAD_ALIGN;
     use crate::message::{DecodeError, EncodeError};
+    use crate::schema::{self, SchemaMismatch, Table};
 
     /// The traits that the postcard encoding needs.
     #[diagnostic::on_unimplemented(
@@ -24,6 +25,17 @@ pub mod private {
 
     #[diagnostic::do_not_recommend]
     impl<'de, T: Serialize + Deserialize<'de>> PostcardTraits<'de> for T {}
+
+    /// The traits that the JSON encoding needs.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is a message in the encoding JSON, but serde cannot serialize and deserialize it",
+        label = "`serde::Serialize` or `serde::Deserialize` is missing",
+        note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to `{Self}`"
+    )]
+    pub trait JsonTraits<'de>: Serialize + Deserialize<'de> {}
+
+    #[diagnostic::do_not_recommend]
+    impl<'de, T: Serialize + Deserialize<'de>> JsonTraits<'de> for T {}
 
     /// The trait that a generic type needs, to be encoded in postcard.
     #[diagnostic::on_unimplemented(
@@ -67,6 +79,10 @@ pub mod private {
 
     /// Like [`require_postcard`].
     #[inline(always)]
+    pub fn require_json<'de, T: JsonTraits<'de>>() {}
+
+    /// Like [`require_postcard`].
+    #[inline(always)]
     pub fn require_zerocopy<T: ZerocopyTraits>() {}
 
     /// Like [`require_postcard`].
@@ -86,17 +102,17 @@ pub mod private {
         align_of::<T>()
     }
 
-    /// A variant's discriminant, as it is written in a schema.
-    #[must_use]
-    pub fn discriminant(value: i128) -> String {
-        format!("={value}")
-    }
-
     /// The postcard encoding.
     pub struct Postcard<T>(PhantomData<fn() -> T>);
 
     /// The postcard encoding, for a payload that lives for `'de`.
     pub struct FromPostcard<'de, T>(PhantomData<fn(&'de ()) -> T>);
+
+    /// The JSON encoding.
+    pub struct Json<T>(PhantomData<fn() -> T>);
+
+    /// The JSON encoding, for a payload that lives for `'de`.
+    pub struct FromJson<'de, T>(PhantomData<fn(&'de ()) -> T>);
 
     /// The zerocopy encoding.
     pub struct Zerocopy<T>(PhantomData<fn() -> T>);
@@ -121,6 +137,16 @@ pub mod private {
             unreachable!()
         }
 
+        #[allow(missing_docs, clippy::missing_errors_doc, reason = "never runs")]
+        fn check(_: &T, _: &Table) -> Result<(), SchemaMismatch> {
+            unreachable!()
+        }
+
+        #[allow(missing_docs, clippy::missing_errors_doc, reason = "never runs")]
+        fn decode_by(_: &Table, _: &[u8]) -> Result<T, DecodeError> {
+            unreachable!()
+        }
+
         #[allow(missing_docs, reason = "never runs")]
         fn bytes(_: &T) -> &[u8] {
             unreachable!()
@@ -139,6 +165,8 @@ pub mod private {
 
     impl<T> Missing<T> for Postcard<T> {}
     impl<T> Missing<T> for FromPostcard<'_, T> {}
+    impl<T> Missing<T> for Json<T> {}
+    impl<T> Missing<T> for FromJson<'_, T> {}
     impl<T> Missing<T> for Zerocopy<T> {}
     impl<T> Missing<T> for Bytemuck<T> {}
 
@@ -174,6 +202,33 @@ pub mod private {
         }
     }
 
+    impl<T: Serialize> Postcard<T> {
+        /// # Errors
+        ///
+        /// The value is serialized otherwise than the schema says.
+        pub fn check(value: &T, schema: &Table) -> Result<(), SchemaMismatch> {
+            schema::check(value, schema)
+        }
+    }
+
+    impl<T: Serialize> Json<T> {
+        /// # Errors
+        ///
+        /// The value contains something that JSON has no form for.
+        pub fn encode(value: &T, payload: &mut Vec<u8>) -> Result<(), EncodeError> {
+            serde_json::to_writer(payload, value).map_err(|error| EncodeError::Json(error.to_string()))
+        }
+    }
+
+    impl<'de, T: Deserialize<'de>> FromJson<'de, T> {
+        /// # Errors
+        ///
+        /// The payload is not JSON text of exactly one value.
+        pub fn decode(payload: &'de [u8]) -> Result<T, DecodeError> {
+            serde_json::from_slice(payload).map_err(|error| DecodeError::Json(error.to_string()))
+        }
+    }
+
     impl<'de, T: Deserialize<'de>> FromPostcard<'de, T> {
         /// # Errors
         ///
@@ -182,6 +237,15 @@ pub mod private {
         pub fn decode(payload: &'de [u8]) -> Result<T, DecodeError> {
             let (value, rest) = postcard::take_from_bytes(payload).map_err(DecodeError::Postcard)?;
             if rest.is_empty() { Ok(value) } else { Err(DecodeError::TrailingBytes { left: rest.len() }) }
+        }
+
+        /// Decodes a value that was written by this schema, within limits.
+        ///
+        /// # Errors
+        ///
+        /// The payload is not such a value, or exceeds a limit.
+        pub fn decode_by(schema: &Table, payload: &'de [u8]) -> Result<T, DecodeError> {
+            schema::read(schema, payload).map_err(|error| DecodeError::Schema(Box::new(error)))
         }
     }
 

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::schema::{ReadError, SchemaMismatch};
+
 /// Why a message was not encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -9,6 +11,18 @@ pub enum EncodeError {
     /// The `postcard` encoder refused the message.
     #[error("postcard cannot encode the message: {0}")]
     Postcard(postcard::Error),
+    /// The message cannot be written as JSON, such as a map whose keys are no strings.
+    #[error("the message cannot be written as JSON: {0}")]
+    Json(String),
+    /// The message is not serialized as its schema says. This is checked for the first message of each
+    /// type in a process, and for each message in debug builds.
+    #[error("a message {name}: {source}")]
+    Schema {
+        /// The type's name on the bus.
+        name: &'static str,
+        /// Where, and how.
+        source: Box<SchemaMismatch>,
+    },
     /// The bytes that were written in place are not a value of the type.
     #[error(
         "the bytes that were written are not a value of {name}: a bool that is neither 0 nor 1, or an enum without such a variant"
@@ -32,6 +46,12 @@ pub enum DecodeError {
     /// The `postcard` decoder refused the payload.
     #[error("postcard cannot decode the payload: {0}")]
     Postcard(postcard::Error),
+    /// The payload is not JSON of such a message.
+    #[error("the payload is not JSON of such a message: {0}")]
+    Json(String),
+    /// The message cannot be read by the schema of its sender, or exceeds a limit.
+    #[error("the message cannot be read: {0}")]
+    Schema(Box<ReadError>),
     /// Bytes follow the message in the payload.
     #[error("{left} bytes follow the message in the payload")]
     TrailingBytes {

@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::encoding::private;
-use super::{Decode, DecodeError, DecodeOwned, EncodeError, Message, Schema, SchemaWriter};
+use super::{Decode, DecodeError, DecodeOwned, EncodeError, Message};
 use crate::frame::{Encoding, FaultCode, Kind};
+use crate::schema::{FieldItem, FieldList, Schema, SchemaWriter, TypeRef};
 
 /// A message of kind `error`: it reports that processing another message failed. Its frame has the
 /// id of that message.
@@ -39,8 +40,12 @@ impl fmt::Display for Fault {
 // Written by hand, because derived code calls this crate by its name, from outside.
 #[diagnostic::do_not_recommend]
 impl Schema for Fault {
-    fn describe(schema: &mut SchemaWriter) {
-        schema.named::<Self>("Fault", |schema| schema.text("{code:u16,symbol:String,detail:String}"));
+    fn describe(schema: &mut SchemaWriter) -> TypeRef {
+        schema.structure::<Self>("Fault", |schema| {
+            let (u16, string) = (schema.of::<u16>(), schema.of::<String>());
+            let fields = [("code", u16), ("symbol", string), ("detail", string)];
+            FieldList::named(fields.map(|(name, ty)| FieldItem::new(name, ty)))
+        })
     }
 }
 

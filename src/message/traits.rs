@@ -1,12 +1,9 @@
 //! The traits of messages.
 
-use std::fmt;
-
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::error::{DecodeError, EncodeError};
-use super::schema::{Schema, SchemaWriter};
-use crate::frame::{self, Encoding, Kind};
+use super::message_type::MessageType;
+use crate::frame::{Encoding, Kind};
+use crate::schema::{Schema, SchemaMismatch, Table};
 
 /// A type that can be published. [`#[derive(Message)]`](macro@crate::Message) implements it; its
 /// page lists the attributes.
@@ -64,12 +61,14 @@ pub trait Message: Schema {
     /// Computes the identity of the type: name, version, encoding, schema and fingerprint.
     #[must_use]
     fn message_type() -> MessageType {
-        let mut description = SchemaWriter::describe::<Self>();
-        // Sender and receiver must use the same padding before the payload.
-        if Self::PAYLOAD_ALIGN > frame::PAYLOAD_ALIGN {
-            description.push_str(&format!("; align {}", Self::PAYLOAD_ALIGN));
-        }
-        MessageType::new(Self::NAME, Self::VERSION, Self::ENCODING, description)
+        MessageType::of::<Self>()
+    }
+
+    /// Checks that the message is serialized as its schema says. Derived; not for callers.
+    #[doc(hidden)]
+    fn check_schema(&self, schema: &Table) -> Result<(), SchemaMismatch> {
+        let _ = schema;
+        Ok(())
     }
 }
 
@@ -86,6 +85,17 @@ pub trait Decode<'de>: Message + Sized {
     ///
     /// [`DecodeError`]: the payload is not such a message.
     fn decode(payload: &'de [u8]) -> Result<Self, DecodeError>;
+
+    /// Decodes a message that was written by this schema, within limits. Derived; not for callers.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]: the payload is not such a message, or exceeds a limit.
+    #[doc(hidden)]
+    fn decode_by(schema: &Table, payload: &'de [u8]) -> Result<Self, DecodeError> {
+        let _ = schema;
+        Self::decode(payload)
+    }
 }
 
 /// A message that borrows nothing from its payload, so that it can be received by copy.
@@ -120,6 +130,17 @@ pub trait InPlace: Message {
     fn view<'a>(payload: &'a [u8]) -> Result<Self::View<'a>, DecodeError>
     where
         Self: 'a;
+
+    /// As [`view`](Self::view), for a message that was written by this schema, within limits. Derived;
+    /// not for callers.
+    #[doc(hidden)]
+    fn view_by<'a>(schema: &Table, payload: &'a [u8]) -> Result<Self::View<'a>, DecodeError>
+    where
+        Self: 'a,
+    {
+        let _ = schema;
+        Self::view(payload)
+    }
 
     /// Reads the message in place if the type is [`Plain`], so that a sample checks it only once.
     /// Derived; not for callers.
@@ -158,65 +179,4 @@ pub trait Plain: Message + Sized {
     ///
     /// Those of [`of_payload`](Self::of_payload).
     fn of_payload_mut(payload: &mut [u8]) -> Result<&mut Self, DecodeError>;
-}
-
-/// The identity of a message type. Types with the same fingerprint are the same type on the bus.
-///
-/// Displays as the name, version, encoding and fingerprint.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct MessageType {
-    name: &'static str,
-    version: u32,
-    encoding: Encoding,
-    description: String,
-    fingerprint: u64,
-}
-
-impl MessageType {
-    fn new(name: &'static str, version: u32, encoding: Encoding, description: String) -> Self {
-        let fingerprint = xxh3_64(format!("{name}/{version}/{encoding}/{description}").as_bytes());
-        Self { name, version, encoding, description, fingerprint }
-    }
-
-    /// The type's name on the bus.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// The type's version.
-    #[must_use]
-    pub fn version(&self) -> u32 {
-        self.version
-    }
-
-    /// The encoding of its payload.
-    #[must_use]
-    pub fn encoding(&self) -> Encoding {
-        self.encoding
-    }
-
-    /// The schema: the type's fields, and those of the types inside of it.
-    #[must_use]
-    pub fn description(&self) -> &str {
-        &self.description
-    }
-
-    /// The hash of name, version, encoding and schema, which each frame carries.
-    #[must_use]
-    pub fn fingerprint(&self) -> u64 {
-        self.fingerprint
-    }
-
-    /// The text that a store keeps about the type, for errors of receivers that expect another
-    /// type.
-    pub(crate) fn summary(&self) -> String {
-        format!("{} v{} ({}) {}", self.name, self.version, self.encoding, self.description)
-    }
-}
-
-impl fmt::Display for MessageType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} v{} ({}, fingerprint {:016x})", self.name, self.version, self.encoding, self.fingerprint)
-    }
 }

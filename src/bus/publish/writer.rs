@@ -58,6 +58,7 @@ impl Writer {
     #[inline]
     pub(super) fn write<M: Message>(&mut self, message: &M, info: MessageInfo) -> Result<(), PublishError> {
         self.sender.check_ttl()?;
+        self.sender.shared.check_schema(message)?;
         let envelope = self.sender.envelope::<M>(info);
         frame::write(&mut self.frame, &envelope, |payload| message.encode(payload).map_err(PublishError::from))
     }

@@ -53,7 +53,11 @@ impl Origin<'_> {
         R: From<Received<T>>,
     {
         self.check::<T>(frame)?;
-        match T::decode(frame.payload()) {
+        let decoded = match self.shared.message_type.limits() {
+            None => T::decode(frame.payload()),
+            Some(schema) => T::decode_by(schema, frame.payload()),
+        };
+        match decoded {
             Ok(message) => Ok(Received::new(message, Envelope::of(frame, self.version)).into()),
             Err(source) => Err(self.undecodable(source)),
         }
@@ -72,7 +76,7 @@ impl Origin<'_> {
             };
             (payload_of(storage.as_slice(), &frame), plain, Envelope::of(&frame, self.version))
         };
-        Ok(Sample::new(storage, payload, plain, envelope))
+        Ok(Sample::new(storage, payload, plain, self.shared.message_type.limits().cloned(), envelope))
     }
 
     /// Checks that the frame has a message of this type, which has not expired.

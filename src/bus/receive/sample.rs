@@ -9,10 +9,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use super::storage::Storage;
 use crate::bus::envelope::Envelope;
 use crate::message::{DecodeError, InPlace, Plain};
+use crate::schema::Table;
 
 /// A message that is read in place: pinned in the store, and not overwritten while the sample
 /// exists.
@@ -56,6 +58,8 @@ pub struct Sample<T> {
     payload: Range<usize>,
     /// The message in `frame`, if it is plain: checked when the sample was made.
     plain: Option<NonNull<T>>,
+    /// The schema by which the message is read, if not by its type alone.
+    schema: Option<Arc<Table>>,
     envelope: Envelope,
     message: PhantomData<fn() -> T>,
 }
@@ -70,8 +74,14 @@ impl<T> Sample<T> {
     /// Makes a sample of a checked frame. `plain` is a reference that `T` made of the payload's
     /// bytes.
     #[inline]
-    pub(super) fn new(frame: Storage, payload: Range<usize>, plain: Option<NonNull<T>>, envelope: Envelope) -> Self {
-        Self { frame, payload, plain, envelope, message: PhantomData }
+    pub(super) fn new(
+        frame: Storage,
+        payload: Range<usize>,
+        plain: Option<NonNull<T>>,
+        schema: Option<Arc<Table>>,
+        envelope: Envelope,
+    ) -> Self {
+        Self { frame, payload, plain, schema, envelope, message: PhantomData }
     }
 
     /// The bytes of the payload.
@@ -109,7 +119,10 @@ impl<T: InPlace> Sample<T> {
     /// because its sample was checked.
     #[inline]
     pub fn view(&self) -> Result<T::View<'_>, DecodeError> {
-        T::view(self.payload())
+        match &self.schema {
+            None => T::view(self.payload()),
+            Some(schema) => T::view_by(schema, self.payload()),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// "SLNT".
 pub(crate) const MAGIC: u32 = 0x534C_4E54;
 
-/// The version of the layout: "RB", 7. It changes whenever a program that knows this one would
+/// The version of the layout: "RB", 8. It changes whenever a program that knows this one would
 /// misread a store.
 pub(crate) const LAYOUT: u32 = 0x5242_0008;
 

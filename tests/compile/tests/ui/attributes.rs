@@ -5,7 +5,7 @@ use splinter_bus::Message;
 struct UnknownAttribute(u32);
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
-#[message(encoding = "json", kind = "question", version = 0)]
+#[message(encoding = "jason", kind = "question", version = 0)]
 struct UnknownValues(u32);
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
@@ -25,11 +25,11 @@ struct Twice(u32);
 struct Empty(u32);
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
-#[message(schema = "u32")]
+#[message(schema = "u32", schema = u32)]
 struct SchemaOnType(u32);
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
-struct UnknownOnField(#[message(shema = "u32")] u32);
+struct UnknownOnField(#[message(shema = u32)] u32);
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
 enum OnVariant {
