@@ -1,8 +1,9 @@
 //! The extents of one slot in mapped memory: its long values.
 //!
 //! Like cells, they are addresses. Space is reserved place by place (`core::place`), by the owner of a
-//! cell, and given back by it. A place is read only while the reader has pinned its cell, or by a
-//! system call: memory for which there is no space must not be touched.
+//! cell, and given back by it. Memory for which there is no space must not be touched. So a place is read
+//! while the reader has pinned its cell, or by a system call; the first page of a medium place, which is
+//! not given back, also without a pin.
 
 #![allow(unsafe_code)]
 

@@ -33,7 +33,7 @@ pub enum SetError {
     /// The key could not be created. Never [`DirectoryError::Key`], which is [`SetError::Key`].
     #[error(transparent)]
     Directory(DirectoryError),
-    /// The value is larger than the store's cells.
+    /// The value is longer than the longest value of its key.
     #[error(
         "value too large: {len} bytes (a message counts with its envelope), maximum {max}; shorten it, or \
          remove the key (Store::unset) and create it with fewer cells (KeyOptions::history), or create the store with a larger span \
@@ -43,7 +43,7 @@ pub enum SetError {
         /// The value's length in bytes; of a message: the length of its frame, which is envelope
         /// and payload.
         len: usize,
-        /// The largest value of this store in bytes.
+        /// The longest value of this key in bytes.
         max: usize,
     },
     /// No cell of the key may be overwritten: each is pinned, or used by a writer, or lent, or

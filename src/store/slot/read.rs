@@ -10,8 +10,9 @@ impl Slot {
     /// Copies the newest value into `value`, replacing its content. Returns the version; `None` if
     /// nothing was set yet. Never blocks.
     ///
-    /// A value that is longer than the store's inline size is pinned while it is copied, and so is any
-    /// value after eight failed copies. That takes one of the key's cells from publishers meanwhile.
+    /// A value that is longer than the store's inline size and than 4 KiB is pinned while it is copied,
+    /// and so is any value after eight failed copies. That takes one of the key's cells from publishers
+    /// meanwhile.
     ///
     /// # Errors
     ///

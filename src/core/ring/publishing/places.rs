@@ -2,10 +2,10 @@
 //!
 //! A value that is longer than the store's inline size is in a place of its cell, in the extents of
 //! the slot (`core::place`). The place is reserved before it is written, so that a full memory or disk
-//! is an error, and never a signal. It is read under a pin only. So no process touches a place whose
-//! space another process is giving back. One part is never given back, once it was reserved: the
-//! first page of a medium place. So a value that fits into it is read as an inline value is, without a
-//! pin; that takes half as long.
+//! is an error, and never a signal. It is read under a pin, so that no process touches a place whose
+//! space another process is giving back. One part is not given back, once it was reserved: the first
+//! page of a medium place. So a value that fits into it is read as an inline value is, without a pin;
+//! that takes half as long.
 //!
 //! Rules:
 //!
