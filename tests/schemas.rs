@@ -78,9 +78,7 @@ fn types_of_the_standard_library_are_exact() {
     assert_eq!(exact(((), std::marker::PhantomData::<u8>)), "[null,null]");
     assert_eq!(exact([[1_u8; 2]; 3]), "[[1,1],[1,1],[1,1]]");
     assert_eq!(exact((1_u8, 2_u8, 3_u8, 4_u8, 5_u8, 6_u8, 7_u8, 8_u8, 9_u8, 10_u8, 11_u8, 12_u8)).len(), 28);
-    let heap = BinaryHeap::from([1_u8, 2]);
     assert_eq!(SchemaWriter::table_of::<BinaryHeap<u8>>().to_string(), "[u8]");
-    assert_eq!(heap.len(), 2);
     // serde has no `Deserialize` for these, and `Serialize` for some.
     assert_eq!(SchemaWriter::table_of::<[u8; 1000]>().to_string(), "[u8;1000]");
     assert_eq!(

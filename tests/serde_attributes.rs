@@ -120,6 +120,16 @@ fn a_type_that_is_written_as_another_has_its_schema() {
     }
 }
 
+#[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
+#[serde(transparent)]
+struct Forest(Vec<Forest>);
+
+#[test]
+fn a_transparent_type_may_contain_itself() {
+    assert_eq!(description::<Forest>(), "Forest([Forest#1])");
+    assert_eq!(exact(&Forest(vec![Forest(vec![]), Forest(vec![Forest(vec![])])])), [2, 0, 1, 0]);
+}
+
 #[derive(Message, Serialize, Deserialize, PartialEq, Debug, Clone)]
 #[serde(from = "f64", into = "f64")]
 #[message(schema = f64)]

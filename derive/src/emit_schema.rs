@@ -3,6 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{Ident, Index, Type};
 
 use crate::emit::{local, with_schema_bounds};
@@ -40,16 +41,17 @@ impl Emit<'_> {
         if input.attributes.encoding.as_ref().is_some_and(|encoding| encoding.value() == "json") {
             return quote!(#krate::schema::SchemaWriter::json(#schema));
         }
-        if let Some(ty) = &input.attributes.schema {
-            return self.of(ty, ty);
-        }
-        if input.serde.is_transparent
-            && let Shape::Struct(fields) = &input.shape
-            && let Some((_, field)) = fields.encoded().next()
-        {
-            return self.of_field(field);
-        }
         let (name, this) = (input.name(), local("this"));
+        let inner = match &input.shape {
+            Shape::Struct(fields) if input.serde.is_transparent => fields.encoded().next(),
+            _ => None,
+        };
+        let inner = inner.map(|(_, field)| field.schema.as_ref().unwrap_or(&field.ty));
+        if let Some(ty) = input.attributes.schema.as_ref().or(inner) {
+            // This call has the location of the type, so the compiler reports a missing schema there.
+            let place = Span::call_site().located_at(ty.span());
+            return quote_spanned!(place=> #krate::schema::SchemaWriter::same_as::<Self, #ty>(#schema, #name));
+        }
         let described = match &input.shape {
             Shape::Struct(fields) => {
                 let list = self.fields(fields, input.serde.rename_all, input.serde.has_default);
@@ -78,7 +80,7 @@ impl Emit<'_> {
             let (name, found) = variant.serde.names.resolve(by_rules);
             let list = match &variant.schema {
                 Some(ty) => {
-                    let ty = self.of(ty, ty);
+                    let ty = self.of(ty);
                     quote!(#krate::schema::FieldList::tuple([#ty]))
                 }
                 None => {
@@ -151,14 +153,14 @@ impl Emit<'_> {
 
     fn of_field(&self, field: &Field) -> TokenStream {
         match &field.schema {
-            Some(ty) => self.of(ty, ty),
+            Some(ty) => self.of(ty),
             // This call has the location of the field, so the compiler reports a missing schema there.
             None => self.of_at(&field.ty, field.span),
         }
     }
 
-    fn of(&self, ty: &Type, place: &Type) -> TokenStream {
-        self.of_at(ty, syn::spanned::Spanned::span(place))
+    fn of(&self, ty: &Type) -> TokenStream {
+        self.of_at(ty, ty.span())
     }
 
     fn of_at(&self, ty: &Type, span: Span) -> TokenStream {

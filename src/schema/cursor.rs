@@ -8,7 +8,7 @@ use super::table::Number;
 /// How deeply values may be inside of each other.
 pub(crate) const MAX_DEPTH: u32 = 128;
 /// How many values may be read for each byte of a payload, and how many in any case: values that take no
-/// bytes, such as `()`, would otherwise be read for ever.
+/// bytes, such as `()`, would otherwise be read without end.
 const FUEL_PER_BYTE: u64 = 16;
 const LEAST_FUEL: u64 = 1 << 16;
 /// How many bytes of JSON may be written for each byte of a payload, and how many in any case: a schema

@@ -195,24 +195,19 @@ schemas! {
     };
     [T: Schema] RangeFrom<T> => |schema| schema.structure::<Self>("RangeFrom", |schema| fields_of::<T>(schema, &["start"]));
     [T: Schema] RangeTo<T> => |schema| schema.structure::<Self>("RangeTo", |schema| fields_of::<T>(schema, &["end"]));
-    [] Duration => |schema| time(schema, ["secs", "nanos"], "Duration");
-    [] SystemTime => |schema| time(schema, ["secs_since_epoch", "nanos_since_epoch"], "SystemTime");
+    [] Duration => |schema| time::<Self>(schema, "Duration", ["secs", "nanos"]);
+    [] SystemTime => |schema| time::<Self>(schema, "SystemTime", ["secs_since_epoch", "nanos_since_epoch"]);
     [] uuid::Uuid => |schema| {
         let wire = if schema.is_plain() { schema.of::<[u8; 16]>() } else { schema.bytes() };
         schema.logical("Uuid", wire)
     };
 }
 
-fn time(schema: &mut SchemaWriter, [seconds, nanos]: [&str; 2], name: &str) -> TypeRef {
-    let fields = |schema: &mut SchemaWriter| {
+fn time<T>(schema: &mut SchemaWriter, name: &str, [seconds, nanos]: [&str; 2]) -> TypeRef {
+    schema.structure::<T>(name, |schema| {
         let (u64, u32) = (schema.of::<u64>(), schema.of::<u32>());
         FieldList::named([FieldItem::new(seconds, u64), FieldItem::new(nanos, u32)])
-    };
-    if name == "Duration" {
-        schema.structure::<Duration>(name, fields)
-    } else {
-        schema.structure::<SystemTime>(name, fields)
-    }
+    })
 }
 
 macro_rules! tuples {

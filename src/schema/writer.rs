@@ -73,6 +73,8 @@ pub struct SchemaWriter {
     /// `None`: it is being described.
     nodes: Vec<Option<Node>>,
     named: HashMap<TypeId, Index>,
+    /// Types that are being described as others, and where they are if they were mentioned meanwhile.
+    open: HashMap<TypeId, Option<Index>>,
     /// Types without a name, so that each is added once.
     unnamed: HashMap<Node, Index>,
     /// Whether values are their own bytes, so that the schema says where each field is.
@@ -93,7 +95,7 @@ impl SchemaWriter {
 
     fn into_table_of<T: Schema + ?Sized>(mut self) -> Table {
         let TypeRef(root) = self.of::<T>();
-        // A type that is still open here has named itself as a part of what it is equal to.
+        // None is left open: each was described before it was returned.
         let nodes: Vec<_> = self.nodes.into_iter().map(|node| node.unwrap_or(Node::Unit)).collect();
         Table::normal(&nodes, root)
     }
@@ -101,6 +103,25 @@ impl SchemaWriter {
     /// Another type.
     pub fn of<T: Schema + ?Sized>(&mut self) -> TypeRef {
         T::describe(self)
+    }
+
+    /// The type `T`, whose values are encoded as those of `As`. It has the schema of `As`, unless that
+    /// mentions `T`: then it is a struct of this name around it.
+    pub fn same_as<T: ?Sized, As: Schema + ?Sized>(&mut self, name: &str) -> TypeRef {
+        let id = typeid::of::<T>();
+        if let Some(place) = self.open.get_mut(&id) {
+            let index = *place.get_or_insert_with(|| {
+                self.nodes.push(None);
+                self.nodes.len() as Index - 1
+            });
+            return TypeRef(index);
+        }
+        self.open.insert(id, None);
+        let inner = self.of::<As>();
+        let Some(Some(index)) = self.open.remove(&id) else { return inner };
+        let (name, fields) = (name.to_owned(), Fields::Tuple(vec![inner.0]));
+        self.nodes[index as usize] = Some(Node::Struct(Struct { name, fields, layout: None, reader: None }));
+        TypeRef(index)
     }
 
     /// A value that may be missing.
