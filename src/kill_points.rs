@@ -34,9 +34,11 @@ macro_rules! steps {
 
 steps! {
     // Claiming a cell.
+    /// A cell was chosen by what the handle knows of its key.
+    CellChosen,
     /// The cell is marked as claimed, and still readable.
     CellClaimed,
-    /// The claim was withdrawn: the value is pinned or retained.
+    /// The claim was withdrawn: the value is pinned or retained, or the slot has another key.
     ClaimWithdrawn,
     /// The cell is ours alone.
     CellWriting,

@@ -131,9 +131,23 @@ fn rsync_copies_a_store() {
 #[test]
 fn a_copy_on_a_disk_without_space_is_an_error_and_never_a_signal() {
     let directory = tempfile::tempdir().unwrap();
-    drop(create(&directory.path().join("store"), &LENS));
+    let store = create(&directory.path().join("store"), &LENS);
+    store.set("half", &half_of_zeros()).unwrap();
+    drop(store);
     let arguments = directory.path().join("store");
     Actor::run_on_mount("-t tmpfs -o size=8m none /dev/shm", "copy to a full disk", &[arguments.to_str().unwrap()]);
+}
+
+/// A value whose first half is a hole in a copy. It is proven while there is no space for it.
+fn half_of_zeros() -> Vec<u8> {
+    let mut value = vec![0; 200_000];
+    value[100_000..].fill(8);
+    value
+}
+
+fn assert_half_of_zeros(store: &Store) {
+    assert!(store.recovery().is_some_and(|recovery| recovery.lost.is_empty() && recovery.older.is_empty()));
+    assert!(store.get("half").unwrap() == Some(half_of_zeros()), "a value was damaged");
 }
 
 fn copy_to_a_full_disk(original: &Path) {
@@ -151,6 +165,7 @@ fn copy_to_a_full_disk(original: &Path) {
             match Store::open(&copy) {
                 Ok(store) => {
                     opened += 1;
+                    assert_half_of_zeros(&store);
                     assert_whole(&store, &LENS);
                     // Keys that had values, and one that has none yet. History gives way before a value is
                     // refused.
@@ -166,13 +181,14 @@ fn copy_to_a_full_disk(original: &Path) {
                     assert_whole(&store, &LENS);
                 }
                 Err(error) => {
-                    assert!(matches!(error, OpenError::NoSpace { .. }), "{error:?}");
+                    assert!(matches!(error, OpenError::NoSpaceToRecover { .. }), "{error:?}");
                     assert!(error.to_string().contains("bytes"), "{error}");
                     refused += 1;
                     // With space, the same copy opens.
                     drop(file);
                     fs::remove_file(&ballast).unwrap();
                     let store = Store::open(&copy).unwrap();
+                    assert_half_of_zeros(&store);
                     assert_whole(&store, &LENS);
                 }
             }

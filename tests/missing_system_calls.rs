@@ -80,6 +80,10 @@ fn actor() {
             locations.iter().for_each(|location| create_and_use(location));
             locations.iter().for_each(|location| use_long_values(location));
         }
+        "recover without reserving" => {
+            refuse(&[RESERVE], errno);
+            assert_recovered(&locations[0]);
+        }
         "create on a full disk" => {
             refuse(&[RESERVE, STATFS[0], STATFS[1]], errno);
             create_on_a_full_disk(&locations[0]);
@@ -240,6 +244,44 @@ fn space_is_reserved_where_fallocate_is_missing() {
         let locations = Locations::new();
         run(&locations, "create without reserving", errno);
     }
+}
+
+/// Values of all kinds of places; of some, whole pages are zero.
+fn values() -> impl Iterator<Item = (String, Vec<u8>)> {
+    [7, 1500, 4000, 30_000, 65_536, 300_000, 2_000_000].into_iter().map(|len| {
+        let value = (0..len).map(|at| if at / 4096 % 2 == 1 { 0 } else { at as u8 | 1 }).collect();
+        (format!("{len}"), value)
+    })
+}
+
+#[test]
+fn a_recovery_keeps_all_values_where_fallocate_is_missing() {
+    for errno in [libc::EOPNOTSUPP, libc::ENOSYS, libc::EPERM] {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, copy] = ["store", "copy"].map(|name| directory.path().join(name));
+        let store = options().create(&path).unwrap();
+        for (key, value) in values() {
+            // Something to be given back, too.
+            store.set(&key, &vec![3; value.len() + 10_000]).unwrap();
+            store.set(&key, &value).unwrap();
+        }
+        store.set("removed", &[7; 100_000]).unwrap();
+        store.unset("removed").unwrap();
+        let copied = std::process::Command::new("cp").arg("--sparse=always").args([&path, &copy]).status().unwrap();
+        assert!(copied.success());
+        drop(store);
+        Actor::spawn(&format!("recover without reserving: {errno}"), &[copy.to_str().unwrap()]).finish();
+    }
+}
+
+fn assert_recovered(location: &str) {
+    let store = Store::open(Path::new(location)).unwrap();
+    let recovery = store.recovery().expect("a copy is recovered");
+    assert!(recovery.lost.is_empty() && recovery.older.is_empty(), "{recovery:?}");
+    for (key, value) in values() {
+        assert!(store.get(&key).unwrap() == Some(value), "the value of {key} bytes was damaged");
+    }
+    use_long_values(location);
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl Places {
 }
 
 /// The longest value of any key: lengths have 32 bits, and some room for arithmetic.
-const MAX_LEN: u64 = 1 << 31;
+pub(crate) const MAX_LEN: u64 = 1 << 31;
 
 #[cfg(all(test, not(loom)))]
 mod tests {

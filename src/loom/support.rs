@@ -82,7 +82,11 @@ impl Host for Surroundings {
         Ok(())
     }
 
-    fn punch(&self, _: u32, bytes: Range<u64>) -> bool {
+    fn reserve_again(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace> {
+        self.reserve(slot, bytes)
+    }
+
+    fn punch(&self, _: u32, bytes: Range<u64>, _: u64) -> bool {
         self.extents.punch(bytes);
         true
     }

@@ -5,8 +5,8 @@
 //! ends the process with SIGBUS.
 //!
 //! A call that fails leaves the content and the earlier reservations of its range as they were. Of
-//! what it has reserved itself, tmpfs takes all back, and ext4 keeps all. So a range that nobody
-//! else uses is reserved by [`reserve_private`], which gives everything back.
+//! what it has reserved itself, tmpfs takes all back, and ext4 keeps all. So a range in which nobody
+//! has anything is reserved by [`reserve_fresh`], which gives everything back.
 
 use std::fs::File;
 use std::io;
@@ -62,7 +62,7 @@ impl From<ReserveError> for io::Error {
 /// The outcome of giving space back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Punched {
-    /// All whole pages of the range are holes.
+    /// All whole blocks of the range are holes.
     All,
     /// The kernel or the file system has no such call, or a sandbox refuses it. Nothing changed.
     Unsupported,
@@ -95,7 +95,7 @@ pub(crate) fn reserve(file: impl AsFd, from: u64, to: u64) -> Result<(), Reserve
     Ok(())
 }
 
-/// As [`reserve`], for a range that nobody else uses or reserves.
+/// As [`reserve`], for a range that nobody else uses or reserves, and whose content is not needed.
 ///
 /// If this fails, all whole pages of the range are holes afterwards, where the file system supports
 /// that, also those that were reserved or written before.
@@ -103,7 +103,7 @@ pub(crate) fn reserve(file: impl AsFd, from: u64, to: u64) -> Result<(), Reserve
 /// # Errors
 ///
 /// [`ReserveError`].
-pub(crate) fn reserve_private(file: impl AsFd, from: u64, to: u64) -> Result<(), ReserveError> {
+pub(crate) fn reserve_fresh(file: impl AsFd, from: u64, to: u64) -> Result<(), ReserveError> {
     reserve(&file, from, to).inspect_err(|_| {
         // The caller gets the reason of the first failure.
         let _ = punch(&file, from, to);
@@ -142,21 +142,40 @@ pub(crate) fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Reserves the bytes from `from` to `to` by writing what is there already, and zeros where the file
+/// ends before: for file systems that cannot [`reserve`], and ranges that nobody else uses.
+///
+/// # Errors
+///
+/// As [`write_zeros`]. Nothing that was there is lost.
+pub(crate) fn rewrite(file: &File, from: u64, to: u64) -> io::Result<()> {
+    if limits::file_size().is_some_and(|limit| to > limit) {
+        return Err(Errno::FBIG.into());
+    }
+    let mut bytes = vec![0; to.saturating_sub(from).min(PIECE) as usize];
+    let mut at = from;
+    while at < to {
+        let piece = &mut bytes[..(to - at).min(PIECE) as usize];
+        let read = read_at(file, piece, at)?;
+        piece[read..].fill(0);
+        file.write_all_at(piece, at)?;
+        at += piece.len() as u64;
+    }
+    Ok(())
+}
+
 /// How much is read or written at once.
 const PIECE: u64 = 1 << 20;
 
-/// Gives the space of all whole pages between `from` and `to` back. They read as zeros afterwards.
-/// The length of the file stays.
+/// Gives the space of all whole blocks between `from` and `to` back. All bytes of the range are zero
+/// afterwards; nothing outside of it changes. The length of the file stays.
 ///
-/// File systems whose blocks are larger than a page keep the blocks that lie in the range only in
-/// part, and write zeros to that part; nothing outside of the range changes.
+/// A block is a page at least. Of blocks that are in the range in part, the kernel zeroes that part.
 ///
 /// # Errors
 ///
 /// The kernel's reason. File systems on disks may need space to do this.
 pub(crate) fn punch(file: impl AsFd, from: u64, to: u64) -> io::Result<Punched> {
-    let page = rustix::param::page_size() as u64;
-    let (from, to) = (from.next_multiple_of(page), to / page * page);
     if from >= to {
         return Ok(Punched::All);
     }
@@ -201,62 +220,35 @@ pub(crate) fn reserved(file: impl AsFd) -> io::Result<u64> {
     Ok(u64::try_from(rustix::fs::fstat(file)?.st_blocks).unwrap_or(0) * 512)
 }
 
-/// The ranges of the file that may hold something other than zeros, in order. Reserved space that
-/// was never written is not among them. All of the file, if the file system does not say.
+/// The ranges between `from` and `to` that may hold something other than zeros, in order, in whole
+/// pages. Reserved space that was never written is not among them. All of them up to the end of the
+/// file, if the file system does not say.
 ///
 /// Moves the position of the open file description, which nothing here uses.
-pub(crate) fn data_ranges(file: &File) -> io::Result<Vec<Range<u64>>> {
-    let len = super::file::status(file)?.len;
-    let (mut ranges, mut at) = (Vec::new(), 0);
-    while at < len {
-        let from = match rustix::fs::seek(file, SeekFrom::Data(at)) {
-            Ok(from) => from,
+pub(crate) fn data_ranges(file: impl AsFd, from: u64, to: u64) -> io::Result<Vec<Range<u64>>> {
+    let (mut ranges, mut at) = (Vec::new(), from);
+    while at < to {
+        let from = match rustix::fs::seek(&file, SeekFrom::Data(at)) {
+            Ok(from) if from < to => from,
             // There is nothing behind `at`.
-            Err(Errno::NXIO) => break,
+            Ok(_) | Err(Errno::NXIO) => break,
             Err(error) if is_missing(error) => {
-                ranges.push(at..len);
+                let end = super::file::status(&file)?.len.min(to);
+                ranges.extend((at < end).then_some(at..end));
                 break;
             }
             Err(error) => return Err(error.into()),
         };
-        let to = match rustix::fs::seek(file, SeekFrom::Hole(from)) {
+        at = match rustix::fs::seek(&file, SeekFrom::Hole(from)) {
             // If the space is given back between both calls, the hole may begin at `from`.
-            Ok(to) => to.max(from + 1),
+            Ok(hole) => hole.clamp(from + 1, to),
             // The file was cut behind `from` meanwhile.
             Err(Errno::NXIO) => break,
             Err(error) => return Err(error.into()),
         };
-        if from >= len {
-            break;
-        }
-        ranges.push(from..to.min(len));
-        at = to;
+        ranges.push(from..at);
     }
     Ok(ranges)
-}
-
-/// How many bytes between `from` and `to` may hold something other than zeros, in whole pages; all of
-/// them, if the file system does not say.
-///
-/// Moves the position of the open file description, which nothing here uses.
-pub(crate) fn data_len(file: impl AsFd, from: u64, to: u64) -> io::Result<u64> {
-    let (mut at, mut len) = (from, 0);
-    while at < to {
-        let from = match rustix::fs::seek(&file, SeekFrom::Data(at)) {
-            Ok(from) if from < to => from,
-            Ok(_) | Err(Errno::NXIO) => break,
-            Err(error) if is_missing(error) => return Ok(to - from),
-            Err(error) => return Err(error.into()),
-        };
-        // If the space is given back between both calls, the hole may begin at `from`.
-        at = match rustix::fs::seek(&file, SeekFrom::Hole(from)) {
-            Ok(hole) => hole.clamp(from + 1, to),
-            Err(Errno::NXIO) => break,
-            Err(error) => return Err(error.into()),
-        };
-        len += at - from;
-    }
-    Ok(len)
 }
 
 /// Reads bytes at this offset, until the buffer is full or the file ends. Returns how many were

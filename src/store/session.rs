@@ -112,8 +112,7 @@ impl Session {
     /// short, and by [`Store::trim`](super::Store::trim).
     #[cold]
     pub(crate) fn trim(&self) -> u64 {
-        let given_back = (0..self.mapped.used_slots()).map(|slot| self.on_slot(slot, |ring| ring.trim())).sum();
-        if self.mapped.can_punch() { given_back } else { 0 }
+        (0..self.mapped.used_slots()).map(|slot| self.on_slot(slot, |ring| ring.trim())).sum()
     }
 
     /// Locks the directory; waits for its holder for `limit` at most.

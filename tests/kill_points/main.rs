@@ -197,7 +197,7 @@ impl<'a> Run<'a> {
                     slot.set(&OURS).unwrap();
                     keys.push(format!("more{number}"));
                 }
-                Err(DirectoryError::Full { .. }) => break,
+                Err(DirectoryError::Full { .. } | DirectoryError::Held { .. }) => break,
                 Err(error) => panic!("{error}"),
             }
         }

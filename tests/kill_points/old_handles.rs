@@ -93,7 +93,7 @@ impl Run<'_> {
         let mut slots = vec![store.slot_with("long", shape).unwrap()];
         match store.slot_with("another", shape) {
             Ok(slot) => slots.push(slot),
-            Err(DirectoryError::Full { .. }) => {}
+            Err(DirectoryError::Held { .. }) => {}
             Err(error) => panic!("{error}"),
         }
         let set_all = |byte: u8| {

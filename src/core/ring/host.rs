@@ -2,6 +2,7 @@
 //! loom.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::core::memory::extents::Extents;
 use crate::core::memory::slot_view::SlotView;
@@ -45,6 +46,12 @@ pub enum SpaceReason {
         /// The longest file that this process may make, in bytes.
         limit: u64,
     },
+    /// Another thread or process has been reserving space, and does not finish: it may be stopped.
+    /// Only where the file system, or a sandbox, has no `fallocate`.
+    Busy {
+        /// How long this process waited.
+        waited: Duration,
+    },
     /// The operating system refused for another reason, such as a quota (`EDQUOT`).
     Refused {
         /// The number of its error.
@@ -81,12 +88,17 @@ pub(crate) trait Host: Send + Sync {
     /// Reserves the space of the side record of a cell.
     fn reserve_side(&self, slot: u32, cell: u32) -> Result<(), NoSpace>;
 
-    /// Reserves bytes of the slot's extents that no other process uses.
+    /// Reserves bytes of the slot's extents that no other process uses, and whose content is not
+    /// needed: they may be zero afterwards, also if this fails.
     fn reserve(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace>;
 
-    /// Gives the space of bytes of the slot's extents back, which no other process uses. They are zero
-    /// afterwards. `false`: the file system cannot do that, and nothing has changed.
-    fn punch(&self, slot: u32, bytes: Range<u64>) -> bool;
+    /// Reserves bytes of the slot's extents that no other process uses, and which keep their content.
+    fn reserve_again(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace>;
+
+    /// Makes bytes of the slot's extents zero, which no other process uses, and gives back their space.
+    /// Of them, `written` from the first one on may be other than zero. `false`: the file system could
+    /// not give back the space.
+    fn punch(&self, slot: u32, bytes: Range<u64>, written: u64) -> bool;
 
     /// The slot's extents, mapped at first use, if the store's file reaches up to `end`, in bytes
     /// from the start of the extents. `None` if it does not, or they cannot be mapped.

@@ -229,6 +229,7 @@ impl Store {
         };
         inserted.map_err(|error| match error {
             InsertError::Full => DirectoryError::Full { slots: self.dimensions().slots },
+            InsertError::Held(held) => DirectoryError::Held { held, slots: self.dimensions().slots },
             InsertError::NoSpace(NoSpace { needed, available, reason }) => {
                 DirectoryError::NoSpace { needed, available, reason }
             }

@@ -21,8 +21,10 @@ use crate::sync::{AtomicU64, Ordering, fence};
 /// Why no key was created.
 #[derive(Debug)]
 pub(crate) enum InsertError {
-    /// Every slot has a key, or cells that others hold.
+    /// Every slot has a key.
     Full,
+    /// Every slot has a key, except for this many, which have another shape, and cells that others hold.
+    Held(u32),
     /// There is no space for another key.
     NoSpace(NoSpace),
 }
@@ -175,7 +177,12 @@ impl Locked<'_> {
                     reached(Step::SlotUnlisted);
                     slot
                 }
-                None if fresh >= slots => return Err(InsertError::Full),
+                None if fresh >= slots => {
+                    return Err(match slots.saturating_sub(header.key_count.load(Ordering::Relaxed)) {
+                        0 => InsertError::Full,
+                        held => InsertError::Held(held),
+                    });
+                }
                 None => {
                     // Before the slot counts as used, because others look at all used slots.
                     self.mapped.reserve_header(fresh)?;

@@ -45,6 +45,11 @@ fn no_space(needed: u64, available: u64, reason: SpaceReason) -> String {
             "no space: {needed} bytes are needed, {available} are available; remove keys (Store::unset), create them \
              with less history (KeyOptions::history), or make the file system larger (for /dev/shm: `mount -o remount,size=`, `docker run --shm-size`)"
         ),
+        SpaceReason::Busy { waited } => format!(
+            "another process has been reserving space for more than {}, where only one can at a time (no `fallocate`): resume it if it is \
+             stopped, or end it; {needed} bytes are needed",
+            humantime::format_duration(waited)
+        ),
         SpaceReason::Refused { errno } => {
             let source = io::Error::from_raw_os_error(errno);
             let advice = match source.kind() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::more_memory;
+use crate::core::ring::SpaceReason;
 
 /// Why a store could not be created, opened or removed.
 ///
@@ -105,6 +106,19 @@ pub enum OpenError {
         /// What the operating system said, if it was asked: a quota may be used up, or the numbers
         /// of files, while there is space.
         source: Option<io::Error>,
+    },
+    /// The store has to be recovered, because the machine stopped or the file is a copy, and there is
+    /// no space for that. Nothing is lost: it can be opened once there is space.
+    #[error("{}", no_space_to_recover(name, *needed, *available, *reason))]
+    NoSpaceToRecover {
+        /// The path that was to be opened.
+        name: String,
+        /// Bytes that were to be reserved.
+        needed: u64,
+        /// Bytes that are available.
+        available: u64,
+        /// What stands in the way.
+        reason: SpaceReason,
     },
     /// The store's file would be longer than the limit on files.
     #[error("{}", file_too_large(name, *needed, *limit))]
@@ -272,6 +286,16 @@ fn no_space(name: &str, directory: &str, needed: u64, available: u64, source: Op
         _ => "ask for fewer slots, or free some space",
     };
     format!("not enough space{said}: {name:?} needs {needed} bytes and {directory} has {available} left; {advice}")
+}
+
+fn no_space_to_recover(name: &str, needed: u64, available: u64, reason: SpaceReason) -> String {
+    let reason = match reason {
+        SpaceReason::Full => format!(
+            "{needed} bytes are needed, {available} are available: free some space in its file system, and open it again"
+        ),
+        reason => super::no_space(needed, available, reason),
+    };
+    format!("{name:?} cannot be recovered after the machine stopped, or the file was copied: {reason}; nothing of it is lost")
 }
 
 fn file_too_large(name: &str, needed: u64, limit: Option<u64>) -> String {

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::{DirectoryError, Forked, KeyError, more_memory, no_space};
 use crate::core::cell_counts::CellCounts;
+use crate::core::place::MAX_LEN;
 use crate::core::ring::SpaceReason;
 
 /// Why a value was not set, or no cell was lent.
@@ -34,11 +35,7 @@ pub enum SetError {
     #[error(transparent)]
     Directory(DirectoryError),
     /// The value is longer than the longest value of its key.
-    #[error(
-        "value too large: {len} bytes (a message counts with its envelope), maximum {max}; shorten it, or \
-         remove the key (Store::unset) and create it with fewer cells (KeyOptions::history), or create the store with a larger span \
-         (StoreOptions::span)"
-    )]
+    #[error("{}", too_large(*len, *max))]
     TooLarge {
         /// The value's length in bytes; of a message: the length of its frame, which is envelope
         /// and payload.
@@ -89,6 +86,17 @@ impl From<Forked> for SetError {
     fn from(error: Forked) -> Self {
         Self::Key(error.into())
     }
+}
+
+/// Says how long a value may be, and what to do.
+fn too_large(len: usize, max: usize) -> String {
+    let advice = if max as u64 >= MAX_LEN {
+        "no store holds longer ones: send it in parts"
+    } else {
+        "shorten it, or remove the key (Store::unset) and create it with fewer cells (KeyOptions::history), or create \
+         the store with a larger span (StoreOptions::span)"
+    };
+    format!("value too large: {len} bytes (a message counts with its envelope), maximum {max}; {advice}")
 }
 
 /// Says what keeps a publisher from all cells of a key, and what to do.

@@ -107,7 +107,6 @@ fn fill(source: &Store, copy: &Store) -> Result<(), CopyError> {
             copy.remember_schema(fingerprint, &text);
         }
     }
-    let removed = from.directory_header().highest_removed_version.load(Ordering::Relaxed);
     if from.checksums && to.checksums {
         let first = from.directory_header().first_version.load(Ordering::Relaxed);
         to.directory_header().first_version.store(first, Ordering::Relaxed);
@@ -127,7 +126,9 @@ fn fill(source: &Store, copy: &Store) -> Result<(), CopyError> {
             Ok(()) => {}
         }
     }
-    // No later than this: each key that was inserted began above the number that stood here.
+    // Last: copies of keys began above the number that stood here. Keys that were removed meanwhile are
+    // below what the source says now.
+    let removed = from.directory_header().highest_removed_version.load(Ordering::Relaxed);
     to.directory_header().highest_removed_version.store(removed, Ordering::Relaxed);
     Ok(())
 }

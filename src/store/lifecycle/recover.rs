@@ -16,12 +16,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::clean_epoch::{self, UNKNOWN};
-use super::refused::{creating_without_space, refused};
+use super::refused::refused;
 use crate::core::epoch;
 use crate::core::index::{self, Indexed};
 use crate::core::key::StoredKey;
 use crate::core::memory::records::{PARTICIPANTS, SlotHeader};
-use crate::core::ring::{Pages, Recovered, Ring, UnprovenCount, VersionSource};
+use crate::core::ring::{NoSpace, Pages, Recovered, Ring, UnprovenCount, VersionSource};
 use crate::core::word::MAX_PLAUSIBLE_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
@@ -87,7 +87,9 @@ pub(crate) fn check_or_recover<'a>(mapped: &'a Arc<Mapped>, location: &Location)
             reached(Step::CleanEpochCleared);
         }
         let recovery = recover(mapped, moments).map_err(|error| match error {
-            RecoverSpaceError::NoSpace(space) => creating_without_space(location, space),
+            RecoverSpaceError::NoSpace(NoSpace { needed, available, reason }) => {
+                OpenError::NoSpaceToRecover { name: location.to_string(), needed, available, reason }
+            }
             RecoverSpaceError::Io(error) => refused("recover", location)(error),
         })?;
         checked.recovery = Some(recovery);

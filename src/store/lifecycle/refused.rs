@@ -78,10 +78,11 @@ pub(super) fn no_space(location: &Location, len: u64, source: Option<io::Error>)
 pub(crate) fn creating_without_space(location: &Location, space: NoSpace) -> OpenError {
     let errno = match space.reason {
         SpaceReason::FileSizeLimit { .. } => return too_large(location, space.needed),
-        SpaceReason::Full => Errno::NOSPC.raw_os_error(),
-        SpaceReason::Refused { errno } => errno,
+        SpaceReason::Full => Errno::NOSPC,
+        SpaceReason::Busy { .. } => Errno::TIMEDOUT,
+        SpaceReason::Refused { errno } => Errno::from_raw_os_error(errno),
     };
-    no_space(location, space.needed, Some(io::Error::from_raw_os_error(errno)))
+    no_space(location, space.needed, Some(errno.into()))
 }
 
 pub(super) fn too_large(location: &Location, needed: u64) -> OpenError {

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use rustix::io::Errno;
 
@@ -24,7 +24,7 @@ use crate::os::space::{self, Punched, ReserveError};
 use crate::store::directory::LONGEST_WAIT;
 use crate::store::mapped::memory::Windows;
 use crate::store::mapped::{LockByte, Mapped};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// How long the file is known to be, what it can do, and the mappings that loans use.
 #[derive(Debug)]
@@ -32,13 +32,13 @@ pub(crate) struct Space {
     known_len: AtomicU64,
     /// A second mapping of each, for loans.
     lending: OnceLock<Windows>,
-    /// The file system gives back no space.
-    cannot_punch: AtomicU32,
+    /// Held with [`LockByte::Space`].
+    writing: Mutex<()>,
 }
 
 impl Space {
     pub(crate) fn new() -> Self {
-        Self { known_len: AtomicU64::new(0), lending: OnceLock::new(), cannot_punch: AtomicU32::new(0) }
+        Self { known_len: AtomicU64::new(0), lending: OnceLock::new(), writing: Mutex::new(()) }
     }
 
     /// Whether the file reaches up to `end`. It never becomes shorter, unless somebody truncates it.
@@ -140,7 +140,7 @@ impl Mapped {
     }
 
     /// Reserves by writing: zeros beyond the end of the file, where nobody has anything, and in pages
-    /// before it what is there already. One process does so at a time.
+    /// before it what is there already. One thread of all processes does so at a time.
     ///
     /// The second kind of write ends the process if there is no space. So the kernel is asked to do it;
     /// if it cannot, free space is checked first. That is the best that such a file system, or sandbox,
@@ -149,9 +149,11 @@ impl Mapped {
     fn reserve_without_fallocate(&self, from: u64, to: u64) -> Result<(), NoSpace> {
         let failed = |error: io::Error| self.no_space(to - from, &ReserveError::NoSpace(error));
         let byte = LockByte::Space.offset();
-        if !lock::lock_within(self.fd(), byte, LONGEST_WAIT).map_err(failed)? {
-            return Err(failed(io::ErrorKind::TimedOut.into()));
-        }
+        let locked = lock::lock_among_threads(self.fd(), byte, &self.space.writing, LONGEST_WAIT).map_err(failed)?;
+        let Some(_thread) = locked else {
+            let available = space::available(&self.file).unwrap_or(0);
+            return Err(NoSpace { needed: to - from, available, reason: SpaceReason::Busy { waited: LONGEST_WAIT } });
+        };
         let outcome = self.extend(from, to).map_err(failed);
         let _ = lock::unlock(self.fd(), byte);
         outcome
@@ -182,36 +184,44 @@ impl Mapped {
         }
     }
 
-    /// Reserves bytes of the slot's extents that no other process uses.
+    /// Reserves bytes of the slot's extents that no other process uses, and whose content is not
+    /// needed.
     pub(crate) fn reserve_extents(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace> {
+        self.reserve_private(slot, bytes, |file, from, to| space::reserve_fresh(file, from, to), space::write_zeros)
+    }
+
+    /// As [`reserve_extents`](Self::reserve_extents), for bytes that hold a value, which stays.
+    pub(crate) fn reserve_extents_again(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace> {
+        self.reserve_private(slot, bytes, |file, from, to| space::reserve(file, from, to), space::rewrite)
+    }
+
+    /// Reserves bytes of the slot's extents by the first function, or by the second one where the file
+    /// system does not have that.
+    fn reserve_private(
+        &self,
+        slot: u32,
+        bytes: Range<u64>,
+        reserve: fn(&File, u64, u64) -> Result<(), ReserveError>,
+        write: fn(&File, u64, u64) -> io::Result<()>,
+    ) -> Result<(), NoSpace> {
         if bytes.end > self.layout.span {
             return Err(NoSpace { needed: bytes.end - bytes.start, available: 0, reason: SpaceReason::Full });
         }
         let start = self.layout.extents_of(slot);
         let (from, to) = (start + bytes.start, start + bytes.end);
-        let outcome = match space::reserve_private(&self.file, from, to) {
-            Err(ReserveError::Unsupported) => space::write_zeros(&self.file, from, to).map_err(ReserveError::NoSpace),
+        let outcome = match reserve(&self.file, from, to) {
+            Err(ReserveError::Unsupported) => write(&self.file, from, to).map_err(ReserveError::NoSpace),
             outcome => outcome,
         };
         outcome.map_err(|error| self.no_space(to - from, &error))
     }
 
-    /// Gives bytes of the slot's extents back that no other process uses; `false` if the file system
-    /// cannot do that.
-    pub(crate) fn punch_extents(&self, slot: u32, bytes: Range<u64>) -> bool {
+    /// Makes bytes of the slot's extents zero that no other process uses, and gives back their space.
+    /// Of them, `written` from the first one on may be other than zero. Returns whether the file system
+    /// could give back the space.
+    pub(crate) fn punch_extents(&self, slot: u32, bytes: Range<u64>, written: u64) -> io::Result<Punched> {
         let (start, end) = (self.layout.extents_of(slot), bytes.end.min(self.layout.span));
-        let punched = bytes.start >= end
-            || matches!(space::punch(&self.file, start + bytes.start, start + end), Ok(Punched::All));
-        if !punched {
-            // Relaxed: it guards no other data.
-            self.space.cannot_punch.store(1, Ordering::Relaxed);
-        }
-        punched
-    }
-
-    /// Whether the file system has given back all space that it was asked to.
-    pub(crate) fn can_punch(&self) -> bool {
-        self.space.cannot_punch.load(Ordering::Relaxed) == 0
+        self.empty(start + bytes.start, start + end, written)
     }
 
     /// The slot's extents, if the file reaches up to `end`, in bytes from their start.
@@ -242,13 +252,10 @@ impl Mapped {
         let (first, size) = (self.layout.headers_end(0), self.layout.headers_end(1) - self.layout.headers_end(0));
         let end = self.layout.headers_end(self.dimensions.slots);
         let mut slots = Vec::new();
-        for range in space::data_ranges(&self.file)? {
-            let (from, to) = (range.start.max(first), range.end.min(end));
-            if from < to {
-                self.reserve_shared(from, to)?;
-                let indexes = (from - first) / size..(to - first).div_ceil(size);
-                slots.extend(indexes.map(|slot| slot as u32));
-            }
+        for Range { start: from, end: to } in space::data_ranges(&self.file, first, end)? {
+            self.reserve_shared(from, to)?;
+            let indexes = (from - first) / size..(to - first).div_ceil(size);
+            slots.extend(indexes.map(|slot| slot as u32));
         }
         slots.dedup();
         Ok(slots)
@@ -265,7 +272,7 @@ impl Mapped {
         {
             self.reserve_cursors(slot)?;
         }
-        self.empty(self.layout.side(slot, 0), self.layout.further_cells(slot))?;
+        self.empty(self.layout.side(slot, 0), self.layout.further_cells(slot), u64::MAX)?;
         self.reserve_cells(slot, 0..cells)?;
         // Cells that were reserved later than the header was written to the disk.
         let [first, further] = self.layout.cells(slot, 0..cells);
@@ -277,8 +284,9 @@ impl Mapped {
     pub(crate) fn give_back_from(&self, slot: u32) -> Result<(), RecoverSpaceError> {
         let all = self.dimensions.all_slots();
         self.clear(self.layout.first_cells(slot), self.layout.first_cells(all))?;
-        self.empty(self.layout.ring(slot), self.layout.extents)?;
-        self.empty(self.layout.extents_of(slot), self.layout.extents_of(all))
+        self.empty(self.layout.ring(slot), self.layout.extents, u64::MAX)?;
+        self.empty(self.layout.extents_of(slot), self.layout.extents_of(all), u64::MAX)?;
+        Ok(())
     }
 
     /// As [`empty`](Self::empty), for bytes that may begin and end in pages that others use.
@@ -287,7 +295,7 @@ impl Mapped {
         let to = to.min(file::status(&self.file)?.len);
         let (first_page, last_page) = (from.next_multiple_of(page).min(to), to / page * page);
         if first_page < last_page {
-            self.empty(first_page, last_page)?;
+            self.empty(first_page, last_page, u64::MAX)?;
         }
         for (from, to) in [(from, first_page), (last_page.max(first_page), to)] {
             let mut bytes = vec![0; to.saturating_sub(from) as usize];
@@ -300,18 +308,18 @@ impl Mapped {
         Ok(())
     }
 
-    /// Makes bytes zero that nobody uses, and gives back their space if the file system can.
-    fn empty(&self, from: u64, to: u64) -> Result<(), RecoverSpaceError> {
-        if space::punch(&self.file, from, to)? == Punched::All {
-            return Ok(());
+    /// Makes bytes zero that nobody uses, and gives back their space if the file system can. Of them,
+    /// `written` from the first one on may be other than zero.
+    fn empty(&self, from: u64, to: u64, written: u64) -> io::Result<Punched> {
+        // A file system on a disk may need space to give space back.
+        if let Ok(Punched::All) = space::punch(&self.file, from, to) {
+            return Ok(Punched::All);
         }
-        for range in space::data_ranges(&self.file)? {
-            let (from, to) = (range.start.max(from), range.end.min(to));
-            if from < to {
-                space::write_zeros(&self.file, from, to)?;
-            }
+        // Where there is data, writing takes no space.
+        for range in space::data_ranges(&self.file, from, to.min(from.saturating_add(written)))? {
+            space::write_zeros(&self.file, range.start, range.end)?;
         }
-        Ok(())
+        Ok(Punched::Unsupported)
     }
 
     #[cold]
@@ -330,8 +338,6 @@ fn reason_of(error: &io::Error) -> SpaceReason {
         (Some(Errno::NOSPC), _) => SpaceReason::Full,
         // Where zeros are written, because the kernel reserves nothing.
         (Some(Errno::FBIG), Some(limit)) => SpaceReason::FileSizeLimit { limit },
-        (Some(errno), _) => SpaceReason::Refused { errno: errno.raw_os_error() },
-        // A process that reserves space does not finish.
-        (None, _) => SpaceReason::Refused { errno: Errno::TIMEDOUT.raw_os_error() },
+        (errno, _) => SpaceReason::Refused { errno: errno.unwrap_or(Errno::IO).raw_os_error() },
     }
 }

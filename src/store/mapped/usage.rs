@@ -67,7 +67,8 @@ impl Mapped {
     pub(crate) fn sides(&self, slot: u32, cells: u32) -> Sides {
         let (from, to) = (self.layout.side(slot, 0), self.layout.side(slot, cells));
         // What cannot be read counts as not reserved.
-        let len = space::data_len(&self.file, from / page() * page(), to.next_multiple_of(page())).unwrap_or(0);
+        let data = space::data_ranges(&self.file, from / page() * page(), to.next_multiple_of(page()));
+        let len = data.unwrap_or_default().iter().map(|range| range.end - range.start).sum();
         if len == 0 {
             return Sides { len, reserved: Vec::new() };
         }

@@ -12,6 +12,7 @@ use crate::core::memory::slot_view::SlotView;
 use crate::core::ring::{Context, Host, NoSpace, Tags};
 use crate::core::word::MAX_VERSION;
 use crate::os::futex;
+use crate::os::space::Punched;
 use crate::store::flags::Flags;
 use crate::store::mapped::Mapped;
 use crate::sync::{AtomicU32, Ordering};
@@ -81,8 +82,14 @@ impl Host for StoreHost {
         self.mapped.reserve_extents(slot, bytes)
     }
 
-    fn punch(&self, slot: u32, bytes: Range<u64>) -> bool {
-        self.mapped.punch_extents(slot, bytes)
+    fn reserve_again(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace> {
+        self.mapped.reserve_extents_again(slot, bytes)
+    }
+
+    fn punch(&self, slot: u32, bytes: Range<u64>, written: u64) -> bool {
+        // If data of the file can be neither removed nor overwritten, no reader sees it either: a value
+        // ends before it.
+        matches!(self.mapped.punch_extents(slot, bytes, written), Ok(Punched::All))
     }
 
     fn extents(&self, slot: u32, end: u64) -> Option<Extents<'_>> {

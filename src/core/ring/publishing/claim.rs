@@ -5,7 +5,8 @@
 //! committed to claimed, then read the pins, cursors and flushes again. A reader announces itself,
 //! then reads `seq`. In the one total order of SeqCst accesses, one of the two sees the other. If
 //! the value is pinned or retained after all, the claim is withdrawn; the value was readable all
-//! the time.
+//! the time. So is it if the slot has another key than the handle: what the handle may overwrite is
+//! not for it to say then.
 //!
 //! - **Fast path.** The cell after the newest value's is free to claim, as it nearly always is for
 //!   a single writer.
@@ -17,6 +18,7 @@
 //!
 //! | step | leaves |
 //! | --- | --- |
+//! | `CellChosen` | nothing |
 //! | `CellClaimed` | a value that is whole and readable, and cannot be claimed until the claim is reaped |
 //! | `ClaimWithdrawn` | possibly a retired value that nobody discarded: the next reap does |
 //! | `CellsReserved` | space that the next writer uses |
@@ -55,6 +57,8 @@ pub(crate) enum Refused {
     BeforeClaim,
     /// It was found pinned or retained after the claim; the claim was withdrawn.
     AfterClaim,
+    /// The slot has another key than the handle; the claim was withdrawn.
+    OfAnotherKey,
 }
 
 impl Claim {
@@ -154,14 +158,15 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Reserves another cell, if the key has more.
+    /// Reserves another cell, if the key has more. Returns whether it has.
     #[cold]
-    fn reserve_another(self) -> Result<(), ClaimError> {
+    fn reserve_another(self) -> Result<bool, ClaimError> {
         let reserved = self.reserved_cells();
-        if reserved < self.handle.shape().cells() {
-            self.reserve_cells(reserved, reserved + 1).map_err(ClaimError::NoSpace)?;
+        if reserved >= self.handle.shape().cells() {
+            return Ok(false);
         }
-        Ok(())
+        self.reserve_cells(reserved, reserved + 1).map_err(ClaimError::NoSpace)?;
+        Ok(true)
     }
 
     fn reserve_cells(self, from: u32, to: u32) -> Result<u32, NoSpace> {
@@ -194,6 +199,20 @@ impl<'a> Ring<'a> {
 
     #[cold]
     fn claim_under_pressure(self) -> Result<Claim, ClaimError> {
+        loop {
+            if let Some(claim) = self.claim_within_rounds() {
+                return Ok(claim);
+            }
+            let cells = self.count_cells();
+            // Nobody holds a cell: there would be more of them if there was space.
+            let is_short_of_space = cells.retained + cells.pinned + cells.in_flight + cells.flushed == 0;
+            if !is_short_of_space || !self.reserve_another()? {
+                return Err(ClaimError::Backpressure(cells));
+            }
+        }
+    }
+
+    fn claim_within_rounds(self) -> Option<Claim> {
         for round in 0..CLAIM_ROUNDS {
             // Finding out whether a participant has crashed is a system call each.
             if round == 0 || round >= FIRST_SLEEP {
@@ -203,13 +222,16 @@ impl<'a> Ring<'a> {
             let computed = ComputedLowWater::default();
             for index in self.in_turn() {
                 if let Some(claim) = self.claimed(index, self.claim_cell(index, Keep::History, Some(&computed))) {
-                    return Ok(claim);
+                    return Some(claim);
                 }
             }
             if let Some(index) = self.oldest_unprotected(&computed)
                 && let Some(claim) = self.try_claim(index, Keep::Undelivered)
             {
-                return Ok(claim);
+                return Some(claim);
+            }
+            if !self.is_current() {
+                break;
             }
             // A writer finishes in a moment, unless it is stopped, or has the cell on loan. Readers
             // may take any time: the publisher decides whether to wait for them.
@@ -220,12 +242,7 @@ impl<'a> Ring<'a> {
                 _ => pause(),
             }
         }
-        let cells = self.count_cells();
-        if cells.retained + cells.pinned + cells.in_flight + cells.flushed == 0 {
-            // Nobody holds a cell: there would be more of them if there was space.
-            self.reserve_another()?;
-        }
-        Err(ClaimError::Backpressure(cells))
+        None
     }
 
     fn obstacles(self, computed: &ComputedLowWater) -> Obstacles {
@@ -272,7 +289,7 @@ impl<'a> Ring<'a> {
         match outcome {
             Ok(claim) => Some(claim),
             Err(Refused::BeforeClaim) => None,
-            Err(Refused::AfterClaim) => {
+            Err(Refused::AfterClaim | Refused::OfAnotherKey) => {
                 // Meanwhile the reader may have unpinned the cell, seen our claim, and left the
                 // retired value to us.
                 self.discard_if_retired(index);
@@ -320,6 +337,7 @@ impl<'a> Ring<'a> {
         {
             return Err(Refused::BeforeClaim);
         }
+        reached(Step::CellChosen);
         let claimed = Seq::Claimed { version, participant: self.context.me };
         // SeqCst: pairs with the pins in `pin_newest`, and with `register`, `declare_queue` and
         // `begin_flush`. We change `seq`, then read pins, cursors and flushes; a reader sets its
@@ -329,12 +347,13 @@ impl<'a> Ring<'a> {
         }
         reached(Step::CellClaimed);
         total_order();
-        if self.is_protected(cell, version, keep, computed) {
+        let is_ours = !keep.respects_retention() || self.is_still_current();
+        if !is_ours || self.is_protected(cell, version, keep, computed) {
             // Nothing of the value was touched.
             // SeqCst: pairs with `unpin`; see `discard_if_retired`.
             cell.seq.store(seen, Ordering::SeqCst);
             reached(Step::ClaimWithdrawn);
-            return Err(Refused::AfterClaim);
+            return Err(if is_ours { Refused::AfterClaim } else { Refused::OfAnotherKey });
         }
         // A cell holds a version only once, so the version serves as ticket.
         let ticket = if version > 0 { version } else { self.fresh_ticket() };

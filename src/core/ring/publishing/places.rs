@@ -387,9 +387,10 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Gives back the space of the cell's places. The caller owns the cell.
+    /// Gives back the space of the cell's places. Returns how many bytes that were. The caller owns
+    /// the cell.
     #[cold]
-    pub(crate) fn release_places(self, index: u32) {
+    pub(crate) fn release_places(self, index: u32) -> u64 {
         let cell = self.slot().cells.get(index).header;
         let residue = Residue::from_bits(cell.residue.load(Ordering::Relaxed));
         let side = self.slot().cells.side(index);
@@ -397,6 +398,7 @@ impl<'a> Ring<'a> {
         // Acquire: read after the cell became ours.
         let shape = self.slot().header.shape.load(Ordering::Acquire);
         let places = Places::new(Shape::from_bits(shape, self.slot().cells.max()).cells(), self.context.span);
+        let reserved = Tier::ALL.map(|tier| self.reserved(index, tier));
         // What is never given back: the start of a medium place, if it was reserved.
         let kept = if self.reserved(index, Tier::Medium) >= KEPT as u64 { KEPT } else { 0 };
         side.reserved[Tier::Medium.index()].store(kept as u32, Ordering::Relaxed);
@@ -405,15 +407,17 @@ impl<'a> Ring<'a> {
         // Release: before the space is gone.
         fence(Ordering::Release);
         reached(Step::ReservationErased);
+        let mut given_back = 0;
         for tier in Tier::ALL.into_iter().filter(|&tier| residue.has(tier)) {
             let place = places.get(tier, index);
             let written = &side.written[tier.index()];
             let len = written.load(Ordering::Relaxed) as usize;
             let kept = if tier == Tier::Medium { kept } else { 0 };
-            let punched =
-                self.context.host.punch(self.slot().index, place.start + kept as u64..place.start + place.capacity);
-            // Where the space cannot be given back, it is still there.
-            let zeroed = if punched { len.min(kept) } else { len };
+            let bytes = place.start + kept as u64..place.start + place.capacity;
+            if self.context.host.punch(self.slot().index, bytes, len.saturating_sub(kept) as u64) {
+                given_back += reserved[tier.index()].saturating_sub(kept as u64);
+            }
+            let zeroed = len.min(kept);
             if zeroed > 0
                 && let Some(words) = self.long_words(place, zeroed)
             {
@@ -424,6 +428,7 @@ impl<'a> Ring<'a> {
         reached(Step::PlacesPunched);
         // Release: after all of it is gone.
         cell.residue.store(residue.without_places().bits(), Ordering::Release);
+        given_back
     }
 }
 

@@ -263,7 +263,7 @@ impl<'a> Ring<'a> {
         }
         match Residue::from_bits(cell.residue.load(Ordering::Relaxed)).idle_once_more() {
             Some(residue) => cell.residue.store(residue.bits(), Ordering::Relaxed),
-            None => self.release_places(index),
+            None => _ = self.release_places(index),
         }
         if self.context.host.auto_vacuum() {
             self.scrub_rest(index, len);

@@ -121,7 +121,7 @@ impl<'a> Ring<'a> {
     /// As [`recover`](Self::recover).
     pub(crate) fn wipe(self) -> Result<(), NoSpace> {
         let next = self.highest_version();
-        self.context.host.punch(self.slot().index, 0..self.context.span);
+        self.context.host.punch(self.slot().index, 0..self.context.span, u64::MAX);
         for (index, cell) in self.cells() {
             let CellHeader { seq, len, residue, crc, .. } = cell.header;
             let untouched = seq.load(Ordering::Relaxed) == 0
@@ -189,7 +189,7 @@ impl<'a> Ring<'a> {
         let mut from = 0;
         for (start, end) in held.into_iter().chain([(self.context.span, 0)]) {
             if from < start {
-                self.context.host.punch(self.slot().index, from..start);
+                self.context.host.punch(self.slot().index, from..start, u64::MAX);
             }
             from = end;
         }
@@ -228,7 +228,7 @@ impl<'a> Ring<'a> {
             let start = self.places().get(tier, index).start;
             let reserved = (len as u64).next_multiple_of(GRANULE);
             host.reserve_side(slot, index)?;
-            host.reserve(slot, start..start + reserved)?;
+            host.reserve_again(slot, start..start + reserved)?;
             let side = self.slot().cells.side(index);
             side.reserved[tier.index()].store(reserved as u32, Ordering::Relaxed);
             side.written[tier.index()].store(reserved as u32, Ordering::Relaxed);

@@ -204,6 +204,10 @@ impl Ring<'_> {
                 // It was pinned. If it still is, the reader that unpins it sees our claim
                 // withdrawn, and empties it; else we do.
                 Err(Refused::AfterClaim) => total_order(),
+                Err(Refused::OfAnotherKey) => {
+                    self.discard_if_retired(index);
+                    return false;
+                }
             }
         }
     }

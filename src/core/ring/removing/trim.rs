@@ -14,7 +14,6 @@
 //! needs, or gives it back. The participant that reaps the claim frees the cell.
 
 use crate::core::memory::cell_view::CellView;
-use crate::core::place::Tier;
 use crate::core::ring::cell::{self, pinned};
 use crate::core::ring::publishing::places::has_places;
 use crate::core::ring::retaining::retention::Keep;
@@ -37,7 +36,7 @@ impl<'a> Ring<'a> {
         let len = cell::len(cell);
         let keep = Keep::Newest(self.history_of(len.max(1)));
         if let Ok(claim) = self.claim_cell(index, keep, None) {
-            let given_back = self.count_released(index);
+            let given_back = self.release_places(index);
             self.abandon(claim);
             return given_back;
         }
@@ -63,24 +62,12 @@ impl<'a> Ring<'a> {
         total_order();
         // The length is that of this version: the cell is ours.
         let is_short = cell::len(cell) <= self.slot().cells.inline_len();
-        let given_back = if is_short && !pinned(cell.header) { self.count_released(index) } else { 0 };
+        let given_back = if is_short && !pinned(cell.header) && self.is_still_current() { self.release_places(index) } else { 0 };
         // SeqCst: pairs with `unpin`; see `discard_if_retired`.
         cell.header.seq.store(seen, Ordering::SeqCst);
         reached(Step::ClaimWithdrawn);
         self.notify(self.not_full());
         self.discard_if_retired(index);
         given_back
-    }
-
-    /// Gives back the places of a cell that the caller has claimed, if it has any. Returns how many
-    /// bytes that were.
-    fn count_released(self, index: u32) -> u64 {
-        if !has_places(self.slot().cells.get(index)) {
-            return 0;
-        }
-        let reserved = || Tier::ALL.map(|tier| self.reserved(index, tier)).iter().sum::<u64>();
-        let before = reserved();
-        self.release_places(index);
-        before.saturating_sub(reserved())
     }
 }
