@@ -46,6 +46,8 @@ steps! {
     ShapeWritten,
     /// The space of more cells is reserved.
     CellsReserved,
+    /// The page of a cell is reserved, and the cell does not say so.
+    PageReserved,
     /// The cell says that it has a place for a long value, and nothing is reserved there.
     PlaceMarked,
     /// The place is reserved, and its side record does not say so.

@@ -269,7 +269,7 @@ fn defect_11_values_beyond_4_gib_do_not_overlap() {
     let name = Name::new();
     let store = name.create(&options().slots(5000));
     // Short values in the rings, and longer ones in the extents.
-    let values = |number: u32| [number.to_le_bytes().to_vec(), number.to_le_bytes().repeat(300)];
+    let values = |number: u32| [number.to_le_bytes().to_vec(), number.to_le_bytes().repeat(1100)];
     for number in 0..5000u32 {
         for value in values(number) {
             store.set(&format!("{number}"), &value).unwrap();
@@ -402,7 +402,7 @@ fn defect_17_files_that_are_not_stores_are_refused() {
     good.set("key", b"v").unwrap();
     let header = |slots: u32, span: u64| {
         let mut bytes = vec![0; 64];
-        for (at, half) in [(0, 0x534C_4E54), (4, 0x5242_0008), (8, slots), (12, 256), (20, 1024)] {
+        for (at, half) in [(0, 0x534C_4E54), (4, 0x5242_0009), (8, slots), (12, 256), (20, 1024)] {
             bytes[at..at + 4].copy_from_slice(&u32::to_ne_bytes(half));
         }
         bytes[24..32].copy_from_slice(&span.to_ne_bytes());

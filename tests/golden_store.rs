@@ -1,7 +1,7 @@
 //! The layout of a store, byte for byte. Every version that supports this layout reads what every
 //! other has written.
 //!
-//! `golden/layout_8.txt` contains every word of a small store that is not zero, as `offset: word`
+//! `golden/layout_9.txt` contains every word of a small store that is not zero, as `offset: word`
 //! in hexadecimal, with the lowest byte last. Long runs of one word, in long values, also have a
 //! count. If these tests fail, stores of other versions may not
 //! be read correctly any more, and the layout needs another number. If only other cells were chosen
@@ -17,7 +17,7 @@ use splinter_bus::store::{Flags, KeyOptions, Lookup, Store, StoreOptions};
 use support::image::Image;
 use support::offsets::{CLEAN_EPOCH, DIRECTORY, PARTICIPANTS};
 
-const GOLDEN: &str = include_str!("golden/layout_8.txt");
+const GOLDEN: &str = include_str!("golden/layout_9.txt");
 
 /// The words that differ from store to store: its id, its time of creation, and the clean epoch in
 /// the directory header.
@@ -40,9 +40,9 @@ fn make(path: &Path) {
     store.append("log", b"two").unwrap();
     store.integer("n").unwrap().fetch_add(0x0102_0304).unwrap();
     store.set("empty", b"").unwrap();
-    // In a medium place, and in a large one; and a key of another shape.
+    // In a page, in a medium place, and in a large one; and a key of another shape.
     store.set("medium", &[b'm'; 2000]).unwrap();
-    store.set("medium", &[b'M'; 3000]).unwrap();
+    store.set("medium", &[b'M'; 5000]).unwrap();
     let shape = KeyOptions::new().history(3).spare(2).lossless(9);
     store.slot_with("large", &shape).unwrap().set(&[b'L'; 70_000]).unwrap();
     store.set_flags(Flags::USR1);
@@ -97,7 +97,7 @@ fn golden() -> BTreeMap<u64, u64> {
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_store_is_written_with_the_golden_words_of_layout_8() {
+fn a_store_is_written_with_the_golden_words_of_layout_9() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     make(&path);
@@ -107,7 +107,7 @@ fn a_store_is_written_with_the_golden_words_of_layout_8() {
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_store_of_layout_8_is_read() {
+fn a_store_of_layout_9_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let mut golden = golden();
@@ -127,14 +127,14 @@ fn a_store_of_layout_8_is_read() {
     assert_eq!(store.get("log").unwrap().as_deref(), Some(&b"one,two"[..]));
     assert_eq!(store.integer("n").unwrap().get().unwrap(), Some(0x0102_0304));
     assert_eq!(store.get("empty").unwrap(), Some(vec![]));
-    assert_eq!(store.get("medium").unwrap(), Some(vec![b'M'; 3000]));
+    assert_eq!(store.get("medium").unwrap(), Some(vec![b'M'; 5000]));
     assert_eq!(store.slot("medium").unwrap().get_version_into(3, &mut value).unwrap(), Lookup::Found(()));
     assert_eq!(value, [b'm'; 2000]);
     assert_eq!(store.get("large").unwrap(), Some(vec![b'L'; 70_000]));
     let shape = store.slot("large").unwrap().shape();
     assert_eq!((shape.history, shape.spare, shape.lossless), (3, 2, 9));
     let dimensions = store.dimensions();
-    assert_eq!((dimensions.slots, dimensions.inline_size, dimensions.span), (6, 1024, 2 << 20));
+    assert_eq!((dimensions.slots, dimensions.inline_size, dimensions.span, dimensions.dense_cells), (6, 1024, 2 << 20, 4));
     assert_eq!(store.flags(), Flags::AUTO_VACUUM | Flags::USR1);
     assert_eq!(store.diagnostics().parse_failures, 1);
 }

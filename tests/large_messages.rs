@@ -232,9 +232,9 @@ fn streams_of_large_messages_under_one_id_keep_their_numbers() {
 fn a_publisher_that_is_killed_leaves_complete_messages_and_no_space() {
     let name = Name::new();
     let bus = bus(&name);
-    // What stays: the cells of both keys, their side records, and the first page of medium places.
-    for _ in 0..100 {
-        bus.publish("k", &document(3000)).unwrap();
+    // What stays: the cells of both keys, their side records and pages.
+    for len in [3000, 30_000].into_iter().flat_map(|len| [len; 100]) {
+        bus.publish("k", &document(len)).unwrap();
         bus.publish("calm", &document(3000)).unwrap();
     }
     assert!(bus.store().unset("k").unwrap().is_some());

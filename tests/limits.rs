@@ -117,7 +117,9 @@ fn run_out_of_file_size(location: &str) {
         assert_eq!(store.get(key).unwrap(), Some(vec![2; len]));
     }
     assert_eq!(store.slot_with("third", &many).unwrap().shape().lossless, 100);
-    // With the limit again, the file is longer already. What it has is used.
+    // With the limit again, the file is longer already, with places of more than one cell. What it has is
+    // used.
+    store.set("key", &vec![2; 200_000]).unwrap();
     limit(Resource::Fsize, LIMIT);
     store.set("key", &vec![3; 200_000]).unwrap();
     assert_eq!(Store::open(location).unwrap().get("key").unwrap(), Some(vec![3; 200_000]));
@@ -181,7 +183,7 @@ fn run_out_of_addresses(location: &str) {
     drop(options().slots(1000).create(&large).unwrap());
     let store = options().create(location).unwrap();
     store.set("key", b"v").unwrap();
-    store.set("long", &[7; 3000]).unwrap();
+    store.set("long", &[7; 30_000]).unwrap();
     // As another process: it has not mapped the values of these keys yet.
     let other = Store::open_unshared(location).unwrap();
     // The free addresses are too few for the other stores, too few to map this store a second time,
@@ -209,11 +211,11 @@ fn run_out_of_addresses(location: &str) {
     let slot = other.slot("key").unwrap();
     for round in 0..10 {
         check(slot.loan(8).unwrap_err());
-        for len in [3000, 200_000] {
+        for len in [30_000, 200_000] {
             check(slot.loan(len).unwrap_err());
             check(slot.set(&vec![1; len]).unwrap_err());
         }
-        let error = slot.append(&[1; 3000]).unwrap_err();
+        let error = slot.append(&[1; 30_000]).unwrap_err();
         let UpdateError::Set(error) = error else { panic!("{error}") };
         check(error);
         // The key still works for short values.
@@ -222,14 +224,14 @@ fn run_out_of_addresses(location: &str) {
         assert_eq!((slot.cells().in_flight, slot.cells().pinned), (0, 0));
     }
     // A long value of another process is read all the same, without a mapping.
-    assert_eq!(other.get("long").unwrap(), Some(vec![7; 3000]));
+    assert_eq!(other.get("long").unwrap(), Some(vec![7; 30_000]));
     let error = other.slot("long").unwrap().pin().unwrap_err();
     assert_eq!(error, GetError::NoAddresses { limit: Some(allowed) });
     assert!(error.to_string().contains("ulimit -v") && error.to_string().contains("copy the value"), "{error}");
     assert_eq!(store.get("key").unwrap(), Some(vec![b'v'; 11]));
     setrlimit(Resource::As, unlimited).unwrap();
     slot.loan(8).unwrap().send().unwrap();
-    slot.loan(3000).unwrap().send().unwrap();
+    slot.loan(30_000).unwrap().send().unwrap();
     slot.set(&[2; 200_000]).unwrap();
     assert_eq!(store.get("key").unwrap(), Some(vec![2; 200_000]));
     fs::remove_file(path(&large)).unwrap();

@@ -1,7 +1,8 @@
 //! The places of values in the extents of a slot.
 //!
-//! A value that is longer than the store's inline size is in one of two places of its cell, by its
-//! length alone. There is no allocator, so nothing can leak, and a recovery has nothing to rebuild.
+//! A value that is in neither its cell nor the cell's page (`ring::publishing::storage`) is in one of two
+//! places of its cell, by its length alone. There is no allocator, so nothing can leak, and a recovery has
+//! nothing to rebuild.
 //!
 //! ```text
 //! the extents of one slot: `span` bytes of addresses
@@ -23,11 +24,8 @@ const PAGE: u64 = real_or_model(4096, 8) as u64;
 /// The longest value in a medium place, in bytes.
 pub(crate) const MEDIUM_SIZE: u64 = real_or_model(64 << 10, 16) as u64;
 const MEDIUM_STRIDE: u64 = MEDIUM_SIZE + PAGE;
-/// How many bytes at the start of a medium place are never given back, once they are reserved. A
-/// value of at most this length is read without a pin.
-pub(crate) const KEPT: usize = real_or_model(4096, 8);
 
-/// Which of a cell's places a value is in that is not inline.
+/// Which of a cell's places a value is in that is long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tier {
     Medium,
@@ -43,7 +41,7 @@ impl Tier {
         self as usize
     }
 
-    /// The tier of a value of this length, which is not inline.
+    /// The tier of a long value of this length.
     #[inline]
     pub(crate) fn of(len: usize) -> Self {
         if len as u64 <= MEDIUM_SIZE { Self::Medium } else { Self::Large }
@@ -77,16 +75,10 @@ impl Places {
         u32::try_from(span / MEDIUM_STRIDE).unwrap_or(u32::MAX)
     }
 
-    /// Where the bytes of a cell begin that are never given back. That is the same for all shapes.
-    #[inline]
-    pub(crate) fn kept(cell: u32) -> u64 {
-        u64::from(cell) * MEDIUM_STRIDE
-    }
-
     /// The cell's place in this tier.
     pub(crate) fn get(self, tier: Tier, cell: u32) -> Place {
         match tier {
-            Tier::Medium => Place { tier, start: Self::kept(cell), capacity: self.medium_size() },
+            Tier::Medium => Place { tier, start: u64::from(cell) * MEDIUM_STRIDE, capacity: self.medium_size() },
             Tier::Large => {
                 let cell = u64::from(cell);
                 let stride = self.large_stride();

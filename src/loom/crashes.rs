@@ -92,7 +92,7 @@ fn a_late_helper_commits_no_cell_that_another_writer_owns_by_now() {
         // The late helper has read `head` while it named the cell of the first value.
         let ring = slot.ring(3);
         let mut claim = ring.claim().unwrap();
-        ring.fill(&mut claim, &value(4));
+        ring.fill(&mut claim, &value(4)).unwrap();
         let mut seen = ring.head();
         slot.crash(1, 2);
         let other = {

@@ -13,8 +13,8 @@ use crate::core::word::Residue;
 use crate::sync::Ordering;
 use crate::sync::watched::{model, model_of_many_steps};
 
-/// The lengths of values: one that is read without a pin, a medium one, a large one.
-const KEPT: usize = 8;
+/// The lengths of values: one in a page, a medium one, a large one.
+const PAGE: usize = 8;
 const MEDIUM: usize = 16;
 const LARGE: usize = 24;
 
@@ -38,8 +38,8 @@ fn read_beside_a_writer(len: usize) {
 }
 
 #[test]
-fn a_short_medium_value_is_read_without_a_pin_beside_a_writer() {
-    read_beside_a_writer(KEPT);
+fn a_value_in_a_page_is_read_without_a_pin_beside_a_writer() {
+    read_beside_a_writer(PAGE);
 }
 
 #[test]
@@ -71,8 +71,8 @@ fn read_beside_a_removal(len: usize) {
 }
 
 #[test]
-fn a_short_medium_value_is_read_without_a_pin_while_its_key_is_removed() {
-    read_beside_a_removal(KEPT);
+fn a_value_in_a_page_is_read_without_a_pin_while_its_key_is_removed() {
+    read_beside_a_removal(PAGE);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn write_beside_a_removal(len: usize, reserved: u32) {
     model_of_many_steps(move || {
         let slot = Slot::with_places(1, 2, 3, reserved);
         if len < LARGE {
-            publish_long(slot.ring(0), 1, KEPT).unwrap();
+            publish_long(slot.ring(0), 1, PAGE).unwrap();
         }
         let writer = {
             let slot = slot.clone();
@@ -145,7 +145,7 @@ fn write_beside_a_removal(len: usize, reserved: u32) {
         remove_key(slot.ring(0));
         let next = slot.create_key(0, shape(2, 3));
         if let Some(next) = next {
-            publish_long(next, 9, KEPT).unwrap();
+            publish_long(next, 9, PAGE).unwrap();
         }
         let written = writer.join().unwrap();
         assert!(matches!(written, Ok(_) | Err(CommitError::Removed | CommitError::Backpressure(_))), "{written:?}");
@@ -197,7 +197,7 @@ fn a_loan_that_is_dropped_after_its_key_was_removed_leaves_no_space() {
         let lender = {
             let slot = slot.clone();
             thread::spawn(move || {
-                if let Ok(claim) = slot.ring(1).claim_long(LARGE) {
+                if let Ok(claim) = slot.ring(1).claim_for(LARGE) {
                     slot.ring(1).abandon(claim);
                 }
             })
@@ -205,7 +205,7 @@ fn a_loan_that_is_dropped_after_its_key_was_removed_leaves_no_space() {
         remove_key(slot.ring(0));
         let next = slot.create_key(0, shape(2, 3));
         if let Some(next) = next {
-            publish_long(next, 9, KEPT).unwrap();
+            publish_long(next, 9, PAGE).unwrap();
         }
         lender.join().unwrap();
         slot.assert_sound(next.unwrap_or_else(|| slot.ring(0)));
@@ -227,17 +227,17 @@ fn crash(slot: &Slot, at: Crash, len: usize) {
     let ring = slot.ring(1);
     let Ok(mut claim) = ring.claim() else { return };
     let residue = &ring.slot().cells.get(claim.cell).header.residue;
-    let seen = Residue::from_bits(residue.load(Ordering::Relaxed));
+    let seen = Residue::of(ring.slot().cells.get(claim.cell).header);
     match at {
         Crash::Claimed => {}
         Crash::Marked => {
             ring.context.host.reserve_side(0, claim.cell).unwrap();
             residue.store(seen.with(Tier::of(len)).bits(), Ordering::Release);
         }
-        Crash::Reserved => _ = ring.reserve_place(&claim, len),
+        Crash::Reserved => _ = ring.reserve_storage(&claim, len),
         Crash::Filled | Crash::Published => {
-            if ring.reserve_place(&claim, len).is_ok() {
-                ring.fill_long(&mut claim, &vec![5; len]).unwrap();
+            if ring.reserve_storage(&claim, len).is_ok() {
+                ring.fill(&mut claim, &vec![5; len]).unwrap();
                 if matches!(at, Crash::Published) {
                     let _ = ring.advance(&claim, ring.head());
                 }
@@ -368,7 +368,7 @@ fn appends_to_long_values_lose_no_bytes_beside_a_publisher() {
         slot.ring(0).append(&[1; 8], LARGE, &Pinned).unwrap();
         let other = {
             let slot = slot.clone();
-            thread::spawn(move || publish_long(slot.ring(1), 2, KEPT).unwrap())
+            thread::spawn(move || publish_long(slot.ring(1), 2, PAGE).unwrap())
         };
         let appended = slot.ring(0).append(&[1; 8], LARGE, &Pinned).unwrap();
         let published = other.join().unwrap();

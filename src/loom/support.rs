@@ -13,9 +13,9 @@ use crate::core::memory::extents::{Extents, HeapExtents, Window};
 use crate::core::memory::records::{Event, HEADER_CURSORS};
 use crate::core::memory::slot_view::SlotView;
 use crate::core::memory::words;
-use crate::core::place::{KEPT, Places, Tier};
+use crate::core::place::Tier;
 use crate::core::ring::readable;
-use crate::core::ring::{Advance, CommitError, Context, Handle, Host, NoSpace, Pin, PinNewest, ReadError, Ring, Tags};
+use crate::core::ring::{Advance, CommitError, Context, Handle, Host, NoSpace, Pin, PinNewest, ReadError, Ring, Tags, Unmapped};
 use crate::core::shape::Shape;
 use crate::core::wait::{Slept, Waiter, wait};
 use crate::core::word::Residue;
@@ -91,8 +91,26 @@ impl Host for Surroundings {
         true
     }
 
-    fn extents(&self, _: u32, _: u64) -> Option<Extents<'_>> {
-        Some(Extents(self.extents))
+    fn reserve_page(&self, _: u32, cell: u32) -> Result<(), NoSpace> {
+        self.cells[cell as usize].page_space.reserve();
+        Ok(())
+    }
+
+    fn look_at_file(&self) {}
+
+    fn punch_pages(&self, _: u32, cells: Range<u32>) {
+        for cell in &self.cells[cells.start as usize..cells.end as usize] {
+            cell.page_space.give_back();
+        }
+    }
+
+    fn read_page(&self, _: u32, cell: u32, out: &mut [u8]) -> bool {
+        words::load(std::slice::from_ref(&self.cells[cell as usize].page), out);
+        true
+    }
+
+    fn extents(&self, _: u32, _: u64) -> Result<Extents<'_>, Unmapped> {
+        Ok(Extents(self.extents))
     }
 
     fn read(&self, _: u32, start: u64, out: &mut [u8]) -> bool {
@@ -156,8 +174,8 @@ impl Slot {
         Arc::new(Self { view, handles, contexts, hosts, extents })
     }
 
-    /// A slot whose values are all in places: a value of 8 bytes can be read without a pin, one of 16
-    /// bytes is in a medium place, one of 24 bytes in a large one.
+    /// A slot without inline values: a value of 8 bytes is in a page, one of 16 bytes in a medium place,
+    /// one of 24 bytes in a large one.
     pub(super) fn with_places(history: u32, cells: u32, max_cells: u32, reserved: u32) -> Arc<Self> {
         let span = max_cells as usize * 48;
         let shape = shape(history, cells);
@@ -201,13 +219,12 @@ impl Slot {
         Some(self.next_ring(me))
     }
 
-    /// Asserts that values which can be read are whole, and that no space is reserved but for values
-    /// and for what is never given back. Nobody else uses the slot.
+    /// Asserts that values which can be read are whole, and that no space of places is reserved but for
+    /// values. Nobody else uses the slot.
     pub(super) fn assert_sound(&self, ring: Ring<'_>) {
         let mut allowed = Vec::new();
         for (index, cell) in ring.cells() {
-            allowed.push(Places::kept(index)..Places::kept(index) + KEPT as u64);
-            let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
+            let residue = Residue::of(cell.header);
             for tier in Tier::ALL.into_iter().filter(|&tier| residue.has(tier)) {
                 let place = ring.places().get(tier, index);
                 allowed.push(place.start..place.start + ring.reserved(index, tier));
@@ -281,7 +298,7 @@ pub(super) fn publish_long(ring: Ring<'_>, mark: u8, len: usize) -> Result<u64, 
 /// Publishes up to the move of `head`, and crashes before the cell is committed.
 pub(super) fn publish_and_crash(ring: Ring<'_>, mark: u8) {
     let mut claim = ring.claim().unwrap();
-    ring.fill(&mut claim, &value(mark));
+    ring.fill(&mut claim, &value(mark)).unwrap();
     let mut seen = ring.head();
     loop {
         match ring.advance(&claim, seen) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::error::DimensionsError;
-use crate::core::memory::cells::FIRST_CELLS;
+use crate::core::memory::cells::PAGE_LEN;
 use crate::core::memory::records::{
     CACHE_LINE, CellHeader, FURTHER_CURSORS, PARTICIPANTS, ParticipantEntry, SCHEMAS, SchemaEntry, SideRecord,
     SlotHeader, StoreHeader,
@@ -44,6 +44,10 @@ pub(crate) const SYSTEM_SLOTS: u32 = 256;
 const MAX_EXTENTS: u64 = 8 << 40;
 /// The most bytes of addresses that all rings take.
 const MAX_RINGS: u64 = 64 << 30;
+/// The most bytes of addresses that the first cells of all slots and their pages take.
+const MAX_FIRST: u64 = 64 << 30;
+/// The most first cells of a slot.
+const MAX_DENSE_CELLS: u32 = 64;
 /// The most bytes of addresses that one ring takes.
 const MAX_RING: u64 = 16 << 20;
 /// Rings and extents begin at multiples of this: of any page that a kernel has.
@@ -77,23 +81,35 @@ pub struct Dimensions {
     pub inline_size: u32,
     /// How many bytes of addresses each key has for its longer values.
     pub span: u64,
+    /// How many cells of each key lie beside those of other keys, and have a page for values of up to
+    /// 4 KiB: those of a key with the creator's [`KeyOptions`](super::KeyOptions), at most 64.
+    pub dense_cells: u32,
 }
 
 impl Dimensions {
     /// 1,024 keys, values of up to 1,024 bytes inline, and 1 GiB of addresses for each key.
-    pub(crate) const DEFAULT: Self = Self { slots: 1024, inline_size: 1024, span: 1 << 30 };
+    pub(crate) const DEFAULT: Self =
+        Self { slots: 1024, inline_size: 1024, span: 1 << 30, dense_cells: DEFAULT_CELLS as u32 };
 
     /// How many slots there are in all.
     pub(crate) fn all_slots(&self) -> u32 {
         self.slots + SYSTEM_SLOTS
     }
 
+    /// As many dense cells as were asked for, or else as many as there are addresses for.
+    pub(crate) fn dense_cells_that_fit(&self) -> u32 {
+        let of_one = u64::from(self.inline_size) + (2 * CACHE_LINE + PAGE_LEN) as u64;
+        let most = MAX_FIRST / u64::from(self.slots.saturating_add(SYSTEM_SLOTS)) / of_one.max(1);
+        self.dense_cells.min(MAX_DENSE_CELLS).min(u32::try_from(most).unwrap_or(u32::MAX)).max(1)
+    }
+
     pub(crate) fn layout(&self) -> Result<Layout, DimensionsError> {
-        let Self { slots, inline_size, span } = *self;
+        let Self { slots, inline_size, span, dense_cells } = *self;
         for (what, value, min, max) in [
             ("slots", slots.into(), 1, MAX_SLOTS.into()),
             ("inline_size", inline_size.into(), 64, MAX_INLINE_SIZE.into()),
             ("span", span, MIN_SPAN, MAX_SPAN),
+            ("dense_cells", dense_cells.into(), 1, MAX_DENSE_CELLS.into()),
         ] {
             if !(min..=max).contains(&value) {
                 return Err(DimensionsError::OutOfRange { what, value, min, max });
@@ -114,7 +130,7 @@ impl Dimensions {
 }
 
 /// Byte offsets of everything in a store: header, participants, schemas, two index tables, slots,
-/// first cells, rings, extents.
+/// first cells, their pages, rings, extents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
     participants: usize,
@@ -142,21 +158,30 @@ impl Layout {
         // share few sets of the cache.
         let lines = (size_of::<CellHeader>() + dimensions.inline_size as usize) / CACHE_LINE;
         let cell_stride = (lines | 1) * CACHE_LINE;
-        let first_cells_stride = ((FIRST_CELLS as usize * cell_stride / CACHE_LINE) | 1) * CACHE_LINE;
-        let rings = (first_cells + slots * first_cells_stride).next_multiple_of(WINDOW as usize);
+        let dense_cells = dimensions.dense_cells as usize;
+        if ((cell_stride + PAGE_LEN) * dense_cells * slots) as u64 > MAX_FIRST {
+            return None;
+        }
+        let first_cells_stride = ((dense_cells * cell_stride / CACHE_LINE) | 1) * CACHE_LINE;
+        let first_pages = (first_cells + slots * first_cells_stride).next_multiple_of(WINDOW as usize);
+        let first_pages_stride = (dense_cells | 1) * PAGE_LEN;
+        let rings = (first_pages + slots * first_pages_stride).next_multiple_of(WINDOW as usize);
         let ring_stride = MAX_RING.min(MAX_RINGS / slots as u64 / WINDOW * WINDOW) as usize;
         let room = ring_stride.checked_sub(BEFORE_SIDES + PAGE)?;
         let max_cells = (room / (size_of::<SideRecord>() + cell_stride)).min(MAX_CELLS as usize);
         // A key of the default shape must fit.
-        if max_cells < DEFAULT_CELLS {
+        if max_cells < DEFAULT_CELLS.max(dense_cells) {
             return None;
         }
         let cells = (BEFORE_SIDES + max_cells * size_of::<SideRecord>()).next_multiple_of(PAGE);
         let slots = SlotLayout {
             headers,
             slots,
+            dense_cells: dimensions.dense_cells,
             first_cells,
             first_cells_stride,
+            first_pages,
+            first_pages_stride,
             rings,
             ring_stride,
             further_cursors: BEFORE_CURSORS,
@@ -201,9 +226,15 @@ impl Layout {
         self.slots.first_cells as u64 + u64::from(slot) * self.slots.first_cells_stride as u64
     }
 
+    /// Where the page of this cell of the slot is, which is one of the first cells.
+    pub(crate) fn page(&self, slot: u32, cell: u32) -> u64 {
+        let of_slot = self.slots.first_pages + slot as usize * self.slots.first_pages_stride;
+        (of_slot + cell.min(self.slots.dense_cells) as usize * PAGE_LEN) as u64
+    }
+
     /// Where the further cells of this slot begin.
     pub(crate) fn further_cells(&self, slot: u32) -> u64 {
-        self.further_cell(slot, FIRST_CELLS)
+        self.further_cell(slot, self.slots.dense_cells)
     }
 
     fn further_cell(&self, slot: u32, cell: u32) -> u64 {
@@ -212,9 +243,9 @@ impl Layout {
 
     /// Where cells of the slot are: the first ones among them, and the further ones.
     pub(crate) fn cells(&self, slot: u32, cells: Range<u32>) -> [Range<u64>; 2] {
-        let first =
-            |cell: u32| self.first_cells(slot) + u64::from(cell.min(FIRST_CELLS)) * self.slots.cell_stride as u64;
-        let further = |cell: u32| self.further_cell(slot, cell.max(FIRST_CELLS));
+        let (dense, stride) = (self.slots.dense_cells, self.slots.cell_stride as u64);
+        let first = |cell: u32| self.first_cells(slot) + u64::from(cell.min(dense)) * stride;
+        let further = |cell: u32| self.further_cell(slot, cell.max(dense));
         [first(cells.start)..first(cells.end), further(cells.start)..further(cells.end)]
     }
 
@@ -224,7 +255,7 @@ impl Layout {
             (range.end.min(len).saturating_sub(range.start) / self.slots.cell_stride as u64) as u32
         };
         let [first, further] = self.cells(slot, 0..cells);
-        if first.end > len { whole(&first) } else { cells.min(FIRST_CELLS) + whole(&further) }
+        if first.end > len { whole(&first) } else { cells.min(self.slots.dense_cells) + whole(&further) }
     }
 
     /// Where the side record of this cell is.
@@ -279,7 +310,9 @@ mod tests {
             (Dimensions { span: u64::MAX, ..good }, "span of 18446744073709551615"),
             (Dimensions { span: (1 << 30) + 4096, ..good }, "span of 1073745920"),
             (Dimensions { slots: 100_000, ..good }, "100000 slots with a span of 1073741824 bytes"),
-            (Dimensions { slots: MAX_SLOTS, span: MIN_SPAN, inline_size: 64 << 10 }, "524288 slots"),
+            (Dimensions { slots: MAX_SLOTS, span: MIN_SPAN, inline_size: 64 << 10, ..good }, "524288 slots"),
+            (Dimensions { dense_cells: 0, ..good }, "dense_cells of 0"),
+            (Dimensions { dense_cells: 65, ..good }, "dense_cells of 65"),
         ] {
             let error = dimensions.layout().unwrap_err().to_string();
             assert!(error.starts_with(what), "{error}");
@@ -288,16 +321,21 @@ mod tests {
 
     #[test]
     fn nothing_overlaps_and_everything_is_aligned() {
-        for (slots, inline_size, span) in
-            [(1, 64, MIN_SPAN), (1024, 1024, 1 << 30), (100_000, 1024, 64 << 20), (4096, 65_536, 1 << 30)]
-        {
-            let dimensions = Dimensions { slots, inline_size, span };
+        for (slots, inline_size, span, dense_cells) in [
+            (1, 64, MIN_SPAN, 1),
+            (1024, 1024, 1 << 30, 24),
+            (100_000, 1024, 64 << 20, 24),
+            (4096, 65_536, 1 << 30, 64),
+        ] {
+            let dimensions = Dimensions { slots, inline_size, span, dense_cells };
+            let dimensions = Dimensions { dense_cells: dimensions.dense_cells_that_fit(), ..dimensions };
             let layout = dimensions.layout().unwrap();
             let mut starts = vec![0, layout.participants, layout.schemas];
             starts.extend(layout.indexes);
             starts.extend([
                 layout.slots.headers,
                 layout.slots.first_cells,
+                layout.slots.first_pages,
                 layout.slots.rings,
                 layout.extents as usize,
             ]);
@@ -305,8 +343,11 @@ mod tests {
             assert!(starts.iter().all(|start| start.is_multiple_of(CACHE_LINE)));
             let last = slots + SYSTEM_SLOTS - 1;
             assert!(layout.headers_end(u32::MAX) <= layout.first_cells(0));
+            assert!(layout.page(last, dense_cells) <= layout.ring(0));
+            assert!(layout.page(last - 1, dense_cells) <= layout.page(last, 0));
+            assert!(layout.page(last, 0).is_multiple_of(PAGE_LEN as u64));
             let [first, further] = layout.cells(last, 0..layout.max_cells());
-            assert!(first.end <= layout.ring(0) && further.end <= layout.extents);
+            assert!(first.end <= layout.page(0, 0) && further.end <= layout.extents);
             assert!(layout.cells(last - 1, 0..layout.max_cells())[0].end <= first.start);
             assert!(layout.side(last, layout.max_cells()) <= further.start);
             assert_eq!(layout.slots.first_cells_stride / CACHE_LINE % 2, 1);

@@ -125,6 +125,12 @@ impl KeyOptions {
         }
     }
 
+    /// How many cells a key with these options has, in a store that has room for them.
+    pub(crate) fn cells(&self) -> u32 {
+        let [history, spare, _] = if self.is_queue { DEFAULT_OF_QUEUES } else { DEFAULT };
+        self.history.unwrap_or(history).saturating_add(self.spare.unwrap_or(spare)).max(MIN_FILE_CELLS)
+    }
+
     /// The shape of a key that is created.
     pub(crate) fn shape(&self, in_a_file: bool, max_cells: u32, span: u64) -> Result<Shape, ShapeError> {
         for (what, value, max) in [

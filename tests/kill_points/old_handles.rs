@@ -25,7 +25,7 @@ pub(crate) const SCENES: &[Scene] = &[
 fn set_by_old_handle(act: &Act) {
     let slot = act.open().slot("long").unwrap();
     act.begin();
-    for len in [THEIRS.len(), LONG[0], LONG[1]].repeat(2) {
+    for len in [THEIRS.len(), LONG[0], LONG[1], LONG[2]].repeat(2) {
         done_or_removed(slot.set(&vec![b'c'; len]));
     }
 }
@@ -33,7 +33,7 @@ fn set_by_old_handle(act: &Act) {
 fn append_by_old_handle(act: &Act) {
     let slot = act.open().slot("long").unwrap();
     act.begin();
-    for len in [THEIRS.len(), LONG[0], LONG[1]] {
+    for len in [THEIRS.len(), LONG[0], LONG[1], LONG[2]] {
         done_or_removed(slot.set(&vec![b'c'; len]));
         match slot.append(&TAIL) {
             Ok(_) | Err(UpdateError::Key(KeyError::Removed)) => {}
@@ -45,7 +45,7 @@ fn append_by_old_handle(act: &Act) {
 fn lend_by_old_handle(act: &Act) {
     let slot = act.open().slot("long").unwrap();
     act.begin();
-    for len in [THEIRS.len(), LONG[0], LONG[1]] {
+    for len in [THEIRS.len(), LONG[0], LONG[1], LONG[2]] {
         done_or_removed(slot.loan(len).map(drop));
         done_or_removed(slot.loan_uninit(len).and_then(|loan| loan.write(&vec![b'c'; len]).send()));
     }
@@ -98,7 +98,7 @@ impl Run<'_> {
         }
         let set_all = |byte: u8| {
             for _ in 0..2 * slots[0].shape().cells() {
-                for (slot, len) in slots.iter().flat_map(|slot| [OURS.len(), LONG[0], LONG[1]].map(|len| (slot, len))) {
+                for (slot, len) in slots.iter().flat_map(|slot| [OURS.len(), LONG[0], LONG[1], LONG[2]].map(|len| (slot, len))) {
                     slot.set(&vec![byte; len]).unwrap();
                 }
             }
@@ -116,7 +116,7 @@ impl Run<'_> {
                     );
                     found.then_some(bytes.len())
                 });
-                assert_eq!(lens.last(), Some(LONG[1]));
+                assert_eq!(lens.last(), Some(LONG[2]));
             }
         };
         check(b'1');
@@ -129,7 +129,7 @@ impl Run<'_> {
         set_all(b'2');
         check(b'2');
         for pinned in &pinned {
-            assert_eq!(pinned[..], vec![b'1'; LONG[1]]);
+            assert_eq!(pinned[..], vec![b'1'; LONG[2]]);
         }
         drop(pinned);
         let cells = store.cells();

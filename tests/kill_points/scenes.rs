@@ -23,7 +23,7 @@ pub const THEIRS: [u8; 50] = [b'c'; 50];
 /// The bytes that it appends.
 pub const TAIL: [u8; 9] = [b't'; 9];
 /// The lengths of values in a medium place, and in a large one.
-pub const LONG: [usize; 2] = [3000, 100_000];
+pub const LONG: [usize; 3] = [3000, 20_000, 100_000];
 /// The messages of the work queue.
 pub const JOBS: [u8; 3] = [1, 2, 3];
 
@@ -238,7 +238,7 @@ pub fn publish_long_and_die(location: &str) {
     let store = open_at(location);
     let slot = store.slot("long").unwrap();
     let _pin = slot.pin().unwrap();
-    let _loan = slot.loan(LONG[1]).unwrap();
+    let _loan = slot.loan(LONG[2]).unwrap();
     kill_points::arm(Step::LengthWritten, 0, Ending::Killed);
     slot.set(&vec![b'c'; LONG[0]]).unwrap();
 }
@@ -310,7 +310,7 @@ fn append_to_long(act: &Act) {
     for _ in 0..2 {
         slot.append(&TAIL).unwrap();
     }
-    slot.set(&vec![b'c'; LONG[1]]).unwrap();
+    slot.set(&vec![b'c'; LONG[2]]).unwrap();
     slot.append(&TAIL).unwrap();
 }
 
@@ -433,7 +433,7 @@ fn create_key_again(act: &Act) {
 
 fn create_key_of_another_shape(act: &Act) {
     let store = act.open();
-    store.set("old", &vec![b'0'; LONG[1]]).unwrap();
+    store.set("old", &vec![b'0'; LONG[2]]).unwrap();
     store.unset("old").unwrap();
     act.begin();
     let slot = store.slot_with("shaped", &KeyOptions::new().history(5).spare(3).lossless(20)).unwrap();

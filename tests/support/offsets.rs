@@ -41,8 +41,8 @@ pub const WRITTEN: u64 = 8;
 pub const CHAIN: u64 = 48;
 
 const WINDOW: u64 = 64 << 10;
-/// How many cells of each slot lie beside those of other slots.
-const FIRST_CELLS: u64 = 4;
+/// The page of a cell.
+const PAGE: u64 = 4096;
 /// A medium place, and the distance between two.
 const MEDIUM: u64 = 64 << 10;
 const MEDIUM_STRIDE: u64 = MEDIUM + 4096;
@@ -55,7 +55,10 @@ pub struct Offsets {
     pub span: u64,
     /// Where the extents of the first slot begin.
     pub extents: u64,
+    /// How many cells of each slot lie beside those of other slots, and have a page.
+    pub dense: u64,
     headers: u64,
+    first_pages: u64,
     first_cells: u64,
     first_cells_stride: u64,
     rings: u64,
@@ -67,25 +70,29 @@ pub struct Offsets {
 impl Offsets {
     /// Reads the header of the store's file.
     pub fn of(file: &File) -> Self {
-        let mut header = [0; 40];
+        let mut header = [0; 64];
         file.read_exact_at(&mut header, 0).expect("a header");
         let half = |at: usize| u64::from(u32::from_ne_bytes(header[at..at + 4].try_into().expect("4 bytes")));
         let word = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().expect("8 bytes"));
         let (slots, inline_size) = (half(8) + half(12), half(20));
         let index_len = (2 * slots).next_power_of_two();
         let headers = (INDEXES + 2 * index_len * 8).next_multiple_of(512);
+        let dense = half(56);
         let first_cells = (headers + slots * 512).next_multiple_of(WINDOW);
         let ring_stride = (16 << 20).min((64 << 30) / slots / WINDOW * WINDOW);
         let cell_stride = (((64 + inline_size) / 64) | 1) * 64;
-        let first_cells_stride = ((FIRST_CELLS * cell_stride / 64) | 1) * 64;
-        let rings = (first_cells + slots * first_cells_stride).next_multiple_of(WINDOW);
+        let first_cells_stride = ((dense * cell_stride / 64) | 1) * 64;
+        let first_pages = (first_cells + slots * first_cells_stride).next_multiple_of(WINDOW);
+        let rings = (first_pages + slots * (dense | 1) * PAGE).next_multiple_of(WINDOW);
         let sides = 28 << 10;
         let max_cells = ((ring_stride - sides - 4096) / (64 + cell_stride)).min(8192);
         let offsets = Self {
             slots,
             span: word(24),
             extents: word(32),
+            dense,
             headers,
+            first_pages,
             first_cells,
             first_cells_stride,
             rings,
@@ -115,12 +122,17 @@ impl Offsets {
     }
 
     pub fn cell(&self, slot: u64, cell: u64) -> u64 {
-        let start = if cell < FIRST_CELLS {
+        let start = if cell < self.dense {
             self.first_cells + slot * self.first_cells_stride
         } else {
             self.ring(slot) + self.cells
         };
         start + cell * self.cell_stride
+    }
+
+    /// Where the page of a cell is, which is one of the first cells.
+    pub fn page(&self, slot: u64, cell: u64) -> u64 {
+        self.first_pages + slot * (self.dense | 1) * PAGE + cell * PAGE
     }
 
     /// Where the medium place of a cell begins.

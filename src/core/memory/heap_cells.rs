@@ -4,10 +4,15 @@ use super::cell_view::CellView;
 use super::records::{CellHeader, SideRecord};
 use crate::sync::{AtomicU64, Presence, Space};
 
+/// The longest value in a cell's page, in bytes.
+pub(crate) const PAGE_LEN: usize = 8;
+
 /// One cell, and whether there is space for it and for its side record.
 pub(crate) struct HeapCell {
     pub(crate) header: CellHeader,
     pub(crate) words: Vec<AtomicU64>,
+    pub(crate) page: AtomicU64,
+    pub(crate) page_space: Space,
     pub(crate) presence: Presence,
     pub(crate) side: SideRecord,
     pub(crate) side_space: Space,
@@ -19,6 +24,8 @@ impl HeapCell {
         Self {
             header: CellHeader::default(),
             words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            page: AtomicU64::new(0),
+            page_space: Space::default(),
             presence: Presence::default(),
             side: SideRecord::default(),
             side_space: Space::default(),
@@ -45,9 +52,19 @@ impl<'a> Cells<'a> {
         CellView { header: &cell.header, words: &cell.words }
     }
 
-    pub(crate) fn side(&self, index: u32) -> &'a SideRecord {
+    pub(crate) fn pages(&self) -> u32 {
+        self.max()
+    }
+
+    pub(crate) fn page(&self, index: u32) -> Option<&'a [AtomicU64]> {
+        let cell = &self.0[index as usize];
+        assert!(cell.page_space.is_there(), "a page without space was touched");
+        Some(std::slice::from_ref(&cell.page))
+    }
+
+    pub(crate) fn side(&self, index: u32) -> Option<&'a SideRecord> {
         let cell = &self.0[index as usize];
         assert!(cell.side_space.is_there(), "a side record without space was touched");
-        &cell.side
+        Some(&cell.side)
     }
 }

@@ -22,10 +22,10 @@ pub(crate) unsafe fn bytes(words: &[AtomicU64], len: usize) -> &[u8] {
 
 /// The bytes of one value, lent to be written like any other memory.
 ///
-/// A short value is reached through a second mapping. A reader that still copies the older value of
-/// the cell, by atomic words, does that through the first mapping. To the language those are other
-/// bytes, also in this process, and they change as if another process wrote them. The protocol
-/// discards such a copy. A long value, which is read under a pin only, needs no second mapping: nobody
+/// A value in a cell or its page is reached through a second mapping. A reader that still copies the older
+/// value of the cell, by atomic words, does that through the first mapping. To the language those are
+/// other bytes, also in this process, and they change as if another process wrote them. The protocol
+/// discards such a copy. A longer value, which is read under a pin only, needs no second mapping: nobody
 /// reads its place while it is written.
 pub(crate) struct Lent {
     bytes: NonNull<[u8]>,

@@ -16,6 +16,7 @@
 //! | [`slot_view`], [`cells`], [`cell_view`] | a slot with its cells, as the protocol sees it |
 //! | [`words`] | copying values in and out by relaxed atomic words (`word_copy`), longer ones by wider accesses (`block_copy`) |
 //! | [`extents`] | the long values of a slot |
+//! | `reach` | how long the file is known to be |
 //! | `region` | a mapping that lends records |
 //! | `table` | the place of records in a region, checked once |
 //! | `lent` | a cell's bytes, written in place by a loan |
@@ -30,6 +31,8 @@ mod copy;
 pub(crate) mod extents;
 #[cfg(not(loom))]
 pub(crate) mod lent;
+#[cfg(not(loom))]
+pub(crate) mod reach;
 pub(crate) mod records;
 #[cfg(not(loom))]
 pub(crate) mod region;

@@ -117,6 +117,8 @@ records! {
         id: AtomicU64,
         /// When it was created: nanoseconds since the Unix epoch.
         created: AtomicU64,
+        /// How many cells of each slot lie beside those of other slots, and have a page.
+        dense_cells: AtomicU32,
     }
 
     /// Switches that every participant obeys.

@@ -7,8 +7,9 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::cells::{Cells, FIRST_CELLS};
+use super::cells::{CellParts, Cells, PAGE_LEN};
 use super::extents::Window;
+use super::reach::Reach;
 use super::records::{CACHE_LINE, CellHeader, FURTHER_CURSORS, SideRecord, SlotHeader, StoreHeader};
 use super::shared::Shared;
 use super::slot_view::SlotView;
@@ -20,6 +21,8 @@ use crate::sync::{AtomicU64, Ordering};
 pub(crate) struct Region {
     base: NonNull<u8>,
     len: usize,
+    /// How long the mapped file is known to be.
+    pub(crate) reach: Reach,
     /// One for each slot.
     windows: Box<[Window]>,
     // All accesses go through `base` and the windows.
@@ -46,7 +49,7 @@ impl Region {
         mapping: Arc<dyn Any + Send + Sync>,
     ) -> Option<Self> {
         let windows = (0..slots).map(|_| Window::unmapped()).collect();
-        (len >= size_of::<StoreHeader>()).then_some(Self { base, len, windows, _mapping: mapping })
+        (len >= size_of::<StoreHeader>()).then_some(Self { base, len, reach: Reach::unknown(), windows, _mapping: mapping })
     }
 
     /// Notes where the extents of a slot are mapped, and how far the file reaches.
@@ -64,8 +67,8 @@ impl Region {
     /// Pre-faults the pages of a range that is reserved: writes to each without changing it. `from`
     /// is the start of a page.
     ///
-    /// Every page of the fixed part but the first, of first cells and of rings, begins with a word that is always
-    /// accessed as 8 bytes.
+    /// Every page of what is mapped here, but the first one, begins with a word that is always accessed as 8
+    /// bytes.
     pub(crate) fn touch_pages(&self, from: usize, to: usize, page_size: usize) {
         let Some(words) = self.check::<AtomicU64>(from, to.saturating_sub(from) / WORD) else { return };
         for word in self.table(&words).iter().step_by(page_size / WORD).skip(usize::from(from == 0)) {
@@ -115,7 +118,9 @@ impl Region {
         let headers = self.check::<SlotHeader>(layout.headers, layout.slots)?;
         let end = layout.ring_stride.checked_mul(layout.slots)?.checked_add(layout.rings)?;
         let first_end = layout.first_cells_stride.checked_mul(layout.slots)?.checked_add(layout.first_cells)?;
-        let first_cells = (FIRST_CELLS as usize).checked_mul(layout.cell_stride)?;
+        let first_cells = (layout.dense_cells as usize).checked_mul(layout.cell_stride)?;
+        let pages_end = layout.first_pages_stride.checked_mul(layout.slots)?.checked_add(layout.first_pages)?;
+        let first_pages = (layout.dense_cells as usize).checked_mul(PAGE_LEN)?;
         let cell_bytes = layout.cell_words.checked_mul(WORD)?.checked_add(size_of::<CellHeader>())?;
         let sides = (layout.max_cells as usize).checked_mul(size_of::<SideRecord>())?.checked_add(layout.sides)?;
         let cells = (layout.max_cells as usize).checked_mul(layout.cell_stride)?.checked_add(layout.cells)?;
@@ -125,12 +130,16 @@ impl Region {
             && sides <= layout.cells
             && cells <= layout.ring_stride
             && first_cells <= layout.first_cells_stride
-            && first_end <= layout.rings
+            && first_pages <= layout.first_pages_stride
+            && first_end <= layout.first_pages
+            && pages_end <= layout.rings
             && end <= self.len;
+        let pages = [layout.first_pages, layout.first_pages_stride];
         let starts = [layout.first_cells, layout.rings, layout.further_cursors, layout.sides, layout.cells];
         let strides = [layout.cell_stride, layout.first_cells_stride, layout.ring_stride];
-        let aligned = starts.iter().chain(&strides).all(|start| start.is_multiple_of(CACHE_LINE));
-        (fits && aligned && layout.slots > 0 && layout.max_cells > 0).then_some(SlotTable { headers, layout })
+        let aligned = starts.iter().chain(&strides).all(|start| start.is_multiple_of(CACHE_LINE))
+            && pages.iter().all(|start| start.is_multiple_of(PAGE_LEN));
+        (fits && aligned && layout.slots > 0 && (1..=layout.max_cells).contains(&layout.dense_cells)).then_some(SlotTable { headers, layout })
     }
 
     /// The slot at `index`, which is below the number of slots.
@@ -138,6 +147,9 @@ impl Region {
     pub(crate) fn slot(&self, table: &SlotTable, index: u32) -> SlotView<'_> {
         let header = &self.table(&table.headers)[index as usize];
         let SlotLayout {
+            dense_cells: dense,
+            first_pages,
+            first_pages_stride,
             first_cells,
             first_cells_stride,
             rings,
@@ -145,9 +157,9 @@ impl Region {
             further_cursors,
             sides,
             cells,
-            max_cells,
-            cell_stride,
-            cell_words,
+            max_cells: max,
+            cell_stride: stride,
+            cell_words: words,
             ..
         } = table.layout;
         // SAFETY: `index` is below the number of slots, or the line above would have panicked, and
@@ -159,17 +171,23 @@ impl Region {
         // SAFETY: `FURTHER_CURSORS` words from here on are in this ring, mapped as long as `self`,
         // aligned, and all atomics.
         let further_cursors = unsafe { NonNull::slice_from_raw_parts(cursors, FURTHER_CURSORS).as_ref() };
+        let sides_offset = rings + index as usize * ring_stride + sides;
         // SAFETY: `check_slots` found the side records inside the stride of a ring.
         let sides = unsafe { ring.byte_add(sides) }.cast::<SideRecord>();
         let first_cells = first_cells + index as usize * first_cells_stride;
-        // SAFETY: as for the ring: `check_slots` found the first cells of that many slots before the
-        // rings.
+        // SAFETY: as for the ring: `check_slots` found the first cells of that many slots before
+        // their pages.
         let first = unsafe { self.base.byte_add(first_cells) };
         // `check_slots` found the further cells inside the stride of the ring.
         let gap = rings + index as usize * ring_stride + cells - first_cells;
+        let pages_offset = first_pages + index as usize * first_pages_stride;
+        // SAFETY: as for the first cells: `check_slots` found the pages of that many slots before the rings.
+        let pages = unsafe { self.base.byte_add(pages_offset) };
+        let parts =
+            CellParts { sides, sides_offset, first, pages, pages_offset, reach: &self.reach, gap, stride, dense, max, words };
         // SAFETY: `check_slots` checked alignment, strides and sizes; the views live as long as
         // `self`, and shared bytes are only accessed as atomics.
-        let cells = unsafe { Cells::new(sides, first, gap, cell_stride, max_cells, cell_words) };
+        let cells = unsafe { Cells::new(parts) };
         static UNMAPPED: Window = Window::unmapped();
         let window = self.windows.get(index as usize).unwrap_or(&UNMAPPED);
         SlotView { index, header, further_cursors, cells, window }

@@ -35,9 +35,14 @@ impl<T> Table<T> {
 pub(crate) struct SlotLayout {
     pub(crate) headers: usize,
     pub(crate) slots: usize,
-    /// Where the first cells of slot 0 begin: see [`FIRST_CELLS`](super::cells::FIRST_CELLS).
+    /// How many cells of each slot lie beside those of other slots.
+    pub(crate) dense_cells: u32,
+    /// Where these cells of slot 0 begin.
     pub(crate) first_cells: usize,
     pub(crate) first_cells_stride: usize,
+    /// Where their pages of slot 0 begin.
+    pub(crate) first_pages: usize,
+    pub(crate) first_pages_stride: usize,
     pub(crate) rings: usize,
     pub(crate) ring_stride: usize,
     pub(crate) further_cursors: usize,

@@ -1,6 +1,6 @@
 //! Errors of the operations on one slot.
 
-use super::host::NoSpace;
+use super::host::{NoSpace, Unmapped};
 use crate::core::cell_counts::CellCounts;
 
 /// Why nothing was read.
@@ -27,8 +27,8 @@ pub(crate) enum CommitError {
     TooLarge { len: usize, max: usize },
     /// There is no space for the value.
     NoSpace(NoSpace),
-    /// The extents of the slot cannot be mapped.
-    Unmapped,
+    /// The extents of the slot cannot be mapped; the kernel's reason, if it gave one.
+    Unmapped(Option<Unmapped>),
     /// The key was removed from the slot.
     Removed,
     /// The slot has used up its versions.

@@ -59,6 +59,15 @@ pub enum SpaceReason {
     },
 }
 
+/// Why the extents of a slot cannot be mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unmapped {
+    /// The store's file ends before: somebody has cut it.
+    Truncated,
+    /// The kernel refused with this error.
+    Refused { errno: i32 },
+}
+
 /// The surroundings of a participant: the operating system, the other participants, and the header
 /// of the store.
 pub(crate) trait Host: Send + Sync {
@@ -88,6 +97,24 @@ pub(crate) trait Host: Send + Sync {
     /// Reserves the space of the side record of a cell.
     fn reserve_side(&self, slot: u32, cell: u32) -> Result<(), NoSpace>;
 
+    /// Reserves the space of the page of a cell, which is one of those that have a page. Its content
+    /// stays.
+    fn reserve_page(&self, slot: u32, cell: u32) -> Result<(), NoSpace>;
+
+    /// Finds out how long the store's file is, so that [`Cells::page`] and [`Cells::side`] find what it has.
+    ///
+    /// [`Cells::page`]: crate::core::memory::cells::Cells::page
+    /// [`Cells::side`]: crate::core::memory::cells::Cells::side
+    fn look_at_file(&self);
+
+    /// Makes the pages of these cells zero and gives back their space, while no other process has the
+    /// store open. Cells that have no page are skipped.
+    fn punch_pages(&self, slot: u32, cells: Range<u32>);
+
+    /// Reads the page of a cell by a system call, which may be done although there is no space for it.
+    /// `false` if it cannot be read.
+    fn read_page(&self, slot: u32, cell: u32, out: &mut [u8]) -> bool;
+
     /// Reserves bytes of the slot's extents that no other process uses, and whose content is not
     /// needed: they may be zero afterwards, also if this fails.
     fn reserve(&self, slot: u32, bytes: Range<u64>) -> Result<(), NoSpace>;
@@ -101,8 +128,8 @@ pub(crate) trait Host: Send + Sync {
     fn punch(&self, slot: u32, bytes: Range<u64>, written: u64) -> bool;
 
     /// The slot's extents, mapped at first use, if the store's file reaches up to `end`, in bytes
-    /// from the start of the extents. `None` if it does not, or they cannot be mapped.
-    fn extents(&self, slot: u32, end: u64) -> Option<Extents<'_>>;
+    /// from the start of the extents.
+    fn extents(&self, slot: u32, end: u64) -> Result<Extents<'_>, Unmapped>;
 
     /// Reads bytes of the slot's extents by a system call, which may be done although there is no
     /// space for them. `false` if they cannot be read.

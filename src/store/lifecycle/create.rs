@@ -180,13 +180,14 @@ pub(super) fn initialise(location: &Location, options: &StoreOptions, mapped: Ar
     file::set_mode(&mapped.file, options.mode).map_err(refused("set the mode of", location))?;
     let clean_epoch = clean_epoch::of_file(&mapped.file, mapped.checksums).map_err(refused("examine", location))?;
     let StoreHeader { identity, switches, directory, .. } = mapped.header();
-    let Dimensions { slots, inline_size, span } = mapped.dimensions;
+    let Dimensions { slots, inline_size, span, dense_cells } = mapped.dimensions;
     identity.layout.store(LAYOUT, Ordering::Relaxed);
     identity.slots.store(slots, Ordering::Relaxed);
     identity.system_slots.store(SYSTEM_SLOTS, Ordering::Relaxed);
     identity.features.store(if mapped.checksums { CHECKSUMS } else { 0 }, Ordering::Relaxed);
     identity.inline_size.store(inline_size, Ordering::Relaxed);
     identity.span.store(span, Ordering::Relaxed);
+    identity.dense_cells.store(dense_cells, Ordering::Relaxed);
     identity.extents.store(mapped.layout.extents, Ordering::Relaxed);
     identity.id.store(Uuid::now_v7().as_u64_pair().1, Ordering::Relaxed);
     identity.created.store(clock::unix_nanos(), Ordering::Relaxed);

@@ -14,9 +14,9 @@ use crate::sync::{AtomicU64, Ordering};
 /// "SLNT".
 pub(crate) const MAGIC: u32 = 0x534C_4E54;
 
-/// The version of the layout: "RB", 8. It changes whenever a program that knows this one would
+/// The version of the layout: "RB", 9. It changes whenever a program that knows this one would
 /// misread a store.
-pub(crate) const LAYOUT: u32 = 0x5242_0008;
+pub(crate) const LAYOUT: u32 = 0x5242_0009;
 
 /// Layout numbers below this are those of the C library, which counts from 1.
 const FIRST_OWN_LAYOUT: u32 = 0x1_0000;
@@ -44,6 +44,7 @@ pub(crate) fn read(file: &File, len: u64) -> io::Result<Option<Identity>> {
         extents: AtomicU64::new(word(32)),
         id: AtomicU64::new(word(40)),
         created: AtomicU64::new(word(48)),
+        dense_cells: half(56).into(),
     }))
 }
 
@@ -76,6 +77,7 @@ pub(crate) fn check(location: &Location, identity: Option<&Identity>, len: u64) 
         slots: identity.slots.load(Ordering::Relaxed),
         inline_size: identity.inline_size.load(Ordering::Relaxed),
         span: identity.span.load(Ordering::Relaxed),
+        dense_cells: identity.dense_cells.load(Ordering::Relaxed),
     };
     let damaged = |reason: String| OpenError::Damaged { name: name(), reason };
     let layout = dimensions.layout().map_err(|error| damaged(format!("its dimensions are impossible: {error}")))?;

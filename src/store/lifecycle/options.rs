@@ -32,6 +32,8 @@ pub struct StoreOptions {
     slots: Option<u32>,
     inline_size: Option<u32>,
     span: Option<u64>,
+    /// Of a copy: as many as the original has.
+    dense_cells: Option<u32>,
     pub(crate) mode: u32,
     pub(crate) auto_vacuum: bool,
     pub(crate) key_options: KeyOptions,
@@ -59,6 +61,7 @@ impl StoreOptions {
             mode: 0o600,
             auto_vacuum: true,
             key_options: KeyOptions::new(),
+            dense_cells: None,
         }
     }
 
@@ -247,18 +250,21 @@ impl StoreOptions {
 
     /// The options of a store of these dimensions and this mode.
     pub(crate) fn of(dimensions: Dimensions, mode: u32) -> Self {
-        let Dimensions { slots, inline_size, span } = dimensions;
-        Self { slots: Some(slots), inline_size: Some(inline_size), span: Some(span), mode, ..Self::new() }
+        let Dimensions { slots, inline_size, span, dense_cells } = dimensions;
+        let (slots, inline_size, span) = (Some(slots), Some(inline_size), Some(span));
+        Self { slots, inline_size, span, dense_cells: Some(dense_cells), mode, ..Self::new() }
     }
 
     /// The dimensions of a store that is created.
     pub(crate) fn dimensions(&self) -> Dimensions {
         let default = Dimensions::DEFAULT;
-        Dimensions {
+        let dimensions = Dimensions {
             slots: self.slots.unwrap_or(default.slots),
             inline_size: self.inline_size.unwrap_or(default.inline_size),
             span: self.span.unwrap_or(default.span),
-        }
+            dense_cells: self.dense_cells.unwrap_or(self.key_options.cells()),
+        };
+        Dimensions { dense_cells: dimensions.dense_cells_that_fit(), ..dimensions }
     }
 
     /// What was set of slots, inline size and span.

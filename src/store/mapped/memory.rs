@@ -26,26 +26,26 @@ struct Mappings {
 
 /// A mapping of the extents of each slot, made at first use.
 #[derive(Debug)]
-pub(crate) struct Windows(Box<[OnceLock<Mapping>]>);
+struct Windows(Box<[OnceLock<Mapping>]>);
 
 impl Windows {
-    pub(crate) fn new(slots: u32) -> Self {
+    fn new(slots: u32) -> Self {
         Self((0..slots).map(|_| OnceLock::new()).collect())
     }
 
-    /// The slot's extents: `span` bytes from `start` on. `None` if they cannot be mapped.
-    pub(crate) fn get(&self, slot: u32, file: &File, start: u64, span: u64) -> Option<&Mapping> {
-        let window = self.0.get(slot as usize)?;
-        if window.get().is_none() {
-            let mapping = Mapping::window(file, start, span as usize).ok()?;
-            // Another thread may have been faster.
-            let _ = window.set(mapping);
+    /// The slot's extents: `span` bytes from `start` on.
+    fn get(&self, slot: u32, file: &File, start: u64, span: u64) -> io::Result<&Mapping> {
+        let window = self.0.get(slot as usize).ok_or(ErrorKind::InvalidInput)?;
+        if let Some(mapping) = window.get() {
+            return Ok(mapping);
         }
-        window.get()
+        let mapping = Mapping::window(file, start, span as usize)?;
+        // Another thread may have been faster.
+        Ok(window.get_or_init(|| mapping))
     }
 
     /// The extents in this mapping.
-    pub(crate) fn lent(mapping: &Mapping) -> Extents<'_> {
+    fn lent(mapping: &Mapping) -> Extents<'_> {
         // SAFETY: a mapping begins on a page and stays where it is as long as it is borrowed. It is
         // accessed through extents and windows alone: `Mapping` lends no bytes.
         unsafe { Extents::new(mapping.base(), mapping.len()) }
@@ -69,13 +69,13 @@ impl Memory {
     }
 
     /// The slot's extents, `span` bytes of the file from `start` on, which reaches `reach` bytes from
-    /// there at least. `None` if they cannot be mapped.
-    pub(crate) fn extents(&self, slot: u32, file: &File, start: u64, span: u64, reach: u64) -> Option<Extents<'_>> {
+    /// there at least.
+    pub(crate) fn extents(&self, slot: u32, file: &File, start: u64, span: u64, reach: u64) -> io::Result<Extents<'_>> {
         let mapping = self.mappings.extents.get(slot, file, start, span)?;
         // SAFETY: a mapping begins on a page. It stays where it is as long as `mappings`, which the
         // region keeps. It is accessed through windows and extents alone.
         unsafe { self.region.note_extents(slot, mapping.base(), reach.min(span) as usize) };
-        Some(Windows::lent(mapping))
+        Ok(Windows::lent(mapping))
     }
 
     /// How many slots' extents are mapped.

@@ -8,13 +8,13 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use rustix::io::Errno;
 
 use crate::core::memory::extents::Extents;
 use crate::core::memory::records::HEADER_CURSORS;
-use crate::core::ring::{NoSpace, SpaceReason};
+use crate::core::ring::{NoSpace, SpaceReason, Unmapped};
 use crate::core::shape::Shape;
 use crate::os::file;
 use crate::os::limits;
@@ -22,44 +22,19 @@ use crate::os::lock;
 use crate::os::mapping::Populated;
 use crate::os::space::{self, Punched, ReserveError};
 use crate::store::directory::LONGEST_WAIT;
-use crate::store::mapped::memory::Windows;
 use crate::store::mapped::{LockByte, Mapped};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::Ordering;
 
-/// How long the file is known to be, what it can do, and the mappings that loans use.
+/// What is needed to reserve space.
 #[derive(Debug)]
 pub(crate) struct Space {
-    known_len: AtomicU64,
-    /// A second mapping of each, for loans.
-    lending: OnceLock<Windows>,
     /// Held with [`LockByte::Space`].
     writing: Mutex<()>,
 }
 
 impl Space {
     pub(crate) fn new() -> Self {
-        Self { known_len: AtomicU64::new(0), lending: OnceLock::new(), writing: Mutex::new(()) }
-    }
-
-    /// Whether the file reaches up to `end`. It never becomes shorter, unless somebody truncates it.
-    #[inline]
-    pub(crate) fn reaches(&self, file: &File, end: u64) -> bool {
-        // Relaxed: the number only grows, and guards no other data.
-        end <= self.known_len.load(Ordering::Relaxed) || end <= self.len_now(file)
-    }
-
-    /// How many bytes from `start` on the file has, if they are `len` at least.
-    fn reach(&self, file: &File, start: u64, len: u64) -> Option<u64> {
-        let known = self.known_len.load(Ordering::Relaxed);
-        let file_len = if start + len <= known { known } else { self.len_now(file) };
-        (start + len <= file_len).then(|| file_len - start)
-    }
-
-    #[cold]
-    fn len_now(&self, file: &File) -> u64 {
-        let len = file::status(file).map_or(0, |status| status.len);
-        self.known_len.store(len, Ordering::Relaxed);
-        len
+        Self { writing: Mutex::new(()) }
     }
 }
 
@@ -84,6 +59,22 @@ impl From<io::Error> for RecoverSpaceError {
 }
 
 impl Mapped {
+    /// How long the file is, if it has `end` bytes at least.
+    #[inline]
+    fn reaches(&self, end: u64) -> Option<u64> {
+        let known = self.memory.region.reach.len();
+        let len = if end <= known { known } else { self.len_now() };
+        (end <= len).then_some(len)
+    }
+
+    /// Notes how long the file is, and returns it.
+    #[cold]
+    pub(crate) fn len_now(&self) -> u64 {
+        let len = file::status(&self.file).map_or(0, |status| status.len);
+        self.memory.region.reach.note(len);
+        len
+    }
+
     /// How many cells of the slot's ring may be touched. The slot's word is trusted only as far as the
     /// file reaches.
     #[inline]
@@ -93,7 +84,7 @@ impl Mapped {
         let cells = self.slot_header_of(slot).cells_reserved.load(Ordering::SeqCst).min(self.layout.max_cells());
         let [first, further] = self.layout.cells(slot, 0..cells);
         let end = if further.is_empty() { first.end } else { further.end };
-        if cells == 0 || self.space.reaches(&self.file, end) { cells } else { self.cells_in_file(slot, cells) }
+        if cells == 0 || self.reaches(end).is_some() { cells } else { self.cells_in_file(slot, cells) }
     }
 
     #[cold]
@@ -114,6 +105,21 @@ impl Mapped {
     /// Reserves the side record of a cell.
     pub(crate) fn reserve_side(&self, slot: u32, cell: u32) -> Result<(), NoSpace> {
         self.reserve_shared(self.layout.side(slot, cell), self.layout.side(slot, cell + 1))
+    }
+
+    /// Reserves the page of one of the slot's first cells.
+    pub(crate) fn reserve_page(&self, slot: u32, cell: u32) -> Result<(), NoSpace> {
+        self.reserve_shared(self.layout.page(slot, cell), self.layout.page(slot, cell + 1))
+    }
+
+    /// Makes the pages of these cells zero, which nobody uses, and gives back their space.
+    pub(crate) fn punch_pages(&self, slot: u32, cells: Range<u32>) -> io::Result<Punched> {
+        self.empty(self.layout.page(slot, cells.start), self.layout.page(slot, cells.end), u64::MAX)
+    }
+
+    /// Reads the page of one of the slot's first cells by a system call.
+    pub(crate) fn read_page(&self, slot: u32, cell: u32, out: &mut [u8]) -> bool {
+        space::read_at(&self.file, out, self.layout.page(slot, cell)).is_ok_and(|read| read == out.len())
     }
 
     /// Reserves the further cursors of the slot.
@@ -225,18 +231,13 @@ impl Mapped {
     }
 
     /// The slot's extents, if the file reaches up to `end`, in bytes from their start.
-    pub(crate) fn extents(&self, slot: u32, end: u64) -> Option<Extents<'_>> {
+    pub(crate) fn extents(&self, slot: u32, end: u64) -> Result<Extents<'_>, Unmapped> {
         let (start, span) = (self.layout.extents_of(slot), self.layout.span);
-        let reach = self.space.reach(&self.file, start, end).filter(|_| end <= span)?;
-        self.memory.extents(slot, &self.file, start, span, reach)
-    }
-
-    /// The same through a second mapping, which is used for loans only.
-    pub(crate) fn lending_extents(&self, slot: u32, end: u64) -> Option<Extents<'_>> {
-        let (start, span) = (self.layout.extents_of(slot), self.layout.span);
-        self.space.reach(&self.file, start, end).filter(|_| end <= span)?;
-        let windows = self.space.lending.get_or_init(|| Windows::new(self.dimensions.all_slots()));
-        windows.get(slot, &self.file, start, span).map(Windows::lent)
+        let len = self.reaches(start + end).filter(|_| end <= span).ok_or(Unmapped::Truncated)?;
+        self.memory.extents(slot, &self.file, start, span, len - start).map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::NOMEM);
+            Unmapped::Refused { errno: errno.raw_os_error() }
+        })
     }
 
     /// Reads bytes of the slot's extents by a system call; `false` if the file ends before.
@@ -280,9 +281,10 @@ impl Mapped {
         self.clear(further.end, self.layout.ring(slot + 1))
     }
 
-    /// Gives back the rings and extents of all slots from this one on.
+    /// Gives back the pages, rings and extents of all slots from this one on.
     pub(crate) fn give_back_from(&self, slot: u32) -> Result<(), RecoverSpaceError> {
         let all = self.dimensions.all_slots();
+        self.empty(self.layout.page(slot, 0), self.layout.page(all, 0), u64::MAX)?;
         self.clear(self.layout.first_cells(slot), self.layout.first_cells(all))?;
         self.empty(self.layout.ring(slot), self.layout.extents, u64::MAX)?;
         self.empty(self.layout.extents_of(slot), self.layout.extents_of(all), u64::MAX)?;

@@ -9,7 +9,7 @@ use crate::core::index::Indexed;
 use crate::core::memory::extents::Extents;
 use crate::core::memory::records::PARTICIPANTS;
 use crate::core::memory::slot_view::SlotView;
-use crate::core::ring::{Context, Host, NoSpace, Tags};
+use crate::core::ring::{Context, Host, NoSpace, Tags, Unmapped};
 use crate::core::word::MAX_VERSION;
 use crate::os::futex;
 use crate::os::space::Punched;
@@ -92,7 +92,24 @@ impl Host for StoreHost {
         matches!(self.mapped.punch_extents(slot, bytes, written), Ok(Punched::All))
     }
 
-    fn extents(&self, slot: u32, end: u64) -> Option<Extents<'_>> {
+    fn reserve_page(&self, slot: u32, cell: u32) -> Result<(), NoSpace> {
+        self.mapped.reserve_page(slot, cell)
+    }
+
+    fn look_at_file(&self) {
+        self.mapped.len_now();
+    }
+
+    fn punch_pages(&self, slot: u32, cells: Range<u32>) {
+        // As for `punch`.
+        let _ = self.mapped.punch_pages(slot, cells);
+    }
+
+    fn read_page(&self, slot: u32, cell: u32, out: &mut [u8]) -> bool {
+        self.mapped.read_page(slot, cell, out)
+    }
+
+    fn extents(&self, slot: u32, end: u64) -> Result<Extents<'_>, Unmapped> {
         self.mapped.extents(slot, end)
     }
 

@@ -12,10 +12,9 @@ use std::sync::Arc;
 use super::slot::Slot;
 use crate::core::index::SlotRef;
 use crate::core::memory::lent::Lent;
-use crate::core::place::{KEPT, Places};
 pub(crate) use crate::core::ring::Lending;
 use crate::core::ring::owned_handle::OwnedHandle;
-use crate::core::ring::{Claim, CommitError};
+use crate::core::ring::{Claim, CommitError, Storage};
 use crate::os::limits;
 use crate::store::error::{Forked, KeyError, SetError};
 use crate::store::session::Session;
@@ -119,30 +118,33 @@ impl Loan {
         session.check_fork()?;
         let handle = session.handle(slot_ref);
         let ring = session.ring(handle.get());
-        let inline_len = ring.slot().cells.inline_len();
-        let region = if len > inline_len { None } else { Some(session.lending_region().map_err(no_second_mapping)?) };
+        // Before the claim, which is given back by another way if this fails.
+        let region = if ring.is_short(len) { Some(session.lending_region().map_err(no_second_mapping)?) } else { None };
         let claim = session.claim_within(ring, len, deadline)?;
-        let (slot, cell) = (slot_ref.slot, claim.cell);
-        let lent = ring.lend(&claim, len, lending).and_then(|words| match region {
-            Some(region) => Ok(region.slot(&session.mapped.tables.slots, slot).cells.get(cell).words),
-            None if len > KEPT => Ok(words),
-            None => {
-                let start = Places::kept(cell);
-                let extents = session.mapped.lending_extents(slot, start + len as u64);
-                extents.and_then(|extents| extents.words(start, len)).ok_or(CommitError::Unmapped)
+        let words = match ring.lend(&claim, len, lending) {
+            Ok(words) => words,
+            Err(error) => {
+                ring.abandon(claim);
+                return Err(error.into());
             }
+        };
+        let cells = region.map(|region| {
+            region.reach.note(session.mapped.memory.region.reach.len());
+            region.slot(&session.mapped.tables.slots, slot_ref.slot).cells
         });
+        let words = match (ring.storage(claim.cell, len), cells) {
+            (Storage::Inline, Some(cells)) => cells.get(claim.cell).words,
+            (Storage::Page, Some(cells)) => cells.page(claim.cell).unwrap_or_default(),
+            _ => words,
+        };
         // SAFETY: `claim` is ours alone: the cell's `seq` says that we are writing, so no other process
         // writes or claims the cell until it is committed or released, and by then `lent` is not used
-        // any more. The second mappings are used for nothing else, and nobody reads a place that is not
-        // kept while it is being written. All mappings stay as long as the session.
-        let lent = lent.map(|words| unsafe { Lent::new(words, len) });
-        let lent = match lent {
-            Ok(Some(lent)) => lent,
-            unlent => {
-                ring.abandon(claim);
-                return Err(unlent.err().unwrap_or(CommitError::Unmapped).into());
-            }
+        // any more. The second mapping is used for nothing else; a value that is in neither its cell nor
+        // its page is read under a pin only, so nobody reads it while it is being written. Both mappings
+        // stay as long as the session.
+        let Some(lent) = (unsafe { Lent::new(words, len) }) else {
+            ring.abandon(claim);
+            return Err(CommitError::Unmapped(None).into());
         };
         Ok(Self { session: Arc::clone(session), handle, claim: Some(claim), lent })
     }

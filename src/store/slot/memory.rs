@@ -1,5 +1,6 @@
 //! The memory that one key takes.
 
+use crate::core::memory::cells::PAGE_LEN;
 use crate::core::place::Tier;
 use crate::core::ring::Ring;
 use crate::store::mapped::Mapped;
@@ -27,10 +28,10 @@ use crate::store::mapped::Mapped;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct KeyMemory {
-    /// Its ring: cells, with their short values, and what belongs to them. The first four cells share
-    /// pages with those of other keys, and count by their own bytes.
+    /// Its ring: cells, with values of up to 4 KiB, and what belongs to them. The first cells share pages
+    /// of memory with those of other keys, and count by their own bytes.
     pub ring: u64,
-    /// The place of the newest value; 0 if that is short, and so in the ring, or there is none.
+    /// The place of the newest value; 0 if that is in the ring, or there is none.
     pub value: u64,
     /// The places of older values, and those that are free for the next ones.
     pub history: u64,
@@ -61,6 +62,7 @@ impl KeyMemory {
             }
         }
         let of_cells = mapped.cells_len(slot, cells, ring.handle.shape());
-        Self { ring: of_cells + sides.len, value, history, max_len: ring.max_len() }
+        let pages = ring.cells_with_pages().count() * PAGE_LEN;
+        Self { ring: of_cells + sides.len + pages as u64, value, history, max_len: ring.max_len() }
     }
 }

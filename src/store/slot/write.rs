@@ -1,9 +1,9 @@
 //! Publishing values, and waiting for free space.
 
-use rustix::io::Errno;
+use std::io;
 
 use crate::core::cell_counts::CellCounts;
-use crate::core::ring::{Claim, CommitError, NoSpace, Ring};
+use crate::core::ring::{Claim, CommitError, NoSpace, Ring, Unmapped};
 use crate::os::limits;
 use crate::store::error::{KeyError, SetError};
 use crate::store::session::Session;
@@ -34,7 +34,7 @@ impl Session {
 
     /// Claims a cell for a value of this length, and waits for one.
     pub(super) fn claim_within(&self, ring: Ring<'_>, len: usize, deadline: Deadline) -> Result<Claim, CommitError> {
-        let claim = || if len > ring.slot().cells.inline_len() { ring.claim_long(len) } else { ring.claim_for_key() };
+        let claim = || ring.claim_for(len);
         retry_until_not_full(ring, deadline, || claim().or_else(|error| self.retry_with_space(error, claim)))
     }
 
@@ -82,9 +82,14 @@ impl From<CommitError> for SetError {
             CommitError::Backpressure(cells) => Self::Backpressure(Box::new(cells)),
             CommitError::TooLarge { len, max } => Self::TooLarge { len, max },
             CommitError::NoSpace(NoSpace { needed, available, reason }) => Self::NoSpace { needed, available, reason },
-            CommitError::Unmapped => {
-                // The kernel's answer if a process has no more addresses, or no more mappings.
-                let source = Errno::NOMEM.into();
+            CommitError::Unmapped(reason) => {
+                let source = match reason {
+                    Some(Unmapped::Refused { errno }) => io::Error::from_raw_os_error(errno),
+                    Some(Unmapped::Truncated) | None => io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the store's file was cut by another program: create the store anew",
+                    ),
+                };
                 Self::Mapping { limit: limits::address_space(), source }
             }
             CommitError::Removed => Self::Key(KeyError::Removed),

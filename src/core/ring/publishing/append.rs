@@ -13,7 +13,7 @@
 //! The record counts only for the version that it names (`chain_version`). It is written before
 //! `head` moves, and erased with the place. A cell that gets an ordinary value keeps the record of an
 //! older version, which means nothing. In a file, whose checksums need all bytes anyway, there is no
-//! record.
+//! record; nor of values in cells and their pages, which are copied fast.
 //!
 //! - **Fast path.** The claimed cell holds the log as it was some appends ago: what was appended since
 //!   is copied.
@@ -24,9 +24,9 @@
 use super::claim::Claim;
 use super::modify::ModifyError;
 use super::publish::Advance;
+use super::storage::Storage;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
-use crate::core::place::Tier;
 use crate::core::ring::cell;
 use crate::core::ring::error::{CommitError, ReadError};
 use crate::core::ring::reading::pin::Pin;
@@ -75,7 +75,7 @@ struct Prefix {
 /// A claimed cell on its way to become the next value.
 struct Attempt {
     claim: Claim,
-    tier: Tier,
+    storage: Storage,
     prefix: Option<Prefix>,
 }
 
@@ -165,7 +165,7 @@ impl<'a> Ring<'a> {
         let base = pin.map_or(expected.version(), |pin| self.chain_base(pin, old_len));
         let current = self.prepared(attempt, len)?;
         let index = current.claim.cell;
-        let place = self.value_words(index, self.slot().cells.get(index), len).ok_or(CommitError::Unmapped)?;
+        let place = self.value_words(index, self.slot().cells.get(index), len).ok_or_else(|| self.unmapped(index, len))?;
         // Only appends have been made since that version, so its bytes are the newest value's first.
         let held = current.prefix.filter(|prefix| prefix.version >= base).map_or(0, |prefix| prefix.len.min(old_len));
         let whole = held / words::WORD;
@@ -177,12 +177,13 @@ impl<'a> Ring<'a> {
             let mut bytes = vec![0; len];
             words::load(place, &mut bytes);
             self.sum(&mut current.claim, &bytes);
-        } else {
-            let side = self.slot().cells.side(index);
+        } else if let Storage::Place(_) = current.storage
+            && let Some(side) = self.side(index)
+        {
             side.chain_base.store(base, Ordering::Relaxed);
             side.chain_version.store(expected.version() + 1, Ordering::Relaxed);
         }
-        self.complete_long(index, len);
+        self.complete(index, len);
         match self.advance(&current.claim, expected) {
             Advance::Done(version) => {
                 if let Some(Attempt { claim, .. }) = attempt.take() {
@@ -199,43 +200,42 @@ impl<'a> Ring<'a> {
     #[cold]
     fn unreadable(self, pin: Pin) -> ModifyError<usize> {
         match self.pinned_len(pin) {
-            Some(_) => CommitError::Unmapped.into(),
+            Some(len) => self.unmapped(pin.cell, len).into(),
             None => ModifyError::Read(ReadError::Corrupt),
         }
     }
 
-    /// The cell of the last attempt, if the value still fits into its tier; else another one.
+    /// The cell of the last attempt, if the value still goes to the same storage; else another one.
     fn prepared(self, attempt: &mut Option<Attempt>, len: usize) -> Result<&mut Attempt, CommitError> {
-        let tier = Tier::of(len);
         let last = match attempt.take() {
-            Some(last) if last.tier == tier => last,
+            Some(last) if last.storage == self.storage(last.claim.cell, len) => last,
             last => {
                 if let Some(Attempt { claim, .. }) = last {
                     self.abandon(claim);
                 }
-                let claim = self.claim_long(len)?;
-                let prefix = self.held_prefix(&claim, tier);
-                return Ok(attempt.insert(Attempt { claim, tier, prefix }));
+                let claim = self.claim_for(len)?;
+                let storage = self.storage(claim.cell, len);
+                let prefix = self.held_prefix(&claim, storage);
+                return Ok(attempt.insert(Attempt { claim, storage, prefix }));
             }
         };
         let last = attempt.insert(last);
-        self.reserve_place(&last.claim, len)?;
+        self.reserve_storage(&last.claim, len)?;
         Ok(last)
     }
 
-    /// What a cell that was just claimed held, if that is still in its place of this tier.
-    fn held_prefix(self, claim: &Claim, tier: Tier) -> Option<Prefix> {
+    /// What a cell that was just claimed held, if that is still in this storage, and a chain is recorded.
+    fn held_prefix(self, claim: &Claim, storage: Storage) -> Option<Prefix> {
         let len = cell::len(self.slot().cells.get(claim.cell));
-        let is_there = len > self.slot().cells.inline_len() && Tier::of(len) == tier && !self.context.checksums;
+        let is_there = matches!(storage, Storage::Place(_)) && self.storage(claim.cell, len) == storage;
+        let is_there = is_there && !self.context.checksums;
         claim.held_version().filter(|_| is_there).map(|version| Prefix { version, len })
     }
 
     /// The version since which there were only appends, up to the pinned one.
     fn chain_base(self, pin: Pin, len: usize) -> u64 {
-        if len <= self.slot().cells.inline_len() {
-            return pin.version;
-        }
-        let side = self.slot().cells.side(pin.cell);
+        let is_recorded = matches!(self.storage(pin.cell, len), Storage::Place(_));
+        let Some(side) = is_recorded.then(|| self.side(pin.cell)).flatten() else { return pin.version };
         if side.chain_version.load(Ordering::Relaxed) == pin.version {
             side.chain_base.load(Ordering::Relaxed).min(pin.version)
         } else {

@@ -2,9 +2,11 @@
 
 pub(super) mod append;
 pub(super) mod claim;
+pub(super) mod claim_long;
+pub(super) mod fill;
 pub(super) mod help;
 pub(super) mod modify;
-pub(super) mod places;
 pub(super) mod publish;
 pub(super) mod publish_if;
 pub(super) mod replicate;
+pub(super) mod storage;

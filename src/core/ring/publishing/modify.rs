@@ -69,6 +69,7 @@ impl<'a> Ring<'a> {
         mut next: impl FnMut(Option<CellView<'a>>) -> Result<B, E>,
     ) -> Result<u64, ModifyError<E>> {
         let mut claim = self.claim_for_key()?;
+        let cell = self.slot().cells.get(claim.cell);
         let mut seen = self.head();
         let error = loop {
             // No writer claims the newest value's cell. So if the compare-and-swap in `advance`
@@ -79,7 +80,7 @@ impl<'a> Ring<'a> {
             };
             match next(newest) {
                 Ok(bytes) => {
-                    self.fill(&mut claim, bytes.as_ref());
+                    self.fill_inline(&mut claim, cell, bytes.as_ref());
                     match self.advance(&claim, seen) {
                         Advance::Done(version) => {
                             self.commit_cell(claim, version);

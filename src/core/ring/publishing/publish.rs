@@ -1,7 +1,7 @@
 //! Publishing: filling a claimed cell and making it the newest value, by one compare-and-swap of
 //! `head`.
 //!
-//! The steps: claim a cell (`claim.rs`), fill it, move `head` to it, commit it. A publish is
+//! The steps: claim a cell (`claim.rs`), fill it (`fill.rs`), move `head` to it, commit it. A publish is
 //! lock-free: a compare-and-swap of `head` fails only if another publish succeeded.
 //!
 //! - **Fast path.** The handle published last (`cached_head.rs`): it claims the cell after its last
@@ -14,8 +14,7 @@
 //!
 //! | step | leaves |
 //! | --- | --- |
-//! | `WrittenLenRaised`, `BytesWritten`, `LengthWritten`, `TailZeroed`, `CellSealed` | a cell that is not readable; `residue` and `written` cover all bytes that may be other than zero, so the participant that reaps the cell zeroes them |
-//! | `CellLent` | the same |
+//! | `CellSealed` | a cell that is not readable: the participant that reaps it empties it |
 //! | `HeadMoved` | a published value whose cell is not committed: other participants commit it; sleepers check again after a tenth of a second |
 //! | `CellCommitted` | the sleepers alone |
 
@@ -24,22 +23,12 @@ use crate::core::checksum;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CellHeader;
-use crate::core::memory::words::{self, WORD};
 use crate::core::place::Tier;
-use crate::core::ring::context::Scrub;
 use crate::core::ring::error::{ClaimError, CommitError};
 use crate::core::ring::ring::Ring;
-use crate::core::word::{Head, MAX_VERSION, Residue, Seq};
+use crate::core::word::{Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
-use crate::sync::{AtomicU64, Ordering, fence};
-
-/// The content of a cell that is lent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lending {
-    Zeroed,
-    /// The bytes that were there.
-    AsItIs,
-}
+use crate::sync::Ordering;
 
 /// The outcome of one attempt to move `head`.
 pub(crate) enum Advance {
@@ -56,7 +45,7 @@ impl<'a> Ring<'a> {
     #[inline]
     pub(crate) fn publish(self, bytes: &[u8]) -> Result<u64, CommitError> {
         if bytes.len() > self.slot().cells.inline_len() {
-            return self.publish_long(bytes);
+            return self.publish_beyond(bytes);
         }
         let Some(expected) = self.handle.cached_head.expected() else {
             return self.publish_slow(bytes);
@@ -64,7 +53,7 @@ impl<'a> Ring<'a> {
         let Some((mut claim, cell)) = self.claim_after(expected) else {
             return self.publish_slow(bytes);
         };
-        self.fill_cell(&mut claim, cell, bytes);
+        self.fill_inline(&mut claim, cell, bytes);
         match self.commit_expected(&claim, cell, expected, bytes.len()) {
             Some(version) => Ok(version),
             None => self.commit_slow(claim),
@@ -90,8 +79,7 @@ impl<'a> Ring<'a> {
 
     #[inline(never)]
     fn publish_slow(self, bytes: &[u8]) -> Result<u64, CommitError> {
-        let mut claim = self.claim_for_key()?;
-        self.fill(&mut claim, bytes);
+        let claim = self.claim_and_fill(bytes)?;
         let cell = claim.cell;
         let version = self.commit_slow(claim)?;
         self.prefetch_next_cell(cell, bytes.len());
@@ -99,18 +87,15 @@ impl<'a> Ring<'a> {
     }
 
     #[inline(never)]
-    fn publish_long(self, bytes: &[u8]) -> Result<u64, CommitError> {
+    fn publish_beyond(self, bytes: &[u8]) -> Result<u64, CommitError> {
         let next = || Some(self.handle.cached_head.expected()?).filter(|_| Tier::of(bytes.len()) == Tier::Medium);
         let claimed = next().and_then(|expected| Some((expected, self.claim_after(expected)?)));
         let Some((expected, (mut claim, cell))) = claimed else {
-            let mut claim = self.claim_long(bytes.len())?;
-            return match self.fill_long(&mut claim, bytes) {
-                Ok(()) => self.commit_slow(claim),
-                Err(error) => self.abandon_for(claim, error),
-            };
+            return self.commit_slow(self.claim_and_fill(bytes)?);
         };
-        if !self.fill_medium_again(&mut claim, cell.header, bytes)
-            && let Err(error) = self.reserve_and_fill_long(&mut claim, bytes)
+        if !self.fill_page_again(&mut claim, cell, bytes)
+            && !self.fill_medium_again(&mut claim, cell, bytes)
+            && let Err(error) = self.reserve_and_fill(&mut claim, bytes)
         {
             return self.abandon_for(claim, error);
         }
@@ -120,10 +105,10 @@ impl<'a> Ring<'a> {
         }
     }
 
-    #[cold]
-    fn abandon_for<T>(self, claim: Claim, error: CommitError) -> Result<T, CommitError> {
-        self.abandon(claim);
-        Err(error)
+    #[inline(never)]
+    fn reserve_and_fill(self, claim: &mut Claim, bytes: &[u8]) -> Result<(), CommitError> {
+        self.reserve_storage(claim, bytes.len())?;
+        self.fill(claim, bytes)
     }
 
     #[inline(never)]
@@ -144,146 +129,6 @@ impl<'a> Ring<'a> {
             Ok(()) => error.into(),
             Err(removed) => removed,
         })
-    }
-
-    /// Writes an inline value into a claimed cell. With auto-vacuum, the bytes after it are zeroed.
-    #[inline]
-    pub(crate) fn fill(self, claim: &mut Claim, bytes: &[u8]) {
-        self.fill_cell(claim, self.slot().cells.get(claim.cell), bytes);
-    }
-
-    /// As [`fill`](Self::fill), for a caller that has the claimed cell.
-    #[inline(always)]
-    fn fill_cell(self, claim: &mut Claim, cell: CellView<'a>, bytes: &[u8]) {
-        let len = bytes.len() as u32;
-        let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
-        if !residue.is_inline() {
-            return self.fill_beside_places(claim, bytes);
-        }
-        if residue.bits() < len {
-            // Release: before the bytes, so that the participant that reaps the cell of a crashed
-            // writer knows how far it may have written.
-            cell.header.residue.store(len, Ordering::Relaxed);
-            fence(Ordering::Release);
-            reached(Step::WrittenLenRaised);
-        }
-        self.sum(claim, bytes);
-        words::store(cell.words, bytes);
-        reached(Step::BytesWritten);
-        self.complete(cell, len, residue);
-    }
-
-    /// As [`fill`](Self::fill), for a cell that has places for long values.
-    #[cold]
-    fn fill_beside_places(self, claim: &mut Claim, bytes: &[u8]) {
-        self.lend_inline(claim.cell, bytes.len());
-        self.sum(claim, bytes);
-        words::store(self.slot().cells.get(claim.cell).words, bytes);
-        reached(Step::BytesWritten);
-        self.complete_beside_places(claim.cell, bytes.len());
-    }
-
-    /// Adds the bytes to the claim's checksum, if cells carry one.
-    #[inline(always)]
-    pub(crate) fn sum(self, claim: &mut Claim, bytes: &[u8]) {
-        if self.context.checksums {
-            claim.sum = checksum::of(bytes);
-        }
-    }
-
-    /// Prepares a claimed cell for a caller that writes `len` bytes in place. A long value's place is
-    /// reserved. From now on the cell counts as written that far.
-    /// Returns the words of the value.
-    pub(crate) fn lend(self, claim: &Claim, len: usize, bytes: Lending) -> Result<&'a [AtomicU64], CommitError> {
-        let cell = self.slot().cells.get(claim.cell);
-        let words = self.value_words(claim.cell, cell, len).ok_or(CommitError::Unmapped)?;
-        if len > self.slot().cells.inline_len() {
-            self.raise_written(claim.cell, len);
-        } else {
-            self.lend_inline(claim.cell, len);
-        }
-        // The last word is zeroed in any case: the caller does not write the bytes of it after the
-        // value.
-        let from = if bytes == Lending::Zeroed { 0 } else { len / WORD * WORD };
-        words::zero(words, from, len);
-        reached(Step::CellLent);
-        Ok(words)
-    }
-
-    /// Records how far bytes are about to be written inline.
-    fn lend_inline(self, index: u32, len: usize) {
-        let word = &self.slot().cells.get(index).header.residue;
-        let residue = Residue::from_bits(word.load(Ordering::Relaxed));
-        if (residue.inline_len() as usize) < len {
-            // Release: as in `fill`.
-            word.store(residue.with_inline_len(len as u32).bits(), Ordering::Relaxed);
-            fence(Ordering::Release);
-            reached(Step::WrittenLenRaised);
-        }
-    }
-
-    /// Completes a claimed cell whose `bytes` the caller has written in place.
-    pub(crate) fn fill_lent(self, claim: &mut Claim, bytes: &[u8]) {
-        let cell = self.slot().cells.get(claim.cell);
-        self.sum(claim, bytes);
-        let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
-        if bytes.len() > self.slot().cells.inline_len() {
-            self.complete_long(claim.cell, bytes.len());
-        } else if residue.is_inline() {
-            self.complete(cell, bytes.len() as u32, residue);
-        } else {
-            self.complete_beside_places(claim.cell, bytes.len());
-        }
-    }
-
-    /// Writes the length of an inline value, and zeroes what the last one has left behind it.
-    #[inline]
-    fn complete(self, cell: CellView<'_>, len: u32, residue: Residue) {
-        cell.header.len.store(len, Ordering::Relaxed);
-        reached(Step::LengthWritten);
-        if residue.bits() > len && self.context.host.auto_vacuum() {
-            words::zero(cell.words, len as usize, residue.bits() as usize);
-            reached(Step::TailZeroed);
-            // Release: after the bytes are zeroed. A crash in between must not leave bytes that the
-            // length does not cover.
-            cell.header.residue.store(len, Ordering::Release);
-        }
-    }
-
-    /// As [`complete`](Self::complete), for a cell that has places for long values. They are given
-    /// back after so many inline values.
-    #[cold]
-    fn complete_beside_places(self, index: u32, len: usize) {
-        let cell = self.slot().cells.get(index).header;
-        cell.len.store(len as u32, Ordering::Relaxed);
-        reached(Step::LengthWritten);
-        // If the key was removed, the cell will not be published, and is emptied when it is abandoned.
-        if !self.is_still_current() {
-            return;
-        }
-        match Residue::from_bits(cell.residue.load(Ordering::Relaxed)).idle_once_more() {
-            Some(residue) => cell.residue.store(residue.bits(), Ordering::Relaxed),
-            None => _ = self.release_places(index),
-        }
-        if self.context.host.auto_vacuum() {
-            self.scrub_rest(index, len);
-        }
-    }
-
-    /// Removes the value from a cell that the caller owns, and gives back the space of its places.
-    pub(crate) fn empty(self, index: u32, scrub: Scrub) {
-        let cell = self.slot().cells.get(index);
-        cell.header.len.store(0, Ordering::Relaxed);
-        let residue = Residue::from_bits(cell.header.residue.load(Ordering::Relaxed));
-        if !residue.is_inline() {
-            self.release_places(index);
-        }
-        if scrub == Scrub::Always {
-            words::zero(cell.words, 0, residue.inline_len() as usize);
-            cell.header.crc.store(0, Ordering::Relaxed);
-            // Release: as in `complete`.
-            cell.header.residue.store(0, Ordering::Release);
-        }
     }
 
     /// Prefetches the cell that is next in turn, while nobody waits for it. Readers still have its

@@ -21,14 +21,7 @@ impl Ring<'_> {
         if !is_expected(seen, expected) {
             return self.refused(seen);
         }
-        let is_long = bytes.len() > self.slot().cells.inline_len();
-        let mut claim = if is_long { self.claim_long(bytes.len())? } else { self.claim_for_key()? };
-        if !is_long {
-            self.fill(&mut claim, bytes);
-        } else if let Err(error) = self.fill_long(&mut claim, bytes) {
-            self.abandon(claim);
-            return Err(error);
-        }
+        let claim = self.claim_and_fill(bytes)?;
         loop {
             match self.advance(&claim, seen) {
                 Advance::Done(version) => {

@@ -48,16 +48,7 @@ impl Ring<'_> {
     ///
     /// A message that a worker has there waits here, as if that worker had crashed.
     pub(crate) fn replicate(self, bytes: &[u8], version: u64, of: Circumstances) -> Result<(), CommitError> {
-        let is_long = bytes.len() > self.slot().cells.inline_len();
-        let mut claim = if is_long { self.claim_long(bytes.len())? } else { self.claim_for_key()? };
-        if is_long {
-            if let Err(error) = self.fill_long(&mut claim, bytes) {
-                self.abandon(claim);
-                return Err(error);
-            }
-        } else {
-            self.fill(&mut claim, bytes);
-        }
+        let claim = self.claim_and_fill(bytes)?;
         let cell = self.slot().cells.get(claim.cell).header;
         cell.delivery.store(Delivery::new(version, of.progress).requeued().bits(), Ordering::Relaxed);
         if self.context.checksums {

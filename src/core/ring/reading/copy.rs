@@ -17,8 +17,7 @@ pub(crate) enum Copied {
     Whole,
     /// The cell does not hold the version any more.
     Overwritten,
-    /// The value must be read under a pin. Nothing was copied. (The same if its place is not mapped
-    /// yet: the pin maps it.)
+    /// The value must be read under a pin. Nothing was copied.
     Long,
 }
 
@@ -30,7 +29,7 @@ impl Ring<'_> {
         let words = if len <= cell.words.len() * WORD {
             cell.words
         } else {
-            match self.kept_words(index, len) {
+            match self.page_words(index, len) {
                 Some(words) => words,
                 None => return Copied::Long,
             }

@@ -26,6 +26,7 @@ use crate::core::place::MEDIUM_SIZE;
 use crate::core::ring::cell;
 use crate::core::ring::error::ReadError;
 use crate::core::ring::retry_limit::retry_limit;
+use crate::core::ring::publishing::storage::Storage;
 use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
 use crate::kill_points::{Step, reached};
@@ -184,7 +185,7 @@ impl<'a> Ring<'a> {
         cell::set_len(out, len);
         match self.value_words(pin.cell, self.slot().cells.get(pin.cell), len) {
             Some(words) => words::load(words, out),
-            None => return self.read_long(pin.cell, out),
+            None => return self.read_place(pin.cell, out),
         }
         true
     }
@@ -200,7 +201,7 @@ impl<'a> Ring<'a> {
         if let Some(index) = found {
             let cell = self.slot().cells.get(index);
             let len = cell::len(cell);
-            if len <= self.slot().cells.inline_len() {
+            if !matches!(self.storage(index, len), Storage::Place(_)) {
                 return match self.copy_version(version, out) {
                     // It was another value's length.
                     Err(ReadError::Long) => Ok(Lookup::Gone),
@@ -209,7 +210,7 @@ impl<'a> Ring<'a> {
             }
             if len <= self.max_len() {
                 cell::set_len(out, len);
-                let is_read = self.read_long(index, out);
+                let is_read = self.read_place(index, out);
                 // Acquire: pairs with the release fence of the claim, as in `Ring::copy`.
                 fence(Ordering::Acquire);
                 if is_read && Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version) {

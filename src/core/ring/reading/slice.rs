@@ -37,7 +37,7 @@ impl Ring<'_> {
             }
             let len = cell::len(cell);
             let is_inline = len <= self.slot().cells.inline_len();
-            let words = if is_inline { Some(cell.words) } else { self.kept_words(index, len) };
+            let words = if is_inline { Some(cell.words) } else { self.page_words(index, len) };
             let words = words.ok_or(ReadError::Long)?;
             if let Some(out) = out.get_mut(..len) {
                 words::load(words, out);

@@ -7,6 +7,7 @@
 use crate::core::checksum;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::words;
+use crate::core::ring::publishing::storage::Storage;
 use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, Seq};
 use crate::sync::Ordering;
@@ -36,18 +37,21 @@ impl<'a> Ring<'a> {
     }
 
     /// The bytes of a value of this length in the cell; `None` if there can be no such value. Space
-    /// may be missing for a long value, in a copy of the file. So it is read by a system call.
+    /// may be missing for one that is not inline, in a copy of the file. So it is read by a system call.
     pub(crate) fn recovered_bytes(self, index: u32, cell: CellView<'a>, len: usize) -> Option<Vec<u8>> {
         if len > self.max_len() {
             return None;
         }
         let mut bytes = vec![0; len];
-        if len <= self.slot().cells.inline_len() {
-            words::load(cell.words, &mut bytes);
-        } else if !self.read_long(index, &mut bytes) {
-            return None;
-        }
-        Some(bytes)
+        let is_read = match self.storage(index, len) {
+            Storage::Inline => {
+                words::load(cell.words, &mut bytes);
+                true
+            }
+            Storage::Page => self.context.host.read_page(self.slot().index, index, &mut bytes),
+            Storage::Place(_) => self.read_place(index, &mut bytes),
+        };
+        is_read.then_some(bytes)
     }
 
     /// The hash of the slot's key, which checksums cover.

@@ -10,17 +10,19 @@
 //! `recovered_version` says that the newest value was put there by a recovery that did not report
 //! it. A value is copied into a cell that is not needed before `head` names it.
 
+use std::ops::Range;
+
 use super::proof::Pages;
 use super::unproven::UnprovenCount;
 use crate::core::checksum;
 use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
+use crate::core::memory::cells::PAGE_LEN;
 use crate::core::memory::records::CellHeader;
 use crate::core::memory::words;
-use crate::core::place::Tier;
 use crate::core::ring::cell;
 use crate::core::ring::host::NoSpace;
-use crate::core::ring::publishing::places::GRANULE;
+use crate::core::ring::publishing::storage::{GRANULE, Storage};
 use crate::core::ring::ring::Ring;
 use crate::core::word::{Cursor, Delivery, Head, MAX_PLAUSIBLE_VERSION, QueueWord, Residue, Seq};
 use crate::sync::Ordering;
@@ -99,7 +101,7 @@ impl<'a> Ring<'a> {
             }
             _ => (Recovered::Sound, Head::empty(self.highest_version())),
         };
-        self.give_back_unproven_places(&proven);
+        self.give_back_unproven(&proven);
         for (index, cell) in self.cells() {
             let version = proven.iter().find(|&&(_, at)| at == index).map_or(0, |&(version, _)| version);
             self.reset(index, cell, version)?;
@@ -122,6 +124,7 @@ impl<'a> Ring<'a> {
     pub(crate) fn wipe(self) -> Result<(), NoSpace> {
         let next = self.highest_version();
         self.context.host.punch(self.slot().index, 0..self.context.span, u64::MAX);
+        self.context.host.punch_pages(self.slot().index, 0..self.slot().cells.pages());
         for (index, cell) in self.cells() {
             let CellHeader { seq, len, residue, crc, .. } = cell.header;
             let untouched = seq.load(Ordering::Relaxed) == 0
@@ -175,28 +178,24 @@ impl<'a> Ring<'a> {
         Ok(to)
     }
 
-    /// Gives back all space of the slot's extents but that of proven values. A crash may have left
-    /// some in places of which no page on the disk says so.
-    fn give_back_unproven_places(self, proven: &[(u64, u32)]) {
-        let held = proven.iter().filter_map(|&(_, index)| {
-            let cell = self.slot().cells.get(index);
-            let len = cell::len(cell);
-            let start = self.places().get(Tier::of(len), index).start;
-            self.holds_long(cell).then_some((start, start + (len as u64).next_multiple_of(GRANULE)))
-        });
-        let mut held: Vec<_> = held.collect();
-        held.sort_unstable();
-        let mut from = 0;
-        for (start, end) in held.into_iter().chain([(self.context.span, 0)]) {
-            if from < start {
-                self.context.host.punch(self.slot().index, from..start, u64::MAX);
+    /// Gives back the space of all pages and places but those of proven values. A crash may have left
+    /// some of which no page on the disk says so.
+    fn give_back_unproven(self, proven: &[(u64, u32)]) {
+        let (host, slot) = (&self.context.host, self.slot().index);
+        let (mut pages, mut places) = (Vec::new(), Vec::new());
+        for &(_, index) in proven {
+            let len = cell::len(self.slot().cells.get(index));
+            match self.storage(index, len) {
+                Storage::Inline => {}
+                Storage::Page => pages.push(index..index + 1),
+                Storage::Place(tier) => {
+                    let start = self.places().get(tier, index).start;
+                    places.push(start..start + (len as u64).next_multiple_of(GRANULE));
+                }
             }
-            from = end;
         }
-    }
-
-    fn holds_long(self, cell: CellView<'_>) -> bool {
-        cell::len(cell) > self.slot().cells.inline_len()
+        gaps(pages, self.slot().cells.pages(), |gap| host.punch_pages(slot, gap));
+        gaps(places, self.context.span, |gap| _ = host.punch(slot, gap, u64::MAX));
     }
 
     /// Removes all marks and pins from a cell. It holds this version; if that is 0, it is emptied.
@@ -216,23 +215,31 @@ impl<'a> Ring<'a> {
         Ok(())
     }
 
-    /// Reserves the place of the cell's value again, if it is a long one. A copy of the file has holes
-    /// where there were zeros. The slot's side records are zero, and its other places have no space.
+    /// Reserves the page or place of the cell's value again. A copy of the file has holes where there
+    /// were zeros. The slot's side records are zero, and its other pages and places have no space.
     fn reserve_recovered(self, index: u32, cell: CellView<'_>) -> Result<(), NoSpace> {
         let len = cell::len(cell);
         // It is not known how far bytes were written. So the next writer zeroes all that it does not
         // need.
-        let mut residue = Residue::from_bits(0).with_inline_len(size_of_val(cell.words) as u32);
-        if self.holds_long(cell) {
-            let (host, slot, tier) = (&self.context.host, self.slot().index, Tier::of(len));
-            let start = self.places().get(tier, index).start;
-            let reserved = (len as u64).next_multiple_of(GRANULE);
-            host.reserve_side(slot, index)?;
-            host.reserve_again(slot, start..start + reserved)?;
-            let side = self.slot().cells.side(index);
-            side.reserved[tier.index()].store(reserved as u32, Ordering::Relaxed);
-            side.written[tier.index()].store(reserved as u32, Ordering::Relaxed);
-            residue = residue.with(tier);
+        let mut residue = Residue::from_bits(0).with_inline_len(size_of_val(cell.words));
+        let (host, slot) = (&self.context.host, self.slot().index);
+        match self.storage(index, len) {
+            Storage::Inline => {}
+            Storage::Page => {
+                host.reserve_page(slot, index)?;
+                residue = residue.with_page().with_page_len(PAGE_LEN);
+            }
+            Storage::Place(tier) => {
+                let start = self.places().get(tier, index).start;
+                let reserved = (len as u64).next_multiple_of(GRANULE);
+                host.reserve_side(slot, index)?;
+                host.reserve_again(slot, start..start + reserved)?;
+                if let Some(side) = self.side(index) {
+                    side.reserved[tier.index()].store(reserved as u32, Ordering::Relaxed);
+                    side.written[tier.index()].store(reserved as u32, Ordering::Relaxed);
+                }
+                residue = residue.with(tier);
+            }
         }
         cell.header.residue.store(residue.bits(), Ordering::Relaxed);
         Ok(())
@@ -248,5 +255,17 @@ impl<'a> Ring<'a> {
         for cursor in self.cursor_words() {
             cursor.store(Cursor::FREE, Ordering::Relaxed);
         }
+    }
+}
+
+/// Calls `act` with what is between these ranges, up to `end`.
+fn gaps<T: Ord + Copy + Default>(mut held: Vec<Range<T>>, end: T, mut act: impl FnMut(Range<T>)) {
+    held.sort_unstable_by_key(|range| range.start);
+    let mut from = T::default();
+    for range in held.into_iter().chain([end..end]) {
+        if from < range.start {
+            act(from..range.start);
+        }
+        from = range.end;
     }
 }

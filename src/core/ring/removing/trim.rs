@@ -15,7 +15,7 @@
 
 use crate::core::memory::cell_view::CellView;
 use crate::core::ring::cell::{self, pinned};
-use crate::core::ring::publishing::places::has_places;
+use crate::core::ring::publishing::storage::{Storage, has_places};
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
@@ -34,7 +34,7 @@ impl<'a> Ring<'a> {
 
     fn trim_cell(self, index: u32, cell: CellView<'a>) -> u64 {
         let len = cell::len(cell);
-        let keep = Keep::Newest(self.history_of(len.max(1)));
+        let keep = Keep::Newest(self.history_of(len));
         if let Ok(claim) = self.claim_cell(index, keep, None) {
             let given_back = self.release_places(index);
             self.abandon(claim);
@@ -42,7 +42,7 @@ impl<'a> Ring<'a> {
         }
         // A claim that was withdrawn may have kept others from emptying the cell.
         self.discard_if_retired(index);
-        if len > self.slot().cells.inline_len() { 0 } else { self.trim_below_short_value(index, cell) }
+        if let Storage::Place(_) = self.storage(index, len) { 0 } else { self.trim_below_short_value(index, cell) }
     }
 
     /// Gives back the places of a cell that holds a short value, which stays.
@@ -61,7 +61,7 @@ impl<'a> Ring<'a> {
         reached(Step::CellClaimed);
         total_order();
         // The length is that of this version: the cell is ours.
-        let is_short = cell::len(cell) <= self.slot().cells.inline_len();
+        let is_short = !matches!(self.storage(index, cell::len(cell)), Storage::Place(_));
         let given_back = if is_short && !pinned(cell.header) && self.is_still_current() { self.release_places(index) } else { 0 };
         // SeqCst: pairs with `unpin`; see `discard_if_retired`.
         cell.header.seq.store(seen, Ordering::SeqCst);
