@@ -221,7 +221,7 @@ fn a_writer_without_free_cells_never_claims_the_newest_value() {
         // may publish in the same cell.
         let ring = slot.ring(2);
         if let Some(index) = ring.oldest_unprotected(&ComputedLowWater::default())
-            && let Some(claim) = ring.try_claim(index, Keep::Undelivered)
+            && let Ok(Some(claim)) = ring.try_claim(index, Keep::Undelivered)
         {
             assert_ne!(ring.head().cell(), Some(index), "the newest value would be overwritten");
             ring.abandon(claim);

@@ -43,6 +43,8 @@ pub(crate) enum ClaimError {
     Backpressure(CellCounts),
     /// No cell of the ring is reserved, and there is no space for one.
     NoSpace(NoSpace),
+    /// The key was removed from the slot.
+    Removed,
 }
 
 impl From<ClaimError> for CommitError {
@@ -50,6 +52,7 @@ impl From<ClaimError> for CommitError {
         match error {
             ClaimError::Backpressure(cells) => Self::Backpressure(cells),
             ClaimError::NoSpace(space) => Self::NoSpace(space),
+            ClaimError::Removed => Self::Removed,
         }
     }
 }

@@ -98,7 +98,7 @@ impl<'a> Ring<'a> {
         let next = Some(self.after(head.cell()?)).filter(|&next| self.handle.knows_cell(next))?;
         let cell = self.slot().cells.get(next);
         let outcome = self.claim_cell_knowing_head(next, cell.header, Keep::History, Some(head), None);
-        Some((self.claimed(next, outcome)?, cell))
+        Some((self.claimed(next, outcome).ok()??, cell))
     }
 
     /// Claims a cell: one that is not needed, if there is one; else one that a crashed participant
@@ -108,7 +108,7 @@ impl<'a> Ring<'a> {
         // The cell that is next in turn can nearly always be claimed.
         let next = self.next_in_turn();
         if self.handle.knows_cell(next)
-            && let Some(claim) = self.try_claim(next, Keep::History)
+            && let Some(claim) = self.try_claim(next, Keep::History)?
         {
             return Ok(claim);
         }
@@ -127,7 +127,7 @@ impl<'a> Ring<'a> {
         for _ in 0..2 * self.handle.shape().cells() {
             index = self.after(index);
             for index in [refused, index] {
-                if let Some(claim) = self.claimed(index, self.claim_cell(index, Keep::History, Some(&computed))) {
+                if let Some(claim) = self.claimed(index, self.claim_cell(index, Keep::History, Some(&computed)))? {
                     return Ok(claim);
                 }
             }
@@ -200,7 +200,7 @@ impl<'a> Ring<'a> {
     #[cold]
     fn claim_under_pressure(self) -> Result<Claim, ClaimError> {
         loop {
-            if let Some(claim) = self.claim_within_rounds() {
+            if let Some(claim) = self.claim_within_rounds()? {
                 return Ok(claim);
             }
             let cells = self.count_cells();
@@ -212,7 +212,7 @@ impl<'a> Ring<'a> {
         }
     }
 
-    fn claim_within_rounds(self) -> Option<Claim> {
+    fn claim_within_rounds(self) -> Result<Option<Claim>, ClaimError> {
         for round in 0..CLAIM_ROUNDS {
             // Finding out whether a participant has crashed is a system call each.
             if round == 0 || round >= FIRST_SLEEP {
@@ -221,17 +221,14 @@ impl<'a> Ring<'a> {
             // Computed once in a round: cursors move on meanwhile.
             let computed = ComputedLowWater::default();
             for index in self.in_turn() {
-                if let Some(claim) = self.claimed(index, self.claim_cell(index, Keep::History, Some(&computed))) {
-                    return Some(claim);
+                if let Some(claim) = self.claimed(index, self.claim_cell(index, Keep::History, Some(&computed)))? {
+                    return Ok(Some(claim));
                 }
             }
             if let Some(index) = self.oldest_unprotected(&computed)
-                && let Some(claim) = self.try_claim(index, Keep::Undelivered)
+                && let Some(claim) = self.try_claim(index, Keep::Undelivered)?
             {
-                return Some(claim);
-            }
-            if !self.is_current() {
-                break;
+                return Ok(Some(claim));
             }
             // A writer finishes in a moment, unless it is stopped, or has the cell on loan. Readers
             // may take any time: the publisher decides whether to wait for them.
@@ -242,7 +239,7 @@ impl<'a> Ring<'a> {
                 _ => pause(),
             }
         }
-        None
+        Ok(None)
     }
 
     fn obstacles(self, computed: &ComputedLowWater) -> Obstacles {
@@ -280,20 +277,25 @@ impl<'a> Ring<'a> {
     }
 
     #[inline]
-    pub(crate) fn try_claim(self, index: u32, keep: Keep) -> Option<Claim> {
+    pub(crate) fn try_claim(self, index: u32, keep: Keep) -> Result<Option<Claim>, ClaimError> {
         self.claimed(index, self.claim_cell(index, keep, None))
     }
 
     #[inline]
-    fn claimed(self, index: u32, outcome: Result<Claim, Refused>) -> Option<Claim> {
+    fn claimed(self, index: u32, outcome: Result<Claim, Refused>) -> Result<Option<Claim>, ClaimError> {
         match outcome {
-            Ok(claim) => Some(claim),
-            Err(Refused::BeforeClaim) => None,
-            Err(Refused::AfterClaim | Refused::OfAnotherKey) => {
+            Ok(claim) => Ok(Some(claim)),
+            Err(Refused::BeforeClaim) => Ok(None),
+            Err(Refused::AfterClaim) => {
                 // Meanwhile the reader may have unpinned the cell, seen our claim, and left the
                 // retired value to us.
                 self.discard_if_retired(index);
-                None
+                Ok(None)
+            }
+            Err(Refused::OfAnotherKey) => {
+                // The process that removed the key may have seen our claim.
+                self.discard_if_retired(index);
+                Err(ClaimError::Removed)
             }
         }
     }

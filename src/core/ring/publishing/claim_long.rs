@@ -13,7 +13,7 @@ use super::claim::Claim;
 use super::storage::has_places;
 use crate::core::memory::cell_view::CellView;
 use crate::core::place::Tier;
-use crate::core::ring::error::CommitError;
+use crate::core::ring::error::{ClaimError, CommitError};
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
 use crate::core::word::{Residue, Seq};
@@ -52,7 +52,7 @@ impl<'a> Ring<'a> {
         }
         let claim = match Tier::of(len) {
             Tier::Medium => self.claim_for_key()?,
-            Tier::Large => match self.claim_large(len) {
+            Tier::Large => match self.claim_large(len)? {
                 Some(claim) => claim,
                 None => self.claim_for_key()?,
             },
@@ -65,17 +65,23 @@ impl<'a> Ring<'a> {
 
     /// Claims a cell for a large value: one whose place is large enough, or else the one that became
     /// free to overwrite last. `None` if there is neither, and no cell that was never used.
-    fn claim_large(self, len: usize) -> Option<Claim> {
+    fn claim_large(self, len: usize) -> Result<Option<Claim>, ClaimError> {
         let keep = Keep::Newest(self.history_of(len));
         for _ in 0..self.handle.shape().cells() {
             let Some(index) = self.best_for_large(len, keep) else { break };
-            if let Some(claim) = self.try_claim(index, keep) {
-                return Some(claim);
+            if let Some(claim) = self.try_claim(index, keep)? {
+                return Ok(Some(claim));
             }
         }
         let reserved = self.reserved_cells();
-        let now = self.reserve_up_to(reserved).ok()?;
-        (reserved..now.min(self.handle.shape().cells())).find_map(|index| self.try_claim(index, keep))
+        // Without space for more cells, there are these.
+        let now = self.reserve_up_to(reserved).unwrap_or(reserved);
+        for index in reserved..now.min(self.handle.shape().cells()) {
+            if let Some(claim) = self.try_claim(index, keep)? {
+                return Ok(Some(claim));
+            }
+        }
+        Ok(None)
     }
 
     /// The cell that is best for a large value: of those whose place is large enough, or else of all,

@@ -73,9 +73,8 @@ impl<'a> Ring<'a> {
     #[inline]
     pub(super) fn fill_page_again(self, claim: &mut Claim, cell: CellView<'a>, bytes: &[u8]) -> bool {
         let residue = Residue::of(cell.header);
-        let Some(words) = self.page_words(claim.cell, bytes.len()).filter(|_| residue.is_in_page()) else {
-            return false;
-        };
+        let words = if residue.is_in_page() { self.page_words(claim.cell, bytes.len()) } else { None };
+        let Some(words) = words else { return false };
         if residue.page_len() < bytes.len() {
             raise(cell.header, residue.with_page_len(bytes.len()));
         }

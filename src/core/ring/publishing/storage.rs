@@ -47,7 +47,7 @@ use crate::core::ring::ring::Ring;
 use crate::core::shape::Shape;
 use crate::core::word::Residue;
 use crate::kill_points::{Step, reached};
-use crate::sync::{AtomicU64, Ordering, fence, real_or_model, total_order};
+use crate::sync::{AtomicU64, Ordering, fence, real_or_model};
 
 /// Space is reserved in multiples of this.
 pub(crate) const GRANULE: u64 = real_or_model(4096, 8) as u64;
@@ -180,10 +180,9 @@ impl<'a> Ring<'a> {
     }
 
     /// Whether the slot still has the handle's key, for the owner of a cell: then it keeps its shape
-    /// until the cell is released.
+    /// until the cell is released. `total_order` was called since the claim.
     #[inline(always)]
     pub(crate) fn is_still_current(self) -> bool {
-        total_order();
         // SeqCst: the claim, a SeqCst access, comes before. Pairs with the process that removes the
         // key, which changes the generation and then reads the cells (`clear`, `is_free`). One of the
         // two sees the other.
