@@ -255,3 +255,23 @@ fn a_caller_that_asks_for_more_than_the_key_has_gets_both_shapes() {
     assert!(store.unset("k").unwrap().is_some());
     assert_eq!(Store::open(&name).unwrap().slot("k").unwrap().shape().cells(), 24);
 }
+
+#[test]
+fn a_slot_whose_values_are_pinned_takes_no_key_of_another_shape_and_the_error_says_why() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new().slots(1));
+    store.set("key", b"value").unwrap();
+    let pinned = store.slot("key").unwrap().pin().unwrap();
+    store.unset("key").unwrap();
+    let other = KeyOptions::new().history(2);
+    let error = store.slot_with("other", &other).unwrap_err();
+    assert!(matches!(error, DirectoryError::Held { held: 1, slots: 1 }), "{error}");
+    assert!(error.to_string().contains("pinned or on loan"), "{error}");
+    // A key of the same shape takes the slot.
+    store.set("same", b"value").unwrap();
+    store.unset("same").unwrap();
+    drop(pinned);
+    store.slot_with("other", &other).unwrap();
+    let error = store.slot_with("third", &other).unwrap_err();
+    assert!(matches!(error, DirectoryError::Full { slots: 1 }), "{error}");
+}

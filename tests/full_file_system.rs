@@ -8,7 +8,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use splinter_bus::Bus;
-use splinter_bus::store::{DirectoryError, GetError, KeyError, OpenError, SetError, Store, StoreOptions};
+use splinter_bus::store::{DirectoryError, GetError, KeyError, KeyOptions, OpenError, SetError, Store, StoreOptions};
 use support::{Actor, Random};
 
 /// The store of all actors, in the `/dev/shm` of a mount namespace.
@@ -26,6 +26,7 @@ fn actor() {
         "writer" => write(location, seed(&arguments)),
         "trimmer" => trim(location, seed(&arguments)),
         "reader" => read(location, seed(&arguments)),
+        "shapes" => change_shapes(location),
         "late limit" => under_a_limit(location),
         _ => panic!("no such role: {role}"),
     }
@@ -227,6 +228,55 @@ fn read(location: &str, seed: u64) {
     }
     println!("{found} values were read");
     assert!(found > 100);
+}
+
+#[test]
+fn keys_of_other_shapes_in_one_slot_never_touch_space_that_was_given_back() {
+    on_tmpfs(48, "shapes");
+}
+
+fn change_shapes(location: &str) {
+    let store = StoreOptions::new().slots(1).span(64 << 20).create(location).unwrap();
+    let shape = |cells: u32| KeyOptions::new().history(cells - 8).spare(8);
+    let ballast = std::path::Path::new("/dev/shm/ballast");
+    let mut value = Vec::new();
+    for round in 0..3 {
+        // Values of 1 to 4 KiB in all cells, in the page of a cell or in a place.
+        let many = store.slot_with("key", &shape(256)).unwrap();
+        for number in 0..512 {
+            many.set(&[number as u8; 3000]).unwrap();
+        }
+        store.unset("key").unwrap();
+        // Large ones, wherever those have been.
+        let few = store.slot_with("key", &shape(24)).unwrap();
+        for number in 0..48 {
+            few.set(&vec![number; 100_000]).unwrap();
+        }
+        store.unset("key").unwrap();
+        // Without space, whoever touches a hole is ended by a signal.
+        let file = std::fs::File::create(ballast).unwrap();
+        let free = rustix::fs::statvfs("/dev/shm").unwrap();
+        let keep = if round == 0 { 0 } else { 1 << 20 };
+        let len = (free.f_bavail * free.f_frsize).saturating_sub(keep);
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len).unwrap();
+        let again = store.slot_with("key", &shape(256)).unwrap();
+        let (mut sent, mut refused) = (0, 0);
+        for number in 0..512 {
+            match again.set(&[number as u8; 3000]) {
+                Ok(_) => sent += 1,
+                Err(SetError::NoSpace { .. } | SetError::Backpressure(_)) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+            let _ = again.get_into(&mut value).unwrap();
+            for handle in [&many, &few] {
+                assert!(matches!(handle.get_into(&mut value), Err(GetError::Key(KeyError::Removed))));
+            }
+        }
+        println!("{sent} values were set, {refused} were refused");
+        assert!(sent > 0);
+        std::fs::remove_file(ballast).unwrap();
+        store.unset("key").unwrap();
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::HashMap;
+use std::fs;
 use std::thread;
 
 use splinter_bus::store::{KeyOptions, Lookup, Store, StoreOptions};
@@ -12,7 +13,10 @@ const WRITERS: u32 = 4;
 
 #[test]
 fn actor() {
-    let Some((_, arguments)) = support::role() else { return };
+    let Some((role, arguments)) = support::role() else { return };
+    if role == "reader of many keys" {
+        return read_many_keys(&arguments[0]);
+    }
     let [name, first, count] = &arguments[..] else { panic!("three arguments") };
     let (first, count): (u32, u64) = (first.parse().unwrap(), count.parse().unwrap());
     let store = support::open_soon(name);
@@ -94,4 +98,58 @@ fn a_hundred_processes_start_at_once_in_any_order() {
     assert_eq!(store.slot("key").unwrap().version(), 100 * 10 * u64::from(WRITERS));
     assert_eq!(store.keys(), ["key"]);
     assert_eq!(store.participants().unwrap(), [store.participant()]);
+}
+
+const KEYS: usize = 1000;
+
+/// Prints what a hundred processes cost that use the same thousand keys, and checks that it is not more
+/// than it was.
+#[test]
+fn a_hundred_processes_on_a_thousand_keys_need_few_page_tables() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new());
+    for number in 0..KEYS {
+        store.set(&format!("key {number}"), &[7; 3000]).unwrap();
+    }
+    let mut actors: Vec<_> = (0..100).map(|_| Actor::spawn("reader of many keys", &[&name])).collect();
+    support::wait_until("all have read", || store.get("ready").unwrap().is_some_and(|ready| ready[0] == 100));
+    let mut costs = actors.iter().map(|actor| Costs::of(actor.0.id())).collect::<Vec<_>>();
+    costs.sort_unstable_by_key(|costs| costs.page_tables);
+    println!("a hundred processes on {KEYS} keys of 3,000 bytes, each at most: {:?}", costs[99]);
+    // Some of it is the program's own.
+    assert!(costs[99].page_tables < 2 << 20 && costs[99].resident_shared < 64 << 20 && costs[99].mappings < 200, "{:?}", costs[99]);
+    actors.iter_mut().for_each(Actor::kill);
+}
+
+/// What a process costs, by its files in /proc: bytes, and a number.
+#[derive(Debug)]
+struct Costs {
+    page_tables: u64,
+    resident_shared: u64,
+    mappings: usize,
+}
+
+impl Costs {
+    fn of(pid: u32) -> Self {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line of status");
+            line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+        };
+        let mappings = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().lines().count();
+        Self { page_tables: kib("VmPTE:"), resident_shared: kib("RssShmem:"), mappings }
+    }
+}
+
+fn read_many_keys(name: &str) {
+    let store = support::open_soon(name);
+    for _ in 0..2 {
+        for number in 0..KEYS {
+            assert_eq!(store.get(&format!("key {number}")).unwrap(), Some(vec![7; 3000]));
+        }
+    }
+    store.integer("ready").unwrap().fetch_add(1).unwrap();
+    loop {
+        thread::sleep(support::DEADLINE);
+    }
 }

@@ -105,7 +105,9 @@ impl Run<'_> {
         };
         set_all(b'1');
         let pinned: Vec<_> = slots.iter().map(|slot| slot.pin().unwrap().unwrap()).collect();
+        // The versions of each key that can be read, with their lengths.
         let check = |byte: u8| {
+            let mut kept = Vec::new();
             for slot in &slots {
                 let (newest, mut bytes) = (slot.version(), Vec::new());
                 let lens = (slot.first_version().max(newest.saturating_sub(20))..=newest).filter_map(|version| {
@@ -114,18 +116,21 @@ impl Run<'_> {
                         !found || bytes.iter().all(|it| *it == byte || *it == b'1'),
                         "another process wrote {bytes:?}"
                     );
-                    found.then_some(bytes.len())
+                    found.then_some((version, bytes.len()))
                 });
-                assert_eq!(lens.last(), Some(LONG[2]));
+                let lens: Vec<_> = lens.collect();
+                assert_eq!(lens.last().map(|&(_, len)| len), Some(LONG[2]));
+                kept.push(lens);
             }
+            kept
         };
-        check(b'1');
+        let kept = check(b'1');
         let versions = || slots.iter().map(|slot| slot.version()).collect::<Vec<_>>();
         let before = versions();
         actor.signal(Signal::CONT);
         actor.finish();
         assert_eq!(versions(), before, "another process has published");
-        check(b'1');
+        assert_eq!(check(b'1'), kept, "another process has taken older versions");
         set_all(b'2');
         check(b'2');
         for pinned in &pinned {

@@ -58,7 +58,7 @@ impl<'a> Cells<'a> {
 
     pub(crate) fn page(&self, index: u32) -> Option<&'a [AtomicU64]> {
         let cell = &self.0[index as usize];
-        assert!(cell.page_space.is_there(), "a page without space was touched");
+        assert!(cell.page_space.touch(), "a page without space was touched");
         Some(std::slice::from_ref(&cell.page))
     }
 

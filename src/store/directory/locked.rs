@@ -216,7 +216,7 @@ impl Locked<'_> {
     fn find_listed(&self, shape: Shape) -> Result<Option<Listed>, ()> {
         let slots = self.mapped.dimensions.slots;
         let (mut before, mut next) = (None, self.directory_header().free_list.load(Ordering::Relaxed));
-        for _ in 0..slots {
+        for _ in 0..=slots {
             let Some(slot) = next.checked_sub(1) else { return Ok(None) };
             if slot >= slots || has_key(self.generation(slot)) {
                 return Err(());

@@ -12,8 +12,8 @@ impl Store {
     /// touched. Of values that are longer than 256 KiB, less is history than of others: see
     /// [`KeyOptions::history`](crate::store::KeyOptions::history).
     ///
-    /// Two things stay although no value needs them: the first page of a medium place (of values of up to
-    /// 64 KiB), which readers may be touching, and the rings of removed keys, which wait for the next key.
+    /// Two things stay although no value needs them: pages for values of up to 4 KiB, which readers may be
+    /// touching, and the rings of removed keys, which wait for the next key.
     ///
     /// It may run at any time, beside any other processes, and takes no lock. The next long values of
     /// a key reserve their space again: then publishing 64 KiB takes some 40 µs instead of 4, and 1 MiB
