@@ -158,3 +158,19 @@ fn an_anonymous_store_is_copied_into_a_file_and_back() {
     store.copy_to(&path).unwrap();
     assert_eq!(Store::open(&path).unwrap().get("question").unwrap(), store.get("question").unwrap());
 }
+
+#[test]
+fn nobody_can_cut_an_anonymous_store_or_keep_it_from_growing() {
+    let store = Store::anonymous().unwrap();
+    store.set("key", b"value").unwrap();
+    let file = std::fs::File::from(store.as_fd().try_clone_to_owned().unwrap());
+    let len = file.metadata().unwrap().len();
+    assert!(file.set_len(len / 2).is_err());
+    assert!(rustix::fs::fcntl_add_seals(&file, rustix::fs::SealFlags::GROW).is_err());
+    store.set("key", &[7; 200_000]).unwrap();
+    assert!(file.metadata().unwrap().len() > len);
+    assert_eq!(store.get("key").unwrap(), Some(vec![7; 200_000]));
+    // Space is given back all the same.
+    store.unset("key").unwrap();
+    assert_eq!(store.memory().unwrap().history, 0);
+}

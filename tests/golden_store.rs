@@ -134,7 +134,10 @@ fn a_store_of_layout_9_is_read() {
     let shape = store.slot("large").unwrap().shape();
     assert_eq!((shape.history, shape.spare, shape.lossless), (3, 2, 9));
     let dimensions = store.dimensions();
-    assert_eq!((dimensions.slots, dimensions.inline_size, dimensions.span, dimensions.dense_cells), (6, 1024, 2 << 20, 4));
+    assert_eq!(
+        (dimensions.slots, dimensions.inline_size, dimensions.span, dimensions.dense_cells),
+        (6, 1024, 2 << 20, 4)
+    );
     assert_eq!(store.flags(), Flags::AUTO_VACUUM | Flags::USR1);
     assert_eq!(store.diagnostics().parse_failures, 1);
 }

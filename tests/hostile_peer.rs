@@ -243,14 +243,28 @@ fn administrate(victim: &mut Victim) {
     let mut all = store.watch();
     let _ = all.poll(Some(MILLISECOND));
     let _ = store.flush();
+    let len = [100, 3000, 20_000, 120_000][victim.random.below(4) as usize];
+    let _ = store.set_if_version(&key, [seen, 0, 7][victim.random.below(3) as usize], &vec![8; len]);
+    let _ = store.get_to_slice(&key, &mut [0; 2000]);
     match victim.random.below(20) {
         0 => drop(store.unset(&key)),
         1 => drop(store.purge()),
+        4 | 5 => drop((store.trim(), store.memory())),
+        6 => copy(store),
         2 => store.set_auto_vacuum(false),
         3 => store.set_auto_vacuum(true),
         _ => {}
     }
     let _ = all.poll(Some(Duration::ZERO));
+}
+
+/// Copies the store into a file. What can be copied of a damaged store does not matter.
+fn copy(store: &Store) {
+    let Ok(directory) = tempfile::tempdir() else { return };
+    let path = directory.path().join("copy");
+    if store.copy_to(&path).is_ok() {
+        Store::open(&path).expect("a copy that is complete");
+    }
 }
 
 fn receive(victim: &mut Victim) {

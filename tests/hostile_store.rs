@@ -264,7 +264,21 @@ fn a_long_value_whose_place_is_wrong_in_any_word_is_an_error_or_another_value() 
             ("version of the chain", offsets.side(index, 0) + offsets::CHAIN + 8, 8),
             ("shape", offsets.slot(index) + offsets::SHAPE, 8),
         ] {
-            for garbage in [0, 1, 2000, 65_536, 70_000, 1 << 24, 1 << 25, 3 << 24, 1 << 26, 1023 << 14 | 1 << 26, u64::MAX, 1 << 31, u64::MAX / 3] {
+            for garbage in [
+                0,
+                1,
+                2000,
+                65_536,
+                70_000,
+                1 << 24,
+                1 << 25,
+                3 << 24,
+                1 << 26,
+                1023 << 14 | 1 << 26,
+                u64::MAX,
+                1 << 31,
+                u64::MAX / 3,
+            ] {
                 assert_eq!(store.get("key").unwrap(), Some(vec![6; len]), "{what} was not {garbage:x} yet");
                 let mut good = vec![0; bytes];
                 file.read_exact_at(&mut good, at).unwrap();

@@ -117,7 +117,11 @@ fn a_hundred_processes_on_a_thousand_keys_need_few_page_tables() {
     costs.sort_unstable_by_key(|costs| costs.page_tables);
     println!("a hundred processes on {KEYS} keys of 3,000 bytes, each at most: {:?}", costs[99]);
     // Some of it is the program's own.
-    assert!(costs[99].page_tables < 2 << 20 && costs[99].resident_shared < 64 << 20 && costs[99].mappings < 200, "{:?}", costs[99]);
+    assert!(
+        costs[99].page_tables < 2 << 20 && costs[99].resident_shared < 64 << 20 && costs[99].mappings < 200,
+        "{:?}",
+        costs[99]
+    );
     actors.iter_mut().for_each(Actor::kill);
 }
 

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use splinter_bus::store::{KeyOptions, Lookup, Pinned, SetError, Store, StoreOptions, UpdateError};
+use splinter_bus::store::{GetError, KeyOptions, Lookup, Pinned, SetError, Store, StoreOptions, UpdateError};
 use splinter_bus::{Bus, Job, Start, SubscribeOptions, Subscriber, WorkQueue};
 use splinter_bus_fuzz::anonymous;
 
@@ -31,7 +31,10 @@ enum Operation {
     Pin { key: u8, back: u8 },
     Unpin { which: u8 },
     Unset { key: u8 },
+    SetIf { key: u8, matches: bool, len: u8, fill: u8 },
+    GetToSlice { key: u8, len: u8 },
     Purge,
+    Trim,
     Vacuum { on: bool },
     Subscribe,
     Unsubscribe,
@@ -52,8 +55,8 @@ static STORE: LazyLock<Store> = LazyLock::new(|| {
 /// The longest value of a key with so many cells.
 static MAX_VALUE_SIZE: LazyLock<usize> = LazyLock::new(|| STORE.slot(KEYS[0]).expect("a slot").max_len());
 
-/// A length in the middle of each kind of values: in cells, in medium places, in large ones, and too
-/// long.
+/// A length in the middle of each kind of values: in cells, in pages, in medium places, in large ones, and
+/// too long.
 fn length(len: u8) -> usize {
     let len = usize::from(len);
     match len {
@@ -228,6 +231,30 @@ impl Play {
                     model.values.drain(..model.values.len().saturating_sub(1));
                 }
             }
+            Operation::SetIf { key: number, matches, len, fill } => {
+                let (key, value) = (key(number), vec![fill; length(len)]);
+                let newest = self.models[key].values.last().map_or(0, |(version, _)| *version);
+                let expected = if matches { newest } else { newest + 7 };
+                match store.set_if_version(key, expected, &value) {
+                    Ok(Ok(version)) => {
+                        assert!(matches);
+                        self.is_published(key, value, Ok(version));
+                    }
+                    Ok(Err(found)) => assert_eq!((matches, found), (false, newest)),
+                    Err(error) => self.is_published(key, value, Err(error)),
+                }
+            }
+            Operation::GetToSlice { key: number, len } => {
+                let mut bytes = vec![0; length(len)];
+                let expected = self.models[key(number)].newest();
+                match (store.get_to_slice(key(number), &mut bytes), expected) {
+                    (Ok(Some((_, len))), Some(expected)) => assert_eq!(&bytes[..len], expected),
+                    (Ok(None), None) => {}
+                    (Err(GetError::TooShort { needed, .. }), Some(expected)) => assert_eq!(needed, expected.len()),
+                    (outcome, expected) => panic!("{outcome:?}, {:?}", expected.map(<[u8]>::len)),
+                }
+            }
+            Operation::Trim => drop(store.trim().expect("the same process")),
             Operation::Vacuum { on } => store.set_auto_vacuum(on),
             Operation::Subscribe => {
                 if self.subscriber.is_none() {

@@ -75,6 +75,11 @@ impl Places {
         u32::try_from(span / MEDIUM_STRIDE).unwrap_or(u32::MAX)
     }
 
+    /// The smallest span that has room for the longer values of so many cells, in bytes.
+    pub(crate) fn min_span(cells: u32) -> u64 {
+        u64::from(cells) * MEDIUM_STRIDE
+    }
+
     /// The cell's place in this tier.
     pub(crate) fn get(self, tier: Tier, cell: u32) -> Place {
         match tier {

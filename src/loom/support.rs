@@ -15,7 +15,9 @@ use crate::core::memory::slot_view::SlotView;
 use crate::core::memory::words;
 use crate::core::place::Tier;
 use crate::core::ring::readable;
-use crate::core::ring::{Advance, CommitError, Context, Handle, Host, NoSpace, Pin, PinNewest, ReadError, Ring, Tags, Unmapped};
+use crate::core::ring::{
+    Advance, CommitError, Context, Handle, Host, NoSpace, Pin, PinNewest, ReadError, Ring, Tags, Unmapped,
+};
 use crate::core::shape::Shape;
 use crate::core::wait::{Slept, Waiter, wait};
 use crate::core::word::Residue;

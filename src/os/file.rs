@@ -64,7 +64,7 @@ pub(crate) fn create(path: &Path, len: u64) -> io::Result<File> {
 /// Makes an empty file in memory that has no name in any directory. It ends with its last
 /// descriptor and mapping. `name` is only shown in `/proc`, after `memfd:`.
 ///
-/// Readable and writable by its owner alone, to whom `/proc/PID/fd` leads. Nobody can seal it.
+/// Readable and writable by its owner alone, to whom `/proc/PID/fd` leads. Nobody can cut it, or seal it further.
 ///
 /// # Errors
 ///
@@ -72,15 +72,12 @@ pub(crate) fn create(path: &Path, len: u64) -> io::Result<File> {
 pub(crate) fn anonymous(name: &str) -> io::Result<File> {
     // Kernels from 6.3 on may insist that the file is never a program, and complain if it may be.
     let file = match rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL) {
-        Ok(file) => {
-            // That also allows to seal it, which others could do who have it open: then it could
-            // not grow.
-            rustix::fs::fcntl_add_seals(&file, SealFlags::SEAL)?;
-            file
-        }
-        Err(Errno::INVAL) => rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?,
+        Ok(file) => file,
+        Err(Errno::INVAL) => rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?,
         Err(error) => return Err(error.into()),
     };
+    // Nobody who has it open can cut it. Nor can they seal it further: then it could not grow.
+    rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::SEAL)?;
     rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
     Ok(File::from(file))
 }

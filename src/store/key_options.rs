@@ -16,14 +16,14 @@ use crate::core::shape::{MAX_CURSORS, MAX_HISTORY, Shape};
 /// maximum for one value: 42.6 MiB with the 24 cells of the default, 3.9 MiB with 256, 64 KiB with
 /// 8,192. [`Slot::max_len`](super::Slot::max_len) says it for a key.
 ///
-/// Space is taken as cells are used: a key that was set once takes some 4.8 KiB, whatever its options.
+/// Space is taken as cells are used: a key that was set once takes some 4.5 KiB, whatever its options.
 ///
 /// | history + spare | all cells used, with short values |
 /// | --- | ---: |
 /// | 1 + 1 | 4 KiB |
 /// | 4 + 4 | 12 KiB |
 /// | 16 + 8, the default | 28 KiB |
-/// | 100 + 8 | 116 KiB |
+/// | 100 + 8 | 117 KiB |
 /// | 240 + 16, the default of work queues | 272 KiB |
 /// | 1,000 + 8 | 1,072 KiB |
 /// | 4,096 + 8 | 4,364 KiB |
@@ -156,7 +156,8 @@ impl KeyOptions {
             return Err(ShapeError::TooManyCells { cells: history + spare, max: max_cells });
         }
         if Places::new(history + spare, span).max_len() == 0 {
-            return Err(ShapeError::SpanTooSmall { cells: history + spare, span });
+            let cells = history + spare;
+            return Err(ShapeError::SpanTooSmall { cells, needed: Places::min_span(cells), span });
         }
         let cursors = self.lossless.unwrap_or(cursors).max(HEADER_CURSORS as u32);
         Ok(Shape { history, spare, cursors, keeps_long_values: self.history.is_some() })

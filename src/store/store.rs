@@ -196,8 +196,10 @@ impl Store {
         for slot in 0..used {
             let cells = mapped.cells_reserved(slot);
             let pages = self.session.on_slot(slot, |ring| ring.cells_with_pages().collect::<Vec<_>>());
-            let pages = pages.into_iter().map(|cell| mapped.layout.page(slot, cell)..mapped.layout.page(slot, cell + 1));
-            for range in mapped.layout.cells(slot, 0..cells).into_iter().chain(pages).filter(|range| !range.is_empty()) {
+            let pages =
+                pages.into_iter().map(|cell| mapped.layout.page(slot, cell)..mapped.layout.page(slot, cell + 1));
+            for range in mapped.layout.cells(slot, 0..cells).into_iter().chain(pages).filter(|range| !range.is_empty())
+            {
                 memory.prefault(range.start as usize, range.end as usize)?;
             }
         }

@@ -98,7 +98,9 @@ impl Run<'_> {
         }
         let set_all = |byte: u8| {
             for _ in 0..2 * slots[0].shape().cells() {
-                for (slot, len) in slots.iter().flat_map(|slot| [OURS.len(), LONG[0], LONG[1], LONG[2]].map(|len| (slot, len))) {
+                for (slot, len) in
+                    slots.iter().flat_map(|slot| [OURS.len(), LONG[0], LONG[1], LONG[2]].map(|len| (slot, len)))
+                {
                     slot.set(&vec![byte; len]).unwrap();
                 }
             }

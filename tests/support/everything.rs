@@ -12,8 +12,8 @@ pub fn options() -> StoreOptions {
 
 /// More than any value of these stores can have.
 pub const MOST: usize = 2 << 20;
-/// Lengths of values in a cell, in a medium place and in a large one.
-pub const LENGTHS: [usize; 3] = [10, 3000, 200_000];
+/// Lengths of values in a cell, in its page, in a medium place and in a large one.
+pub const LENGTHS: [usize; 4] = [10, 3000, 20_000, 200_000];
 
 /// Uses every kind of operation. The results do not matter. Every operation must return.
 pub fn do_everything(store: &Store) {
@@ -32,6 +32,7 @@ pub fn do_everything(store: &Store) {
             let _ = slot.cells();
             let _ = slot.snapshot();
             let _ = slot.append(b"more");
+            let _ = slot.set_if_version(slot.version(), &[number; 5000]);
             for len in LENGTHS {
                 let _ = slot.set(&vec![number; len]);
                 let _ = slot.get_into(&mut value);
@@ -70,6 +71,7 @@ pub fn do_everything(store: &Store) {
     let _ = store.slot_with("key 2", &KeyOptions::new().history(4).spare(1 + u32::from(value.is_empty())).lossless(9));
     let _ = store.set("key 2", &[2; 3000]);
     let _ = store.purge();
+    let _ = (store.trim(), store.memory());
     let _ = store.watch().poll(Some(Duration::ZERO));
     let _ = store.snapshot();
     let _ = store.participants();

@@ -11,6 +11,7 @@ use crate::defect::Defect;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Set,
+    SetIf,
     Loan,
     Get,
     GetVersion,
@@ -27,8 +28,9 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Set,
+        Self::SetIf,
         Self::Loan,
         Self::Get,
         Self::GetVersion,
@@ -47,6 +49,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Set => "set",
+            Self::SetIf => "set if version",
             Self::Loan => "set by loan",
             Self::Get => "get newest",
             Self::GetVersion => "get version",

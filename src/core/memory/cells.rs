@@ -70,7 +70,8 @@ impl<'a> Cells<'a> {
     /// `first` on, `max` strides from `gap` bytes behind `first` on, and `dense` pages from `pages` on are
     /// mapped, readable and writable, for `'a`, and are only touched atomically.
     pub(in crate::core::memory) unsafe fn new(parts: CellParts<'a>) -> Self {
-        let CellParts { sides, sides_offset, first, pages, pages_offset, reach, gap, stride, dense, max, words } = parts;
+        let CellParts { sides, sides_offset, first, pages, pages_offset, reach, gap, stride, dense, max, words } =
+            parts;
         let memory = PhantomData;
         Self { sides, sides_offset, first, pages, pages_offset, reach, gap, stride, dense, max, words, memory }
     }

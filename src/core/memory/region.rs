@@ -49,7 +49,13 @@ impl Region {
         mapping: Arc<dyn Any + Send + Sync>,
     ) -> Option<Self> {
         let windows = (0..slots).map(|_| Window::unmapped()).collect();
-        (len >= size_of::<StoreHeader>()).then_some(Self { base, len, reach: Reach::unknown(), windows, _mapping: mapping })
+        (len >= size_of::<StoreHeader>()).then_some(Self {
+            base,
+            len,
+            reach: Reach::unknown(),
+            windows,
+            _mapping: mapping,
+        })
     }
 
     /// Notes where the extents of a slot are mapped, and how far the file reaches.
@@ -139,7 +145,8 @@ impl Region {
         let strides = [layout.cell_stride, layout.first_cells_stride, layout.ring_stride];
         let aligned = starts.iter().chain(&strides).all(|start| start.is_multiple_of(CACHE_LINE))
             && pages.iter().all(|start| start.is_multiple_of(PAGE_LEN));
-        (fits && aligned && layout.slots > 0 && (1..=layout.max_cells).contains(&layout.dense_cells)).then_some(SlotTable { headers, layout })
+        (fits && aligned && layout.slots > 0 && (1..=layout.max_cells).contains(&layout.dense_cells))
+            .then_some(SlotTable { headers, layout })
     }
 
     /// The slot at `index`, which is below the number of slots.
@@ -183,8 +190,19 @@ impl Region {
         let pages_offset = first_pages + index as usize * first_pages_stride;
         // SAFETY: as for the first cells: `check_slots` found the pages of that many slots before the rings.
         let pages = unsafe { self.base.byte_add(pages_offset) };
-        let parts =
-            CellParts { sides, sides_offset, first, pages, pages_offset, reach: &self.reach, gap, stride, dense, max, words };
+        let parts = CellParts {
+            sides,
+            sides_offset,
+            first,
+            pages,
+            pages_offset,
+            reach: &self.reach,
+            gap,
+            stride,
+            dense,
+            max,
+            words,
+        };
         // SAFETY: `check_slots` checked alignment, strides and sizes; the views live as long as
         // `self`, and shared bytes are only accessed as atomics.
         let cells = unsafe { Cells::new(parts) };

@@ -70,7 +70,10 @@ fn punching_gives_whole_pages_back_and_leaves_the_rest() {
                 33 => (0, 1),
                 _ => (0, 0),
             };
-            assert!(bytes.iter().enumerate().all(|(at, &byte)| byte == 7 * u8::from(!(from..to).contains(&at))), "page {page}");
+            assert!(
+                bytes.iter().enumerate().all(|(at, &byte)| byte == 7 * u8::from(!(from..to).contains(&at))),
+                "page {page}"
+            );
         }
     }
 }

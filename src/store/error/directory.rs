@@ -139,10 +139,14 @@ pub enum ShapeError {
         max: u32,
     },
     /// The span of a key has no room for the longer values of so many cells.
-    #[error("{cells} cells (history and spare) need a span of {} bytes, and a key of this store has {span}: ask for fewer cells, or create a store with a larger span", u64::from(*cells) * 69_632)]
+    #[error(
+        "{cells} cells (history and spare) need a span of {needed} bytes, and a key of this store has {span}: ask for fewer cells, or create a store with a larger span"
+    )]
     SpanTooSmall {
         /// History and spare together.
         cells: u32,
+        /// The smallest span for them in bytes.
+        needed: u64,
         /// The span of a key in bytes.
         span: u64,
     },

@@ -295,7 +295,9 @@ fn no_space_to_recover(name: &str, needed: u64, available: u64, reason: SpaceRea
         ),
         reason => super::no_space(needed, available, reason),
     };
-    format!("{name:?} cannot be recovered after the machine stopped, or the file was copied: {reason}; nothing of it is lost")
+    format!(
+        "{name:?} cannot be recovered after the machine stopped, or the file was copied: {reason}; nothing of it is lost"
+    )
 }
 
 fn file_too_large(name: &str, needed: u64, limit: Option<u64>) -> String {

@@ -112,8 +112,8 @@ impl StoreOptions {
     /// *Change it* to a smaller number if there are very many keys of very small values, and to a
     /// larger one if most messages are a little longer than 4 KiB and speed matters more than memory:
     /// longer values than that, which are not inline, are read under a pin. A message counts with its
-    /// envelope, of 64 bytes and its names. A larger number also saves page tables, of 8 KiB in each
-    /// process for each key that has longer values.
+    /// envelope, of 64 bytes and its names. A larger number also saves page tables, of 8 to 12 KiB in each
+    /// process for each key that has values of more than 4 KiB.
     ///
     /// *Errors.* A number out of range, or no multiple of 64, or so large that rings have no room for 24
     /// cells: [`OpenError::Dimensions`](crate::store::OpenError::Dimensions). A store that exists has to
@@ -228,6 +228,11 @@ impl StoreOptions {
 
     /// The options of keys that this handle creates, where a call gives none of its own. They are a
     /// default of the handle: they are not stored, and refuse no key that exists.
+    ///
+    /// When a store is created, they also decide how many cells of each key lie beside those of other keys,
+    /// and have a page for values of up to 4 KiB: as many as a key with these options has, at most 64. So give
+    /// the options that most keys will have. Other keys work as well; their further cells take some page
+    /// tables, and their values of 1 to 4 KiB in these cells are read under a pin.
     ///
     /// # Examples
     ///

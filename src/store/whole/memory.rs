@@ -15,8 +15,8 @@ use crate::store::store::Store;
 /// (the mount option `huge=`), `reserved` may be many times the sum of the parts: they count what was asked
 /// for, and `reserved` counts what was taken.
 ///
-/// Page tables are not counted. Each process has its own: about 4 KiB for each key that it uses, and 8 KiB
-/// more if it uses longer values of the key.
+/// Page tables are not counted. Each process has its own: 0.3 MiB for a thousand keys of values up to 4 KiB,
+/// and 8 to 12 KiB for each key whose longer values it uses.
 ///
 /// # Examples
 ///
@@ -27,7 +27,7 @@ use crate::store::store::Store;
 /// store.set("prompt", &[7; 100_000])?;
 /// let memory = store.memory()?;
 /// assert!(memory.fixed + memory.rings + memory.values <= memory.reserved);
-/// println!("{memory}"); // such as: 196 KiB reserved (fixed 84 KiB, rings 12 KiB, ...), 21 GiB mapped
+/// println!("{memory}"); // such as: 200 KiB reserved (fixed 92 KiB, rings 8.0 KiB, ...), 21 GiB mapped
 /// for (key, of_key) in &memory.keys {
 ///     println!("{key}: {} bytes of at most {}", of_key.value, of_key.max_len);
 /// }
@@ -41,7 +41,7 @@ pub struct Memory {
     pub reserved: u64,
     /// What every store has: header, participants, index of keys, headers of slots.
     pub fixed: u64,
-    /// Rings: cells, with their short values, in whole pages. Those of removed keys are among them.
+    /// Rings: cells, with values of up to 4 KiB, in whole pages. Those of removed keys are among them.
     pub rings: u64,
     /// The newest values, as far as they are long.
     pub values: u64,

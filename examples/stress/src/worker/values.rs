@@ -15,9 +15,13 @@ use crate::witness::Witness;
 /// How many pins and how many loans a worker holds at the same time, over all keys.
 const MAX_HELD: usize = 3;
 
+/// After how many steps, on average, a worker trims the store.
+const TRIM: usize = 2000;
+
 pub(super) struct Values<'a> {
     arena: &'a Arena,
     me: u64,
+    store: Store,
     sequence: u64,
     keys: Vec<Key>,
     pins: Vec<(usize, Proof, Pinned)>,
@@ -41,13 +45,18 @@ impl<'a> Values<'a> {
             Ok(Key { number: arena.number(Sort::Value, key), slot, witness, newest: 0 })
         });
         let (keys, pins, loans) = (keys.collect::<Result<_, _>>()?, Vec::new(), Vec::new());
-        Ok(Self { arena, me, sequence: 0, keys, pins, loans, buffer: Vec::new() })
+        let store = store.clone();
+        Ok(Self { arena, me, store, sequence: 0, keys, pins, loans, buffer: Vec::new() })
     }
 
     pub(super) fn step(&mut self, random: &mut Random, recorder: &mut Recorder) {
         let key = random.below(self.keys.len());
+        if random.once_in(TRIM) {
+            recorder.note(self.trim());
+        }
         let outcome = match random.below(16) {
-            0..6 => self.set(key, random, recorder),
+            0..5 => self.set(key, random, recorder),
+            5 => self.set_if(key, random, recorder),
             6..8 => self.get(key, recorder),
             8..10 => self.get_version(key, random, recorder),
             10 => self.pin_newest(key, random, recorder),
@@ -80,6 +89,31 @@ impl<'a> Values<'a> {
             Ok(version) => self.keys[key].published(version, origin, &self.buffer),
             Err(error) => self.keys[key].refused(Kind::Set, error, recorder),
         }
+    }
+
+    /// Publishes after the version that this worker observed last, if it still is the newest.
+    fn set_if(&mut self, key: usize, random: &mut Random, recorder: &mut Recorder) -> Result<(), Defect> {
+        let origin = self.next_origin(key);
+        self.buffer.resize(self.arena.length(random), 0);
+        value::fill(&mut self.buffer, origin);
+        let key = &mut self.keys[key];
+        let expected = key.newest.max(key.slot.version());
+        match recorder.tallies.time_if(Kind::SetIf, Result::is_ok, || key.slot.set_if_version(expected, &self.buffer)) {
+            Ok(Ok(version)) => key.published(version, origin, &self.buffer),
+            Ok(Err(newest)) if newest > expected => {
+                recorder.tallies.lagged(Kind::SetIf, 1);
+                Ok(())
+            }
+            Ok(Err(newest)) => {
+                let what = format!("refused, although it was expected and is the newest: {newest}");
+                Err(Defect::new(Fault::Backwards, key.witness.name(), expected, what))
+            }
+            Err(error) => key.refused(Kind::SetIf, error, recorder),
+        }
+    }
+
+    fn trim(&self) -> Result<(), Defect> {
+        self.store.trim().map(drop).map_err(|error| Defect::failed("all keys", "trim", &error))
     }
 
     fn get(&mut self, key: usize, recorder: &mut Recorder) -> Result<(), Defect> {

@@ -165,7 +165,8 @@ impl<'a> Ring<'a> {
         let base = pin.map_or(expected.version(), |pin| self.chain_base(pin, old_len));
         let current = self.prepared(attempt, len)?;
         let index = current.claim.cell;
-        let place = self.value_words(index, self.slot().cells.get(index), len).ok_or_else(|| self.unmapped(index, len))?;
+        let place =
+            self.value_words(index, self.slot().cells.get(index), len).ok_or_else(|| self.unmapped(index, len))?;
         // Only appends have been made since that version, so its bytes are the newest value's first.
         let held = current.prefix.filter(|prefix| prefix.version >= base).map_or(0, |prefix| prefix.len.min(old_len));
         let whole = held / words::WORD;

@@ -327,6 +327,31 @@ impl<'a> Ring<'a> {
         known: Option<Head>,
         computed: Option<&ComputedLowWater>,
     ) -> Result<Claim, Refused> {
+        let (_, version) = self.mark_claimed(index, cell, keep, known, computed)?;
+        // A cell holds a version only once, so the version serves as ticket.
+        let ticket = if version > 0 { version } else { self.fresh_ticket() };
+        let mark = Seq::Writing { ticket, participant: self.context.me }.bits();
+        // Release: pairs with the acquire in `help_commit`; a helper that sees this mark and then
+        // finds `head` at this cell sees the move of `head` that came after the mark, not one
+        // before it.
+        cell.seq.store(mark, Ordering::Release);
+        // Release: pairs with the acquire fence in `Ring::copy`; a reader that copies a byte
+        // written after this fence finds the mark when it reads `seq` again.
+        fence(Ordering::Release);
+        reached(Step::CellWriting);
+        Ok(Claim { cell: index, mark, sum: 0 })
+    }
+
+    /// Marks a cell as claimed, which leaves its value readable. Returns what `seq` was, and the version.
+    #[inline(always)]
+    pub(crate) fn mark_claimed(
+        self,
+        index: u32,
+        cell: &CellHeader,
+        keep: Keep,
+        known: Option<Head>,
+        computed: Option<&ComputedLowWater>,
+    ) -> Result<(u64, u64), Refused> {
         // Acquire: pairs with the release of `seq` in `commit_cell` and `help_commit`. `head`
         // is read after it: the value of a committed cell was published before, and a `head` that
         // is read later is not older than that.
@@ -351,24 +376,10 @@ impl<'a> Ring<'a> {
         total_order();
         let is_ours = !keep.respects_retention() || self.is_still_current();
         if !is_ours || self.is_protected(cell, version, keep, computed) {
-            // Nothing of the value was touched.
-            // SeqCst: pairs with `unpin`; see `discard_if_retired`.
-            cell.seq.store(seen, Ordering::SeqCst);
-            reached(Step::ClaimWithdrawn);
+            withdraw(cell, seen);
             return Err(if is_ours { Refused::AfterClaim } else { Refused::OfAnotherKey });
         }
-        // A cell holds a version only once, so the version serves as ticket.
-        let ticket = if version > 0 { version } else { self.fresh_ticket() };
-        let mark = Seq::Writing { ticket, participant: self.context.me }.bits();
-        // Release: pairs with the acquire in `help_commit`; a helper that sees this mark and then
-        // finds `head` at this cell sees the move of `head` that came after the mark, not one
-        // before it.
-        cell.seq.store(mark, Ordering::Release);
-        // Release: pairs with the acquire fence in `Ring::copy`; a reader that copies a byte
-        // written after this fence finds the mark when it reads `seq` again.
-        fence(Ordering::Release);
-        reached(Step::CellWriting);
-        Ok(Claim { cell: index, mark, sum: 0 })
+        Ok((seen, version))
     }
 
     /// Frees a cell that we own, without publishing it.
@@ -388,4 +399,12 @@ impl<'a> Ring<'a> {
         reached(Step::CellAbandoned);
         self.notify(self.not_full());
     }
+}
+
+/// Withdraws a claim: `seq` is again what it was. Nothing of the value was touched.
+#[inline(always)]
+pub(crate) fn withdraw(cell: &CellHeader, seen: u64) {
+    // SeqCst: pairs with `unpin`; see `discard_if_retired`.
+    cell.seq.store(seen, Ordering::SeqCst);
+    reached(Step::ClaimWithdrawn);
 }

@@ -122,7 +122,11 @@ impl<'a> Ring<'a> {
     /// How many values of this length are history.
     pub(crate) fn history_of(self, len: usize) -> u32 {
         let shape = self.handle.shape();
-        if shape.keeps_long_values { shape.history } else { shape.history.min((LONG_HISTORY / len.max(1)).max(1) as u32) }
+        if shape.keeps_long_values {
+            shape.history
+        } else {
+            shape.history.min((LONG_HISTORY / len.max(1)).max(1) as u32)
+        }
     }
 
     /// Gives back the places of all values that may be overwritten, except for this cell's.

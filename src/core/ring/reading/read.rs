@@ -77,7 +77,7 @@ impl<'a> Ring<'a> {
     /// The newest version, and the result of `read` for its cell; `None` instead of a result when
     /// there is no value. `read` returns `None` when the value was overwritten meanwhile. If that
     /// happens `limit` times, the read was overtaken.
-    fn read_newest<T>(
+    pub(super) fn read_newest<T>(
         self,
         limit: usize,
         mut read: impl FnMut(u32, CellView<'a>, u64) -> Option<T>,

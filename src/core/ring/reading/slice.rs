@@ -5,7 +5,7 @@
 
 use super::pin::Pin;
 use crate::core::memory::words;
-use crate::core::ring::cell::{self, holds};
+use crate::core::ring::cell;
 use crate::core::ring::error::ReadError;
 use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
@@ -25,30 +25,20 @@ pub(crate) struct Sliced {
 impl Ring<'_> {
     /// Copies the newest value to the front of `out`, if it fits; `None` if there is no value.
     pub(crate) fn copy_newest_to(self, out: &mut [u8]) -> Result<Option<Sliced>, ReadError> {
-        for _ in 0..ATTEMPTS {
-            let head = self.head();
-            let Some(index) = head.cell() else {
-                return if self.is_current() { Ok(None) } else { Err(ReadError::Removed) };
-            };
-            let (cell, version) = (self.cell(index)?, head.version());
-            if !holds(cell, version) {
-                self.help_or_check(head, cell)?;
-                continue;
-            }
+        let (_, copied) = self.read_newest(ATTEMPTS, |index, cell, version| {
             let len = cell::len(cell);
             let is_inline = len <= self.slot().cells.inline_len();
             let words = if is_inline { Some(cell.words) } else { self.page_words(index, len) };
-            let words = words.ok_or(ReadError::Long)?;
+            let Some(words) = words else { return Some(Err(ReadError::Long)) };
             if let Some(out) = out.get_mut(..len) {
                 words::load(words, out);
             }
             // Acquire: pairs with the release fence of the claim, as in `Ring::copy`.
             fence(Ordering::Acquire);
-            if Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version) {
-                return if self.is_current() { Ok(Some(Sliced { version, len })) } else { Err(ReadError::Removed) };
-            }
-        }
-        if self.is_current() { Err(ReadError::Overtaken) } else { Err(ReadError::Removed) }
+            let holds = Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version);
+            holds.then_some(Ok(Sliced { version, len }))
+        })?;
+        copied.transpose()
     }
 
     /// Copies a pinned value to the front of `out`, if it fits; `None` as for

@@ -14,13 +14,12 @@
 //! needs, or gives it back. The participant that reaps the claim frees the cell.
 
 use crate::core::memory::cell_view::CellView;
-use crate::core::ring::cell::{self, pinned};
+use crate::core::ring::cell;
+use crate::core::ring::publishing::claim::withdraw;
 use crate::core::ring::publishing::storage::{Storage, has_places};
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
-use crate::core::word::Seq;
-use crate::kill_points::{Step, reached};
-use crate::sync::{Ordering, total_order};
+use crate::core::word::MAX_VERSION;
 
 impl<'a> Ring<'a> {
     /// Gives back all space of the slot that no value needs. Returns how many bytes that were.
@@ -47,25 +46,15 @@ impl<'a> Ring<'a> {
 
     /// Gives back the places of a cell that holds a short value, which stays.
     fn trim_below_short_value(self, index: u32, cell: CellView<'a>) -> u64 {
-        // Acquire: pairs as in `claim_cell`; `head` is read after it.
-        let seen = cell.header.seq.load(Ordering::Acquire);
-        let version = match Seq::from_bits(seen) {
-            Seq::Committed { version } if version > 0 && self.head().cell() != Some(index) => version,
-            _ => return 0,
-        };
-        let claimed = Seq::Claimed { version, participant: self.context.me };
-        // SeqCst: pairs with the pins in `pin_newest` and `pin_version`, as the claim of a writer.
-        if cell.header.seq.compare_exchange(seen, claimed.bits(), Ordering::SeqCst, Ordering::Relaxed).is_err() {
+        // Whatever is neither pinned nor the newest value.
+        let Ok((seen, _)) = self.mark_claimed(index, cell.header, Keep::After(MAX_VERSION), None, None) else {
+            self.discard_if_retired(index);
             return 0;
-        }
-        reached(Step::CellClaimed);
-        total_order();
+        };
         // The length is that of this version: the cell is ours.
         let is_short = !matches!(self.storage(index, cell::len(cell)), Storage::Place(_));
-        let given_back = if is_short && !pinned(cell.header) && self.is_still_current() { self.release_places(index) } else { 0 };
-        // SeqCst: pairs with `unpin`; see `discard_if_retired`.
-        cell.header.seq.store(seen, Ordering::SeqCst);
-        reached(Step::ClaimWithdrawn);
+        let given_back = if is_short && self.is_still_current() { self.release_places(index) } else { 0 };
+        withdraw(cell.header, seen);
         self.notify(self.not_full());
         self.discard_if_retired(index);
         given_back
