@@ -292,3 +292,80 @@ fn equal_structures_are_one_schema() {
         "(map[u8=>Option<[f32;3]>],Result#1); Result enum{Ok(()),Err((bool))}"
     );
 }
+
+#[cfg(feature = "uuid")]
+#[test]
+fn ids_are_exact() {
+    let id = uuid::Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+    assert_eq!(exact(id), "\"01234567-89ab-cdef-0123-456789abcdef\"");
+}
+
+#[cfg(feature = "bytes")]
+#[test]
+fn buffers_are_exact() {
+    assert_eq!(exact(bytes::Bytes::from_static(b"bytes")), "\"Ynl0ZXM=\"");
+    assert_eq!(exact(bytes::BytesMut::new()), "\"\"");
+}
+
+#[cfg(feature = "serde_bytes")]
+#[test]
+fn byte_strings_are_exact() {
+    assert_eq!(exact(serde_bytes::ByteBuf::from(b"bytes".to_vec())), "\"Ynl0ZXM=\"");
+    assert_eq!(exact(serde_bytes::ByteArray::new(*b"bytes")), "\"Ynl0ZXM=\"");
+
+    #[derive(Message, Serialize, Deserialize)]
+    struct Text {
+        #[serde(with = "serde_bytes")]
+        #[message(schema = serde_bytes::ByteBuf)]
+        text: Vec<u8>,
+    }
+    let message = Text { text: b"bytes".to_vec() };
+    message.check_schema(Text::message_type().schema()).unwrap();
+}
+
+#[cfg(feature = "indexmap")]
+#[test]
+fn maps_in_the_order_of_insertion_are_exact() {
+    let map: indexmap::IndexMap<_, _> = [("z".to_owned(), 1_u8), ("a".to_owned(), 2)].into_iter().collect();
+    assert_eq!(exact(map), "{\"z\":1,\"a\":2}");
+    let set: indexmap::IndexSet<u16> = [3, 1, 2].into_iter().collect();
+    assert_eq!(exact(set), "[3,1,2]");
+    // Those of a map that is not ordered, too: the bytes are the same.
+    let (index, hash) = (Of::<indexmap::IndexMap<u8, bool>>::message_type(), Of::<HashMap<u8, bool>>::message_type());
+    assert_eq!(index.fingerprint(), hash.fingerprint());
+}
+
+#[cfg(feature = "url")]
+#[test]
+fn addresses_of_the_web_are_exact() {
+    let url: url::Url = "https://example.org/a?b=c#d".parse().unwrap();
+    assert_eq!(exact(url), "\"https://example.org/a?b=c#d\"");
+}
+
+#[cfg(feature = "chrono")]
+#[test]
+fn times_of_chrono_are_exact() {
+    use chrono::{DateTime, FixedOffset, Month, NaiveDate, TimeDelta, Utc, Weekday};
+    let utc: DateTime<Utc> = DateTime::from_timestamp(1_700_000_000, 123_456_789).unwrap();
+    assert_eq!(exact(utc), "\"2023-11-14T22:13:20.123456789Z\"");
+    let zoned = utc.with_timezone(&FixedOffset::east_opt(2 * 3600).unwrap());
+    assert_eq!(exact(zoned), "\"2023-11-15T00:13:20.123456789+02:00\"");
+    assert_eq!(exact(utc.naive_utc()), "\"2023-11-14T22:13:20.123456789\"");
+    assert_eq!(exact(NaiveDate::MIN).len(), "\"-262143-01-01\"".len());
+    assert_eq!(exact(utc.time()), "\"22:13:20.123456789\"");
+    assert_eq!(exact((Weekday::Tue, Month::December)), "[\"Tue\",\"December\"]");
+    exact((TimeDelta::MAX, TimeDelta::MIN, TimeDelta::nanoseconds(-1)));
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn times_of_time_are_exact() {
+    use time::{Date, Duration, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcDateTime, UtcOffset, Weekday};
+    let utc = OffsetDateTime::from_unix_timestamp_nanos(1_700_000_000_123_456_789).unwrap();
+    let offset = UtcOffset::from_hms(-3, -30, -1).unwrap();
+    assert_eq!(exact(utc), "[2023,318,22,13,20,123456789,0,0,0]");
+    exact((utc.to_offset(offset), offset, utc.date(), utc.time(), utc.weekday(), utc.month()));
+    exact((PrimitiveDateTime::MIN, PrimitiveDateTime::MAX, UtcDateTime::MIN, UtcDateTime::MAX));
+    exact((Date::MIN, Date::MAX, Time::MIDNIGHT, Time::MAX, Duration::MIN, Duration::MAX));
+    exact(([Month::January, Month::December], [Weekday::Monday, Weekday::Sunday]));
+}

@@ -9,6 +9,7 @@ mod cursor;
 mod error;
 mod from_json;
 mod impls;
+mod of_others;
 mod path;
 mod plain;
 #[cfg(all(test, not(loom)))]

@@ -11,7 +11,8 @@ use super::table::{
 /// A type that can describe its structure: its fields, down to numbers and strings.
 ///
 /// [`#[derive(Schema)]`](macro@crate::Schema) implements it for types inside of messages, and
-/// `#[derive(Message)]` for messages. For a field whose type is from another crate, name a type with
+/// `#[derive(Message)]` for messages. Features of splinter-bus implement it for types of other crates:
+/// `bytes`, `chrono`, `indexmap`, `serde_bytes`, `time`, `url`, `uuid`. For a field of another type, name one with
 /// the same encoding: `#[message(schema = Type)]`.
 ///
 /// Types with the same encoding have the same schema: `String`, `&str` and `Cow<str>`, or `Vec<T>` and
