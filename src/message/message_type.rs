@@ -9,7 +9,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::traits::Message;
 use crate::frame::{self, Encoding};
-use crate::schema::{self, FromJsonError, MAX_LEN, ReadError, SchemaError, SchemaWriter, Table};
+use crate::schema::{
+    self, Compatibility, Difference, FromJsonError, MAX_LEN, ReadError, SchemaError, SchemaWriter, Table,
+};
 
 /// The identity of a message type. Types with the same fingerprint are the same type on the bus.
 ///
@@ -197,6 +199,58 @@ impl MessageType {
             Encoding::Postcard => schema::from_json(&self.schema, json),
             Encoding::Zerocopy | Encoding::Bytemuck => schema::plain_from_json(&self.schema, json),
             Encoding::Json => schema::json_payload(json),
+        }
+    }
+
+    /// Whether a receiver of another type can read messages of this one, by the schemas of both.
+    ///
+    /// Types must have the same name and version, and be in postcard, unless they are the same type. Then fields go by
+    /// name: their order is free; a field that the receiver does not have is skipped, unless it denies unknown
+    /// fields; one that the sender does not have must be an `Option`, or have a `#[serde(default)]`. Variants
+    /// go by name, too; one that the receiver does not have is read as its `#[serde(other)]`, or cannot be
+    /// read. Integers may become wider, and a `T` an `Option<T>`. Types inside of a message are compared by
+    /// their structure, whatever their names.
+    ///
+    /// What code does is not known here: a `Deserialize` by hand, a function that `#[serde(with = ...)]` names,
+    /// or the type inside of a [`Json`](crate::message::Json) may refuse more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::Message;
+    /// use splinter_bus::schema::Compatibility;
+    ///
+    /// mod old {
+    ///     #[derive(splinter_bus::Message, serde::Serialize, serde::Deserialize)]
+    ///     pub struct Prompt { text: String, max_tokens: u16 }
+    /// }
+    ///
+    /// #[derive(Message, serde::Serialize, serde::Deserialize)]
+    /// struct Prompt { max_tokens: u32, text: String, stop: Option<char> }
+    ///
+    /// let (old, new) = (old::Prompt::message_type(), Prompt::message_type());
+    /// assert_eq!(old.compatible_with(&new), Compatibility::Yes);
+    /// let Compatibility::Partly(differences) = new.compatible_with(&old) else { panic!("not always") };
+    /// assert_eq!(differences[0].to_string(), "at `max_tokens`, the sender's u32 may not fit into the receiver's u16");
+    /// ```
+    pub fn compatible_with(&self, receiver: &Self) -> Compatibility {
+        let differ = |what: &str, found: &dyn fmt::Display, wanted: &dyn fmt::Display| {
+            let reason = format!("the sender's {what} is {found}, the receiver's is {wanted}");
+            Compatibility::No(Difference::whole(reason))
+        };
+        if self.fingerprint == receiver.fingerprint {
+            Compatibility::Yes
+        } else if self.name != receiver.name {
+            differ("type", &self.name, &receiver.name)
+        } else if self.version != receiver.version {
+            differ("version", &self.version, &receiver.version)
+        } else if self.encoding != receiver.encoding {
+            differ("encoding", &self.encoding, &receiver.encoding)
+        } else if self.encoding != Encoding::Postcard {
+            let reason = format!("messages in {} are read by their own type only", self.encoding);
+            Compatibility::No(Difference::whole(reason))
+        } else {
+            schema::compatible(&self.schema, &receiver.schema)
         }
     }
 

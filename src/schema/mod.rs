@@ -5,6 +5,7 @@
 //! does not have.
 
 mod check;
+mod compatible;
 mod cursor;
 mod error;
 mod from_json;
@@ -25,6 +26,8 @@ mod writer;
 
 pub use check::SchemaMismatch;
 pub(crate) use check::check;
+pub(crate) use compatible::compatible;
+pub use compatible::{Compatibility, Difference};
 pub use error::{ReadError, ReadReason};
 pub use from_json::FromJsonError;
 pub(crate) use from_json::{bytes_from_json, from_json, json_payload, plain_from_json};

@@ -8,6 +8,8 @@ pub(crate) enum Step {
     Field(String),
     Variant(String),
     Item(u64),
+    /// All items of a sequence.
+    Items,
     Key,
     Value,
 }
@@ -27,6 +29,16 @@ impl ValuePath {
         self.steps.is_empty()
     }
 
+    /// A path of these steps, the last one first.
+    pub(super) fn of_steps(steps: Vec<Step>) -> Self {
+        Self { steps }
+    }
+
+    /// The steps, the last one first.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     pub(crate) fn inside(mut self, step: Step) -> Self {
         self.steps.push(step);
         self
@@ -41,6 +53,7 @@ impl fmt::Display for ValuePath {
                 Step::Field(name) => write!(f, "{dot}{name}")?,
                 Step::Variant(name) => write!(f, "{dot}{name}")?,
                 Step::Item(index) => write!(f, "[{index}]")?,
+                Step::Items => f.write_str("[]")?,
                 Step::Key => f.write_str("{key}")?,
                 Step::Value => f.write_str("{value}")?,
             }

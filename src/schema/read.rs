@@ -41,7 +41,7 @@ impl<'s, 'de> Value<'s, 'de> {
     }
 
     fn visit_integer<V: Visitor<'de>>(mut self, wanted: &str, visitor: V) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve_present(wanted)? {
             Node::Number(Number::F32 | Number::F64) | Node::Ordered { number: Number::F32 | Number::F64, .. } => {
                 self.differs(wanted)
             }
@@ -54,14 +54,7 @@ impl<'s, 'de> Value<'s, 'de> {
     /// The items of a tuple, an array, a sequence, or a struct without names; of `wanted` of them, or of as
     /// many as there are.
     fn visit_items<V: Visitor<'de>>(mut self, wanted: Option<usize>, visitor: V) -> Outcome<V::Value> {
-        let mut node = self.resolve(false)?;
-        // A struct of one field is that field, unless a tuple of one is asked for.
-        if let Node::Struct(Struct { fields: Fields::Tuple(items), .. }) = node
-            && items.len() == 1
-            && wanted != Some(1)
-        {
-            node = self.resolve(true)?;
-        }
+        let node = self.resolve_present("a sequence")?;
         let kind = match node {
             Node::Sequence(item) => Kind::Same { item: *item, count: self.cursor()?.count()?, size: 0 },
             Node::Array(item, count) => {
@@ -115,7 +108,7 @@ impl<'s, 'de> Value<'s, 'de> {
     }
 
     fn visit_byte_string<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve_present("bytes")? {
             Node::Bytes => visitor.visit_borrowed_bytes(self.cursor()?.byte_string()?),
             Node::Sequence(item) | Node::Array(item, _) if *self.table.node(*item) == Node::Number(Number::U8) => {
                 visitor.visit_byte_buf(Deserialize::deserialize(self)?)
@@ -129,7 +122,7 @@ impl<'s, 'de> Value<'s, 'de> {
         known: Option<&'static [&'static str]>,
         visitor: V,
     ) -> Outcome<V::Value> {
-        let Node::Enum(this) = self.resolve(true)? else { return self.differs("an enum") };
+        let Node::Enum(this) = self.resolve_present("an enum")? else { return self.differs("an enum") };
         let (variant, offsets) = self.variant(this)?;
         let is_known = known.is_none_or(|known| known.contains(&variant.name.as_str()));
         visitor
@@ -163,7 +156,7 @@ impl<'s, 'de> Deserializer<'de> for Value<'s, 'de> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve()? {
             Node::Number(number) => self.visit_number(*number, false, visitor),
             Node::Ordered { big_endian, number } => self.visit_number(*number, *big_endian, visitor),
             Node::Bool => visitor.visit_bool(self.boolean()?),
@@ -185,14 +178,14 @@ impl<'s, 'de> Deserializer<'de> for Value<'s, 'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve_present("bool")? {
             Node::Bool => visitor.visit_bool(self.boolean()?),
             _ => self.differs("bool"),
         }
     }
 
     fn deserialize_f32<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve_present("f32")? {
             Node::Number(Number::F32) => self.visit_number(Number::F32, false, visitor),
             Node::Ordered { big_endian, number: Number::F32 } => self.visit_number(Number::F32, *big_endian, visitor),
             _ => self.differs("f32"),
@@ -200,7 +193,7 @@ impl<'s, 'de> Deserializer<'de> for Value<'s, 'de> {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve_present("f64")? {
             Node::Number(number @ (Number::F32 | Number::F64)) => self.visit_number(*number, false, visitor),
             Node::Ordered { big_endian, number: number @ (Number::F32 | Number::F64) } => {
                 self.visit_number(*number, *big_endian, visitor)
@@ -210,14 +203,14 @@ impl<'s, 'de> Deserializer<'de> for Value<'s, 'de> {
     }
 
     fn deserialize_char<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve_present("char")? {
             Node::Char => visitor.visit_char(self.character()?),
             _ => self.differs("char"),
         }
     }
 
     fn deserialize_str<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve_present("a string")? {
             Node::String => visitor.visit_borrowed_str(self.cursor()?.string()?),
             _ => self.differs("a string"),
         }
@@ -237,7 +230,7 @@ impl<'s, 'de> Deserializer<'de> for Value<'s, 'de> {
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
         let whole = self;
-        match self.resolve(true)? {
+        match self.resolve()? {
             Node::Option(item) => {
                 if self.boolean()? {
                     visitor.visit_some(self.inside(*item, 0)?)
@@ -250,7 +243,7 @@ impl<'s, 'de> Deserializer<'de> for Value<'s, 'de> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve_present("()")? {
             Node::Unit => visitor.visit_unit(),
             Node::Struct(this) if this.fields.len() == 0 => visitor.visit_unit(),
             _ => self.differs("()"),
@@ -266,9 +259,8 @@ impl<'s, 'de> Deserializer<'de> for Value<'s, 'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
-        let whole = self;
-        match self.resolve(true)? {
-            Node::Sequence(_) | Node::Array(..) | Node::Bytes => whole.visit_items(None, visitor),
+        match self.resolve_present("a sequence")? {
+            Node::Sequence(_) | Node::Array(..) | Node::Bytes => self.visit_items(None, visitor),
             _ => self.differs("a sequence"),
         }
     }
@@ -282,7 +274,7 @@ impl<'s, 'de> Deserializer<'de> for Value<'s, 'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve_present("a map")? {
             Node::Map(key, item) => self.visit_pairs(*key, *item, visitor),
             _ => self.differs("a map"),
         }
@@ -294,7 +286,7 @@ impl<'s, 'de> Deserializer<'de> for Value<'s, 'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Outcome<V::Value> {
-        match self.resolve(true)? {
+        match self.resolve_present(name)? {
             Node::Struct(Struct { fields: Fields::Named(fields), layout, .. }) => {
                 self.visit_fields(fields, layout.as_ref().map(|layout| layout.offsets.clone()), visitor)
             }

@@ -117,7 +117,7 @@ impl Value<'_, '_> {
         if let Some(written) = self.write_logical(out) {
             return written;
         }
-        match self.resolve(true)? {
+        match self.resolve()? {
             Node::Number(number) => write_number(self.number(*number, false)?, *number, out),
             Node::Ordered { big_endian, number } => write_number(self.number(*number, *big_endian)?, *number, out),
             Node::Bool => push(&self.boolean()?, out),
@@ -171,7 +171,7 @@ impl Value<'_, '_> {
         if !matches!(name.as_str(), "Uuid" | "Ipv4Addr" | "Ipv6Addr" | "json") {
             return None;
         }
-        Some(self.resolve(true).and_then(|node| {
+        Some(self.resolve().and_then(|node| {
             let bytes = match node {
                 Node::String => {
                     let text = self.cursor()?.string()?;

@@ -41,19 +41,34 @@ impl<'s, 'de> Value<'s, 'de> {
         self.plain.is_some()
     }
 
-    /// The type, without the logical types around it, and if `newtypes` is set without newtypes.
-    pub(super) fn resolve(&mut self, newtypes: bool) -> Outcome<&'s Node> {
+    /// The type, without the logical types and newtypes around it.
+    pub(super) fn resolve(&mut self) -> Outcome<&'s Node> {
         self.cursor.burn()?;
         loop {
             let node = self.table.node(self.index);
             self.index = match node {
                 Node::Logical { wire, .. } => *wire,
                 Node::Struct(this) => match &this.fields {
-                    Fields::Tuple(items) if newtypes && items.len() == 1 => items[0],
+                    Fields::Tuple(items) if items.len() == 1 => items[0],
                     _ => return Ok(node),
                 },
                 _ => return Ok(node),
             };
+        }
+    }
+
+    /// The type without logical types, newtypes and options around it, each of which must hold a value.
+    pub(super) fn resolve_present(&mut self, wanted: &str) -> Outcome<&'s Node> {
+        loop {
+            match self.resolve()? {
+                Node::Option(item) => {
+                    if !self.boolean()? {
+                        return Err(ReadReason::Differs { found: "none".to_owned(), wanted: wanted.to_owned() }.into());
+                    }
+                    *self = self.inside(*item, 0)?;
+                }
+                node => return Ok(node),
+            }
         }
     }
 
@@ -129,7 +144,7 @@ impl<'s, 'de> Value<'s, 'de> {
         if self.plain.is_some() {
             return Ok(());
         }
-        match self.resolve(true)? {
+        match self.resolve()? {
             Node::Number(number) | Node::Ordered { number, .. } => self.number(*number, false).map(drop),
             Node::Bool => self.boolean().map(drop),
             Node::Char => self.character().map(drop),
