@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use splinter_bus::Bus;
 use splinter_bus::store::{DirectoryError, GetError, KeyError, KeyOptions, OpenError, SetError, Store, StoreOptions};
+use support::offsets::{CLEAN_EPOCH, Offsets, set_word, word};
 use support::{Actor, Random};
 
 /// The store of all actors, in the `/dev/shm` of a mount namespace.
@@ -26,6 +27,8 @@ fn actor() {
         "writer" => write(location, seed(&arguments)),
         "trimmer" => trim(location, seed(&arguments)),
         "reader" => read(location, seed(&arguments)),
+        "pages" => publish_in_pages(location),
+        "recover" => recover_an_older_value(),
         "shapes" => change_shapes(location),
         "late limit" => under_a_limit(location),
         _ => panic!("no such role: {role}"),
@@ -230,6 +233,62 @@ fn read(location: &str, seed: u64) {
     assert!(found > 100);
 }
 
+/// Takes all space of the file system but for some bytes.
+fn take_all_but(left: u64) -> std::fs::File {
+    let file = std::fs::File::create(BALLAST).unwrap();
+    let free = rustix::fs::statvfs("/dev/shm").unwrap();
+    let len = (free.f_bavail * free.f_frsize).saturating_sub(left);
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len).unwrap();
+    file
+}
+
+const BALLAST: &str = "/dev/shm/ballast";
+
+#[test]
+fn a_key_goes_on_with_the_pages_that_it_has() {
+    on_tmpfs(8, "pages");
+}
+
+fn publish_in_pages(location: &str) {
+    let store = Store::create(location).unwrap();
+    let slot = store.slot("key").unwrap();
+    (0..3).for_each(|number| _ = slot.set(&[number; 3000]).unwrap());
+    let _ballast = take_all_but(0);
+    for number in 0..100 {
+        slot.set(&[number; 3000]).unwrap();
+        assert_eq!(store.get("key").unwrap(), Some(vec![number; 3000]));
+    }
+    slot.append(b"more").unwrap();
+    slot.loan(2000).unwrap().send().unwrap();
+    assert_eq!(store.get("key").unwrap(), Some(vec![0; 2000]));
+    assert!(matches!(slot.set(&[1; 5000]), Err(SetError::NoSpace { .. })));
+}
+
+#[test]
+fn a_recovery_gives_back_what_is_damaged_before_it_needs_space() {
+    on_tmpfs(40, "recover");
+}
+
+fn recover_an_older_value() {
+    let path = std::path::Path::new("/dev/shm/store");
+    let options = StoreOptions::new().slots(1).key_options(KeyOptions::new().history(2).spare(2));
+    let store = options.create(path).unwrap();
+    for number in 1..3 {
+        store.set("key", &vec![number; 10 << 20]).unwrap();
+    }
+    drop(store);
+    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let offsets = Offsets::of(&file);
+    let newest = (0..4).find(|&cell| word(&file, offsets.cell(0, cell)) == 2).unwrap();
+    set_word(&file, offsets.large(0, newest, 4) + 5_000_000, 7);
+    // As after the machine has stopped.
+    set_word(&file, CLEAN_EPOCH, 0);
+    let _ballast = take_all_but(64 << 10);
+    let store = options.open(path).unwrap();
+    assert_eq!(store.recovery().unwrap().older, ["key"]);
+    assert_eq!(store.get("key").unwrap(), Some(vec![1; 10 << 20]));
+}
+
 #[test]
 fn keys_of_other_shapes_in_one_slot_never_touch_space_that_was_given_back() {
     on_tmpfs(48, "shapes");
@@ -238,7 +297,6 @@ fn keys_of_other_shapes_in_one_slot_never_touch_space_that_was_given_back() {
 fn change_shapes(location: &str) {
     let store = StoreOptions::new().slots(1).span(64 << 20).create(location).unwrap();
     let shape = |cells: u32| KeyOptions::new().history(cells - 8).spare(8);
-    let ballast = std::path::Path::new("/dev/shm/ballast");
     let mut value = Vec::new();
     for round in 0..3 {
         // Values of 1 to 4 KiB in all cells, in the page of a cell or in a place.
@@ -254,11 +312,7 @@ fn change_shapes(location: &str) {
         }
         store.unset("key").unwrap();
         // Without space, whoever touches a hole is ended by a signal.
-        let file = std::fs::File::create(ballast).unwrap();
-        let free = rustix::fs::statvfs("/dev/shm").unwrap();
-        let keep = if round == 0 { 0 } else { 1 << 20 };
-        let len = (free.f_bavail * free.f_frsize).saturating_sub(keep);
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len).unwrap();
+        let _ballast = take_all_but(if round == 0 { 0 } else { 1 << 20 });
         let again = store.slot_with("key", &shape(256)).unwrap();
         let (mut sent, mut refused) = (0, 0);
         for number in 0..512 {
@@ -274,7 +328,7 @@ fn change_shapes(location: &str) {
         }
         println!("{sent} values were set, {refused} were refused");
         assert!(sent > 0);
-        std::fs::remove_file(ballast).unwrap();
+        std::fs::remove_file(BALLAST).unwrap();
         store.unset("key").unwrap();
     }
 }

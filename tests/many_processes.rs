@@ -7,6 +7,7 @@ use std::fs;
 use std::thread;
 
 use splinter_bus::store::{KeyOptions, Lookup, Store, StoreOptions};
+use support::offsets::{Offsets, set_word, word};
 use support::{Actor, Name, proof};
 
 const WRITERS: u32 = 4;
@@ -16,6 +17,9 @@ fn actor() {
     let Some((role, arguments)) = support::role() else { return };
     if role == "reader of many keys" {
         return read_many_keys(&arguments[0]);
+    }
+    if role == "publisher of pages" {
+        return publish_pages(&arguments[0]);
     }
     let [name, first, count] = &arguments[..] else { panic!("three arguments") };
     let (first, count): (u32, u64) = (first.parse().unwrap(), count.parse().unwrap());
@@ -153,6 +157,40 @@ fn read_many_keys(name: &str) {
         }
     }
     store.integer("ready").unwrap().fetch_add(1).unwrap();
+    loop {
+        thread::sleep(support::DEADLINE);
+    }
+}
+
+#[test]
+fn a_value_that_a_stopped_writer_has_claimed_is_read_although_the_file_has_grown_meanwhile() {
+    let name = Name::new();
+    let store = name.create(&StoreOptions::new().slots(4));
+    let slot = store.slot("key").unwrap();
+    // All cells are known, and no page.
+    (0..30).for_each(|_| _ = slot.set(b"short").unwrap());
+    let mut value = Vec::new();
+    slot.get_into(&mut value).unwrap();
+    let mut actor = Actor::spawn("publisher of pages", &[&name]);
+    support::wait_until("all are published", || slot.version() == 34);
+    // The publisher, which lives, has claimed version 32, and does not go on.
+    let file = fs::File::options().read(true).write(true).open(name.path()).unwrap();
+    let offsets = Offsets::of(&file);
+    let index = offsets.slot_of(&file, "key");
+    let cell = (0..24).map(|cell| offsets.cell(index, cell)).find(|&cell| word(&file, cell) == 32).unwrap();
+    let publisher = store.participants().unwrap().into_iter().find(|it| *it != store.participant()).unwrap();
+    set_word(&file, cell, 1 << 56 | u64::from(publisher.id) << 48 | 32);
+    assert_eq!(slot.get_version_into(32, &mut value).unwrap(), Lookup::Found(()));
+    assert_eq!(value, [3; 3000]);
+    set_word(&file, cell, 32);
+    actor.kill();
+}
+
+fn publish_pages(name: &str) {
+    let slot = support::open_soon(name).slot("key").unwrap();
+    for number in 2..6 {
+        slot.set(&[number; 3000]).unwrap();
+    }
     loop {
         thread::sleep(support::DEADLINE);
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use splinter_bus::store::{DirectoryError, GetError, KeyOptions, Lookup, SetError, Store, StoreOptions};
 use support::image::{Image, space_of};
-use support::offsets::{CLEAN_EPOCH, word};
+use support::offsets::{CLEAN_EPOCH, Offsets, word};
 use support::{Actor, Random, proof};
 use tempfile::TempDir;
 
@@ -281,6 +281,50 @@ fn a_zeroed_page_loses_only_the_data_of_that_page() {
         image.pages.remove(&page);
         life.check(&image, &mut Found::default());
     }
+}
+
+#[test]
+fn keys_in_slots_whose_headers_were_lost_find_nothing_of_the_old_ones() {
+    const SECRET: &[u8] = b"of another key";
+    let directory = tempfile::tempdir().unwrap();
+    let [path, copy] = ["store", "copy"].map(|name| directory.path().join(name));
+    let keys = KeyOptions::new().history(4).spare(4);
+    let options = StoreOptions::new().slots(40).span(2 << 20).key_options(keys);
+    let store = options.create(&path).unwrap();
+    for number in 0..40 {
+        for len in [20, 3000, 20_000, 100_000] {
+            store.set(&format!("old {number}"), &SECRET.repeat(1 + len / SECRET.len())).unwrap();
+        }
+    }
+    let offsets = Offsets::of(&File::open(&path).unwrap());
+    drop(store);
+    // The machine stops before the kernel has written a page of headers, in the middle of others.
+    let mut image = Image::read(&path);
+    let page = offsets.slot(16) / 4096;
+    let lost = (0..40).filter(|&slot| offsets.slot(slot) / 4096 == page).count();
+    assert!(lost >= 7 && image.pages.remove(&page).is_some());
+    image.write(&copy);
+    let store = options.open(&copy).unwrap();
+    let left = store.keys();
+    assert_eq!(left.len(), 40 - lost);
+    let mut value = Vec::new();
+    for number in 0..lost {
+        let slot = store.slot(&format!("new {number}")).unwrap();
+        assert_eq!(slot.get_into(&mut value).unwrap(), None);
+        let first = slot.set(&[1; 3000]).unwrap();
+        for version in first.saturating_sub(300)..first {
+            assert_eq!(slot.get_version_into(version, &mut value).unwrap(), Lookup::Gone, "version {version}");
+        }
+        for len in [20, 3000, 20_000, 100_000] {
+            slot.set(&vec![2; len]).unwrap();
+            assert_eq!(slot.size().unwrap(), Some(len));
+        }
+    }
+    for key in left {
+        store.unset(&key).unwrap();
+    }
+    drop(store);
+    assert!(!Image::read(&copy).contains(SECRET), "bytes of lost keys are left");
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! *All*: history was asked for. Otherwise long values may be overwritten earlier, because they take
-//! more space (`ring::publishing::claim_long`).
+//! more space (`ring::publishing::claim_for`).
 //!
 //! The word changes only under the directory's lock, while the slot has no key and all of its cells
 //! are free. A handle reads it once, between two equal generations. So a handle on a key that was

@@ -363,22 +363,23 @@ fn two_writers_of_large_values_keep_history() {
 fn appends_to_long_values_lose_no_bytes_beside_a_publisher() {
     model_of_many_steps(|| {
         let slot = Slot::with_places(1, 3, 3, 3);
-        // The second append finds the first one's bytes in its own cell, or not.
-        slot.ring(0).append(&[1; 8], LARGE, &Pinned).unwrap();
-        slot.ring(0).append(&[1; 8], LARGE, &Pinned).unwrap();
+        // The third append finds the first one's bytes in its own cell. They are the beginning of the newest
+        // value, or not.
+        slot.ring(0).append(&[1; LARGE], 40, &Pinned).unwrap();
+        slot.ring(0).append(&[1; 8], 40, &Pinned).unwrap();
         let other = {
             let slot = slot.clone();
-            thread::spawn(move || publish_long(slot.ring(1), 2, PAGE).unwrap())
+            thread::spawn(move || publish_long(slot.ring(1), 2, LARGE).unwrap())
         };
-        let appended = slot.ring(0).append(&[1; 8], LARGE, &Pinned).unwrap();
+        let appended = slot.ring(0).append(&[1; 8], 40, &Pinned).unwrap();
         let published = other.join().unwrap();
         let ring = slot.ring(2);
         let pin = ring.pin_newest(|_| false).unwrap().unwrap();
         let mut bytes = Vec::new();
         ring.copy_pinned(pin, &mut bytes);
         let expected: &[&[u8]] = match (published < appended.version, appended.len) {
-            (false, _) => &[&[2; 8]],
-            (true, _) => &[&[2; 8], &[1; 8]],
+            (false, _) => &[&[2; LARGE]],
+            (true, _) => &[&[2; LARGE], &[1; 8]],
         };
         assert_eq!(bytes, expected.concat());
     });

@@ -3,13 +3,13 @@
 
 use loom::thread;
 
-use super::support::{GENERATION, Slot, publish, remove_key, whole};
+use super::support::{GENERATION, Slot, publish, remove_key, shape, whole};
 use crate::core::lookup::Lookup;
 use crate::core::memory::cell_view::CellView;
 use crate::core::ring::{Begin, CommitError, ReadError, Ring, readable};
 use crate::core::word::Seq;
 use crate::sync::Ordering;
-use crate::sync::watched::model;
+use crate::sync::watched::{model, model_of_many_steps};
 
 /// Asserts that no byte of any value is left.
 fn assert_sterile(ring: Ring<'_>) {
@@ -137,17 +137,23 @@ fn a_value_claimed_by_a_crashed_writer_during_a_removal_is_discarded_by_reaper_o
 
 #[test]
 fn a_writer_of_a_removed_key_spares_the_history_of_the_next_key() {
-    model(|| {
-        let slot = Slot::new(2, 2);
+    model_of_many_steps(|| {
+        let slot = Slot::new(1, 2);
+        let writer = {
+            let slot = slot.clone();
+            thread::spawn(move || publish(slot.ring(2), 9))
+        };
         remove_key(slot.ring(0));
-        let header = slot.view().header;
-        header.base_version.store(slot.ring(0).head().version(), Ordering::Relaxed);
-        header.generation.store(GENERATION + 2, Ordering::Release);
-        let next = slot.next_ring(1);
-        let versions = [3, 4].map(|mark| publish(next, mark).unwrap());
-        assert_eq!(publish(slot.ring(2), 9), Err(CommitError::Removed));
-        let mut bytes = Vec::new();
-        assert_eq!(next.copy_version(versions[0], &mut bytes), Ok(Lookup::Found(())));
+        // The writer's key has less history than this one.
+        let published = slot.create_key(1, shape(2, 2)).map(|next| (next, [3, 4].map(|mark| publish(next, mark))));
+        let late = writer.join().unwrap();
+        assert!(matches!(late, Ok(_) | Err(CommitError::Removed)), "{late:?}");
+        if let Some((next, [Ok(older), Ok(newer)])) = published {
+            let mut bytes = Vec::new();
+            for version in [older, newer] {
+                assert_eq!(next.copy_version(version, &mut bytes), Ok(Lookup::Found(())));
+            }
+        }
     });
 }
 

@@ -177,9 +177,9 @@ impl Slot {
     }
 
     /// A slot without inline values: a value of 8 bytes is in a page, one of 16 bytes in a medium place,
-    /// one of 24 bytes in a large one.
+    /// ones of 24 to 40 bytes in a large one.
     pub(super) fn with_places(history: u32, cells: u32, max_cells: u32, reserved: u32) -> Arc<Self> {
-        let span = max_cells as usize * 48;
+        let span = max_cells as usize * 64;
         let shape = shape(history, cells);
         Self::planned(Plan { shape, max_cells, reserved, words: 0, span, checksums: false })
     }

@@ -77,7 +77,7 @@ const _: () = assert!(FURTHER_CURSORS * WORD <= BEFORE_SIDES - BEFORE_CURSORS);
 pub struct Dimensions {
     /// How many keys the store has room for.
     pub slots: u32,
-    /// How many bytes of a value are in its cell. Longer values are in places of their own.
+    /// How many bytes of a value are in its cell. Longer values are in pages or places of their own.
     pub inline_size: u32,
     /// How many bytes of addresses each key has for its longer values.
     pub span: u64,

@@ -36,9 +36,9 @@ pub const RESIDUE: u64 = 60;
 pub const VALUE: u64 = 64;
 
 /// Offsets in a side record: reserved and written bytes of the medium and the large place.
-pub const RESERVED: u64 = 0;
-pub const WRITTEN: u64 = 8;
-pub const CHAIN: u64 = 48;
+pub const CHAIN: u64 = 0;
+pub const RESERVED: u64 = 16;
+pub const WRITTEN: u64 = 24;
 
 const WINDOW: u64 = 64 << 10;
 /// The page of a cell.

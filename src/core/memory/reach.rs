@@ -25,7 +25,9 @@ impl Reach {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Notes that the file has this many bytes at least.
     pub(crate) fn note(&self, len: u64) {
-        self.0.store(len, Ordering::Relaxed);
+        // The largest one: another thread may have seen a later length.
+        self.0.fetch_max(len, Ordering::Relaxed);
     }
 }

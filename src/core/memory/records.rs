@@ -107,7 +107,7 @@ records! {
         system_slots: AtomicU32,
         /// Bit 0: cells carry checksums, as they do in files.
         features: AtomicU32,
-        /// How many bytes of a value a cell of a ring holds; longer values are in extents.
+        /// How many bytes of a value a cell of a ring holds; longer values are in pages or extents.
         inline_size: AtomicU32,
         /// How many bytes of addresses the extents of one slot take.
         span: AtomicU64,
@@ -323,6 +323,12 @@ records! {
     /// What belongs to a cell beside its header: the space of its place in the extents. Written by
     /// the owner of the cell, except where a field says otherwise.
     SideRecord, align 64, size 64 {
+        /// The version after which all changes of the value were appends, up to the one in this
+        /// cell: see `ring::publishing::append`. It is first because whole words of 8 bytes are at the
+        /// start of each page (`Region::touch_pages`).
+        chain_base: AtomicU64,
+        /// The version for which `chain_base` was written.
+        chain_version: AtomicU64,
         /// How many bytes of the cell's medium and large place are reserved. Raised after the space
         /// was reserved, zeroed before it is given back.
         reserved: [AtomicU32; 2],
@@ -331,10 +337,5 @@ records! {
         written: [AtomicU32; 2],
         /// For messages of work queues.
         unused_queue_words: [AtomicU64; unused(4)],
-        /// The version after which all changes of the value were appends, up to the one in this
-        /// cell: see `ring::publishing::append`.
-        chain_base: AtomicU64,
-        /// The version for which `chain_base` was written.
-        chain_version: AtomicU64,
     }
 }

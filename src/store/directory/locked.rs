@@ -235,7 +235,7 @@ impl Locked<'_> {
         let present = self.header(slot).shape.load(Ordering::Relaxed);
         present == shape.bits()
             || self.on_ring(slot, |ring| {
-                // SeqCst: pairs with `reserve_place`. The generation was changed before the cells are
+                // SeqCst: pairs with `mark_claimed`. The generation was changed before the cells are
                 // read.
                 fence(Ordering::SeqCst);
                 ring.is_free() || {

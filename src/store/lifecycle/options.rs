@@ -112,7 +112,7 @@ impl StoreOptions {
     /// *Change it* to a smaller number if there are very many keys of very small values, and to a
     /// larger one if most messages are a little longer than 4 KiB and speed matters more than memory:
     /// longer values than that, which are not inline, are read under a pin. A message counts with its
-    /// envelope, of 64 bytes and its names. A larger number also saves page tables, of 8 to 12 KiB in each
+    /// envelope, of 64 bytes and its names. A larger number also saves page tables, of 12 to 16 KiB in each
     /// process for each key that has values of more than 4 KiB.
     ///
     /// *Errors.* A number out of range, or no multiple of 64, or so large that rings have no room for 24

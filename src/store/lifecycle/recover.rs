@@ -155,6 +155,8 @@ fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Result<Recovery, RecoverSpac
         if is_untouched(view.header) {
             continue;
         }
+        // Slots whose headers did not reach the disk may have cells that did.
+        mapped.give_back(used..slot)?;
         used = slot + 1;
         mapped.reserve_ring_again(slot)?;
         let handle = mapped.handle_of(slot);
@@ -181,7 +183,8 @@ fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Result<Recovery, RecoverSpac
         reached(Step::SlotRecovered);
         highest = highest.max(ring.highest_version());
     }
-    mapped.give_back_from(used)?;
+    mapped.give_back(used..mapped.dimensions.all_slots())?;
+    mapped.reserve_headers_before(used)?;
     let first = mapped.directory_header().first_version.load(Ordering::Relaxed);
     if first == next_epoch.first {
         for slot in 0..used {

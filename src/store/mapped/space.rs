@@ -59,15 +59,14 @@ impl From<io::Error> for RecoverSpaceError {
 }
 
 impl Mapped {
-    /// How long the file is, if it has `end` bytes at least.
+    /// How long the file is, as far as is known; asks the kernel if that is less than `end` bytes.
     #[inline]
-    fn reaches(&self, end: u64) -> Option<u64> {
+    fn len_or(&self, end: u64) -> u64 {
         let known = self.memory.region.reach.len();
-        let len = if end <= known { known } else { self.len_now() };
-        (end <= len).then_some(len)
+        if end <= known { known } else { self.len_now() }
     }
 
-    /// Notes how long the file is, and returns it.
+    /// Notes how long the file is, and returns it; 0 if that cannot be found out.
     #[cold]
     pub(crate) fn len_now(&self) -> u64 {
         let len = file::status(&self.file).map_or(0, |status| status.len);
@@ -84,13 +83,8 @@ impl Mapped {
         let cells = self.slot_header_of(slot).cells_reserved.load(Ordering::SeqCst).min(self.layout.max_cells());
         let [first, further] = self.layout.cells(slot, 0..cells);
         let end = if further.is_empty() { first.end } else { further.end };
-        if cells == 0 || self.reaches(end).is_some() { cells } else { self.cells_in_file(slot, cells) }
-    }
-
-    #[cold]
-    fn cells_in_file(&self, slot: u32, cells: u32) -> u32 {
-        let len = file::status(&self.file).map_or(0, |status| status.len);
-        self.layout.cells_within(slot, cells, len)
+        let len = self.len_or(end);
+        if cells == 0 || end <= len { cells } else { self.layout.cells_within(slot, cells, len) }
     }
 
     /// Reserves the cells of the slot's ring.
@@ -135,6 +129,12 @@ impl Mapped {
     /// Reserves the headers of slots up to this one, and one more.
     pub(crate) fn reserve_header(&self, slot: u32) -> Result<(), NoSpace> {
         self.reserve_shared(self.layout.headers_end(slot), self.layout.headers_end(slot + 2))
+    }
+
+    /// Reserves the headers of all slots before this one, in a copy of the file or after the machine
+    /// stopped: the kernel may not have written some of them.
+    pub(crate) fn reserve_headers_before(&self, slot: u32) -> Result<(), NoSpace> {
+        self.reserve_shared(self.layout.headers_end(0), self.layout.headers_end(slot))
     }
 
     /// Reserves bytes that other processes may be using.
@@ -233,7 +233,10 @@ impl Mapped {
     /// The slot's extents, if the file reaches up to `end`, in bytes from their start.
     pub(crate) fn extents(&self, slot: u32, end: u64) -> Result<Extents<'_>, Unmapped> {
         let (start, span) = (self.layout.extents_of(slot), self.layout.span);
-        let len = self.reaches(start + end).filter(|_| end <= span).ok_or(Unmapped::Truncated)?;
+        let len = self.len_or(start + end);
+        if end > span || start + end > len {
+            return Err(Unmapped::Truncated);
+        }
         self.memory.extents(slot, &self.file, start, span, len - start).map_err(|error| {
             let errno = Errno::from_io_error(&error).unwrap_or(Errno::NOMEM);
             Unmapped::Refused { errno: errno.raw_os_error() }
@@ -281,12 +284,15 @@ impl Mapped {
         self.clear(further.end, self.layout.ring(slot + 1))
     }
 
-    /// Gives back the pages, rings and extents of all slots from this one on.
-    pub(crate) fn give_back_from(&self, slot: u32) -> Result<(), RecoverSpaceError> {
-        let all = self.dimensions.all_slots();
+    /// Gives back the cells, pages, rings and extents of these slots.
+    pub(crate) fn give_back(&self, slots: Range<u32>) -> Result<(), RecoverSpaceError> {
+        let Range { start: slot, end: all } = slots;
+        if slot >= all {
+            return Ok(());
+        }
         self.empty(self.layout.page(slot, 0), self.layout.page(all, 0), u64::MAX)?;
         self.clear(self.layout.first_cells(slot), self.layout.first_cells(all))?;
-        self.empty(self.layout.ring(slot), self.layout.extents, u64::MAX)?;
+        self.empty(self.layout.ring(slot), self.layout.ring(all), u64::MAX)?;
         self.empty(self.layout.extents_of(slot), self.layout.extents_of(all), u64::MAX)?;
         Ok(())
     }

@@ -1,11 +1,15 @@
 //! How much of a store's file is reserved, and for what.
 
 use std::io;
+use std::mem::offset_of;
 
 use crate::core::memory::records::{HEADER_CURSORS, SideRecord};
 use crate::core::shape::Shape;
 use crate::os::space;
 use crate::store::mapped::Mapped;
+
+/// Where a side record says how much is reserved.
+const RESERVED: usize = offset_of!(SideRecord, reserved);
 
 /// The side records of a slot.
 pub(crate) struct Sides {
@@ -76,7 +80,10 @@ impl Mapped {
         let read = space::read_at(&self.file, &mut records, from).unwrap_or(0);
         let (records, _) = records[..read].as_chunks::<{ size_of::<SideRecord>() }>();
         let word = |record: &[u8], at: usize| u32::from_ne_bytes(std::array::from_fn(|byte| record[at + byte]));
-        Sides { len, reserved: records.iter().map(|record| [word(record, 0), word(record, 4)]).collect() }
+        Sides {
+            len,
+            reserved: records.iter().map(|record| [word(record, RESERVED), word(record, RESERVED + 4)]).collect(),
+        }
     }
 
     /// How many bytes of addresses this process has mapped of the store, apart from the mapping for

@@ -16,7 +16,7 @@ use crate::store::store::Store;
 /// for, and `reserved` counts what was taken.
 ///
 /// Page tables are not counted. Each process has its own: 0.3 MiB for a thousand keys of values up to 4 KiB,
-/// and 8 to 12 KiB for each key whose longer values it uses.
+/// and 12 to 16 KiB for each key whose longer values it uses.
 ///
 /// # Examples
 ///

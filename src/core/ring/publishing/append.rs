@@ -1,8 +1,8 @@
 //! Append: publishing the newest value with more bytes after it.
 //!
-//! A short result is a read-modify-write as in `modify.rs`. For a long one, the newest value is
-//! pinned, so that its place can be read; its bytes are copied into the claimed cell's place; and
-//! `head` is moved from the pinned value.
+//! An inline result is a read-modify-write as in `modify.rs`. For a longer one, the newest value is
+//! pinned, so that its place can be read; its bytes are copied into the page or place of the claimed cell;
+//! and `head` is moved from the pinned value.
 //!
 //! **The chain.** A log that grows by appends would be copied whole each time. But the claimed cell
 //! often holds an older state of the same log, whose bytes are still in its place. So each append

@@ -5,8 +5,8 @@
 //! committed to claimed, then read the pins, cursors and flushes again. A reader announces itself,
 //! then reads `seq`. In the one total order of SeqCst accesses, one of the two sees the other. If
 //! the value is pinned or retained after all, the claim is withdrawn; the value was readable all
-//! the time. So is it if the slot has another key than the handle: what the handle may overwrite is
-//! not for it to say then.
+//! the time. The claim is also withdrawn if the slot does not have the key of the handle any more: then
+//! the value may belong to another key.
 //!
 //! - **Fast path.** The cell after the newest value's is free to claim, as it nearly always is for
 //!   a single writer.
@@ -214,6 +214,9 @@ impl<'a> Ring<'a> {
 
     fn claim_within_rounds(self) -> Result<Option<Claim>, ClaimError> {
         for round in 0..CLAIM_ROUNDS {
+            if !self.is_current() {
+                return Err(ClaimError::Removed);
+            }
             // Finding out whether a participant has crashed is a system call each.
             if round == 0 || round >= FIRST_SLEEP {
                 self.reap_holders();

@@ -73,7 +73,7 @@ impl<'a> Ring<'a> {
     #[inline]
     pub(super) fn fill_page_again(self, claim: &mut Claim, cell: CellView<'a>, bytes: &[u8]) -> bool {
         let residue = Residue::of(cell.header);
-        let words = if residue.is_in_page() { self.page_words(claim.cell, bytes.len()) } else { None };
+        let words = if residue.is_in_page() { self.known_page(claim.cell, bytes.len()) } else { None };
         let Some(words) = words else { return false };
         if residue.page_len() < bytes.len() {
             raise(cell.header, residue.with_page_len(bytes.len()));
@@ -92,7 +92,7 @@ impl<'a> Ring<'a> {
     #[inline]
     pub(super) fn fill_medium_again(self, claim: &mut Claim, cell: CellView<'a>, bytes: &[u8]) -> bool {
         let (len, tier) = (bytes.len() as u32, Tier::Medium);
-        if !Residue::of(cell.header).is_only(tier) {
+        if !Residue::of(cell.header).is_only(tier) || self.storage(claim.cell, bytes.len()) != Storage::Place(tier) {
             return false;
         }
         let Some(side) = self.side(claim.cell) else { return false };

@@ -2,7 +2,7 @@
 
 pub(super) mod append;
 pub(super) mod claim;
-pub(super) mod claim_long;
+pub(super) mod claim_for;
 pub(super) mod fill;
 pub(super) mod help;
 pub(super) mod modify;

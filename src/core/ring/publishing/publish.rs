@@ -24,7 +24,7 @@ use crate::core::epoch;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CellHeader;
 use crate::core::place::Tier;
-use crate::core::ring::error::{ClaimError, CommitError};
+use crate::core::ring::error::CommitError;
 use crate::core::ring::ring::Ring;
 use crate::core::word::{Head, MAX_VERSION, Seq};
 use crate::kill_points::{Step, reached};
@@ -97,7 +97,12 @@ impl<'a> Ring<'a> {
             && !self.fill_medium_again(&mut claim, cell, bytes)
             && let Err(error) = self.reserve_and_fill(&mut claim, bytes)
         {
-            return self.abandon_for(claim, error);
+            self.abandon(claim);
+            return match error {
+                // Another cell may have space.
+                CommitError::NoSpace(_) => self.commit_slow(self.claim_and_fill(bytes)?),
+                error => Err(error),
+            };
         }
         match self.commit_expected(&claim, cell, expected, 0) {
             Some(version) => Ok(version),
@@ -119,16 +124,11 @@ impl<'a> Ring<'a> {
         Ok(version)
     }
 
-    /// Claims a cell if the slot has the handle's key, so that no value of another key is
-    /// overwritten.
+    /// Claims a cell of the handle's key.
     #[inline]
     pub(crate) fn claim_for_key(self) -> Result<Claim, CommitError> {
-        let check_current = || if self.is_current() { Ok(()) } else { Err(CommitError::Removed) };
-        check_current()?;
-        self.claim().map_err(|error: ClaimError| match check_current() {
-            Ok(()) => error.into(),
-            Err(removed) => removed,
-        })
+        // What stands in the way may be in the way of another key.
+        self.claim().map_err(|error| if self.is_current() { error.into() } else { CommitError::Removed })
     }
 
     /// Prefetches the cell that is next in turn, while nobody waits for it. Readers still have its

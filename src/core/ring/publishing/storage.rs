@@ -26,7 +26,7 @@
 //!
 //! - **Fast path.** There is space for the value.
 //! - **Slow path.** There is not: reserve. There is none: reap crashed participants, give up the places
-//!   of history, and try again. Then `NoSpace`.
+//!   of history, and try again; for a page, take a cell that has one. Then `NoSpace`.
 //!
 //! **Crash** after each step:
 //!
@@ -40,9 +40,11 @@ use super::claim::Claim;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::cells::{Cells, PAGE_LEN};
 use crate::core::memory::records::{CellHeader, SideRecord};
+use crate::core::memory::words::WORD;
 use crate::core::place::{Place, Places, Tier};
 use crate::core::ring::cell;
 use crate::core::ring::error::CommitError;
+use crate::core::ring::host::{NoSpace, Unmapped};
 use crate::core::ring::ring::Ring;
 use crate::core::shape::Shape;
 use crate::core::word::Residue;
@@ -93,28 +95,36 @@ impl<'a> Ring<'a> {
         len <= self.slot().cells.inline_len().max(PAGE_LEN)
     }
 
-    /// The words of a value that is not inline, if it is in a page. They may be touched without a pin: if
-    /// a cell ever said such a length, its page was reserved, and it is not given back.
+    /// The words of a value that is not inline, if it is in a page of which this process knows that the
+    /// file has it. They may be touched without a pin: if a cell ever said such a length, its page was
+    /// reserved, and it is not given back.
     #[inline]
-    pub(crate) fn page_words(self, index: u32, len: usize) -> Option<&'a [AtomicU64]> {
+    pub(crate) fn known_page(self, index: u32, len: usize) -> Option<&'a [AtomicU64]> {
         if len <= PAGE_LEN { self.slot().cells.page(index) } else { None }
+    }
+
+    /// The words of a value that can be read without a pin: inline, or in a page that is known.
+    #[inline(always)]
+    pub(crate) fn short_words(self, index: u32, cell: CellView<'a>, len: usize) -> Option<&'a [AtomicU64]> {
+        if len <= cell.words.len() * WORD { Some(cell.words) } else { self.known_page(index, len) }
     }
 
     /// The words of the cell's page; `None` if it has none, or the file ends before.
     #[inline]
-    pub(super) fn page(self, index: u32) -> Option<&'a [AtomicU64]> {
-        self.slot().cells.page(index).or_else(|| self.find(|cells| cells.page(index)))
+    pub(crate) fn page(self, index: u32) -> Option<&'a [AtomicU64]> {
+        self.slot().cells.page(index).or_else(|| self.look_again(|cells| cells.page(index)))
     }
 
     /// The side record of the cell, which has places; `None` if the file ends before: then somebody has
     /// cut it, or written to the cell.
     #[inline]
     pub(crate) fn side(self, index: u32) -> Option<&'a SideRecord> {
-        self.slot().cells.side(index).or_else(|| self.find(|cells| cells.side(index)))
+        self.slot().cells.side(index).or_else(|| self.look_again(|cells| cells.side(index)))
     }
 
+    /// The same after the file was looked at, which may have grown.
     #[cold]
-    fn find<T>(self, get: impl Fn(&Cells<'a>) -> Option<T>) -> Option<T> {
+    fn look_again<T>(self, get: impl Fn(&Cells<'a>) -> Option<T>) -> Option<T> {
         self.context.host.look_at_file();
         get(&self.slot().cells)
     }
@@ -131,10 +141,17 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Fills `out` from a long value in the cell, by a system call.
-    pub(crate) fn read_place(self, index: u32, out: &mut [u8]) -> bool {
-        let place = self.places().get(Tier::of(out.len()), index);
-        out.len() as u64 <= place.capacity && self.context.host.read(self.slot().index, place.start, out)
+    /// Fills `out` from a value in the cell that is not inline, by a system call.
+    pub(crate) fn read_unmapped(self, index: u32, out: &mut [u8]) -> bool {
+        let (host, slot) = (&self.context.host, self.slot().index);
+        match self.storage(index, out.len()) {
+            Storage::Inline => false,
+            Storage::Page => host.read_page(slot, index, out),
+            Storage::Place(tier) => {
+                let place = self.places().get(tier, index);
+                out.len() as u64 <= place.capacity && host.read(slot, place.start, out)
+            }
+        }
     }
 
     /// The cell and the tier of the newest value, if that is long.
@@ -167,11 +184,16 @@ impl<'a> Ring<'a> {
         self.context.host.extents(self.slot().index, start + len as u64).ok()?.words(start, len)
     }
 
-    /// Why a long value cannot be accessed in place.
+    /// Why a value cannot be accessed in place.
     #[cold]
     pub(crate) fn unmapped(self, index: u32, len: usize) -> CommitError {
-        let end = self.places().get(Tier::of(len), index).start + len as u64;
-        CommitError::Unmapped(self.context.host.extents(self.slot().index, end).err())
+        CommitError::Unmapped(match self.storage(index, len) {
+            Storage::Inline | Storage::Page => Some(Unmapped::Truncated),
+            Storage::Place(tier) => {
+                let end = self.places().get(tier, index).start + len as u64;
+                self.context.host.extents(self.slot().index, end).err()
+            }
+        })
     }
 
     /// How many bytes of the cell's place are reserved, if it has one.
@@ -204,13 +226,21 @@ impl<'a> Ring<'a> {
         }
     }
 
-    #[cold]
-    fn reserve_page(self, index: u32, cell: &CellHeader) -> Result<(), CommitError> {
-        let reserve = || self.context.host.reserve_page(self.slot().index, index);
+    fn reserve_or_give_up_history(
+        self,
+        index: u32,
+        reserve: impl Fn() -> Result<(), NoSpace>,
+    ) -> Result<(), CommitError> {
         if reserve().is_err() {
             self.give_up_history(index);
             reserve().map_err(CommitError::NoSpace)?;
         }
+        Ok(())
+    }
+
+    #[cold]
+    fn reserve_page(self, index: u32, cell: &CellHeader) -> Result<(), CommitError> {
+        self.reserve_or_give_up_history(index, || self.context.host.reserve_page(self.slot().index, index))?;
         reached(Step::PageReserved);
         // Release: after the space is there. Nobody else writes the word: the cell is ours.
         cell.residue.store(Residue::of(cell).with_page().bits(), Ordering::Release);
@@ -226,7 +256,7 @@ impl<'a> Ring<'a> {
         }
         let seen = Residue::of(cell);
         if !seen.has_places() {
-            host.reserve_side(slot, index).map_err(CommitError::NoSpace)?;
+            self.reserve_or_give_up_history(index, || host.reserve_side(slot, index))?;
         }
         if !seen.has(tier) {
             // Release: before anything is reserved, so that the participant that reaps the cell of a
@@ -240,12 +270,16 @@ impl<'a> Ring<'a> {
         if have >= need {
             return Ok(());
         }
-        let bytes = place.start + have..place.start + need;
-        let reserve = || host.reserve(slot, bytes.clone());
-        if reserve().is_err() {
-            self.give_up_history(index);
-            reserve().map_err(CommitError::NoSpace)?;
+        if have == 0
+            && let Some(written) = self.side(index).map(|side| &side.written[tier.index()])
+            && let dirty @ 1.. = written.load(Ordering::Relaxed)
+        {
+            // Who gave the place back has crashed before it was done.
+            host.punch(slot, place.start..place.start + place.capacity, dirty.into());
+            written.store(0, Ordering::Relaxed);
         }
+        let bytes = place.start + have..place.start + need;
+        self.reserve_or_give_up_history(index, || host.reserve(slot, bytes.clone()))?;
         reached(Step::PlaceReserved);
         if let Some(side) = self.side(index) {
             // Release: after the space is there.

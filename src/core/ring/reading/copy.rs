@@ -5,7 +5,7 @@
 //! increment a counter, but `seq` names the version, which a cell never holds again.
 
 use crate::core::memory::cell_view::CellView;
-use crate::core::memory::words::{self, WORD};
+use crate::core::memory::words;
 use crate::core::ring::cell::{len, set_len};
 use crate::core::ring::ring::Ring;
 use crate::core::word::Seq;
@@ -21,19 +21,12 @@ pub(crate) enum Copied {
     Long,
 }
 
-impl Ring<'_> {
+impl<'a> Ring<'a> {
     /// Copies the value of a cell that held `version` when the caller checked.
     #[inline(always)]
-    pub(crate) fn copy(self, index: u32, cell: CellView<'_>, version: u64, out: &mut Vec<u8>) -> Copied {
+    pub(crate) fn copy(self, index: u32, cell: CellView<'a>, version: u64, out: &mut Vec<u8>) -> Copied {
         let len = len(cell);
-        let words = if len <= cell.words.len() * WORD {
-            cell.words
-        } else {
-            match self.page_words(index, len) {
-                Some(words) => words,
-                None => return Copied::Long,
-            }
-        };
+        let Some(words) = self.short_words(index, cell, len) else { return Copied::Long };
         set_len(out, len);
         words::load(words, out);
         // Acquire: pairs with the release fence of the claim; if any word that was copied was a later

@@ -185,7 +185,7 @@ impl<'a> Ring<'a> {
         cell::set_len(out, len);
         match self.value_words(pin.cell, self.slot().cells.get(pin.cell), len) {
             Some(words) => words::load(words, out),
-            None => return self.read_place(pin.cell, out),
+            None => return self.read_unmapped(pin.cell, out),
         }
         true
     }
@@ -201,7 +201,12 @@ impl<'a> Ring<'a> {
         if let Some(index) = found {
             let cell = self.slot().cells.get(index);
             let len = cell::len(cell);
-            if !matches!(self.storage(index, len), Storage::Place(_)) {
+            let storage = self.storage(index, len);
+            if storage == Storage::Page {
+                // The file may have grown.
+                self.page(index);
+            }
+            if !matches!(storage, Storage::Place(_)) {
                 return match self.copy_version(version, out) {
                     // It was another value's length.
                     Err(ReadError::Long) => Ok(Lookup::Gone),
@@ -210,7 +215,7 @@ impl<'a> Ring<'a> {
             }
             if len <= self.max_len() {
                 cell::set_len(out, len);
-                let is_read = self.read_place(index, out);
+                let is_read = self.read_unmapped(index, out);
                 // Acquire: pairs with the release fence of the claim, as in `Ring::copy`.
                 fence(Ordering::Acquire);
                 if is_read && Seq::bits_hold(cell.header.seq.load(Ordering::Relaxed), version) {

@@ -27,9 +27,7 @@ impl Ring<'_> {
     pub(crate) fn copy_newest_to(self, out: &mut [u8]) -> Result<Option<Sliced>, ReadError> {
         let (_, copied) = self.read_newest(ATTEMPTS, |index, cell, version| {
             let len = cell::len(cell);
-            let is_inline = len <= self.slot().cells.inline_len();
-            let words = if is_inline { Some(cell.words) } else { self.page_words(index, len) };
-            let Some(words) = words else { return Some(Err(ReadError::Long)) };
+            let Some(words) = self.short_words(index, cell, len) else { return Some(Err(ReadError::Long)) };
             if let Some(out) = out.get_mut(..len) {
                 words::load(words, out);
             }

@@ -43,15 +43,12 @@ impl<'a> Ring<'a> {
             return None;
         }
         let mut bytes = vec![0; len];
-        let is_read = match self.storage(index, len) {
-            Storage::Inline => {
-                words::load(cell.words, &mut bytes);
-                true
-            }
-            Storage::Page => self.context.host.read_page(self.slot().index, index, &mut bytes),
-            Storage::Place(_) => self.read_place(index, &mut bytes),
-        };
-        is_read.then_some(bytes)
+        if self.storage(index, len) == Storage::Inline {
+            words::load(cell.words, &mut bytes);
+        } else if !self.read_unmapped(index, &mut bytes) {
+            return None;
+        }
+        Some(bytes)
     }
 
     /// The hash of the slot's key, which checksums cover.

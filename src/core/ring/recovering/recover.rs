@@ -67,6 +67,8 @@ impl<'a> Ring<'a> {
         let first_job = QueueWord::from_bits(self.slot().header.queue.load(Ordering::Relaxed)).first(self.generation());
         let jobs =
             first_job.map_or_else(UnprovenCount::default, |first| self.count_unproven_jobs(first, &proven, pages));
+        // Before anything is reserved: the disk may be full.
+        self.give_back_unproven(&proven);
         let newest = proven.iter().copied().max();
         let recovered_version = &self.slot().header.recovered_version;
         let (recovered, head) = match newest {
@@ -126,8 +128,8 @@ impl<'a> Ring<'a> {
         self.context.host.punch(self.slot().index, 0..self.context.span, u64::MAX);
         self.context.host.punch_pages(self.slot().index, 0..self.slot().cells.pages());
         for (index, cell) in self.cells() {
-            let CellHeader { seq, len, residue, crc, .. } = cell.header;
-            let untouched = seq.load(Ordering::Relaxed) == 0
+            let CellHeader { seq, pins, delivery, len, residue, crc, .. } = cell.header;
+            let untouched = pins.iter().chain([seq, delivery]).all(|word| word.load(Ordering::Relaxed) == 0)
                 && [len, residue, crc].iter().all(|word| word.load(Ordering::Relaxed) == 0);
             if !untouched {
                 self.reset(index, cell, 0)?;

@@ -12,7 +12,9 @@
 use super::claim::Claim;
 use super::storage::has_places;
 use crate::core::memory::cell_view::CellView;
+use crate::core::memory::cells::PAGE_LEN;
 use crate::core::place::Tier;
+use crate::core::ring::cell::readable;
 use crate::core::ring::error::{ClaimError, CommitError};
 use crate::core::ring::retaining::retention::Keep;
 use crate::core::ring::ring::Ring;
@@ -59,8 +61,29 @@ impl<'a> Ring<'a> {
         };
         match self.reserve_storage(&claim, len) {
             Ok(()) => Ok(claim),
-            Err(error) => self.abandon_for(claim, error),
+            Err(error) => {
+                self.abandon(claim);
+                let is_short_of_space = matches!(error, CommitError::NoSpace(_)) && len <= PAGE_LEN;
+                if is_short_of_space { self.claim_with_page()?.ok_or(error) } else { Err(error) }
+            }
         }
+    }
+
+    /// Claims a cell that has a page, when there is no space for another one: the one of the oldest value
+    /// that is not history, or else of the oldest one that may be overwritten.
+    #[cold]
+    fn claim_with_page(self) -> Result<Option<Claim>, ClaimError> {
+        for keep in [Keep::History, Keep::Undelivered] {
+            let mut cells: Vec<_> = self.cells_with_pages().collect();
+            cells.retain(|&index| index < self.handle.shape().cells());
+            cells.sort_unstable_by_key(|&index| readable(self.slot().cells.get(index)));
+            for index in cells {
+                if let Some(claim) = self.try_claim(index, keep)? {
+                    return Ok(Some(claim));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Claims a cell for a large value: one whose place is large enough, or else the one that became
