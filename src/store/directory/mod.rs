@@ -35,6 +35,7 @@
 //! | pins of a session ([`LocalPins`](super::local_pins::LocalPins)) | mutexes, each of some slots, one at a time | pinning, unpinning, one slot of a purge | microseconds |
 //! | `Participant(other)`, shared | byte | reaping the marks of that participant, when it has crashed | one slot, or all slots when a process joins |
 //! | holders of crashed locks ([`CrashedLocks`](super::participant::crashed_locks::CrashedLocks)) | mutex | reaping | one system call |
+//! | `Space` | mutex and byte | reserving by writing, where there is no `fallocate` | the writes; others wait 10 s at most |
 //! | state of the reactor | mutex | starting, ending and waking waits of tasks | microseconds; no code of others runs |
 //! | files of the [`Registry`](super::lifecycle::registry::Registry) | mutex | opening a store | a look-up |
 //! | [`Departure`](super::participant::departure::Departure) | mutex | opening and closing a store | a look |
