@@ -60,16 +60,15 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Makes a filled cell the newest value, if `head` is the expected one and the slot still has the
-    /// key; `None` otherwise. The value after it may have `len` bytes inline.
+    /// Makes a filled cell the newest value, if `head` is the expected one; `None` otherwise. The value after
+    /// it may have `len` bytes inline.
+    ///
+    /// The slot had the key when the cell was claimed. If the key was removed since, `head` has moved, or this
+    /// value is retired with the others.
     ///
     /// The claim stays with the caller: to move it in here took a fifth of a small publish.
     #[inline(always)]
     fn commit_expected(self, claim: &Claim, cell: CellView<'a>, expected: Head, len: usize) -> Option<u64> {
-        // The key may have been unassigned without `head` having moved yet.
-        if !self.is_current() {
-            return None;
-        }
         let version = self.move_head(claim, expected).ok()?;
         self.commit_cell_of(claim, cell.header, version);
         self.handle.cached_head.remember(expected, Head::of(claim.cell, version));
