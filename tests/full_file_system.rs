@@ -311,7 +311,7 @@ fn change_shapes(location: &str) {
             few.set(&vec![number; 100_000]).unwrap();
         }
         store.unset("key").unwrap();
-        // Without space, whoever touches a hole is ended by a signal.
+        // Without space, a signal ends a process that touches a hole.
         let _ballast = take_all_but(if round == 0 { 0 } else { 1 << 20 });
         let again = store.slot_with("key", &shape(256)).unwrap();
         let (mut sent, mut refused) = (0, 0);

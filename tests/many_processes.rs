@@ -157,8 +157,9 @@ fn read_many_keys(name: &str) {
         }
     }
     store.integer("ready").unwrap().fetch_add(1).unwrap();
+    // Until it is killed.
     loop {
-        thread::sleep(support::DEADLINE);
+        thread::park();
     }
 }
 
@@ -191,7 +192,8 @@ fn publish_pages(name: &str) {
     for number in 2..6 {
         slot.set(&[number; 3000]).unwrap();
     }
+    // Until it is killed.
     loop {
-        thread::sleep(support::DEADLINE);
+        thread::park();
     }
 }

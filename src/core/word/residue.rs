@@ -51,7 +51,7 @@ impl Residue {
     /// The word of a cell.
     #[inline(always)]
     pub(crate) fn of(cell: &CellHeader) -> Self {
-        // Relaxed: whoever depends on it owns the cell, or has pinned it.
+        // Relaxed: a participant that depends on it owns the cell, or has pinned it.
         Self(cell.residue.load(Ordering::Relaxed))
     }
 

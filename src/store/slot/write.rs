@@ -87,7 +87,7 @@ impl From<CommitError> for SetError {
                     Some(Unmapped::Refused { errno }) => io::Error::from_raw_os_error(errno),
                     Some(Unmapped::Truncated) | None => io::Error::new(
                         io::ErrorKind::UnexpectedEof,
-                        "the store's file was cut by another program: create the store anew",
+                        "another program has cut the store's file: remove the store and create it again",
                     ),
                 };
                 Self::Mapping { limit: limits::address_space(), source }
