@@ -5,7 +5,7 @@ use crate::store::key_options::KeyOptions;
 
 /// The options of a new store. Nothing has to be chosen.
 ///
-/// A default store has room for 1,024 keys. It takes 92 KiB when it is created, 28.8 KiB for each key of
+/// A default store has room for 1,024 keys. It takes 92 KiB when it is created, 28.5 KiB for each key of
 /// short messages, and for longer values what they need while they are there. A message may have up to
 /// 42 MiB. `docs/memory.md` in the repository has more figures, and says what limits, containers and huge
 /// pages do.
