@@ -192,11 +192,11 @@ steps! {
     /// The journal is closed; the directory is still locked.
     JournalClosed,
 
-    // Names of message types.
-    /// The entry is assigned to a fingerprint.
-    SchemaEntered,
-    /// The entry's text is written, and not its length.
-    SchemaWritten,
+    // Message types in the store.
+    /// The type's key is created, and has no value yet.
+    TypeKeyCreated,
+    /// The type is in the store, and not pinned yet.
+    TypeWritten,
 
     // Participants.
     /// The entry is locked.

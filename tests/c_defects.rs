@@ -402,7 +402,7 @@ fn defect_17_files_that_are_not_stores_are_refused() {
     good.set("key", b"v").unwrap();
     let header = |slots: u32, span: u64| {
         let mut bytes = vec![0; 64];
-        for (at, half) in [(0, 0x534C_4E54), (4, 0x5242_0009), (8, slots), (12, 256), (20, 1024)] {
+        for (at, half) in [(0, 0x534C_4E54), (4, 0x5242_000A), (8, slots), (12, 256), (20, 1024)] {
             bytes[at..at + 4].copy_from_slice(&u32::to_ne_bytes(half));
         }
         bytes[24..32].copy_from_slice(&span.to_ne_bytes());

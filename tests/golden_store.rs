@@ -1,7 +1,7 @@
 //! The layout of a store, byte for byte. Every version that supports this layout reads what every
 //! other has written.
 //!
-//! `golden/layout_9.txt` contains every word of a small store that is not zero, as `offset: word`
+//! `golden/layout_10.txt` contains every word of a small store that is not zero, as `offset: word`
 //! in hexadecimal, with the lowest byte last. Long runs of one word, in long values, also have a
 //! count. If these tests fail, stores of other versions may not
 //! be read correctly any more, and the layout needs another number. If only other cells were chosen
@@ -17,7 +17,7 @@ use splinter_bus::store::{Flags, KeyOptions, Lookup, Store, StoreOptions};
 use support::image::Image;
 use support::offsets::{CLEAN_EPOCH, DIRECTORY, PARTICIPANTS};
 
-const GOLDEN: &str = include_str!("golden/layout_9.txt");
+const GOLDEN: &str = include_str!("golden/layout_10.txt");
 
 /// The words that differ from store to store: its id, its time of creation, and the clean epoch in
 /// the directory header.
@@ -97,7 +97,7 @@ fn golden() -> BTreeMap<u64, u64> {
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_store_is_written_with_the_golden_words_of_layout_9() {
+fn a_store_is_written_with_the_golden_words_of_layout_10() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     make(&path);
@@ -107,7 +107,7 @@ fn a_store_is_written_with_the_golden_words_of_layout_9() {
 
 #[test]
 #[cfg(target_endian = "little")]
-fn a_store_of_layout_9_is_read() {
+fn a_store_of_layout_10_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store");
     let mut golden = golden();

@@ -77,12 +77,11 @@ fn wrong_values_in_any_word_of_an_open_store_cause_no_panic_or_hang() {
 }
 
 /// All words of a store, except those of the identity, which is read once; of most participants,
-/// types and entries of the index; and of the values.
+/// entries of the index; and of the values.
 fn words_of(offsets: &Offsets, image: &Image) -> Vec<u64> {
     let words = |from: u64, to: u64| (from..to).step_by(8);
-    let mut all: Vec<u64> = words(64, 320).collect();
+    let mut all: Vec<u64> = words(64, 384).collect();
     all.extend(words(offsets::PARTICIPANTS, offsets::PARTICIPANTS + 3 * 64));
-    all.extend(words(offsets::SCHEMAS, offsets::SCHEMAS + 2 * 128));
     // Entries, and some of the free ones.
     all.extend(words(offsets::INDEXES, offsets.slot(0)).filter(|at| image.word(*at) != 0 || at % 1024 == 0));
     for slot in 0..4 {

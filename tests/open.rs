@@ -227,7 +227,7 @@ fn files_that_are_not_stores_are_refused_and_not_changed() {
     };
     refused("a store of the C library", &header(2), "the C library libsplinter (layout 2)");
     refused("a store of another version", &header(0x5242_0004), "another version of splinter-bus (layout 0x52420004");
-    refused("a header without dimensions", &header(0x5242_0009), "its dimensions are impossible");
+    refused("a header without dimensions", &header(0x5242_000A), "its dimensions are impossible");
 }
 
 #[test]

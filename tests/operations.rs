@@ -158,7 +158,7 @@ fn the_length_and_version_of_a_snapshot_belong_together() {
     let store = store.snapshot();
     assert_eq!(
         (store.keys, store.dimensions.slots, store.flags, store.layout),
-        (1, 16, Flags::AUTO_VACUUM, 0x5242_0009)
+        (1, 16, Flags::AUTO_VACUUM, 0x5242_000A)
     );
     assert!(store.created > 0 && store.id != 0 && !store.persistent);
 }

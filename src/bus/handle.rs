@@ -95,9 +95,7 @@ impl<T> Bus<T> {
     where
         T: Message,
     {
-        let message_type = T::message_type();
-        store.remember_schema(message_type.fingerprint(), &message_type.summary());
-        Self { store, shared: Arc::new(Shared::new(message_type)), message: PhantomData }
+        Self { store, shared: Arc::new(Shared::new(T::message_type())), message: PhantomData }
     }
 }
 

@@ -14,6 +14,8 @@ mod publish;
 mod receive;
 mod received;
 mod shared;
+mod stored_types;
+mod trim;
 
 pub use envelope::Envelope;
 pub use error::{AcknowledgeError, PublishError, RecvError, SubscribeError, WaitError};
@@ -23,3 +25,4 @@ pub use publish::{Loan, LoanUninit, Publisher, Sent, Stream};
 pub use receive::{AsyncSubscriber, AsyncWorkQueue};
 pub use receive::{Job, Sample, Source, Start, SubscribeOptions, Subscriber, WaitSet, Waited, Waker, WorkQueue};
 pub use received::Received;
+pub use stored_types::StoredTypeError;

@@ -1,7 +1,11 @@
 //! The state that all handles of one bus share.
 
+use std::sync::OnceLock;
+
 use super::ids::Ids;
+use super::stored_types;
 use crate::message::{EncodeError, Fault, Message, MessageType};
+use crate::store::{Pinned, Store};
 use crate::sync::{AtomicU32, Ordering};
 
 /// The state that all handles of one bus share: identity of the type, default sender, ids.
@@ -13,6 +17,8 @@ pub(super) struct Shared {
     pub(super) ids: Ids,
     /// Whether a message was found to be serialized as its schema says.
     is_checked: AtomicU32,
+    /// The type in the store, if it was left there. While it is pinned, nobody removes it.
+    stored_type: OnceLock<Option<Pinned>>,
 }
 
 impl Shared {
@@ -23,7 +29,14 @@ impl Shared {
             from: default_sender(),
             ids: Ids::new(),
             is_checked: AtomicU32::new(0),
+            stored_type: OnceLock::new(),
         }
+    }
+
+    /// Leaves the type in the store, once for each bus that publishes.
+    #[inline]
+    pub(super) fn leave_type(&self, store: &Store) {
+        self.stored_type.get_or_init(|| stored_types::leave(store, &self.message_type));
     }
 
     /// Checks that a message is serialized as its schema says: the first one, and in debug builds each.

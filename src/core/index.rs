@@ -56,6 +56,7 @@ pub(crate) trait Indexed {
     /// two.
     fn table(&self, which: u64) -> &[AtomicU64];
 
+    /// How many slots there are, for keys of users and of the system.
     fn slots(&self) -> u32;
 
     /// The header of a slot, whose index is below [`slots`](Self::slots).

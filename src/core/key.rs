@@ -37,6 +37,9 @@ pub(crate) enum InvalidKey {
     },
 }
 
+/// The first byte of every key of the system. No key of a user has it.
+const SYSTEM: u8 = 0;
+
 /// A text that is allowed as a key, with its hash.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key<'a> {
@@ -57,9 +60,32 @@ impl<'a> Key<'a> {
         if text.contains(&0) {
             return Err(InvalidKey::Nul { position: text.iter().take_while(|&&byte| byte != 0).count() });
         }
+        Ok(Self::of(text))
+    }
+
+    /// A key of the system: a NUL byte, and a text that would be a key of a user. `None` if `text` is no
+    /// such key.
+    pub(crate) fn of_system(text: &'a str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let (&first, rest) = bytes.split_first()?;
+        let is_key = first == SYSTEM && !rest.is_empty() && bytes.len() <= MAX_KEY_LEN && !rest.contains(&0);
+        is_key.then(|| Self::of(bytes))
+    }
+
+    /// A key of a user, or of the system.
+    pub(crate) fn of_anybody(text: &'a str) -> Option<Self> {
+        Self::new(text).ok().or_else(|| Self::of_system(text))
+    }
+
+    #[inline]
+    fn of(text: &'a [u8]) -> Self {
         // The hash of the text itself: hashing the form in which slots hold it takes half as long
         // again.
-        Ok(Self { text, hash: xxh3_64(text) })
+        Self { text, hash: xxh3_64(text) }
+    }
+
+    pub(crate) fn is_of_system(&self) -> bool {
+        self.text.first() == Some(&SYSTEM)
     }
 
     /// The text, for messages.
@@ -128,24 +154,43 @@ impl StoredKey {
         }
     }
 
-    /// The key's text; `None` if it is not a valid key.
+    /// The key's text; `None` if it is not a valid key of a user.
     pub(crate) fn text(&self) -> Option<String> {
         self.with_text(str::to_owned)
     }
 
-    /// Calls `act` with the key's text; `None` if it is not a valid key.
+    /// Calls `act` with the key's text; `None` if it is not a valid key of a user.
     pub(crate) fn with_text<R>(&self, act: impl FnOnce(&str) -> R) -> Option<R> {
+        self.with_any_text(|text, key| (!key.is_of_system()).then(|| act(text)))?
+    }
+
+    /// The text of a key of the system; `None` if it is no such key.
+    #[cfg(not(loom))]
+    pub(crate) fn text_of_system(&self) -> Option<String> {
+        self.with_any_text(|text, key| key.is_of_system().then(|| text.to_owned()))?
+    }
+
+    /// Whether it is a key of the system, if it is a valid key.
+    #[cfg(not(loom))]
+    pub(crate) fn is_of_system(&self) -> bool {
+        let [len, first, ..] = self.words[0].to_ne_bytes();
+        len > 0 && first == SYSTEM
+    }
+
+    /// The key's hash; `None` if it is not a valid key.
+    pub(crate) fn hash(&self) -> Option<u64> {
+        self.with_any_text(|_, key| key.hash())
+    }
+
+    /// Calls `act` with the text and the key; `None` if it is not a valid key, of a user or of the system.
+    fn with_any_text<R>(&self, act: impl FnOnce(&str, Key<'_>) -> R) -> Option<R> {
         let mut bytes = [0; KEY_WORDS * WORD];
         for (bytes, word) in bytes.chunks_exact_mut(WORD).zip(self.words) {
             bytes.copy_from_slice(&word.to_ne_bytes());
         }
         let text = std::str::from_utf8(bytes.get(1..=bytes[0].into())?).ok()?;
-        (Key::new(text).is_ok() && Self::of(text.as_bytes()) == *self).then(|| act(text))
-    }
-
-    /// The key's hash; `None` if it is not a valid key.
-    pub(crate) fn hash(&self) -> Option<u64> {
-        Some(Key::new(&self.text()?).ok()?.hash())
+        let key = Key::of_anybody(text)?;
+        (Self::of(text.as_bytes()) == *self).then(|| act(text, key))
     }
 }
 
@@ -172,6 +217,22 @@ mod tests {
             key.store(&words);
             assert!(key.is_in(&words) && StoredKey::load(&words) == stored);
         }
+    }
+
+    #[test]
+    fn a_key_of_the_system_is_none_of_a_user() {
+        for text in ["", "k", "\0", "\0a\0", &format!("\0{}", "k".repeat(63))] {
+            assert!(Key::of_system(text).is_none(), "{text:?}");
+        }
+        let text = "\0schema:1";
+        assert!(Key::new(text).is_err());
+        let key = Key::of_system(text).unwrap();
+        let stored = StoredKey::of(text.as_bytes());
+        assert!(key.is_of_system() && stored.is_of_system());
+        assert_eq!((stored.text(), stored.text_of_system().as_deref()), (None, Some(text)));
+        assert_eq!(stored.hash(), Some(key.hash()));
+        let of_user = StoredKey::of(b"k");
+        assert!(!of_user.is_of_system() && !StoredKey::of(b"").is_of_system() && of_user.text_of_system().is_none());
     }
 
     #[test]

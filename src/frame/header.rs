@@ -5,7 +5,7 @@ use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The length of a header in bytes. The names follow it.
-pub(super) const HEADER_LEN: usize = 64;
+pub(crate) const HEADER_LEN: usize = 64;
 /// The longest name in bytes.
 pub const MAX_NAME_LEN: usize = 255;
 /// The version of the frame that this crate writes, and the newest that it reads.

@@ -36,7 +36,7 @@ mod write;
 
 pub use error::{FrameError, NameField};
 pub use fault_code::FaultCode;
-pub(crate) use header::PAYLOAD_ALIGN;
+pub(crate) use header::{HEADER_LEN, PAYLOAD_ALIGN};
 pub use header::{MAX_NAME_LEN, MAX_PAYLOAD_ALIGN};
 pub use kind::{Encoding, Kind};
 pub use read::Frame;

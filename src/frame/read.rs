@@ -65,6 +65,13 @@ impl<'a> Frame<'a> {
         Header::ref_from_prefix(start).map_or(0, |(header, _)| usize::from(header.payload_offset.get()).max(HEADER_LEN))
     }
 
+    /// The fingerprint in the first bytes of a frame, of which nothing else is checked; `None` if they do not
+    /// begin a frame.
+    pub(crate) fn fingerprint_of(start: &[u8]) -> Option<u64> {
+        Self::check_version(start).ok()?;
+        Header::ref_from_prefix(start).ok().map(|(header, _)| header.fingerprint.get())
+    }
+
     /// Checks magic number and version. Returns whether the frame has a checksum.
     ///
     /// Nothing else is read before that, because other versions may have another layout.

@@ -269,12 +269,6 @@ impl MessageType {
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
-
-    /// The text that a store keeps about the type, for errors of receivers that expect another
-    /// type.
-    pub(crate) fn summary(&self) -> String {
-        format!("{} v{} ({}) {}", self.name, self.version, self.encoding, self.description)
-    }
 }
 
 impl fmt::Display for MessageType {

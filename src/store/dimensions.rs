@@ -5,8 +5,7 @@ use std::ops::Range;
 use super::error::DimensionsError;
 use crate::core::memory::cells::PAGE_LEN;
 use crate::core::memory::records::{
-    CACHE_LINE, CellHeader, FURTHER_CURSORS, PARTICIPANTS, ParticipantEntry, SCHEMAS, SchemaEntry, SideRecord,
-    SlotHeader, StoreHeader,
+    CACHE_LINE, CellHeader, FURTHER_CURSORS, PARTICIPANTS, ParticipantEntry, SideRecord, SlotHeader, StoreHeader,
 };
 use crate::core::memory::region::Region;
 use crate::core::memory::table::{IndexTable, SlotLayout, SlotTable, Table};
@@ -129,12 +128,11 @@ impl Dimensions {
     }
 }
 
-/// Byte offsets of everything in a store: header, participants, schemas, two index tables, slots,
+/// Byte offsets of everything in a store: header, participants, two index tables, slots,
 /// first cells, their pages, rings, extents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
     participants: usize,
-    schemas: usize,
     indexes: [usize; 2],
     index_len: usize,
     slots: SlotLayout,
@@ -149,8 +147,7 @@ impl Layout {
         let slots = (dimensions.slots + SYSTEM_SLOTS) as usize;
         let index_len = (2 * slots).next_power_of_two();
         let participants = size_of::<StoreHeader>().next_multiple_of(align_of::<SlotHeader>());
-        let schemas = participants + 256 * size_of::<ParticipantEntry>();
-        let first_index = schemas + SCHEMAS * size_of::<SchemaEntry>();
+        let first_index = participants + 256 * size_of::<ParticipantEntry>();
         let second_index = first_index + index_len * WORD;
         let headers = (second_index + index_len * WORD).next_multiple_of(align_of::<SlotHeader>());
         let first_cells = (headers + slots * size_of::<SlotHeader>()).next_multiple_of(WINDOW as usize);
@@ -193,14 +190,13 @@ impl Layout {
         };
         let extents = (rings + slots.slots * ring_stride) as u64;
         let (indexes, span) = ([first_index, second_index], dimensions.span);
-        Some(Self { participants, schemas, indexes, index_len, slots, extents, span })
+        Some(Self { participants, indexes, index_len, slots, extents, span })
     }
 
     /// Finds everything in a mapping; `None` when it is too short.
     pub(crate) fn tables(&self, region: &Region) -> Option<Tables> {
         Some(Tables {
             participants: region.check(self.participants, PARTICIPANTS)?,
-            schemas: region.check(self.schemas, SCHEMAS)?,
             indexes: [region.check(self.indexes[0], self.index_len)?, region.check(self.indexes[1], self.index_len)?],
             slots: region.check_slots(self.slots)?,
         })
@@ -288,7 +284,6 @@ const DEFAULT_CELLS: usize = 24;
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) participants: Table<ParticipantEntry>,
-    pub(crate) schemas: Table<SchemaEntry>,
     pub(crate) indexes: [IndexTable; 2],
     pub(crate) slots: SlotTable,
 }
@@ -330,7 +325,7 @@ mod tests {
             let dimensions = Dimensions { slots, inline_size, span, dense_cells };
             let dimensions = Dimensions { dense_cells: dimensions.dense_cells_that_fit(), ..dimensions };
             let layout = dimensions.layout().unwrap();
-            let mut starts = vec![0, layout.participants, layout.schemas];
+            let mut starts = vec![0, layout.participants];
             starts.extend(layout.indexes);
             starts.extend([
                 layout.slots.headers,

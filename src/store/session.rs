@@ -109,7 +109,7 @@ impl Session {
     }
 
     /// Gives back all space that no value needs. Returns how many bytes that were. Done when space is
-    /// short, and by [`Store::trim`](super::Store::trim).
+    /// short, and by [`Store::trim`](crate::Store::trim).
     #[cold]
     pub(crate) fn trim(&self) -> u64 {
         (0..self.mapped.used_slots()).map(|slot| self.on_slot(slot, |ring| ring.trim())).sum()

@@ -92,12 +92,17 @@ impl Store {
 
     /// Refuses to go on in a child of the process that opened the store.
     #[inline]
-    pub(super) fn check_fork(&self) -> Result<(), Forked> {
+    pub(crate) fn check_fork(&self) -> Result<(), Forked> {
         self.session.check_fork()
     }
 
     pub(super) fn mapped(&self) -> &Mapped {
         &self.session.mapped
+    }
+
+    /// Gives back all space that no value needs. Returns how many bytes that were.
+    pub(crate) fn trim_space(&self) -> u64 {
+        self.session.trim()
     }
 
     /// Where the store was opened: the name or path that this handle, or the one that it is a clone

@@ -112,7 +112,8 @@ pub const SCENES: &[Scene] = &[
     scene("purge", Stage::Memory, purge),
     scene("subscribe after a crashed purge", Stage::Memory, subscribe_after_a_crashed_purge),
     scene("declare a queue after a crashed purge", Stage::Memory, declare_queue_after_a_crashed_purge),
-    scene("name a message type", Stage::Memory, announce),
+    scene("leave a message type", Stage::Memory, leave_type),
+    scene("remove a message type", Stage::Memory, remove_type),
     scene("open", Stage::Memory, open),
     scene("open beside a crashed participant", Stage::Memory, open_beside_a_crash),
     scene("open with the index of a crashed participant", Stage::Memory, open_with_a_crashed_index),
@@ -537,10 +538,18 @@ struct Announced {
     number: u8,
 }
 
-fn announce(act: &Act) {
-    let store = act.open();
+fn leave_type(act: &Act) {
+    let bus = Bus::<Announced>::on(act.open());
     act.begin();
-    let _bus = Bus::<Announced>::on(store);
+    let _publisher = bus.publisher("k").expect("a publisher");
+}
+
+fn remove_type(act: &Act) {
+    let store = act.open();
+    drop(Bus::<Announced>::on(store.clone()).publisher("k").expect("a publisher"));
+    act.begin();
+    store.trim().expect("the process that opened it");
+    assert!(store.message_types().is_empty());
 }
 
 fn open(act: &Act) {

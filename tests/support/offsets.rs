@@ -6,10 +6,8 @@ use std::os::unix::fs::FileExt;
 
 /// The table of participants, after the header.
 pub const PARTICIPANTS: u64 = 512;
-/// The table of message types.
-pub const SCHEMAS: u64 = PARTICIPANTS + 256 * 64;
 /// The first of the two tables of the index.
-pub const INDEXES: u64 = SCHEMAS + 64 * 128;
+pub const INDEXES: u64 = PARTICIPANTS + 256 * 64;
 
 /// Offsets in the header.
 pub const SPAN: u64 = 24;

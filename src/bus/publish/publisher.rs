@@ -76,6 +76,7 @@ impl<T: Message> Bus<T> {
         let mut writer = Writer::new(&self.shared);
         let fingerprint = self.shared.message_type.fingerprint();
         writer.write(message, MessageInfo { fingerprint, ts, id, chunk: Chunk::ONLY })?;
+        self.shared.leave_type(&self.store);
         let version = self.store.set(key, writer.bytes())?;
         Ok(Sent { id, version })
     }
@@ -120,8 +121,10 @@ impl<T: Message> Bus<T> {
 
 impl<T: Message> Publisher<T> {
     fn new(store: &Store, shared: &Arc<Shared>, key: &str, options: &KeyOptions) -> Result<Self, PublishError> {
+        let slot = store.slot_with(key, options)?;
+        shared.leave_type(store);
         Ok(Self {
-            slot: store.slot_with(key, options)?,
+            slot,
             store: store.creating_keys_with(*options),
             key: key.into(),
             ids: Ids::new(),

@@ -164,9 +164,9 @@ fn check_ttl(frame: &Frame<'_>) -> Result<(), RecvError> {
 
 fn found_type(store: &Store, frame: &Frame<'_>) -> String {
     let fingerprint = frame.fingerprint();
-    match store.recall_schema(fingerprint) {
-        Some(summary) => format!("{summary}, fingerprint {fingerprint:016x}, from {}", frame.from()),
-        None => format!(
+    match store.message_type(fingerprint) {
+        Ok(Some(found)) => format!("{found}, schema {}, from {}", found.description(), frame.from()),
+        Ok(None) | Err(_) => format!(
             "a type unknown to this store ({}, fingerprint {fingerprint:016x}), from {}",
             frame.encoding(),
             frame.from()

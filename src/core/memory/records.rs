@@ -55,9 +55,6 @@ pub(crate) const PARTICIPANTS: usize = 254;
 /// small.
 pub(crate) const PIN_WORDS: usize = real_or_model(4, 1);
 
-/// How many message types a store remembers by name.
-pub(crate) const SCHEMAS: usize = 64;
-
 /// How many cursors of a slot are in its header.
 pub(crate) const HEADER_CURSORS: usize = real_or_model(8, 2);
 
@@ -73,9 +70,6 @@ pub(crate) const KEY_WORDS: usize = real_or_model(8, 2);
 const fn unused(words: usize) -> usize {
     real_or_model(words, 0)
 }
-
-/// Words of a schema's description.
-pub(crate) const SCHEMA_WORDS: usize = 14;
 
 /// Declares records: atomics alone, in C's layout, aligned to lines of their own.
 macro_rules! records {
@@ -140,7 +134,7 @@ records! {
 
     /// The header of the directory of keys. Written under the directory's lock, except where a
     /// field says otherwise.
-    DirectoryHeader, align 64, size 64 {
+    DirectoryHeader, align 64, size 128 {
         /// How often the index was rebuilt. The lowest bit says which of its two tables is in use.
         /// Readers that look up a key load it without the lock, before and after (see
         /// `core::index`).
@@ -153,7 +147,7 @@ records! {
         free_list: AtomicU32,
         /// How many slots were ever used. Slots from this index on were not.
         used_slots: AtomicU32,
-        /// Slots that have a key.
+        /// Slots that have a key of a user.
         key_count: AtomicU32,
         /// Entries of the active table that are tombstones.
         tombstones: AtomicU32,
@@ -173,6 +167,8 @@ records! {
         /// In a file: the first version that may be published. Written while nobody has the store
         /// open: a recovery raises it above all versions that anybody can have seen.
         first_version: AtomicU64,
+        /// Slots that have a key of the system.
+        system_key_count: AtomicU32,
     }
 
     /// An eventcount (see `core::event`): the word that waiters sleep on, and a flag that says
@@ -186,7 +182,7 @@ records! {
     }
 
     /// The first bytes of every store.
-    StoreHeader, align 64, size 320 {
+    StoreHeader, align 64, size 384 {
         identity: Identity,
         switches: Switches,
         diagnostics: Diagnostics,
@@ -206,19 +202,6 @@ records! {
         /// The owner's process id, as seen in its own namespace. For people; nothing is decided by
         /// it.
         pid: AtomicU32,
-    }
-
-    /// The description of a message type, by its fingerprint. For people who meet a message of
-    /// another type.
-    SchemaEntry, align 64, size 128 {
-        /// The fingerprint; 0 while the entry is free. Lease by compare-and-swap by a process that
-        /// opens a bus.
-        fingerprint: AtomicU64,
-        /// The length of the text in bytes, once all of it is there; 0 before.
-        len: AtomicU64,
-        /// The text. A fingerprint has one text only, so any process that finds it missing may
-        /// write it, also several at once.
-        text: [AtomicU64; SCHEMA_WORDS],
     }
 
     /// One key, its newest version, and what its subscribers and workers have not received yet.

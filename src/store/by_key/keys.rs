@@ -33,9 +33,13 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unset(&self, key: &str) -> Result<Option<usize>, DirectoryError> {
+        self.unset_key(&Key::new(key).map_err(KeyError::from)?)
+    }
+
+    /// As [`unset`](Self::unset), also for keys of the system.
+    pub(crate) fn unset_key(&self, key: &Key<'_>) -> Result<Option<usize>, DirectoryError> {
         self.session.check_fork()?;
-        let key = Key::new(key).map_err(KeyError::from)?;
-        let removed = self.session.directory(&mut WaitLimit::longest())?.remove(&key);
+        let removed = self.session.directory(&mut WaitLimit::longest())?.remove(key);
         Ok(removed.map(|(slot, len)| {
             self.session.on_slot(slot, |ring| self.session.wake(ring));
             len

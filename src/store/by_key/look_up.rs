@@ -111,9 +111,13 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn existing_slot(&self, key: &str) -> Result<Option<Slot>, KeyError> {
+        self.existing_slot_of(&Key::new(key).map_err(KeyError::from)?)
+    }
+
+    /// As [`existing_slot`](Self::existing_slot), also for keys of the system.
+    pub(crate) fn existing_slot_of(&self, key: &Key<'_>) -> Result<Option<Slot>, KeyError> {
         self.check_fork()?;
-        let found = index::find(self.mapped(), &Key::new(key).map_err(KeyError::from)?);
-        Ok(found.map(|slot_ref| self.slot_at(slot_ref)))
+        Ok(index::find(self.mapped(), key).map(|slot_ref| self.slot_at(slot_ref)))
     }
 
     /// Acts on the slot of a key, which is created if there is none. Acts again if the key was
@@ -197,11 +201,11 @@ impl Store {
         })
     }
 
-    fn slot_at(&self, slot_ref: SlotRef) -> Slot {
+    pub(super) fn slot_at(&self, slot_ref: SlotRef) -> Slot {
         Slot::new(Arc::clone(&self.session), slot_ref)
     }
 
-    fn find_or_insert(
+    pub(super) fn find_or_insert(
         &self,
         key: &Key<'_>,
         options: &KeyOptions,
@@ -239,11 +243,11 @@ impl Store {
     /// As [`slot`](Self::slot), with a shape that some store has for the key.
     pub(crate) fn insert_with_shape(
         &self,
-        key: &str,
+        key: &Key<'_>,
         shape: Shape,
         limit: &mut WaitLimit,
     ) -> Result<Slot, DirectoryError> {
-        Ok(self.slot_at(self.insert(&Key::new(key).map_err(KeyError::from)?, shape, limit)?))
+        Ok(self.slot_at(self.insert(key, shape, limit)?))
     }
 
     /// The shape of a key that this handle creates with these options.

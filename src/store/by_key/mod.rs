@@ -5,6 +5,7 @@ pub(crate) mod look_up;
 mod evict;
 mod keys;
 mod poll;
+mod system;
 mod values;
 
 pub use evict::Evicted;

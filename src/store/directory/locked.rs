@@ -14,16 +14,18 @@ use crate::core::shape::Shape;
 use crate::core::word::MAX_VERSION;
 use crate::kill_points::{Step, reached};
 use crate::os::lock;
+use crate::store::dimensions::SYSTEM_SLOTS;
 use crate::store::error::DirectoryError;
 use crate::store::mapped::{LockByte, Mapped};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Why no key was created.
 #[derive(Debug)]
 pub(crate) enum InsertError {
-    /// Every slot has a key.
+    /// There are as many keys as the store has room for.
     Full,
-    /// Every slot has a key, except for this many, which have another shape, and cells that others hold.
+    /// There is room for this many keys, but every slot without a key has another shape, and cells that
+    /// others hold.
     Held(u32),
     /// There is no space for another key.
     NoSpace(NoSpace),
@@ -32,6 +34,29 @@ pub(crate) enum InsertError {
 impl From<NoSpace> for InsertError {
     fn from(space: NoSpace) -> Self {
         Self::NoSpace(space)
+    }
+}
+
+/// How many keys there are: those of users, or those of the system.
+///
+/// Both have slots from the same list. So it is their number that is limited, not which slots they have.
+struct KeyCount<'a> {
+    count: &'a AtomicU32,
+    max: u32,
+}
+
+impl KeyCount<'_> {
+    /// For how many more keys there is room; `None` if the count is damaged.
+    fn left(&self) -> Option<u32> {
+        self.max.checked_sub(self.count.load(Ordering::Relaxed))
+    }
+
+    fn increment(&self) {
+        self.count.store(self.count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    fn decrement(&self) {
+        self.count.store(self.count.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
     }
 }
 
@@ -98,7 +123,14 @@ impl Locked<'_> {
                 return Ok(place);
             }
         }
-        let slot = self.take_free_slot(shape)?;
+        let count = self.count_of_keys_like(key);
+        if count.left().is_none() {
+            self.rebuild_all();
+        }
+        let slot = match count.left() {
+            None | Some(0) => return Err(InsertError::Full),
+            Some(left) => self.take_free_slot(shape, left)?,
+        };
         let header = self.header(slot);
         // No version of a key is ever used again for that key, whatever slots it had.
         let base_version = self.on_ring(slot, |ring| {
@@ -112,8 +144,7 @@ impl Locked<'_> {
             tombstones.store(tombstones.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
         }
         reached(Step::IndexInserted);
-        let header = self.directory_header();
-        header.key_count.store(header.key_count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        count.increment();
         self.close_journal();
         Ok(SlotRef { slot, generation })
     }
@@ -128,7 +159,7 @@ impl Locked<'_> {
         let tombstones = header.tombstones.load(Ordering::Relaxed);
         header.tombstones.store(index::delete(self.active_table(), key.hash(), slot, tombstones), Ordering::Relaxed);
         reached(Step::IndexEntryDeleted);
-        header.key_count.store(header.key_count.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
+        self.count_of_keys_like(key).decrement();
         self.header(slot).next_free.store(header.free_list.load(Ordering::Relaxed), Ordering::Relaxed);
         header.free_list.store(slot + 1, Ordering::Relaxed);
         reached(Step::SlotListed);
@@ -157,10 +188,20 @@ impl Locked<'_> {
         len
     }
 
+    /// How many keys there are of the kind of this one.
+    fn count_of_keys_like(&self, key: &Key<'_>) -> KeyCount<'_> {
+        let header = self.directory_header();
+        if key.is_of_system() {
+            KeyCount { count: &header.system_key_count, max: SYSTEM_SLOTS }
+        } else {
+            KeyCount { count: &header.key_count, max: self.mapped.dimensions.slots }
+        }
+    }
+
     /// Takes a slot from the list of free slots, or a fresh one, gives it this shape, and opens the
-    /// journal for it.
-    fn take_free_slot(&self, shape: Shape) -> Result<u32, InsertError> {
-        let (header, slots) = (self.directory_header(), self.mapped.dimensions.slots);
+    /// journal for it. There is room for `left` more keys.
+    fn take_free_slot(&self, shape: Shape, left: u32) -> Result<u32, InsertError> {
+        let (header, slots) = (self.directory_header(), self.mapped.slots());
         for _ in 0..2 {
             let Ok(listed) = self.find_listed(shape) else {
                 self.rebuild_all();
@@ -177,12 +218,7 @@ impl Locked<'_> {
                     reached(Step::SlotUnlisted);
                     slot
                 }
-                None if fresh >= slots => {
-                    return Err(match slots.saturating_sub(header.key_count.load(Ordering::Relaxed)) {
-                        0 => InsertError::Full,
-                        held => InsertError::Held(held),
-                    });
-                }
+                None if fresh >= slots => return Err(InsertError::Held(left)),
                 None => {
                     // Before the slot counts as used, because others look at all used slots.
                     self.mapped.reserve_header(fresh)?;
@@ -214,7 +250,7 @@ impl Locked<'_> {
     /// The first slot in the list of free slots that has this shape, or may get it. `Err`: the list is
     /// damaged.
     fn find_listed(&self, shape: Shape) -> Result<Option<Listed>, ()> {
-        let slots = self.mapped.dimensions.slots;
+        let slots = self.mapped.slots();
         let (mut before, mut next) = (None, self.directory_header().free_list.load(Ordering::Relaxed));
         for _ in 0..=slots {
             let Some(slot) = next.checked_sub(1) else { return Ok(None) };
@@ -263,7 +299,7 @@ impl Locked<'_> {
     /// Rebuilds the directory from all slots, because its header contradicts them and so is
     /// damaged.
     fn rebuild_all(&self) {
-        let slots = self.mapped.dimensions.slots;
+        let slots = self.mapped.slots();
         // There is no slot of this number: a process that finds the journal open rebuilds, and
         // empties nothing.
         self.open_journal(slots);
@@ -279,7 +315,7 @@ impl Locked<'_> {
         let Some(slot) = self.directory_header().journal.load(Ordering::Acquire).checked_sub(1) else {
             return;
         };
-        if slot < self.mapped.dimensions.slots && !has_key(self.generation(slot)) {
+        if slot < self.mapped.slots() && !has_key(self.generation(slot)) {
             self.empty(slot);
         }
         self.rebuild();
@@ -395,7 +431,7 @@ mod tests {
         let (store, _) = two_handles();
         store.slot("before").unwrap();
         let header = store.mapped().directory_header();
-        header.journal.store(store.mapped().dimensions.slots + 1, Ordering::Relaxed);
+        header.journal.store(store.mapped().slots() + 1, Ordering::Relaxed);
         assert!(is_busy(&store.slot_within("k", &mut WaitLimit::new(Duration::ZERO)), Duration::ZERO));
         assert_ne!(header.journal.load(Ordering::Relaxed), 0);
         store.slot("k").unwrap();

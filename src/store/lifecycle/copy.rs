@@ -7,6 +7,7 @@
 
 use super::create::create;
 use crate::core::index::Indexed;
+use crate::core::key::Key;
 use crate::core::ring::{CommitError, MIN_FILE_CELLS};
 use crate::core::shape::Shape;
 use crate::os::file;
@@ -101,28 +102,24 @@ fn fill(source: &Store, copy: &Store) -> Result<(), CopyError> {
     let (from, to) = (source.mapped(), copy.mapped());
     let (switches, of_copy) = (&from.header().switches.flags, &to.header().switches.flags);
     of_copy.store(switches.load(Ordering::Relaxed), Ordering::Relaxed);
-    for entry in from.schemas() {
-        let fingerprint = entry.fingerprint.load(Ordering::Relaxed);
-        if let Some(text) = source.recall_schema(fingerprint).filter(|_| fingerprint != 0) {
-            copy.remember_schema(fingerprint, &text);
-        }
-    }
     if from.checksums && to.checksums {
         let first = from.directory_header().first_version.load(Ordering::Relaxed);
         to.directory_header().first_version.store(first, Ordering::Relaxed);
     }
     let mut value = Vec::new();
-    for key in source.keys() {
-        let Some(slot) = source.existing_slot(&key).map_err(|error| CopyError::of_key(&key, error))? else {
+    for text in source.keys().into_iter().chain(source.system_keys("")) {
+        let Some(key) = Key::of_anybody(&text) else { continue };
+        let Some(slot) = source.existing_slot_of(&key).map_err(|error| CopyError::of_key(&text, error))? else {
             continue;
         };
         match copy_key(&slot, copy, &key, &mut value) {
             // It was removed meanwhile.
             Err(CopyKeyError::Read(GetError::Key(KeyError::Removed))) => {
-                copy.unset(&key).map_err(|error| CopyError::Write { key, source: error.into() })?;
+                let unset = copy.unset_key(&key);
+                unset.map_err(|error| CopyError::Write { key: text, source: error.into() })?;
             }
-            Err(CopyKeyError::Read(source)) => return Err(CopyError::Read { key, source }),
-            Err(CopyKeyError::Write(source)) => return Err(CopyError::Write { key, source }),
+            Err(CopyKeyError::Read(source)) => return Err(CopyError::Read { key: text, source }),
+            Err(CopyKeyError::Write(source)) => return Err(CopyError::Write { key: text, source }),
             Ok(()) => {}
         }
     }
@@ -134,7 +131,7 @@ fn fill(source: &Store, copy: &Store) -> Result<(), CopyError> {
 }
 
 /// Copies a key and its values.
-fn copy_key(slot: &Slot, copy: &Store, key: &str, value: &mut Vec<u8>) -> Result<(), CopyKeyError> {
+fn copy_key(slot: &Slot, copy: &Store, key: &Key<'_>, value: &mut Vec<u8>) -> Result<(), CopyKeyError> {
     let stored = slot.stored_from(0)?;
     let newest = slot.version();
     let base = if stored.is_empty() { newest } else { slot.first_version() - 1 };

@@ -14,9 +14,9 @@ use crate::sync::{AtomicU64, Ordering};
 /// "SLNT".
 pub(crate) const MAGIC: u32 = 0x534C_4E54;
 
-/// The version of the layout: "RB", 9. It changes whenever a program that knows this one would
+/// The version of the layout: "RB", 10. It changes whenever a program that knows this one would
 /// misread a store.
-pub(crate) const LAYOUT: u32 = 0x5242_0009;
+pub(crate) const LAYOUT: u32 = 0x5242_000A;
 
 /// Layout numbers below this are those of the C library, which counts from 1.
 const FIRST_OWN_LAYOUT: u32 = 0x1_0000;

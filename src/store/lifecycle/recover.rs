@@ -134,11 +134,6 @@ impl VersionSource for NextEpoch<'_> {
 
 fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Result<Recovery, RecoverSpaceError> {
     let slots = mapped.reserve_headers_again()?;
-    for entry in mapped.schemas() {
-        // Each process that opens a bus enters its own schemas again.
-        entry.len.store(0, Ordering::Relaxed);
-        entry.fingerprint.store(0, Ordering::Relaxed);
-    }
     let next_epoch = NextEpoch { mapped, first: epoch::first_of_next(mapped.directory_header()) };
     if moments == Pages::MixedMoments {
         // The recorded number may be damaged.
@@ -163,7 +158,7 @@ fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Result<Recovery, RecoverSpac
         let ring = Ring::new(&handle, &context);
         let key = StoredKey::load(&view.header.key);
         if slots_of_keys.get(&key) == Some(&slot) {
-            recovery.keys += 1;
+            recovery.keys += u32::from(!key.is_of_system());
             let (found, UnprovenCount { damaged, missing }) = ring.recover(moments, &next_epoch)?;
             let keys = match found {
                 Recovered::Sound => None,

@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use super::memory::Memory;
 use super::space::Space;
 use crate::core::index::Indexed;
-use crate::core::memory::records::{DirectoryHeader, ParticipantEntry, SchemaEntry, SlotHeader, StoreHeader};
+use crate::core::memory::records::{DirectoryHeader, ParticipantEntry, SlotHeader, StoreHeader};
 use crate::core::memory::slot_view::SlotView;
 use crate::core::ring::Handle;
 use crate::os::fork::UninheritedFile;
@@ -80,10 +80,6 @@ impl Mapped {
         self.memory.region.table(&self.tables.participants)
     }
 
-    pub(crate) fn schemas(&self) -> &[SchemaEntry] {
-        self.memory.region.table(&self.tables.schemas)
-    }
-
     /// The slot at `index`, which is below the number of slots.
     #[inline]
     pub(crate) fn slot(&self, index: u32) -> SlotView<'_> {
@@ -96,12 +92,6 @@ impl Mapped {
         self.slot(index).header
     }
 
-    /// The generation of the slot at `index`: odd while it has a key.
-    pub(crate) fn generation(&self, index: u32) -> u64 {
-        // Acquire: pairs as in `Ring::generation`.
-        self.slot_header_of(index).generation.load(Ordering::Acquire)
-    }
-
     /// A handle on the key that the slot at `index` has now, if it has one.
     #[inline]
     pub(crate) fn handle_of(&self, index: u32) -> Handle<'_> {
@@ -112,7 +102,7 @@ impl Mapped {
     pub(crate) fn used_slots(&self) -> u32 {
         // One more than the header says, in case a process crashed while it took a fresh slot.
         let fresh = self.directory_header().used_slots.load(Ordering::Acquire);
-        fresh.saturating_add(1).min(self.dimensions.slots)
+        fresh.saturating_add(1).min(self.slots())
     }
 
     /// The descriptor whose locks are ours. Not to be called in a child of the process that opened
@@ -134,7 +124,7 @@ impl Indexed for Mapped {
 
     #[inline]
     fn slots(&self) -> u32 {
-        self.dimensions.slots
+        self.dimensions.all_slots()
     }
 
     #[inline]

@@ -317,6 +317,22 @@ impl Slot {
         }
     }
 
+    /// Copies at least the first `len` bytes of a version that was kept into `value`, or all if it has fewer;
+    /// `false` if it is gone. Pins no short value, so that no publisher lacks its cell.
+    pub(crate) fn copy_start(&self, kept: StoredVersion, len: usize, value: &mut Vec<u8>) -> Result<bool, GetError> {
+        match self.ring().copy_stored(kept, value) {
+            Err(ReadError::Long) => match self.try_pin(kept.version)? {
+                Lookup::Found(pinned) => {
+                    value.resize(len.min(pinned.len()), 0);
+                    pinned.copy_start(value);
+                    Ok(true)
+                }
+                Lookup::NotYet | Lookup::Gone => Ok(false),
+            },
+            outcome => Ok(outcome?),
+        }
+    }
+
     /// The event of those who wait for the next version.
     pub(crate) fn new_version(&self) -> &Event {
         self.ring().new_version()

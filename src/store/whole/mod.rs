@@ -5,10 +5,8 @@ mod flush;
 mod memory;
 mod participants;
 mod purge;
-mod schema;
 mod snapshot;
 mod switches;
-mod trim;
 mod watch;
 
 pub use memory::Memory;

@@ -101,7 +101,7 @@ impl Store {
         }
     }
 
-    /// How all cells of the store are used now. Reads every cell that was ever used.
+    /// How all cells of all keys are used now. Reads every cell of them.
     ///
     /// While no process publishes, holds anything or has crashed, none is in flight and none is
     /// pinned.
@@ -121,7 +121,8 @@ impl Store {
     #[must_use]
     pub fn cells(&self) -> CellCounts {
         let mapped = self.mapped();
-        let slots = (0..mapped.used_slots()).filter(|&slot| index::has_key(mapped.generation(slot)));
+        let has_key_of_a_user = |&slot: &u32| index::stored_key_of(mapped, slot).is_some_and(|key| !key.is_of_system());
+        let slots = (0..mapped.used_slots()).filter(has_key_of_a_user);
         slots.map(|slot| self.session.on_slot(slot, |ring| ring.count_cells())).sum()
     }
 
