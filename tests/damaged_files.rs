@@ -52,7 +52,7 @@ fn errors_name_the_wrong_field_of_the_header() {
         ("magic", 0, &b"GIF8"[..], "it begins with 0x"),
         ("magic of the other byte order", 0, &0x534C_4E54_u32.swap_bytes().to_ne_bytes(), "the other order of bytes"),
         ("layout of the C library", 4, &2u32.to_ne_bytes(), "the C library libsplinter (layout 2)"),
-        ("layout to come", 4, &0x5242_000A_u32.to_ne_bytes(), "another version of splinter-bus"),
+        ("layout to come", 4, &0x5242_000B_u32.to_ne_bytes(), "another version of splinter-bus"),
         ("slots", 8, &0u32.to_ne_bytes(), "slots of 0 is out of range"),
         ("the most slots", 8, &u32::MAX.to_ne_bytes(), "slots of 4294967295 is out of range"),
         ("more slots", 8, &5u32.to_ne_bytes(), "by its dimensions, values begin at byte"),

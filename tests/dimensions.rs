@@ -260,15 +260,20 @@ fn a_caller_that_asks_for_more_than_the_key_has_gets_both_shapes() {
 fn a_slot_whose_values_are_pinned_takes_no_key_of_another_shape_and_the_error_says_why() {
     let name = Name::new();
     let store = name.create(&StoreOptions::new().slots(1));
-    store.set("key", b"value").unwrap();
-    let pinned = store.slot("key").unwrap().pin().unwrap();
-    store.unset("key").unwrap();
-    let other = KeyOptions::new().history(2);
+    // One slot, and as many as the system can have.
+    let mut pinned = Vec::new();
+    for history in 1..=1 + 256 {
+        let slot = store.slot_with("key", &KeyOptions::new().history(history).spare(3)).unwrap();
+        slot.set(b"value").unwrap();
+        pinned.push(slot.pin().unwrap());
+        store.unset("key").unwrap();
+    }
+    let other = KeyOptions::new().history(300).spare(3);
     let error = store.slot_with("other", &other).unwrap_err();
-    assert!(matches!(error, DirectoryError::Held { held: 1, slots: 1 }), "{error}");
+    assert!(matches!(error, DirectoryError::Held { held: 257, slots: 1 }), "{error}");
     assert!(error.to_string().contains("pinned or on loan"), "{error}");
     // A key of the same shape takes the slot.
-    store.set("same", b"value").unwrap();
+    store.slot_with("same", &KeyOptions::new().history(2).spare(3)).unwrap();
     store.unset("same").unwrap();
     drop(pinned);
     store.slot_with("other", &other).unwrap();

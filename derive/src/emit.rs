@@ -30,6 +30,7 @@ pub(crate) fn message(input: &Input) -> TokenStream {
     let payload_align =
         encoding.is_plain().then(|| quote!(const PAYLOAD_ALIGN: #private::usize = #private::payload_align::<Self>();));
     let alignment_check = alignment_check(input, encoding);
+    let reads_by_schema = encoding.reads_by_schema().then(|| quote!(const READS_BY_SCHEMA: #private::bool = true;));
     let check = encoding.reads_by_schema().then(|| {
         let schema = local("schema");
         quote! {
@@ -58,6 +59,7 @@ pub(crate) fn message(input: &Input) -> TokenStream {
             const ENCODING: #krate::frame::Encoding = #krate::frame::Encoding::#encoding_variant;
             const CHECKSUM: #private::bool = #checksum;
             #payload_align
+            #reads_by_schema
 
             fn encode(
                 &self,

@@ -114,6 +114,20 @@ pub enum SubscribeError {
         /// The largest possible number.
         max: u32,
     },
+    /// The newest message of the key has another type, and cannot be read as one of the receiver's.
+    #[error(
+        "{key:?} has messages of another type, which cannot be read: {reason}\n  expected: {expected}\n  found:    {found}"
+    )]
+    OtherType {
+        /// The key.
+        key: String,
+        /// The type that the receiver expects.
+        expected: String,
+        /// The type of the newest message, if the store knows it.
+        found: String,
+        /// Why it cannot be read: where the types differ.
+        reason: String,
+    },
 }
 
 impl From<LosslessError> for SubscribeError {
@@ -211,9 +225,10 @@ pub enum RecvError {
         /// What is wrong with it.
         source: FrameError,
     },
-    /// The message has another type. Counted in the store's `parse_failures`.
+    /// The message has another type, and cannot be read as one of the receiver's. Counted in the store's
+    /// `parse_failures`.
     #[error(
-        "version {version} of {key:?} is of another type than expected\n  expected: {expected}\n  found:    {found}"
+        "version {version} of {key:?} is of another type, and cannot be read: {reason}\n  expected: {expected}\n  found:    {found}"
     )]
     OtherType {
         /// The key.
@@ -222,8 +237,10 @@ pub enum RecvError {
         version: u64,
         /// The type that this receiver expects.
         expected: String,
-        /// The type that was published, if the store knows it.
+        /// The type that was published, if the store knows it, and its sender.
         found: String,
+        /// Why it cannot be read: where the types differ.
+        reason: String,
     },
     /// The payload is not a valid message of the type that its fingerprint names. Counted in the
     /// store's `parse_failures`.

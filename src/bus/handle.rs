@@ -95,7 +95,7 @@ impl<T> Bus<T> {
     where
         T: Message,
     {
-        Self { store, shared: Arc::new(Shared::new(T::message_type())), message: PhantomData }
+        Self { store, shared: Arc::new(Shared::new::<T>()), message: PhantomData }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::ids::Ids;
+use super::receive::{Reads, Writers};
 use super::stored_types;
 use crate::message::{EncodeError, Fault, Message, MessageType};
 use crate::store::{Pinned, Store};
@@ -19,17 +20,22 @@ pub(super) struct Shared {
     is_checked: AtomicU32,
     /// The type in the store, if it was left there. While it is pinned, nobody removes it.
     stored_type: OnceLock<Option<Pinned>>,
+    /// Which messages the type can read.
+    pub(super) reads: Reads,
+    pub(super) writers: Writers,
 }
 
 impl Shared {
-    pub(super) fn new(message_type: MessageType) -> Self {
+    pub(super) fn new<T: Message>() -> Self {
         Self {
-            message_type,
+            message_type: T::message_type(),
+            reads: if T::READS_BY_SCHEMA { Reads::Compatible } else { Reads::Exact },
             fault_fingerprint: Fault::message_type().fingerprint(),
             from: default_sender(),
             ids: Ids::new(),
             is_checked: AtomicU32::new(0),
             stored_type: OnceLock::new(),
+            writers: Writers::default(),
         }
     }
 

@@ -142,6 +142,10 @@ impl MessageType {
         &self.schema
     }
 
+    pub(crate) fn shared_schema(&self) -> &Arc<Table> {
+        &self.schema
+    }
+
     /// The schema, if messages of the type are only decoded within limits.
     #[inline]
     pub(crate) fn limits(&self) -> Option<&Arc<Table>> {

@@ -50,6 +50,11 @@ pub trait Message: Schema {
     /// message, this is the alignment of the type.
     const PAYLOAD_ALIGN: usize = 1;
 
+    /// Whether messages of other types can be read as this one, by the schemas of their senders. Derived; not
+    /// for callers.
+    #[doc(hidden)]
+    const READS_BY_SCHEMA: bool = false;
+
     /// Appends the encoded message to `payload`.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod subscribe;
 mod subscriber;
 mod wait_set;
 mod work_queue;
+mod writers;
 
 #[cfg(feature = "async")]
 pub use async_receivers::{AsyncSubscriber, AsyncWorkQueue};
@@ -22,3 +23,4 @@ pub use sample::Sample;
 pub use subscriber::Subscriber;
 pub use wait_set::{Source, WaitSet, Waited, Waker};
 pub use work_queue::{Job, WorkQueue};
+pub(super) use writers::{Reads, Writers};

@@ -3,6 +3,7 @@
 use super::origin::Origin;
 use super::sample::Sample;
 use super::storage::{AlignedBytes, Storage};
+use super::writers::Reads;
 use crate::bus::error::RecvError;
 use crate::bus::handle::Bus;
 use crate::bus::received::Received;
@@ -76,6 +77,6 @@ impl<T> Bus<T> {
     }
 
     fn origin<'a>(&'a self, key: &'a str, version: u64) -> Origin<'a> {
-        Origin { shared: &self.shared, store: &self.store, key, version }
+        Origin { shared: &self.shared, store: &self.store, key, version, reads: Reads::Compatible }
     }
 }

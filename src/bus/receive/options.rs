@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::writers::Reads;
 use crate::store::KeyOptions;
 
 /// The message at which a subscriber begins.
@@ -44,6 +45,7 @@ pub enum Start {
 pub struct SubscribeOptions {
     pub(super) start: Start,
     pub(super) lossless: bool,
+    pub(super) reads: Reads,
     pub(super) key_options: KeyOptions,
 }
 
@@ -51,7 +53,7 @@ impl SubscribeOptions {
     /// The default options: begin at the next message, not lossless.
     #[must_use]
     pub fn new() -> Self {
-        Self { start: Start::Next, lossless: false, key_options: KeyOptions::new() }
+        Self { start: Start::Next, lossless: false, reads: Reads::Compatible, key_options: KeyOptions::new() }
     }
 
     /// Sets the message at which the subscriber begins.
@@ -71,6 +73,38 @@ impl SubscribeOptions {
     #[must_use]
     pub fn lossless(mut self) -> Self {
         self.lossless = true;
+        self
+    }
+
+    /// Refuses messages of other types than the subscriber's own, also if they could be read. By default,
+    /// messages of an older or newer version of the type are read by the names of their fields: see
+    /// [`MessageType::compatible_with`](crate::message::MessageType::compatible_with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::{Bus, Message, SubscribeOptions};
+    ///
+    /// mod old {
+    ///     #[derive(splinter_bus::Message, serde::Serialize, serde::Deserialize)]
+    ///     pub struct Reading { pub celsius: f32 }
+    /// }
+    ///
+    /// #[derive(Message, serde::Serialize, serde::Deserialize)]
+    /// struct Reading { celsius: f32, sensor: Option<String> }
+    ///
+    /// # let name = format!("splinter-doc-exact-{}", std::process::id());
+    /// let bus: Bus<Reading> = Bus::create(&name)?;
+    /// let (mut any, mut exact) = (bus.subscribe("k")?, bus.subscribe_with("k", &SubscribeOptions::new().exact())?);
+    /// Bus::on(bus.store().clone()).publish("k", &old::Reading { celsius: 20.0 })?;
+    /// assert_eq!(any.recv()?.sensor, None);
+    /// assert!(exact.recv().is_err());
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.reads = Reads::Exact;
         self
     }
 

@@ -2,17 +2,20 @@
 
 use std::ops::Range;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::sample::Sample;
 use super::storage::{EnvelopeBytes, Storage};
+use super::writers::{Reads, Unreadable};
 use crate::bus::envelope::Envelope;
 use crate::bus::error::RecvError;
 use crate::bus::received::Received;
 use crate::bus::shared::Shared;
 use crate::frame::{Encoding, Frame, FrameError, Kind};
-use crate::message::{DecodeError, DecodeOwned, Fault, InPlace, Message};
+use crate::message::{DecodeError, DecodeOwned, Fault, InPlace, Message, MessageType};
 use crate::os::clock;
+use crate::schema::Table;
 use crate::store::Store;
 
 /// Where a frame was received: bus, store, key and version.
@@ -22,6 +25,7 @@ pub(super) struct Origin<'a> {
     pub(super) store: &'a Store,
     pub(super) key: &'a str,
     pub(super) version: u64,
+    pub(super) reads: Reads,
 }
 
 impl Origin<'_> {
@@ -52,13 +56,14 @@ impl Origin<'_> {
         T: DecodeOwned,
         R: From<Received<T>>,
     {
-        self.check::<T>(frame)?;
-        let decoded = match self.shared.message_type.limits() {
+        let writer = self.check::<T>(frame)?;
+        let decoded = match writer.as_ref().or(self.shared.message_type.limits()) {
             None => T::decode(frame.payload()),
             Some(schema) => T::decode_by(schema, frame.payload()),
         };
         match decoded {
             Ok(message) => Ok(Received::new(message, Envelope::of(frame, self.version)).into()),
+            Err(source) if writer.is_some() => Err(self.unreadable(frame, &source)),
             Err(source) => Err(self.undecodable(source)),
         }
     }
@@ -66,44 +71,62 @@ impl Origin<'_> {
     /// Makes a sample of a frame whose payload stays in place.
     #[inline]
     pub(super) fn sample<T: InPlace>(&self, storage: Storage) -> Result<Sample<T>, RecvError> {
-        let (payload, plain, envelope) = {
+        let (payload, plain, schema, envelope) = {
             let mut copy = storage.envelope();
             let frame = self.parse_in_place(&mut copy, &storage)?;
-            self.check::<T>(&frame)?;
+            let schema = self.check::<T>(&frame)?.or_else(|| self.shared.message_type.limits().cloned());
             let plain = match find_plain::<T>(frame.payload()) {
                 Ok(plain) => plain.map(NonNull::from),
                 Err(source) => return Err(self.undecodable(source)),
             };
-            (payload_of(storage.as_slice(), &frame), plain, Envelope::of(&frame, self.version))
+            (payload_of(storage.as_slice(), &frame), plain, schema, Envelope::of(&frame, self.version))
         };
-        Ok(Sample::new(storage, payload, plain, self.shared.message_type.limits().cloned(), envelope))
+        Ok(Sample::new(storage, payload, plain, schema, envelope))
     }
 
-    /// Checks that the frame has a message of this type, which has not expired.
+    /// Checks that the frame has a message that can be read, and which has not expired. Returns the schema
+    /// of its sender, if it is of another type than the receiver's.
     #[inline]
-    fn check<T: Message>(&self, frame: &Frame<'_>) -> Result<(), RecvError> {
+    fn check<T: Message>(&self, frame: &Frame<'_>) -> Result<Option<Arc<Table>>, RecvError> {
         check_ttl(frame)?;
-        if frame.fingerprint() != self.shared.message_type.fingerprint() || frame.encoding() != T::ENCODING {
-            return Err(self.other_type(frame));
-        }
+        let is_own = frame.fingerprint() == self.shared.message_type.fingerprint() && frame.encoding() == T::ENCODING;
+        let writer = if is_own { None } else { Some(self.schema_of_writer(frame)?) };
         if T::CHECKSUM && !frame.has_checksum() {
             return Err(self.invalid_frame(FrameError::NoChecksum));
         }
-        Ok(())
+        Ok(writer)
     }
 
     #[cold]
-    fn other_type(&self, frame: &Frame<'_>) -> RecvError {
+    fn schema_of_writer(&self, frame: &Frame<'_>) -> Result<Arc<Table>, RecvError> {
         if let Some(fault) = self.fault_of(frame) {
-            return RecvError::Fault(Box::new(fault));
+            return Err(RecvError::Fault(Box::new(fault)));
         }
-        let ours = &self.shared.message_type;
+        let fingerprint = frame.fingerprint();
+        if fingerprint == self.shared.message_type.fingerprint() {
+            let reason = format!("its frame says that it is in {}", frame.encoding());
+            return Err(self.other_type(frame, Some(&self.shared.message_type), reason));
+        }
+        let schema = self.shared.schema_of_writer(self.store, fingerprint, self.reads);
+        schema.map_err(|Unreadable { found, reason }| self.other_type(frame, found.as_ref(), reason))
+    }
+
+    #[cold]
+    fn other_type(&self, frame: &Frame<'_>, found: Option<&MessageType>, reason: String) -> RecvError {
         self.rejected(RecvError::OtherType {
             key: self.key.to_owned(),
             version: self.version,
-            expected: format!("{ours}, schema {}", ours.description()),
-            found: found_type(self.store, frame),
+            expected: type_text(&self.shared.message_type),
+            found: format!("{}, from {}", found_text(found, frame.fingerprint()), frame.from()),
+            reason,
         })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unreadable(&self, frame: &Frame<'_>, source: &DecodeError) -> RecvError {
+        let found = self.store.message_type(frame.fingerprint()).ok().flatten();
+        self.other_type(frame, found.as_ref(), source.to_string())
     }
 
     fn fault_of(&self, frame: &Frame<'_>) -> Option<Received<Fault>> {
@@ -162,14 +185,15 @@ fn check_ttl(frame: &Frame<'_>) -> Result<(), RecvError> {
     Err(RecvError::Expired { id: frame.id(), from: frame.from().to_owned(), age, ttl })
 }
 
-fn found_type(store: &Store, frame: &Frame<'_>) -> String {
-    let fingerprint = frame.fingerprint();
-    match store.message_type(fingerprint) {
-        Ok(Some(found)) => format!("{found}, schema {}, from {}", found.description(), frame.from()),
-        Ok(None) | Err(_) => format!(
-            "a type unknown to this store ({}, fingerprint {fingerprint:016x}), from {}",
-            frame.encoding(),
-            frame.from()
-        ),
+/// A type for an error: its name, fingerprint and schema.
+pub(super) fn type_text(message_type: &MessageType) -> String {
+    format!("{message_type}, schema {}", message_type.description())
+}
+
+/// As [`type_text`], of a type that the store may not know.
+pub(super) fn found_text(found: Option<&MessageType>, fingerprint: u64) -> String {
+    match found {
+        Some(found) => type_text(found),
+        None => format!("a type unknown to this store (fingerprint {fingerprint:016x})"),
     }
 }

@@ -66,7 +66,8 @@ impl<T: DecodeOwned> Subscriber<T> {
                 Ok(Lookup::Found(())) => {
                     let version = self.next;
                     self.advance();
-                    let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
+                    let origin =
+                        Origin { shared: &self.shared, store: &self.store, key: &self.key, version, reads: self.reads };
                     return origin.message(&origin.parse(&mut self.frame)?);
                 }
                 Ok(Lookup::Gone) => self.skip_overwritten()?,

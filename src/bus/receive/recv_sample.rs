@@ -81,7 +81,8 @@ impl<T: InPlace> Subscriber<T> {
                 Err(error) => return Err(self.failed(error)),
             };
             self.advance();
-            let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
+            let origin =
+                Origin { shared: &self.shared, store: &self.store, key: &self.key, version, reads: self.reads };
             return origin.sample(storage).map(Some);
         }
     }

@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use super::options::{Start, SubscribeOptions};
 use super::subscriber::Subscriber;
+use super::writers::check_newest;
 use crate::bus::error::SubscribeError;
 use crate::bus::handle::Bus;
 use crate::bus::shared::Shared;
@@ -42,7 +43,8 @@ impl<T> Bus<T> {
     /// # Errors
     ///
     /// [`SubscribeError`]: the key is not valid or cannot be created, it has the largest number of
-    /// lossless subscribers, or it exists with less than the options ask for.
+    /// lossless subscribers, it exists with less than the options ask for, or its newest message has a
+    /// type that cannot be read as `T`.
     pub fn subscribe_with(&self, key: &str, options: &SubscribeOptions) -> Result<Subscriber<T>, SubscribeError> {
         Subscriber::new(&self.store, &self.shared, key, options)
     }
@@ -57,6 +59,7 @@ impl<T> Subscriber<T> {
             Start::Version(version) => Begin::At(version),
         };
         store.with_slot_of(key, &options.key_options, &mut WaitLimit::longest(), |slot| {
+            check_newest(store, shared, key, &slot, options.reads)?;
             let lossless = options.lossless.then(|| Lossless::new(&slot, begin)).transpose()?;
             let next = match &lossless {
                 Some(lossless) => lossless.version(),
@@ -69,6 +72,7 @@ impl<T> Subscriber<T> {
                 store: store.creating_keys_with(options.key_options),
                 shared: Arc::clone(shared),
                 key: key.to_owned(),
+                reads: options.reads,
                 frame: Vec::new(),
                 spin: Spin::default(),
                 removed: false,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::recreate::{RECREATE_INTERVAL, recreate_slot};
+use super::writers::Reads;
 use crate::bus::error::{RecvError, SubscribeError};
 use crate::bus::shared::Shared;
 use crate::store::slot::lossless::{Begin, Lossless, LosslessError};
@@ -59,6 +60,7 @@ pub struct Subscriber<T> {
     /// The version to receive next.
     pub(super) next: u64,
     pub(super) lossless: Option<Lossless>,
+    pub(super) reads: Reads,
     pub(super) frame: Vec<u8>,
     pub(super) spin: Spin,
     /// The removal of the key was reported: the next call creates it again.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::origin::Origin;
 use super::recreate::{RECREATE_INTERVAL, recreate_slot};
+use super::writers::{Reads, check_newest};
 use crate::bus::envelope::Envelope;
 use crate::bus::error::{AcknowledgeError, RecvError, SubscribeError};
 use crate::bus::handle::Bus;
@@ -133,6 +134,7 @@ impl<T> Bus<T> {
 impl<T> WorkQueue<T> {
     fn new(store: &Store, shared: &Arc<Shared>, key: &str, options: &KeyOptions) -> Result<Self, SubscribeError> {
         let queue = store.with_slot_of(key, options, &mut WaitLimit::longest(), |slot| {
+            check_newest(store, shared, key, &slot, Reads::Compatible)?;
             Queue::new(slot, Begin::Oldest).map_err(SubscribeError::of)
         })?;
         Ok(Self {
@@ -258,7 +260,8 @@ impl<T: DecodeOwned> WorkQueue<T> {
             Err(error) => return Err(self.failed(error)),
         };
         let version = assignment.version();
-        let origin = Origin { shared: &self.shared, store: &self.store, key: &self.key, version };
+        let origin =
+            Origin { shared: &self.shared, store: &self.store, key: &self.key, version, reads: Reads::Compatible };
         let received = origin.parse(&mut self.frame).and_then(|frame| origin.message(&frame));
         match received {
             Ok(received) => Ok(Some(Job { received, assignment, key: Arc::clone(&self.key) })),

@@ -24,8 +24,8 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 pub(crate) enum InsertError {
     /// There are as many keys as the store has room for.
     Full,
-    /// There is room for this many keys, but every slot without a key has another shape, and cells that
-    /// others hold.
+    /// There is room for another key, but all slots without one, this many, have another shape, and cells
+    /// that others hold.
     Held(u32),
     /// There is no space for another key.
     NoSpace(NoSpace),
@@ -129,7 +129,7 @@ impl Locked<'_> {
         }
         let slot = match count.left() {
             None | Some(0) => return Err(InsertError::Full),
-            Some(left) => self.take_free_slot(shape, left)?,
+            Some(_) => self.take_free_slot(shape)?,
         };
         let header = self.header(slot);
         // No version of a key is ever used again for that key, whatever slots it had.
@@ -199,8 +199,8 @@ impl Locked<'_> {
     }
 
     /// Takes a slot from the list of free slots, or a fresh one, gives it this shape, and opens the
-    /// journal for it. There is room for `left` more keys.
-    fn take_free_slot(&self, shape: Shape, left: u32) -> Result<u32, InsertError> {
+    /// journal for it.
+    fn take_free_slot(&self, shape: Shape) -> Result<u32, InsertError> {
         let (header, slots) = (self.directory_header(), self.mapped.slots());
         for _ in 0..2 {
             let Ok(listed) = self.find_listed(shape) else {
@@ -218,7 +218,12 @@ impl Locked<'_> {
                     reached(Step::SlotUnlisted);
                     slot
                 }
-                None if fresh >= slots => return Err(InsertError::Held(left)),
+                None if fresh >= slots => {
+                    let DirectoryHeader { key_count, system_key_count, .. } = header;
+                    let keys =
+                        key_count.load(Ordering::Relaxed).saturating_add(system_key_count.load(Ordering::Relaxed));
+                    return Err(InsertError::Held(slots.saturating_sub(keys)));
+                }
                 None => {
                     // Before the slot counts as used, because others look at all used slots.
                     self.mapped.reserve_header(fresh)?;

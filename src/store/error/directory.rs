@@ -43,13 +43,13 @@ pub enum DirectoryError {
     /// Every slot without a key still has values of a removed key that are pinned, lent or being
     /// written, and can have no key of another shape before they are released.
     #[error(
-        "no slot is free: values of removed keys are still pinned or on loan in {held} of {slots}: drop them (samples, pins, loans), or \
-         create the key with the same KeyOptions as the removed one"
+        "no slot is free: there are {slots}, and 256 of the system; in {held} of them, values of removed keys are still pinned or on \
+         loan: drop them (samples, pins, loans), or create the key with the same KeyOptions as the removed one"
     )]
     Held {
         /// How many slots are held.
         held: u32,
-        /// The number of slots.
+        /// The number of slots for keys of users.
         slots: u32,
     },
     /// The key cannot have the shape that was asked for.

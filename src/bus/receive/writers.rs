@@ -1,0 +1,116 @@
+//! Reading messages of other types: those of an older or newer version of a program.
+//!
+//! A frame carries the fingerprint of its type. If that is the receiver's own, the message is decoded as it
+//! is, which costs nothing. If not, the store has the type of its sender
+//! ([`stored_types`](crate::bus::stored_types)), and the message is read by that schema, field by field by
+//! name, if the receiver's type allows it ([`MessageType::compatible_with`]).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::origin::{found_text, type_text};
+use crate::bus::error::SubscribeError;
+use crate::bus::shared::Shared;
+use crate::frame::{Frame, HEADER_LEN};
+use crate::message::MessageType;
+use crate::schema::{Compatibility, Table};
+use crate::store::{Slot, Store};
+
+/// How many types are remembered. A store has no more at a time.
+const MAX_REMEMBERED: usize = 256;
+
+/// Which messages a receiver reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::bus) enum Reads {
+    /// Those of its own type, and of each type that is compatible.
+    Compatible,
+    /// Those of its own type only.
+    Exact,
+}
+
+/// The schemas of types that a receiver has read, by their fingerprints.
+#[derive(Debug, Default)]
+pub(in crate::bus) struct Writers {
+    readable: Mutex<HashMap<u64, Arc<Table>>>,
+}
+
+/// Why messages of a type cannot be read.
+pub(in crate::bus) struct Unreadable {
+    /// The type, if the store knows it.
+    pub(in crate::bus) found: Option<MessageType>,
+    pub(in crate::bus) reason: String,
+}
+
+impl Shared {
+    /// The schema by which messages of another fingerprint are read.
+    #[cold]
+    pub(in crate::bus) fn schema_of_writer(
+        &self,
+        store: &Store,
+        fingerprint: u64,
+        reads: Reads,
+    ) -> Result<Arc<Table>, Unreadable> {
+        let remembered = || self.writers.readable.lock().unwrap_or_else(PoisonError::into_inner);
+        if reads == Reads::Compatible
+            && let Some(schema) = remembered().get(&fingerprint)
+        {
+            return Ok(Arc::clone(schema));
+        }
+        let found = match store.message_type(fingerprint) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                let reason = "its schema is not in the store: its publisher could not leave it there, or has not run on \
+                              this store";
+                return Err(Unreadable { found: None, reason: reason.to_owned() });
+            }
+            Err(error) => return Err(Unreadable { found: None, reason: error.to_string() }),
+        };
+        let reason = match (reads, found.compatible_with(&self.message_type)) {
+            (Reads::Exact, _) => "the subscriber reads its own type only (SubscribeOptions::exact)".to_owned(),
+            (_, Compatibility::No(difference)) => difference.to_string(),
+            (_, Compatibility::Yes | Compatibility::Partly(_)) if self.reads == Reads::Exact => {
+                "messages of this encoding, or of a type that implements `Message` by hand, are read by their own type only"
+                    .to_owned()
+            }
+            (_, Compatibility::Yes | Compatibility::Partly(_)) => {
+                let schema = Arc::clone(found.shared_schema());
+                let mut readable = remembered();
+                if readable.len() >= MAX_REMEMBERED {
+                    readable.clear();
+                }
+                readable.insert(fingerprint, Arc::clone(&schema));
+                return Ok(schema);
+            }
+        };
+        Err(Unreadable { found: Some(found), reason })
+    }
+}
+
+/// Checks that the newest message of a key can be read, if it is of a type that the store knows. What it does
+/// not know is reported when it is received.
+pub(super) fn check_newest(
+    store: &Store,
+    shared: &Shared,
+    key: &str,
+    slot: &Slot,
+    reads: Reads,
+) -> Result<(), SubscribeError> {
+    let newest = slot.stored_from(slot.version()).map_err(SubscribeError::of)?.pop();
+    let mut frame = Vec::new();
+    let found = newest.filter(|&newest| slot.copy_start(newest, HEADER_LEN, &mut frame) == Ok(true));
+    let Some(fingerprint) = found.and_then(|_| Frame::fingerprint_of(&frame)) else {
+        return Ok(());
+    };
+    if fingerprint == shared.message_type.fingerprint() || fingerprint == shared.fault_fingerprint {
+        return Ok(());
+    }
+    match shared.schema_of_writer(store, fingerprint, reads) {
+        Ok(_) | Err(Unreadable { found: None, .. }) => Ok(()),
+        Err(Unreadable { found, reason }) => Err(SubscribeError::OtherType {
+            key: key.to_owned(),
+            expected: type_text(&shared.message_type),
+            found: found_text(found.as_ref(), fingerprint),
+            reason,
+        }),
+    }
+}
