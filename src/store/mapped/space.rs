@@ -254,7 +254,7 @@ impl Mapped {
     pub(crate) fn reserve_headers_again(&self) -> Result<Vec<u32>, RecoverSpaceError> {
         self.reserve_first()?;
         let (first, size) = (self.layout.headers_end(0), self.layout.headers_end(1) - self.layout.headers_end(0));
-        let end = self.layout.headers_end(self.dimensions.slots);
+        let end = self.layout.headers_end(self.dimensions.all_slots());
         let mut slots = Vec::new();
         for Range { start: from, end: to } in space::data_ranges(&self.file, first, end)? {
             self.reserve_shared(from, to)?;

@@ -28,18 +28,18 @@ fn the_messages_of_one_struct_in_two_binaries_match_and_any_difference_is_named(
     publish(POINT);
     assert_eq!(received_by(POINT).trim(), "1 -2 in place");
     assert_eq!(received_by(env!("CARGO_BIN_EXE_point_again")).trim(), "1 -2 in place");
-    let original = "Point v1 (zerocopy) Point{x:u32,y:i32,name:[u8;8]}";
     for (program, expected) in [
         (env!("CARGO_BIN_EXE_point_swapped"), "Point{y:i32,x:u32,name:[u8;8]}"),
         (env!("CARGO_BIN_EXE_point_recoded"), "Point v1 (bytemuck, "),
         (env!("CARGO_BIN_EXE_point_newer"), "Point v2 (zerocopy, "),
     ] {
         let error = received_by(program);
-        assert!(error.contains(&format!("found:    {original}")), "{program}: {error}");
-        let line = error.lines().find(|line| line.contains("expected:")).unwrap();
-        assert!(line.contains(expected), "{program}: {error}");
+        let line = |what: &str| error.lines().find(|line| line.contains(what)).unwrap();
+        assert!(line("found:").contains("Point v1 (zerocopy, "), "{program}: {error}");
+        assert!(line("found:").contains("Point{x:u32,y:i32,name:[u8;8]}"), "{program}: {error}");
+        assert!(line("expected:").contains(expected), "{program}: {error}");
         publish(program);
-        assert!(received_by(POINT).contains("is of another type than expected"), "{program}");
+        assert!(received_by(POINT).contains("is of another type, and cannot be read"), "{program}");
         publish(POINT);
     }
     assert_eq!(store.diagnostics().parse_failures, 6);
