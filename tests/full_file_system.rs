@@ -335,7 +335,7 @@ fn change_shapes(location: &str) {
 
 #[test]
 fn a_store_that_does_not_fit_is_not_created() {
-    // 92 KiB do not fit into one page.
+    // 84 KiB do not fit into one page.
     Actor::run_on_mount("-t tmpfs -o size=40k none /dev/shm", "late limit", &[NAME]);
 }
 

@@ -394,7 +394,8 @@ fn beside_a_purge_that_stands_at(step: Step, act: impl FnOnce(&Store)) {
         bus.publish("first", &vec![1]).unwrap();
     }
     let report = directory.path().join("passed");
-    let arguments = [&*name, report.to_str().unwrap(), &format!("{step:?}"), "0", "Stopped"];
+    // The type of the messages is in the slot before that of the key.
+    let arguments = [&*name, report.to_str().unwrap(), &format!("{step:?}"), "1", "Stopped"];
     let purger = Actor::spawn("purge", &arguments);
     assert!(purger.has_stopped());
     act(&store);

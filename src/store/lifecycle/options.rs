@@ -5,7 +5,7 @@ use crate::store::key_options::KeyOptions;
 
 /// The options of a new store. Nothing has to be chosen.
 ///
-/// A default store has room for 1,024 keys. It takes 92 KiB when it is created, 28.5 KiB for each key of
+/// A default store has room for 1,024 keys. It takes 84 KiB when it is created, 28.5 KiB for each key of
 /// short messages, and for longer values what they need while they are there. A message may have up to
 /// 42 MiB. `docs/memory.md` in the repository has more figures, and says what limits, containers and huge
 /// pages do.
@@ -68,7 +68,7 @@ impl StoreOptions {
     /// How many keys the store can have: 1 to 524,288; by default 1,024.
     ///
     /// *Cost.* 512 bytes for each key that exists or existed, and 32 to 64 bytes of index for each
-    /// slot: a new store takes 44 KiB with 128 slots, 92 KiB with 1,024, 4 MiB with 100,000. The rest is
+    /// slot: a new store takes 36 KiB with 128 slots, 84 KiB with 1,024, 4 MiB with 100,000. The rest is
     /// addresses: 16 MiB for each slot's ring (less with more than 4,096 slots, 64 GiB in all), which are
     /// mapped when the store is opened, and its [span](Self::span). 256 slots for keys of the system are
     /// added.

@@ -27,7 +27,7 @@ use crate::store::store::Store;
 /// store.set("prompt", &[7; 100_000])?;
 /// let memory = store.memory()?;
 /// assert!(memory.fixed + memory.rings + memory.values <= memory.reserved);
-/// println!("{memory}"); // such as: 200 KiB reserved (fixed 92 KiB, rings 8.0 KiB, ...), 21 GiB mapped
+/// println!("{memory}"); // such as: 200 KiB reserved (fixed 84 KiB, rings 8.0 KiB, ...), 21 GiB mapped
 /// for (key, of_key) in &memory.keys {
 ///     println!("{key}: {} bytes of at most {}", of_key.value, of_key.max_len);
 /// }
