@@ -127,6 +127,7 @@ pub use store::{KeyOptions, Store, StoreOptions};
 /// Items for derived code. Not part of the public interface: they can change in any release.
 #[doc(hidden)]
 pub mod __private {
+    pub use std::borrow::Cow;
     pub use std::option::Option;
     pub use std::primitive::{bool, str, u8, u32, usize};
     pub use std::result::Result;

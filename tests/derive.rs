@@ -177,6 +177,56 @@ fn generic_types_are_messages_if_their_arguments_can_be_encoded() {
 }
 
 #[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
+#[message(name = "shop.Page")]
+struct Page<T> {
+    items: Vec<T>,
+    next: Option<Box<Page<T>>>,
+}
+
+#[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
+struct Line<'a, T, const WIDE: bool, const END: char> {
+    text: &'a str,
+    more: T,
+}
+
+#[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
+#[serde(transparent)]
+struct Ids<T>(Vec<T>);
+
+/// A type whose argument contains it.
+#[derive(Schema, Serialize, Deserialize, PartialEq, Debug)]
+#[message(name = "User")]
+struct Friend {
+    friends: Option<Box<Page<Friend>>>,
+}
+
+fn name<T: Message>() -> std::string::String {
+    let name = T::message_type().name().to_owned();
+    assert_eq!(name, T::name());
+    name
+}
+
+#[test]
+fn a_generic_message_is_named_with_its_arguments() {
+    assert_eq!((Page::<u32>::NAME, Prompt::name()), ("shop.Page", "llm.Prompt".into()));
+    assert_eq!(name::<Page<Prompt>>(), "shop.Page<llm.Prompt>");
+    assert_eq!(name::<Page<Friend>>(), "shop.Page<User>");
+    assert_eq!(
+        Page::<Friend>::message_type().description(),
+        "shop.Page<User>{items:[User#2],next:Option<shop.Page<User>#1>}; User{friends:Option<shop.Page<User>#1>}"
+    );
+    assert_eq!(name::<Page<Page<Vec<Option<i8>>>>>(), "shop.Page<shop.Page<Vec<Option<i8>>>>");
+    assert_eq!(name::<Wrapped<(u8, [char; 2], HashMap<bool, ()>), 7>>(), "Wrapped<(u8, [char; 2], Map<bool, ()>), 7>");
+    assert_eq!(name::<Line<'_, std::collections::BTreeSet<f32>, true, 'x'>>(), "Line<Set<f32>, true, 'x'>");
+    assert_eq!(name::<Page<(std::num::NonZero<u8>,)>>(), "shop.Page<(NonZero<u8>,)>");
+    // A type that is encoded as another one has its name there.
+    assert_eq!(name::<Ids<u64>>(), "Ids<u64>");
+    assert_eq!(name::<Page<Ids<u64>>>(), "shop.Page<Vec<u64>>");
+    assert_eq!(name::<Page<Box<std::string::String>>>(), name::<Page<Cow<'_, str>>>());
+    assert_eq!(name::<Page<Result<u8, std::ops::Range<u16>>>>(), "shop.Page<Result<u8, Range<u16>>>");
+}
+
+#[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
 enum Tree {
     Leaf(u32),
     Node(Box<(Tree, Tree)>),
@@ -219,7 +269,7 @@ fn a_field_of_a_foreign_type_is_described_by_its_attribute() {
     round_trip(&Foreign { bound: std::ops::Bound::Included(3) });
     assert_eq!(
         Foreign::message_type().description(),
-        "Foreign{bound:Bound#2}; Bound enum{Unbounded,Included(u32),Excluded(u32)}"
+        "Foreign{bound:Bound<u32>#2}; Bound<u32> enum{Unbounded,Included(u32),Excluded(u32)}"
     );
 }
 
@@ -306,6 +356,6 @@ fn types_that_are_not_messages_can_have_a_schema() {
     fn schema<T: Schema>() -> std::string::String {
         splinter_bus::schema::SchemaWriter::table_of::<T>().to_string()
     }
-    assert_eq!(schema::<Size<3>>(), "Size");
+    assert_eq!(schema::<Size<3>>(), "Size<3>");
     assert!(schema::<Options>().starts_with("Options{type:Sampling#2,"));
 }

@@ -248,7 +248,7 @@ fn values_of_attributes_may_come_from_a_macro() {
     assert_eq!((Attributes::KIND, Attributes::VERSION, Attributes::CHECKSUM), (Kind::Query, 7, false));
     assert_eq!(
         description::<Attributes>(),
-        "Attributes{bound:Bound#2}; Bound enum{Unbounded,Included(u32),Excluded(u32)}"
+        "Attributes{bound:Bound<u32>#2}; Bound<u32> enum{Unbounded,Included(u32),Excluded(u32)}"
     );
 }
 

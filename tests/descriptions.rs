@@ -96,9 +96,12 @@ struct Two<A, B> {
 fn types_of_the_same_name_are_different_unless_their_fields_are_the_same() {
     assert_eq!(
         describe::<Two<one::Place, other::Place>>(),
-        "Two{a:Place#2,b:Place#3}; Place{name:String}; Place{latitude:f64,longitude:f64}"
+        "Two<Place, Place>{a:Place#2,b:Place#3}; Place{name:String}; Place{latitude:f64,longitude:f64}"
     );
-    assert_eq!(describe::<Two<one::Place, twin::Place>>(), "Two{a:Place#2,b:Place#2}; Place{name:String}");
+    assert_eq!(
+        describe::<Two<one::Place, twin::Place>>(),
+        "Two<Place, Place>{a:Place#2,b:Place#2}; Place{name:String}"
+    );
     assert_eq!(describe::<Two<one::Place, twin::Place>>(), describe::<Two<twin::Place, twin::Place>>());
 }
 
@@ -116,14 +119,14 @@ fn different_types_with_the_same_path_are_different() {
         fn both<T: Schema, U: Schema>(_: fn() -> String, _: U, _: T) -> String {
             describe::<Two<T, U>>()
         }
-        assert_eq!(first(), "Two{a:Local#2,b:[Local#2]}; Local(u8)");
+        assert_eq!(first(), "Two<Local, Vec<Local>>{a:Local#2,b:[Local#2]}; Local(u8)");
         let second = describe::<Two<Local, Vec<Local>>>();
-        assert_eq!(second, "Two{a:Local#2,b:[Local#2]}; Local(u16)");
+        assert_eq!(second, "Two<Local, Vec<Local>>{a:Local#2,b:[Local#2]}; Local(u16)");
         let outer = Local(2);
         {
             #[derive(Schema)]
             struct Local(i64);
-            assert_eq!(both(first, outer, Local(1)), "Two{a:Local#2,b:Local#3}; Local(i64); Local(u16)");
+            assert_eq!(both(first, outer, Local(1)), "Two<Local, Local>{a:Local#2,b:Local#3}; Local(i64); Local(u16)");
         }
     }
 }
@@ -148,11 +151,11 @@ struct Order {
 fn a_generic_type_is_described_once_for_each_of_its_arguments() {
     assert_eq!(
         describe::<Two<Page<User>, Page<Order>>>(),
-        "Two{a:Page#2,b:Page#3}; \
-         Page{items:[User#4],next:Option<Page#2>}; \
-         Page{items:[Order#5],next:Option<Page#3>}; \
-         User{orders:Page#3}; \
-         Order{buyers:Page#2}"
+        "Two<Page<User>, Page<Order>>{a:Page<User>#2,b:Page<Order>#3}; \
+         Page<User>{items:[User#4],next:Option<Page<User>#2>}; \
+         Page<Order>{items:[Order#5],next:Option<Page<Order>#3>}; \
+         User{orders:Page<Order>#3}; \
+         Order{buyers:Page<User>#2}"
     );
 }
 
@@ -160,10 +163,10 @@ fn a_generic_type_is_described_once_for_each_of_its_arguments() {
 fn a_description_starts_with_the_described_type() {
     assert_eq!(
         describe::<User>(),
-        "User{orders:Page#2}; Page{items:[Order#3],next:Option<Page#2>}; Order{buyers:Page#4}; \
-         Page{items:[User#1],next:Option<Page#4>}"
+        "User{orders:Page<Order>#2}; Page<Order>{items:[Order#3],next:Option<Page<Order>#2>}; \
+         Order{buyers:Page<User>#4}; Page<User>{items:[User#1],next:Option<Page<User>#4>}"
     );
-    assert!(describe::<Order>().starts_with("Order{buyers:Page#2}; Page{items:[User#3],"));
+    assert!(describe::<Order>().starts_with("Order{buyers:Page<User>#2}; Page<User>{items:[User#3],"));
 }
 
 #[test]
@@ -235,8 +238,8 @@ mod user {
 #[test]
 fn a_type_with_a_name_of_the_standard_library_is_a_different_type() {
     let (one, other) = (describe::<Two<String, user::String>>(), describe::<Two<user::String, String>>());
-    assert_eq!(one, "Two{a:String,b:String#2}; String{bytes:[u8;8]}");
-    assert_eq!(other, "Two{a:String#2,b:String}; String{bytes:[u8;8]}");
+    assert_eq!(one, "Two<String, String>{a:String,b:String#2}; String{bytes:[u8;8]}");
+    assert_eq!(other, "Two<String, String>{a:String#2,b:String}; String{bytes:[u8;8]}");
 }
 
 const ONE: u8 = 1;

@@ -289,7 +289,7 @@ fn equal_structures_are_one_schema() {
     assert_eq!(text::<Box<[Cow<'_, str>]>>(), "[String]");
     assert_eq!(
         text::<(HashMap<u8, Option<[f32; 3]>>, Result<(), (bool,)>)>(),
-        "(map[u8=>Option<[f32;3]>],Result#1); Result enum{Ok(()),Err((bool))}"
+        "(map[u8=>Option<[f32;3]>],Result<(), (bool,)>#1); Result<(), (bool,)> enum{Ok(()),Err((bool))}"
     );
 }
 

@@ -8,7 +8,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{GenericParam, Generics, Ident, Lifetime, LifetimeParam, WherePredicate, parse_quote};
 
-use crate::emit_schema::schema;
+use crate::emit_schema::{name_with_arguments, schema};
 use crate::model::Input;
 
 /// Implements `Schema`, `Message`, `Decode` and `InPlace`, and for a plain encoding `Plain`.
@@ -27,6 +27,15 @@ pub(crate) fn message(input: &Input) -> TokenStream {
     let payload = local("payload");
 
     let schema = schema(input);
+    let name_function = name_with_arguments(input, &local("schema")).map(|name| {
+        let schema = local("schema");
+        quote! {
+            fn name() -> #private::Cow<'static, #private::str> {
+                let #schema = &mut <#krate::schema::SchemaWriter as ::core::default::Default>::default();
+                #private::Cow::Owned(#name)
+            }
+        }
+    });
     let payload_align =
         encoding.is_plain().then(|| quote!(const PAYLOAD_ALIGN: #private::usize = #private::payload_align::<Self>();));
     let alignment_check = alignment_check(input, encoding);
@@ -60,6 +69,8 @@ pub(crate) fn message(input: &Input) -> TokenStream {
             const CHECKSUM: #private::bool = #checksum;
             #payload_align
             #reads_by_schema
+
+            #name_function
 
             fn encode(
                 &self,

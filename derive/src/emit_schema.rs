@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Ident, Index, Type};
+use syn::{GenericParam, Ident, Index, Type};
 
 use crate::emit::{local, with_schema_bounds};
 use crate::model::{Field, Fields, Input, Shape, Style, Variant};
@@ -28,6 +28,29 @@ pub(crate) fn schema(input: &Input) -> TokenStream {
     }
 }
 
+/// The name of a generic type with its arguments, as an expression that uses the writer `schema`.
+pub(crate) fn name_with_arguments(input: &Input, schema: &Ident) -> Option<TokenStream> {
+    let krate = input.krate();
+    let arguments: Vec<_> = input
+        .generics
+        .params
+        .iter()
+        .filter_map(|param| match param {
+            GenericParam::Lifetime(_) => None,
+            GenericParam::Type(param) => {
+                let ident = &param.ident;
+                Some(quote!(#krate::schema::SchemaWriter::name_of::<#ident>(#schema)))
+            }
+            GenericParam::Const(param) => {
+                let ident = &param.ident;
+                Some(quote!(#krate::schema::SchemaWriter::name_of_constant(#ident)))
+            }
+        })
+        .collect();
+    let name = input.name();
+    (!arguments.is_empty()).then(|| quote!(#krate::schema::SchemaWriter::generic_name(#name, &[#(#arguments),*])))
+}
+
 struct Emit<'a> {
     krate: &'a TokenStream,
     /// The writer.
@@ -41,7 +64,8 @@ impl Emit<'_> {
         if input.attributes.encoding.as_ref().is_some_and(|encoding| encoding.value() == "json") {
             return quote!(#krate::schema::SchemaWriter::json(#schema));
         }
-        let (name, this) = (input.name(), local("this"));
+        let this = local("this");
+        let (name, with_arguments) = self.name();
         let inner = match &input.shape {
             Shape::Struct(fields) if input.serde.is_transparent => fields.encoded().next(),
             _ => None,
@@ -50,7 +74,8 @@ impl Emit<'_> {
         if let Some(ty) = input.attributes.schema.as_ref().or(inner) {
             // This call has the location of the type, so the compiler reports a missing schema there.
             let place = Span::call_site().located_at(ty.span());
-            return quote_spanned!(place=> #krate::schema::SchemaWriter::same_as::<Self, #ty>(#schema, #name));
+            let described = quote_spanned!(place=> #krate::schema::SchemaWriter::same_as::<Self, #ty>(#schema, #name));
+            return quote!(#with_arguments #described);
         }
         let described = match &input.shape {
             Shape::Struct(fields) => {
@@ -66,7 +91,19 @@ impl Emit<'_> {
             }
         };
         let layout = self.layout(&this);
-        quote!(let #this = #described; #layout #this)
+        quote!(#with_arguments let #this = #described; #layout #this)
+    }
+
+    /// The name, as an expression, and a statement before it.
+    fn name(&self) -> (TokenStream, Option<TokenStream>) {
+        let name = self.input.name();
+        match name_with_arguments(self.input, self.schema) {
+            None => (name.to_token_stream(), None),
+            Some(with_arguments) => {
+                let name = local("name");
+                (quote!(&#name), Some(quote!(let #name = #with_arguments;)))
+            }
+        }
     }
 
     fn variants(&self, variants: &[Variant]) -> Vec<TokenStream> {

@@ -58,10 +58,10 @@ impl Shared {
     #[cold]
     fn check_schema_now<M: Message>(&self, message: &M) -> Result<(), EncodeError> {
         // A fault may be sent under each type.
-        if M::NAME == self.message_type.name() {
+        if M::name() == self.message_type.name() {
             message
                 .check_schema(self.message_type.schema())
-                .map_err(|source| EncodeError::Schema { name: M::NAME, source: Box::new(source) })?;
+                .map_err(|source| EncodeError::Schema { name: M::name(), source: Box::new(source) })?;
             self.is_checked.store(1, Ordering::Relaxed);
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Errors of encoding and decoding messages.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 use crate::schema::{ReadError, SchemaMismatch};
@@ -19,7 +21,7 @@ pub enum EncodeError {
     #[error("a message {name}: {source}")]
     Schema {
         /// The type's name on the bus.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// Where, and how.
         source: Box<SchemaMismatch>,
     },
@@ -29,13 +31,13 @@ pub enum EncodeError {
     )]
     Invalid {
         /// The type's name on the bus.
-        name: &'static str,
+        name: Cow<'static, str>,
     },
     /// Zeros are not a value of the type.
     #[error("zeros are not a value of {name}: use `loan` instead of `loan_zeroed`, and write a value into it")]
     Zeros {
         /// The type's name on the bus.
-        name: &'static str,
+        name: Cow<'static, str>,
     },
 }
 

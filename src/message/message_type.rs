@@ -56,7 +56,7 @@ impl MessageType {
             Encoding::Raw | Encoding::Postcard | Encoding::Json => SchemaWriter::table_of::<T>(),
         };
         let align = T::PAYLOAD_ALIGN.max(frame::PAYLOAD_ALIGN);
-        Self::new(Cow::Borrowed(T::NAME), T::VERSION, T::ENCODING, align, schema)
+        Self::new(T::name(), T::VERSION, T::ENCODING, align, schema)
     }
 
     fn new(name: Cow<'static, str>, version: u32, encoding: Encoding, align: usize, schema: Table) -> Self {

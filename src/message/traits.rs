@@ -1,5 +1,7 @@
 //! The traits of messages.
 
+use std::borrow::Cow;
+
 use super::error::{DecodeError, EncodeError};
 use super::message_type::MessageType;
 use crate::frame::{Encoding, Kind};
@@ -33,7 +35,7 @@ use crate::schema::{Schema, SchemaMismatch, Table};
     note = "if `{Self}` already derives `Message`, also derive the traits of its encoding, such as `serde::Serialize` and `serde::Deserialize`"
 )]
 pub trait Message: Schema {
-    /// The type's name on the bus.
+    /// The type's name on the bus, of a generic type without its arguments: see [`name`](Self::name).
     const NAME: &'static str;
     /// The version of the type, at first 1. Increase it when the meaning of the type changes.
     const VERSION: u32;
@@ -54,6 +56,12 @@ pub trait Message: Schema {
     /// for callers.
     #[doc(hidden)]
     const READS_BY_SCHEMA: bool = false;
+
+    /// The type's name on the bus. A generic type has the names of its arguments in it: `Page<User>`.
+    #[must_use]
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed(Self::NAME)
+    }
 
     /// Appends the encoded message to `payload`.
     ///

@@ -162,18 +162,27 @@ fn holding<T: Schema + ?Sized>(schema: &mut SchemaWriter, name: &str) -> Variant
     VariantItem::new(name, FieldList::tuple([value]))
 }
 
-/// Named fields of one type.
-fn fields_of<T: Schema>(schema: &mut SchemaWriter, names: &[&str]) -> FieldList {
-    let ty = schema.of::<T>();
-    FieldList::named(names.iter().map(|name| FieldItem::new(name, ty)))
+fn generic_name<T: Schema>(schema: &mut SchemaWriter, name: &str) -> String {
+    SchemaWriter::generic_name(name, &[schema.name_of::<T>()])
+}
+
+/// A struct with named fields of one type.
+fn range<Range, T: Schema>(schema: &mut SchemaWriter, name: &str, fields: &[&str]) -> TypeRef {
+    let name = generic_name::<T>(schema, name);
+    schema.structure::<Range>(&name, |schema| {
+        let ty = schema.of::<T>();
+        FieldList::named(fields.iter().map(|field| FieldItem::new(field, ty)))
+    })
 }
 
 schemas! {
     [T: Schema, E: Schema] Result<T, E> => |schema| {
-        schema.enumeration::<Self, _>("Result", |schema| [holding::<T>(schema, "Ok"), holding::<E>(schema, "Err")])
+        let name = SchemaWriter::generic_name("Result", &[schema.name_of::<T>(), schema.name_of::<E>()]);
+        schema.enumeration::<Self, _>(&name, |schema| [holding::<T>(schema, "Ok"), holding::<E>(schema, "Err")])
     };
     [T: Schema] Bound<T> => |schema| {
-        schema.enumeration::<Self, _>("Bound", |schema| {
+        let name = generic_name::<T>(schema, "Bound");
+        schema.enumeration::<Self, _>(&name, |schema| {
             let unbounded = VariantItem::new("Unbounded", FieldList::unit());
             [unbounded, holding::<T>(schema, "Included"), holding::<T>(schema, "Excluded")]
         })
@@ -189,12 +198,10 @@ schemas! {
     [] OsStr => |schema| {
         schema.enumeration::<Self, _>("OsString", |schema| [holding::<[u8]>(schema, "Unix"), holding::<[u16]>(schema, "Windows")])
     };
-    [T: Schema] Range<T> => |schema| schema.structure::<Self>("Range", |schema| fields_of::<T>(schema, &["start", "end"]));
-    [T: Schema] RangeInclusive<T> => |schema| {
-        schema.structure::<Self>("RangeInclusive", |schema| fields_of::<T>(schema, &["start", "end"]))
-    };
-    [T: Schema] RangeFrom<T> => |schema| schema.structure::<Self>("RangeFrom", |schema| fields_of::<T>(schema, &["start"]));
-    [T: Schema] RangeTo<T> => |schema| schema.structure::<Self>("RangeTo", |schema| fields_of::<T>(schema, &["end"]));
+    [T: Schema] Range<T> => |schema| range::<Self, T>(schema, "Range", &["start", "end"]);
+    [T: Schema] RangeInclusive<T> => |schema| range::<Self, T>(schema, "RangeInclusive", &["start", "end"]);
+    [T: Schema] RangeFrom<T> => |schema| range::<Self, T>(schema, "RangeFrom", &["start"]);
+    [T: Schema] RangeTo<T> => |schema| range::<Self, T>(schema, "RangeTo", &["end"]);
     [] Duration => |schema| time::<Self>(schema, "Duration", ["secs", "nanos"]);
     [] SystemTime => |schema| time::<Self>(schema, "SystemTime", ["secs_since_epoch", "nanos_since_epoch"]);
     [] uuid::Uuid => |schema| {

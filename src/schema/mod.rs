@@ -10,6 +10,7 @@ mod cursor;
 mod error;
 mod from_json;
 mod impls;
+mod name;
 mod of_others;
 mod path;
 mod plain;

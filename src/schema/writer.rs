@@ -2,7 +2,9 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
+use std::fmt;
 
+use super::name;
 use super::table::{
     Enum, EnumLayout, Field, Fields, Index, Node, Number, Struct, StructLayout, StructReader, Table, Variant,
     VariantReader,
@@ -74,6 +76,8 @@ pub struct SchemaWriter {
     /// `None`: it is being described.
     nodes: Vec<Option<Node>>,
     named: HashMap<TypeId, Index>,
+    /// The names of structs and enums, also of those that are being described.
+    names: HashMap<Index, String>,
     /// Types that are being described as others, and where they are if they were mentioned meanwhile.
     open: HashMap<TypeId, Option<Index>>,
     /// Types without a name, so that each is added once.
@@ -106,6 +110,43 @@ impl SchemaWriter {
         T::describe(self)
     }
 
+    /// The name of a generic type with its arguments, for [`structure`](Self::structure) and
+    /// [`enumeration`](Self::enumeration). The name of each argument is from [`name_of`](Self::name_of).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::schema::{FieldList, Schema, SchemaWriter, TypeRef};
+    ///
+    /// struct Pair<T>(T, T);
+    ///
+    /// impl<T: Schema> Schema for Pair<T> {
+    ///     fn describe(schema: &mut SchemaWriter) -> TypeRef {
+    ///         let name = SchemaWriter::generic_name("Pair", &[schema.name_of::<T>()]);
+    ///         schema.structure::<Self>(&name, |schema| FieldList::tuple([schema.of::<T>(), schema.of::<T>()]))
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(SchemaWriter::table_of::<Pair<Vec<&str>>>().to_string(), "Pair<Vec<String>>([String],[String])");
+    /// ```
+    #[must_use]
+    pub fn generic_name(name: &str, arguments: &[String]) -> String {
+        name::generic(name, arguments)
+    }
+
+    /// The name of the type `T` as the argument of a generic one. Structs and enums have the name of their
+    /// schema, and other types that of their encoding: `u32`, `String`, `Vec<User>`, `Map<String, u32>`.
+    pub fn name_of<T: Schema + ?Sized>(&mut self) -> String {
+        let TypeRef(index) = self.of::<T>();
+        name::name(&self.nodes, &self.names, index)
+    }
+
+    /// The name of the argument of a const generic. For derived code.
+    #[doc(hidden)]
+    pub fn name_of_constant<T: fmt::Debug>(constant: T) -> String {
+        format!("{constant:?}")
+    }
+
     /// The type `T`, whose values are encoded as those of `As`. It has the schema of `As`, unless that
     /// mentions `T`: then it is a struct of this name around it.
     pub fn same_as<T: ?Sized, As: Schema + ?Sized>(&mut self, name: &str) -> TypeRef {
@@ -115,6 +156,7 @@ impl SchemaWriter {
                 self.nodes.push(None);
                 self.nodes.len() as Index - 1
             });
+            self.names.insert(index, name.to_owned());
             return TypeRef(index);
         }
         self.open.insert(id, None);
@@ -169,7 +211,7 @@ impl SchemaWriter {
 
     /// The struct `T`, under this name. `fields` is called at its first use, and may mention `T` itself.
     pub fn structure<T: ?Sized>(&mut self, name: &str, fields: impl FnOnce(&mut Self) -> FieldList) -> TypeRef {
-        self.named::<T>(|schema| {
+        self.named::<T>(name, |schema| {
             let FieldList { fields, reader } = fields(schema);
             Node::Struct(Struct { name: name.to_owned(), fields, layout: None, reader })
         })
@@ -181,7 +223,7 @@ impl SchemaWriter {
         name: &str,
         variants: impl FnOnce(&mut Self) -> V,
     ) -> TypeRef {
-        self.named::<T>(|schema| {
+        self.named::<T>(name, |schema| {
             let variants = variants(schema).into_iter().enumerate();
             let variants = variants.map(|(place, VariantItem(mut variant))| {
                 variant.discriminant = variant.discriminant.filter(|&value| value != place as i128);
@@ -237,12 +279,13 @@ impl SchemaWriter {
         TypeRef(index)
     }
 
-    fn named<T: ?Sized>(&mut self, node: impl FnOnce(&mut Self) -> Node) -> TypeRef {
+    fn named<T: ?Sized>(&mut self, name: &str, node: impl FnOnce(&mut Self) -> Node) -> TypeRef {
         let next = self.nodes.len() as Index;
         let index = *self.named.entry(typeid::of::<T>()).or_insert(next);
         if index == next {
             // Added before its fields are described, because they may mention the type itself.
             self.nodes.push(None);
+            self.names.insert(index, name.to_owned());
             let node = node(self);
             self.nodes[index as usize] = Some(node);
         }

@@ -137,7 +137,7 @@ fn misplaced() -> ! {
 impl<T: Plain> Loan<T> {
     /// Makes a loan of a cell whose payload is zeroed.
     pub(super) fn zeroed(raw: store::Loan, pending: PendingSend) -> Result<Self, PublishError> {
-        Self::checked(raw, pending).map_err(|_| EncodeError::Zeros { name: T::NAME }.into())
+        Self::checked(raw, pending).map_err(|_| EncodeError::Zeros { name: T::name() }.into())
     }
 
     /// Makes a loan of a cell whose payload has any content, which must be a valid `T`.

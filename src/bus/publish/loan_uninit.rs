@@ -68,7 +68,7 @@ impl<T: Plain> LoanUninit<T> {
         // SAFETY: the caller has written every byte of the payload, and `lend` has written all
         // bytes before it.
         let raw = unsafe { self.raw.assume_init() };
-        Loan::checked(raw, self.pending).map_err(|_| EncodeError::Invalid { name: T::NAME }.into())
+        Loan::checked(raw, self.pending).map_err(|_| EncodeError::Invalid { name: T::name() }.into())
     }
 }
 
