@@ -249,6 +249,97 @@ mod named {
     }
 }
 
+mod aliased {
+    use super::*;
+
+    #[derive(splinter_bus::Message, Serialize, Deserialize, Debug, PartialEq)]
+    #[message(alias = "Older", alias = "Prompt")]
+    pub(crate) struct Request {
+        pub(crate) text: String,
+    }
+
+    /// The same fields, under the old name.
+    #[derive(splinter_bus::Message, Serialize, Deserialize, Debug)]
+    pub(crate) struct Older {
+        pub(crate) text: String,
+    }
+
+    #[derive(splinter_bus::Message, Serialize, Deserialize, Debug)]
+    pub(crate) struct Page<T> {
+        pub(crate) items: Vec<T>,
+    }
+
+    #[derive(splinter_bus::Message, Serialize, Deserialize, Debug)]
+    #[message(alias = "Page")]
+    pub(crate) struct Sheet<T> {
+        pub(crate) items: Vec<T>,
+    }
+
+    #[derive(splinter_bus::Message, Serialize, Deserialize, Debug)]
+    #[message(alias = "Page<u8>")]
+    pub(crate) struct Bytes {
+        pub(crate) items: Vec<u8>,
+    }
+
+    #[derive(
+        splinter_bus::Message, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable,
+    )]
+    #[message(encoding = "zerocopy")]
+    #[repr(C)]
+    pub(crate) struct Place(u8);
+
+    #[derive(
+        splinter_bus::Message, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable,
+    )]
+    #[message(encoding = "zerocopy", alias = "Place")]
+    #[repr(C)]
+    pub(crate) struct Spot(u8);
+
+    #[derive(
+        splinter_bus::Message, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable,
+    )]
+    #[message(encoding = "zerocopy", alias = "Place")]
+    #[repr(C)]
+    pub(crate) struct Wide(u16);
+}
+
+#[test]
+fn a_receiver_accepts_the_former_names_of_its_type() {
+    use aliased::{Bytes, Older, Page, Place, Request, Sheet, Spot, Wide};
+    assert_eq!(read_as::<_, Request>(&first()).unwrap(), Request { text: "Why?".into() });
+    assert_eq!(verdict::<first::Prompt, Request>(), "yes");
+    assert_eq!(verdict::<Request, first::Prompt>(), "no: the sender's type is Request, the receiver's is Prompt");
+    // The same schema under another name is another type, which can be read.
+    let (old, new) = (Older::message_type(), Request::message_type());
+    assert_ne!(old.fingerprint(), new.fingerprint());
+    assert_eq!(verdict::<Older, Request>(), "yes");
+    assert_eq!(new.aliases(), ["Older", "Prompt"]);
+    assert_eq!(verdict::<Page<u8>, Sheet<u16>>(), "no: the sender's type is Page<u8>, the receiver's is Sheet<u16>");
+    assert_eq!(verdict::<Page<u8>, Sheet<u8>>(), "yes");
+    assert_eq!(Sheet::<u8>::message_type().aliases(), ["Page", "Page<u8>"]);
+    assert_eq!(verdict::<Page<u8>, Bytes>(), "yes");
+    assert_eq!(verdict::<Page<u16>, Bytes>(), "no: the sender's type is Page<u16>, the receiver's is Bytes");
+    // Types whose values are their own bytes must be the same but for their name.
+    assert_eq!(verdict::<Place, Spot>(), "yes");
+    assert_eq!(verdict::<Place, Wide>(), "no: messages in zerocopy are read by their own type only");
+}
+
+#[test]
+fn aliases_are_in_the_bytes_of_a_type_and_not_in_its_fingerprint() {
+    let with = aliased::Request::message_type();
+    let back = splinter_bus::message::MessageType::from_bytes(&with.to_bytes()).unwrap();
+    assert_eq!((back.aliases(), &back), (with.aliases(), &with));
+    let without = {
+        #[derive(splinter_bus::Message, Serialize, Deserialize)]
+        struct Request {
+            text: String,
+        }
+        Request::message_type()
+    };
+    assert_eq!(without.fingerprint(), with.fingerprint());
+    assert_ne!(without.to_bytes(), with.to_bytes());
+}
+
 #[test]
 fn types_of_another_name_version_or_encoding_are_not_read() {
     for (found, wanted) in [

@@ -23,6 +23,10 @@ pub(crate) fn message(input: &Input) -> TokenStream {
     let encoding_variant = format_ident!("{}", encoding.variant());
     let name = input.name();
     let version = attributes.version.as_ref().map_or_else(|| quote!(1), |version| quote!(#version));
+    let aliases = (!attributes.aliases.is_empty()).then(|| {
+        let aliases = &attributes.aliases;
+        quote!(const ALIASES: &'static [&'static #private::str] = &[#(#aliases),*];)
+    });
     let checksum = attributes.checksum.as_ref().is_none_or(|checksum| checksum.value);
     let payload = local("payload");
 
@@ -67,6 +71,7 @@ pub(crate) fn message(input: &Input) -> TokenStream {
             const KIND: #krate::frame::Kind = #krate::frame::Kind::#kind;
             const ENCODING: #krate::frame::Encoding = #krate::frame::Encoding::#encoding_variant;
             const CHECKSUM: #private::bool = #checksum;
+            #aliases
             #payload_align
             #reads_by_schema
 

@@ -28,6 +28,8 @@ pub(crate) struct Attributes {
     pub(crate) encoding: Option<LitStr>,
     pub(crate) kind: Option<LitStr>,
     pub(crate) name: Option<LitStr>,
+    /// Names that the type had before.
+    pub(crate) aliases: Vec<LitStr>,
     pub(crate) version: Option<LitInt>,
     pub(crate) checksum: Option<LitBool>,
     pub(crate) krate: Option<Path>,
@@ -121,7 +123,8 @@ impl Input {
 
 impl Attributes {
     fn new(attributes: &[Attribute]) -> Result<Self> {
-        const KNOWN: &str = "known are `encoding`, `kind`, `name`, `version`, `checksum`, `schema` and `crate`";
+        const KNOWN: &str =
+            "known are `encoding`, `kind`, `name`, `alias`, `version`, `checksum`, `schema` and `crate`";
         let mut this = Self::default();
         each(attributes, |meta| {
             if meta.path.is_ident("encoding") {
@@ -130,6 +133,9 @@ impl Attributes {
                 put(&mut this.kind, &meta, string(&meta)?)
             } else if meta.path.is_ident("name") {
                 put(&mut this.name, &meta, string(&meta)?)
+            } else if meta.path.is_ident("alias") {
+                this.aliases.push(string(&meta)?);
+                Ok(())
             } else if meta.path.is_ident("version") {
                 put(&mut this.version, &meta, integer(&meta)?)
             } else if meta.path.is_ident("checksum") {

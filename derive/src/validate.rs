@@ -15,6 +15,7 @@ pub(crate) fn message(input: &Input) -> Result<()> {
     errors.extend(one_of(attributes.encoding.as_ref(), "encoding", &ENCODINGS));
     errors.extend(one_of(attributes.kind.as_ref(), "kind", &KINDS));
     errors.extend(attributes.name.as_ref().and_then(name));
+    errors.extend(aliases(input));
     if let Some(version) = &attributes.version
         && !version.base10_parse::<u32>().is_ok_and(|version| version > 0)
     {
@@ -33,6 +34,7 @@ pub(crate) fn schema(input: &Input) -> Result<()> {
     for (name, value) in strings {
         errors.extend(value.as_ref().map(|value| only_for_messages(name, value.span())));
     }
+    errors.extend(attributes.aliases.iter().map(|alias| only_for_messages("alias", alias.span())));
     errors.extend(attributes.version.as_ref().map(|version| only_for_messages("version", version.span())));
     errors.extend(attributes.checksum.as_ref().map(|checksum| only_for_messages("checksum", checksum.span())));
     errors.extend(attributes.name.as_ref().and_then(name));
@@ -75,6 +77,25 @@ fn one_of(value: Option<&LitStr>, what: &str, known: &[&str]) -> Option<Error> {
 
 fn name(name: &LitStr) -> Option<Error> {
     name.value().is_empty().then(|| Error::new(name.span(), "a name must not be empty"))
+}
+
+/// Finds aliases that say nothing.
+fn aliases(input: &Input) -> Vec<Error> {
+    let (own, aliases) = (input.name(), &input.attributes.aliases);
+    let refused = aliases.iter().enumerate().filter_map(|(at, alias)| {
+        let name = alias.value();
+        let reason = if name.is_empty() {
+            "an alias must not be empty".to_owned()
+        } else if name == own {
+            format!("the alias `{name}` is the name of the type itself: give the name that it had before")
+        } else if aliases[..at].iter().any(|other| other.value() == name) {
+            format!("the alias `{name}` is given twice")
+        } else {
+            return None;
+        };
+        Some(Error::new(alias.span(), reason))
+    });
+    refused.collect()
 }
 
 /// Checks that heartbeats, and only heartbeats, have no fields.

@@ -19,6 +19,7 @@ use crate::schema::{
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MessageType {
     name: Cow<'static, str>,
+    aliases: Vec<String>,
     version: u32,
     encoding: Encoding,
     align: usize,
@@ -28,7 +29,8 @@ pub struct MessageType {
     needs_limits: bool,
 }
 
-/// What a fingerprint is the hash of, with the wire part of the schema alone; and what a type is as bytes.
+/// What a fingerprint is the hash of, with the wire part of the schema alone; and what a type is as bytes, with its
+/// aliases behind.
 #[derive(Serialize, Deserialize)]
 struct Identity<'a> {
     name: Cow<'a, str>,
@@ -56,7 +58,16 @@ impl MessageType {
             Encoding::Raw | Encoding::Postcard | Encoding::Json => SchemaWriter::table_of::<T>(),
         };
         let align = T::PAYLOAD_ALIGN.max(frame::PAYLOAD_ALIGN);
-        Self::new(T::name(), T::VERSION, T::ENCODING, align, schema)
+        let name = T::name();
+        let mut aliases: Vec<_> = T::ALIASES.iter().map(|&alias| alias.to_owned()).collect();
+        if let Some(arguments) = name.strip_prefix(T::NAME).filter(|arguments| !arguments.is_empty()) {
+            aliases.extend(T::ALIASES.iter().map(|alias| format!("{alias}{arguments}")));
+        }
+        Self::new(name, T::VERSION, T::ENCODING, align, schema).with_aliases(aliases)
+    }
+
+    fn with_aliases(self, aliases: Vec<String>) -> Self {
+        Self { aliases, ..self }
     }
 
     fn new(name: Cow<'static, str>, version: u32, encoding: Encoding, align: usize, schema: Table) -> Self {
@@ -68,6 +79,7 @@ impl MessageType {
             fingerprint: xxh3_64(&identity.to_bytes()),
             needs_limits: encoding == Encoding::Postcard && schema.needs_limits(),
             name,
+            aliases: Vec::new(),
             version,
             encoding,
             align,
@@ -94,7 +106,10 @@ impl MessageType {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let (name, schema) = (self.name.as_ref().into(), Cow::Borrowed(&*self.schema));
-        Identity { name, version: self.version, encoding: self.encoding as u8, align: self.align, schema }.to_bytes()
+        let identity =
+            Identity { name, version: self.version, encoding: self.encoding as u8, align: self.align, schema };
+        // As in `Identity::to_bytes`.
+        postcard::to_extend(&self.aliases, identity.to_bytes()).unwrap_or_default()
     }
 
     /// The type that these bytes are, which may come from anybody.
@@ -112,16 +127,30 @@ impl MessageType {
             return Err(SchemaError::Format { found: format, known: FORMAT });
         }
         let (identity, rest) = postcard::take_from_bytes::<Identity<'_>>(bytes).map_err(|_| DAMAGED)?;
+        let (aliases, rest) = postcard::take_from_bytes::<Vec<String>>(rest).map_err(|_| DAMAGED)?;
         let encoding = Encoding::from_byte(identity.encoding).filter(|_| rest.is_empty()).ok_or(DAMAGED)?;
         identity.schema.validate()?;
         let schema = Table::normal(&identity.schema.nodes, 0);
-        Ok(Self::new(identity.name.into_owned().into(), identity.version, encoding, identity.align, schema))
+        let name = identity.name.into_owned().into();
+        Ok(Self::new(name, identity.version, encoding, identity.align, schema).with_aliases(aliases))
     }
 
     /// The type's name on the bus.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The names that the type had before: see [`Message::ALIASES`]. Those of a generic type are there both without
+    /// and with its arguments.
+    #[must_use]
+    pub fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    /// Whether a receiver of this type accepts messages of the type with this name.
+    fn accepts(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias == name)
     }
 
     /// The type's version.
@@ -208,12 +237,14 @@ impl MessageType {
 
     /// Whether a receiver of another type can read messages of this one, by the schemas of both.
     ///
-    /// Types must have the same name and version, and be in postcard, unless they are the same type. Then fields go by
-    /// name: their order is free; a field that the receiver does not have is skipped, unless it denies unknown
-    /// fields; one that the sender does not have must be an `Option`, or have a `#[serde(default)]`. Variants
-    /// go by name, too; one that the receiver does not have is read as its `#[serde(other)]`, or cannot be
-    /// read. Integers may become wider, and a `T` an `Option<T>`. Types inside of a message are compared by
-    /// their structure, whatever their names.
+    /// The receiver must have the name of the sender, or have it as an [alias](Message::ALIASES). Both must
+    /// have the same version and encoding, and in other encodings than postcard the same schema.
+    ///
+    /// In postcard, fields go by name: their order is free; a field that the receiver does not have is skipped,
+    /// unless it denies unknown fields; one that the sender does not have must be an `Option`, or have a
+    /// `#[serde(default)]`. Variants go by name, too; one that the receiver does not have is read as its
+    /// `#[serde(other)]`, or cannot be read. Integers may become wider, and a `T` an `Option<T>`. Types inside
+    /// of a message are compared by their structure, whatever their names.
     ///
     /// What code does is not known here: a `Deserialize` by hand, a function that `#[serde(with = ...)]` names,
     /// or the type inside of a [`Json`](crate::message::Json) may refuse more.
@@ -244,17 +275,19 @@ impl MessageType {
         };
         if self.fingerprint == receiver.fingerprint {
             Compatibility::Yes
-        } else if self.name != receiver.name {
+        } else if !receiver.accepts(&self.name) {
             differ("type", &self.name, &receiver.name)
         } else if self.version != receiver.version {
             differ("version", &self.version, &receiver.version)
         } else if self.encoding != receiver.encoding {
             differ("encoding", &self.encoding, &receiver.encoding)
-        } else if self.encoding != Encoding::Postcard {
+        } else if self.encoding == Encoding::Postcard {
+            schema::compatible(&self.schema, &receiver.schema)
+        } else if self.schema.wire_without_name() == receiver.schema.wire_without_name() {
+            Compatibility::Yes
+        } else {
             let reason = format!("messages in {} are read by their own type only", self.encoding);
             Compatibility::No(Difference::whole(reason))
-        } else {
-            schema::compatible(&self.schema, &receiver.schema)
         }
     }
 

@@ -63,6 +63,12 @@ pub trait Message: Schema {
         Cow::Borrowed(Self::NAME)
     }
 
+    /// Names that the type had before. Receivers of the type accept messages of these types, as far as they
+    /// can be read.
+    ///
+    /// An alias of a generic type is its former name without the arguments, `OldPage`, or with some, `OldPage<User>`.
+    const ALIASES: &'static [&'static str] = &[];
+
     /// Appends the encoded message to `payload`.
     ///
     /// # Errors

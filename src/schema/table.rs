@@ -189,6 +189,17 @@ impl Table {
         Self::normal(&nodes, 0)
     }
 
+    /// The wire part without the name of the type itself, but with those of the types inside of it.
+    pub(crate) fn wire_without_name(&self) -> Self {
+        let mut wire = self.wire();
+        match &mut wire.nodes[0] {
+            Node::Struct(this) => this.name.clear(),
+            Node::Enum(this) => this.name.clear(),
+            _ => {}
+        }
+        Self::normal(&wire.nodes, 0)
+    }
+
     pub(crate) fn root(&self) -> &Node {
         &self.nodes[0]
     }

@@ -25,6 +25,19 @@ struct Twice(u32);
 struct Empty(u32);
 
 #[derive(Message, serde::Serialize, serde::Deserialize)]
+#[message(alias = "")]
+#[message(alias = "Old", alias = "Aliases", alias = "Older", alias = "Old")]
+struct Aliases(u32);
+
+#[derive(Message, serde::Serialize, serde::Deserialize)]
+#[message(alias = Old)]
+struct AliasWithoutQuotes(u32);
+
+#[derive(Message, serde::Serialize, serde::Deserialize)]
+#[message(name = "shop.Order", alias = "shop.Order")]
+struct Order(u32);
+
+#[derive(Message, serde::Serialize, serde::Deserialize)]
 #[message(schema = "u32", schema = u32)]
 struct SchemaOnType(u32);
 
@@ -50,7 +63,7 @@ struct CrateWithoutAPath(u32);
 struct CrateWithoutAPathInQuotes(u32);
 
 #[derive(splinter_bus::Schema)]
-#[message(kind = "query", version = 2, checksum = false)]
+#[message(kind = "query", alias = "Old", version = 2, checksum = false)]
 struct PartOfAMessage(u32);
 
 fn main() {}
