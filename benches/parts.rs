@@ -68,14 +68,17 @@ fn envelope(payload: &[u8], checksum: bool) -> Outgoing<'static> {
         fingerprint: payload.len() as u64,
         id: Uuid::from_u128(7),
         ts: 7,
+        sent_boot: 0,
         ttl: None,
         seq: 0,
         eof: true,
+        attempt: 1,
         checksum,
         payload_align: 16,
         from: "bench-12345",
         to: "",
         trace: "",
+        reply_to: "",
     }
 }
 

@@ -202,14 +202,17 @@ fn envelope(payload_align: usize, from: &str) -> Outgoing<'_> {
         fingerprint: 0,
         id: Uuid::nil(),
         ts: 0,
+        sent_boot: 0,
         ttl: None,
         seq: 0,
         eof: true,
+        attempt: 1,
         checksum: true,
         payload_align,
         from,
         to: "",
         trace: "",
+        reply_to: "",
     }
 }
 

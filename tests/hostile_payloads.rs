@@ -19,14 +19,17 @@ fn publish<T: Message>(bus: &Bus<T>, key: &str, payload: &[u8]) {
         fingerprint: T::message_type().fingerprint(),
         id: Uuid::nil(),
         ts: 0,
+        sent_boot: 0,
         ttl: None,
         seq: 0,
         eof: true,
+        attempt: 1,
         checksum: true,
         payload_align: T::PAYLOAD_ALIGN,
         from: "somebody",
         to: "",
         trace: "",
+        reply_to: "",
     };
     let mut bytes = Vec::new();
     frame::write::<FrameError>(&mut bytes, &envelope, |out| {

@@ -24,14 +24,17 @@ fn publish_at(bus: &Bus<Vec<u8>>, second: u64) {
         fingerprint: bus.message_type().fingerprint(),
         id: Uuid::now_v7(),
         ts: second * 1_000_000_000,
+        sent_boot: 0,
         ttl: None,
         seq: 0,
         eof: true,
+        attempt: 1,
         checksum: true,
         payload_align: 16,
         from: "past",
         to: "",
         trace: "",
+        reply_to: "",
     };
     frame::write(&mut bytes, &envelope, |payload| -> Result<(), frame::FrameError> {
         vec![second as u8].encode(payload).expect("bytes");

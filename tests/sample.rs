@@ -227,7 +227,7 @@ fn frames_have_a_checksum_if_the_type_asks_for_it_and_are_refused_without_it() {
     readings.publish("r", &Reading { sensor: 1, value: 1.0 }).unwrap();
     let mut frame = readings.store().get("r").unwrap().unwrap();
     frame[5] |= 4;
-    frame[52..56].fill(0);
+    frame[56..60].fill(0);
     readings.store().set("r", &frame).unwrap();
     let error = readings.get("r").unwrap_err();
     assert!(matches!(error, RecvError::Frame { source: FrameError::NoChecksum, .. }), "{error}");

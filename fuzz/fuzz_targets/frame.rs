@@ -43,14 +43,17 @@ fn is_written_as_it_was_read(frame: &Frame<'_>) {
         fingerprint: frame.fingerprint(),
         id: frame.id(),
         ts: frame.ts(),
+        sent_boot: frame.sent_boot(),
         ttl: frame.ttl(),
         seq: frame.seq(),
         eof: frame.eof(),
+        attempt: frame.attempt(),
         checksum: frame.has_checksum(),
         payload_align: 1,
         from: frame.from(),
         to: frame.to(),
         trace: frame.trace(),
+        reply_to: frame.reply_to(),
     };
     let bytes = written(&outgoing, frame.payload()).expect("a frame that was read can be written");
     is(&Frame::parse(&bytes).expect("a written frame is valid"), &outgoing, frame.payload());
@@ -61,8 +64,9 @@ fn is(frame: &Frame<'_>, outgoing: &Outgoing<'_>, payload: &[u8]) {
     assert_eq!((frame.fingerprint(), frame.id()), (outgoing.fingerprint, outgoing.id));
     assert_eq!((frame.ts(), frame.ttl()), (outgoing.ts, outgoing.ttl));
     assert_eq!((frame.seq(), frame.eof()), (outgoing.seq, outgoing.eof));
-    assert_eq!(frame.has_checksum(), outgoing.checksum);
+    assert_eq!((frame.attempt(), frame.has_checksum()), (outgoing.attempt.max(1), outgoing.checksum));
+    assert!(frame.sent_boot() == outgoing.sent_boot || frame.ttl().is_none());
     let to = if outgoing.to.is_empty() { "*" } else { outgoing.to };
     assert_eq!((frame.from(), frame.to(), frame.trace()), (outgoing.from, to, outgoing.trace));
-    assert_eq!(frame.payload(), payload);
+    assert_eq!((frame.reply_to(), frame.payload()), (outgoing.reply_to, payload));
 }

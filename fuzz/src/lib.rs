@@ -15,13 +15,16 @@ pub struct Envelope<'a> {
     fingerprint: u64,
     id: u128,
     ts: u64,
+    sent_boot: u32,
     ttl: Option<u32>,
     seq: u32,
     eof: bool,
+    attempt: u8,
     checksum: bool,
     pub from: &'a str,
     pub to: &'a str,
     pub trace: &'a str,
+    pub reply_to: &'a str,
     pub payload: &'a [u8],
 }
 
@@ -35,14 +38,17 @@ impl Envelope<'_> {
             fingerprint: self.fingerprint,
             id: Uuid::from_u128(self.id),
             ts: self.ts,
+            sent_boot: self.sent_boot,
             ttl: self.ttl,
             seq: self.seq,
             eof: self.eof,
+            attempt: self.attempt,
             checksum: self.checksum,
             payload_align: 1 << (self.seq % 7),
             from: self.from,
             to: self.to,
             trace: self.trace,
+            reply_to: self.reply_to,
         }
     }
 }

@@ -33,6 +33,7 @@ pub struct Envelope {
     version: u64,
     ttl: u32,
     seq: u32,
+    attempt: u8,
     marks: Marks,
     names: Names,
 }
@@ -75,6 +76,7 @@ impl Envelope {
             version,
             ttl: frame.ttl().unwrap_or(0),
             seq: frame.seq(),
+            attempt: frame.attempt(),
             marks: Marks::of(frame),
             names: Names::of(frame),
         }
@@ -108,6 +110,23 @@ impl Envelope {
     #[must_use]
     pub fn trace(&self) -> &str {
         self.names.trace()
+    }
+
+    /// Where the sender expects answers: a key, or `KEY#LANE`; empty if the message says nothing
+    /// about it.
+    #[must_use]
+    pub fn reply_to(&self) -> &str {
+        self.names.reply_to()
+    }
+
+    /// 1 for the first delivery of what this message answers; more if the answer was begun again
+    /// after a worker died. 255 stands for 255 or more.
+    ///
+    /// The sender says this. How often a message of a work queue was leased is
+    /// [`Job::attempt`](crate::Job::attempt).
+    #[must_use]
+    pub fn attempt(&self) -> u8 {
+        self.attempt
     }
 
     /// The number of the message in its stream, counted from 0.
@@ -153,10 +172,12 @@ impl fmt::Debug for Envelope {
             .field("from", &self.from())
             .field("to", &self.to())
             .field("trace", &self.trace())
+            .field("reply_to", &self.reply_to())
             .field("ts", &self.ts)
             .field("ttl", &self.ttl())
             .field("seq", &self.seq)
             .field("eof", &self.eof())
+            .field("attempt", &self.attempt)
             .field("version", &self.version)
             .finish()
     }

@@ -6,7 +6,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::received::Received;
-use crate::frame::{FaultCode, FrameError};
+use crate::frame::{FaultCode, FrameError, MAX_TTL};
 use crate::message::{DecodeError, EncodeError, Fault};
 use crate::store::by_key::look_up::KeyRemoved;
 use crate::store::slot::lossless::LosslessError;
@@ -47,8 +47,8 @@ pub enum PublishError {
     Frame(#[from] FrameError),
     /// The publisher's ttl is out of range.
     #[error(
-        "a ttl of {ttl:?} is out of range: it must be 1 ms to 49.7 days ({} ms); set another one, or none for messages that do not expire",
-        u32::MAX
+        "a ttl of {ttl:?} is out of range: it must be 1 ms to 24.8 days ({} ms); set another one, or none for messages that do not expire",
+        MAX_TTL
     )]
     Ttl {
         /// The ttl that was set.

@@ -1,42 +1,58 @@
 //! The names in a received envelope, in one small buffer.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use crate::frame::Frame;
 
-/// `from`, `to` and `trace`, one after the other as in the frame. Usual names need no allocation.
+/// `from`, `to`, `trace` and `reply_to`, one after the other as in the frame. Usual names need no
+/// allocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Names {
-    bytes: SmallVec<[u8; 36]>,
-    /// The lengths of `from` and `to`.
-    lens: [u8; 2],
+    bytes: SmallVec<[u8; 40]>,
+    /// The lengths of `from`, `to` and `trace`.
+    lens: [u8; 3],
 }
 
 impl Names {
     #[inline]
     pub(super) fn of(frame: &Frame<'_>) -> Self {
-        let (bytes, lens) = frame.names();
-        Self { bytes: SmallVec::from_slice(bytes), lens }
+        let (names, lens) = frame.names();
+        Self { bytes: SmallVec::from_slice(names.as_bytes()), lens }
     }
 
     pub(super) fn from(&self) -> &str {
-        self.part(0, self.lens[0].into())
+        let [from, ..] = self.ends();
+        self.part(0..from)
     }
 
     pub(super) fn to(&self) -> &str {
-        match self.part(self.lens[0].into(), self.lens[1].into()) {
+        let [from, to, _] = self.ends();
+        match self.part(from..to) {
             "" => "*",
             to => to,
         }
     }
 
     pub(super) fn trace(&self) -> &str {
-        let start = usize::from(self.lens[0]) + usize::from(self.lens[1]);
-        self.part(start, self.bytes.len() - start)
+        let [_, to, trace] = self.ends();
+        self.part(to..trace)
     }
 
-    fn part(&self, start: usize, len: usize) -> &str {
+    pub(super) fn reply_to(&self) -> &str {
+        let [.., trace] = self.ends();
+        self.part(trace..self.bytes.len())
+    }
+
+    /// Where `from`, `to` and `trace` end.
+    fn ends(&self) -> [usize; 3] {
+        let [from, to, trace] = self.lens.map(usize::from);
+        [from, from + to, from + to + trace]
+    }
+
+    fn part(&self, range: Range<usize>) -> &str {
         // Parsing the frame checked that each name is UTF-8.
-        str::from_utf8(&self.bytes[start..start + len]).unwrap_or_default()
+        str::from_utf8(&self.bytes[range]).unwrap_or_default()
     }
 }

@@ -61,7 +61,7 @@ impl<T> Deref for Received<T> {
 impl<T: Serialize> Serialize for Received<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let envelope = &self.envelope;
-        let mut frame = serializer.serialize_struct("Frame", 10)?;
+        let mut frame = serializer.serialize_struct("Frame", 12)?;
         frame.serialize_field("id", envelope.id().hyphenated().encode_lower(&mut Uuid::encode_buffer()))?;
         frame.serialize_field("ts", &humantime::format_rfc3339_millis(envelope.sent_at()).to_string())?;
         frame.serialize_field("from", envelope.from())?;
@@ -72,6 +72,10 @@ impl<T: Serialize> Serialize for Received<T> {
             _ => frame.serialize_field("payload", &self.message)?,
         }
         frame.serialize_field("to", envelope.to())?;
+        match envelope.reply_to() {
+            "" => frame.skip_field("reply_to")?,
+            reply_to => frame.serialize_field("reply_to", reply_to)?,
+        }
         match envelope.ttl_ms() {
             Some(ttl) => frame.serialize_field("ttl_ms", &ttl)?,
             None => frame.skip_field("ttl_ms")?,
@@ -82,6 +86,10 @@ impl<T: Serialize> Serialize for Received<T> {
         }
         frame.serialize_field("seq", &envelope.seq())?;
         frame.serialize_field("eof", &envelope.eof())?;
+        match envelope.attempt() {
+            1 => frame.skip_field("attempt")?,
+            attempt => frame.serialize_field("attempt", &attempt)?,
+        }
         frame.end()
     }
 }

@@ -57,8 +57,8 @@ pub enum FrameError {
     #[error("the payload cannot begin at byte {offset}, because names of {names} bytes follow the header")]
     PayloadOffset {
         /// The offset in the header.
-        offset: u16,
-        /// The lengths of the three names together.
+        offset: usize,
+        /// The lengths of the four names together.
         names: usize,
     },
     /// This version does not know the kind.
@@ -144,6 +144,8 @@ pub enum NameField {
     To,
     /// The trace.
     Trace,
+    /// Where answers are expected.
+    ReplyTo,
 }
 
 impl std::fmt::Display for NameField {
@@ -152,6 +154,7 @@ impl std::fmt::Display for NameField {
             Self::From => "from",
             Self::To => "to",
             Self::Trace => "trace",
+            Self::ReplyTo => "reply_to",
         })
     }
 }

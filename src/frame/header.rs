@@ -13,7 +13,8 @@ pub(super) const VERSION: u8 = 1;
 
 /// The magic number: the bytes `SB`.
 pub(super) const MAGIC: u16 = u16::from_le_bytes(*b"SB");
-/// The offset of a payload in its frame is a multiple of this number of bytes.
+/// The offset of a payload in its frame is a multiple of this number of bytes. The header counts it
+/// in these units.
 pub(crate) const PAYLOAD_ALIGN: usize = 16;
 /// The largest alignment of a payload's address in bytes, and that of every frame in a store.
 pub const MAX_PAYLOAD_ALIGN: usize = 64;
@@ -23,12 +24,16 @@ pub(super) const FLAG_EOF: u8 = 1;
 pub(super) const FLAG_TTL: u8 = 2;
 /// Flag: the frame has no checksum.
 pub(super) const FLAG_NO_CHECKSUM: u8 = 4;
+/// The longest ttl in milliseconds: half of the range of the boot clock in a frame.
+pub(crate) const MAX_TTL: u32 = u32::MAX / 2;
 /// The offset of the time of sending.
 pub(super) const TS_AT: usize = 32;
+/// The offset of the time of sending by the boot clock.
+pub(super) const SENT_BOOT_AT: usize = 40;
 /// The offset of the payload's length.
-pub(super) const PAYLOAD_LEN_AT: usize = 48;
+pub(super) const PAYLOAD_LEN_AT: usize = 52;
 /// The offset of the checksum.
-pub(super) const CRC_AT: usize = 52;
+pub(super) const CRC_AT: usize = 56;
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
@@ -38,11 +43,14 @@ pub(super) struct Header {
     pub(super) kind: u8,
     pub(super) encoding: u8,
     pub(super) flags: u8,
-    pub(super) payload_offset: U16,
+    /// In units of `PAYLOAD_ALIGN` bytes.
+    pub(super) payload_offset: u8,
+    pub(super) attempt: u8,
     pub(super) fingerprint: U64,
     /// The id's bytes in their order, as two words.
     pub(super) id: [big_endian::U64; 2],
     pub(super) ts: U64,
+    pub(super) sent_boot: U32,
     pub(super) ttl: U32,
     pub(super) seq: U32,
     pub(super) payload_len: U32,
@@ -50,15 +58,33 @@ pub(super) struct Header {
     pub(super) from_len: u8,
     pub(super) to_len: u8,
     pub(super) trace_len: u8,
-    pub(super) zero: [u8; 5],
+    pub(super) reply_to_len: u8,
 }
 
 const _: () = {
     assert!(size_of::<Header>() == HEADER_LEN);
     assert!(std::mem::offset_of!(Header, ts) == TS_AT);
+    assert!(std::mem::offset_of!(Header, sent_boot) == SENT_BOOT_AT);
     assert!(std::mem::offset_of!(Header, payload_len) == PAYLOAD_LEN_AT);
     assert!(std::mem::offset_of!(Header, crc) == CRC_AT);
 };
+
+impl Header {
+    /// The offset of the payload in bytes.
+    #[inline]
+    pub(super) fn payload_offset(&self) -> usize {
+        usize::from(self.payload_offset) * PAYLOAD_ALIGN
+    }
+
+    /// Where the names end, counted from the end of the header: `from`, `to`, `trace`, `reply_to`.
+    #[inline]
+    pub(super) fn name_ends(&self) -> [usize; 4] {
+        let from = usize::from(self.from_len);
+        let to = from + usize::from(self.to_len);
+        let trace = to + usize::from(self.trace_len);
+        [from, to, trace, trace + usize::from(self.reply_to_len)]
+    }
+}
 
 /// The checksum of a frame, with zero in place of its checksum field. The frame has at least a
 /// header.

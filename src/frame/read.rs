@@ -1,14 +1,11 @@
 //! Reading frames from bytes that may have any content.
 
-use std::ops::Range;
-
 use uuid::Uuid;
 use zerocopy::FromBytes;
 
 use super::error::{FrameError, NameField};
 use super::header::{
-    FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_TTL, HEADER_LEN, Header, MAGIC, PAYLOAD_ALIGN, VERSION, checksum, checksum_in_two,
-    checksum_mut,
+    FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_TTL, HEADER_LEN, Header, MAGIC, VERSION, checksum, checksum_in_two, checksum_mut,
 };
 use super::kind::{Encoding, Kind};
 
@@ -18,11 +15,8 @@ pub struct Frame<'a> {
     header: &'a Header,
     kind: Kind,
     encoding: Encoding,
-    /// The three names, one after the other.
-    names: &'a [u8],
-    from: &'a str,
-    to: &'a str,
-    trace: &'a str,
+    /// The four names, one after the other. Each ends at a character boundary.
+    names: &'a str,
     payload: &'a [u8],
 }
 
@@ -62,7 +56,7 @@ impl<'a> Frame<'a> {
     /// header.
     #[inline]
     pub(crate) fn payload_offset(start: &[u8]) -> usize {
-        Header::ref_from_prefix(start).map_or(0, |(header, _)| usize::from(header.payload_offset.get()).max(HEADER_LEN))
+        Header::ref_from_prefix(start).map_or(0, |(header, _)| header.payload_offset().max(HEADER_LEN))
     }
 
     /// The fingerprint in the first bytes of a frame, of which nothing else is checked; `None` if they do not
@@ -102,15 +96,14 @@ impl<'a> Frame<'a> {
         if expected != found {
             return Err(FrameError::Checksum { expected, found });
         }
-        let offset = header.payload_offset.get();
-        let names_len = usize::from(header.from_len) + usize::from(header.to_len) + usize::from(header.trace_len);
-        let (expected, len) = (u64::from(offset) + u64::from(header.payload_len.get()), envelope.len() + payload.len());
+        let offset = header.payload_offset();
+        let ends = header.name_ends();
+        let names_len = ends[3];
+        let (expected, len) = (offset as u64 + u64::from(header.payload_len.get()), envelope.len() + payload.len());
         if expected != len as u64 {
             return Err(FrameError::Length { expected, found: len });
         }
-        let is_placed_right =
-            usize::from(offset) == envelope.len() && usize::from(offset).is_multiple_of(PAYLOAD_ALIGN);
-        let Some(names) = names.get(..names_len).filter(|_| is_placed_right) else {
+        let Some(names) = names.get(..names_len).filter(|_| offset == envelope.len()) else {
             return Err(FrameError::PayloadOffset { offset, names: names_len });
         };
         let kind = Kind::from_byte(header.kind).ok_or(FrameError::UnknownKind { found: header.kind })?;
@@ -119,24 +112,13 @@ impl<'a> Frame<'a> {
         if payload.is_empty() != (kind == Kind::Heartbeat) {
             return Err(FrameError::Payload { kind, len: payload.len() });
         }
-        let (from, to) = (usize::from(header.from_len), usize::from(header.to_len));
-        // One UTF-8 check of all names. If it fails, or a name does not end at a character
-        // boundary, each name is checked alone to report the right one.
-        let all = str::from_utf8(names).unwrap_or_default();
-        let name = |field, range: Range<usize>| match all.get(range.clone()) {
-            Some(name) => Ok(name),
-            None => check_name(field, &names[range]),
-        };
-        Ok(Self {
-            header,
-            kind,
-            encoding,
-            names,
-            from: name(NameField::From, 0..from)?,
-            to: name(NameField::To, from..from + to)?,
-            trace: name(NameField::Trace, from + to..names_len)?,
-            payload,
-        })
+        // One UTF-8 check of all names.
+        match str::from_utf8(names) {
+            Ok(names) if ends.iter().all(|&end| names.is_char_boundary(end)) => {
+                Ok(Self { header, kind, encoding, names, payload })
+            }
+            _ => Err(invalid_name(names, ends)),
+        }
     }
 
     /// The kind of the message: what it is for.
@@ -170,6 +152,13 @@ impl<'a> Frame<'a> {
         self.header.ts.get()
     }
 
+    /// The time of sending on the sender's CLOCK_BOOTTIME, in milliseconds modulo 2^32. Only frames
+    /// with a [ttl](Self::ttl) have it.
+    #[must_use]
+    pub fn sent_boot(&self) -> u32 {
+        self.header.sent_boot.get()
+    }
+
     /// The time after which the message expires, in milliseconds; `None` if it does not expire.
     #[must_use]
     pub fn ttl(&self) -> Option<u32> {
@@ -188,6 +177,13 @@ impl<'a> Frame<'a> {
         self.header.flags & FLAG_EOF != 0
     }
 
+    /// 1 for the first delivery of what this message answers, more if the answer was begun again.
+    /// 255 stands for 255 or more.
+    #[must_use]
+    pub fn attempt(&self) -> u8 {
+        self.header.attempt.max(1)
+    }
+
     /// Whether the frame has a checksum. It was checked.
     #[must_use]
     pub fn has_checksum(&self) -> bool {
@@ -197,26 +193,36 @@ impl<'a> Frame<'a> {
     /// The sender's component id.
     #[must_use]
     pub fn from(&self) -> &'a str {
-        self.from
+        let [from, ..] = self.header.name_ends();
+        &self.names[..from]
     }
 
     /// The recipient's component id; `*` if the message is for all.
     #[must_use]
     pub fn to(&self) -> &'a str {
-        if self.to.is_empty() { "*" } else { self.to }
+        let [from, to, ..] = self.header.name_ends();
+        if from == to { "*" } else { &self.names[from..to] }
     }
 
-    /// `from`, `to` and `trace`, one after the other, and the lengths of the first two. An empty
-    /// `to` means `*`.
+    /// `from`, `to`, `trace` and `reply_to`, one after the other, and the lengths of the first
+    /// three. An empty `to` means `*`.
     #[inline]
-    pub(crate) fn names(&self) -> (&'a [u8], [u8; 2]) {
-        (self.names, [self.header.from_len, self.header.to_len])
+    pub(crate) fn names(&self) -> (&'a str, [u8; 3]) {
+        (self.names, [self.header.from_len, self.header.to_len, self.header.trace_len])
     }
 
     /// The trace or span id; may be empty.
     #[must_use]
     pub fn trace(&self) -> &'a str {
-        self.trace
+        let [_, to, trace, _] = self.header.name_ends();
+        &self.names[to..trace]
+    }
+
+    /// Where the sender expects answers: a key, or `KEY#LANE`; may be empty.
+    #[must_use]
+    pub fn reply_to(&self) -> &'a str {
+        let [_, _, trace, reply_to] = self.header.name_ends();
+        &self.names[trace..reply_to]
     }
 
     /// The payload: the encoded message.
@@ -226,7 +232,16 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// The error for the first name that is not UTF-8.
 #[cold]
-fn check_name(field: NameField, bytes: &[u8]) -> Result<&str, FrameError> {
-    str::from_utf8(bytes).map_err(|_| FrameError::Name { field })
+fn invalid_name(names: &[u8], [from, to, trace, reply_to]: [usize; 4]) -> FrameError {
+    let names = [
+        (NameField::From, &names[..from]),
+        (NameField::To, &names[from..to]),
+        (NameField::Trace, &names[to..trace]),
+        (NameField::ReplyTo, &names[trace..reply_to]),
+    ];
+    let invalid = names.into_iter().find(|(_, name)| str::from_utf8(name).is_err());
+    // There is one: if each name is UTF-8, so are all of them together.
+    FrameError::Name { field: invalid.map_or(NameField::ReplyTo, |(field, _)| field) }
 }

@@ -6,7 +6,7 @@ use zerocopy::IntoBytes;
 use super::error::{FrameError, NameField};
 use super::header::{
     CRC_AT, FLAG_EOF, FLAG_NO_CHECKSUM, FLAG_TTL, HEADER_LEN, Header, MAGIC, MAX_NAME_LEN, MAX_PAYLOAD_ALIGN,
-    PAYLOAD_ALIGN, PAYLOAD_LEN_AT, TS_AT, VERSION,
+    PAYLOAD_ALIGN, PAYLOAD_LEN_AT, SENT_BOOT_AT, TS_AT, VERSION,
 };
 use super::kind::{Encoding, Kind};
 
@@ -23,12 +23,16 @@ pub struct Outgoing<'a> {
     pub id: Uuid,
     /// The time of sending, in nanoseconds since the Unix epoch.
     pub ts: u64,
+    /// The time of sending on CLOCK_BOOTTIME, in milliseconds modulo 2^32. Written only with a ttl.
+    pub sent_boot: u32,
     /// The time after which the message expires, in milliseconds; `None` if it does not expire.
     pub ttl: Option<u32>,
     /// The number of the message in its stream, counted from 0.
     pub seq: u32,
     /// Whether this is the last message of its stream.
     pub eof: bool,
+    /// 1 for the first delivery of what this message answers, which 0 means, too.
+    pub attempt: u8,
     /// Whether the frame gets a checksum.
     pub checksum: bool,
     /// The alignment of the payload's address in bytes: a power of two up to 64. All values up to
@@ -40,6 +44,8 @@ pub struct Outgoing<'a> {
     pub to: &'a str,
     /// The trace or span id, at most 255 bytes; may be empty.
     pub trace: &'a str,
+    /// Where the sender expects answers, a key or `KEY#LANE`: at most 255 bytes; may be empty.
+    pub reply_to: &'a str,
 }
 
 /// Replaces the content of `frame` by a frame: this envelope, and the payload that `payload`
@@ -91,10 +97,13 @@ pub(crate) fn write_envelope(frame: &mut [u8], envelope: &Outgoing<'_>, len: usi
     Ok(())
 }
 
-/// Completes a frame whose envelope and payload are written: sets the time of sending and the
-/// checksum.
-pub(crate) fn seal(frame: &mut [u8], ts: u64, checksum: bool) {
+/// Completes a frame whose envelope and payload are written: sets the time of sending, that of the
+/// boot clock if the frame has a ttl, and the checksum.
+pub(crate) fn seal(frame: &mut [u8], ts: u64, sent_boot: Option<u32>, checksum: bool) {
     frame[TS_AT..TS_AT + 8].copy_from_slice(&ts.to_le_bytes());
+    if let Some(sent_boot) = sent_boot {
+        frame[SENT_BOOT_AT..SENT_BOOT_AT + 4].copy_from_slice(&sent_boot.to_le_bytes());
+    }
     if checksum {
         write_checksum(frame);
     }
@@ -120,6 +129,7 @@ struct Names {
     from: u8,
     to: u8,
     trace: u8,
+    reply_to: u8,
     payload_align: usize,
 }
 
@@ -134,14 +144,16 @@ impl Names {
             from: name_len(NameField::From, envelope.from)?,
             to: name_len(NameField::To, recipient(envelope))?,
             trace: name_len(NameField::Trace, envelope.trace)?,
+            reply_to: name_len(NameField::ReplyTo, envelope.reply_to)?,
             payload_align: payload_align.max(PAYLOAD_ALIGN),
         })
     }
 
-    /// At most 64 + 3 * 255, plus less than 64 of padding.
+    /// At most 64 + 4 * 255, plus less than 64 of padding.
     #[inline]
     fn payload_offset(&self) -> usize {
-        let names = usize::from(self.from) + usize::from(self.to) + usize::from(self.trace);
+        let names =
+            usize::from(self.from) + usize::from(self.to) + usize::from(self.trace) + usize::from(self.reply_to);
         // The alignment is a power of two, so this is an addition and a mask.
         let mask = self.payload_align - 1;
         (HEADER_LEN + names + mask) & !mask
@@ -159,10 +171,12 @@ impl Names {
             flags: flag(FLAG_EOF, envelope.eof)
                 | flag(FLAG_TTL, envelope.ttl.is_some())
                 | flag(FLAG_NO_CHECKSUM, !envelope.checksum),
-            payload_offset: (self.payload_offset() as u16).into(),
+            payload_offset: (self.payload_offset() / PAYLOAD_ALIGN) as u8,
+            attempt: envelope.attempt.max(1),
             fingerprint: envelope.fingerprint.into(),
             id: [id_high.into(), id_low.into()],
             ts: envelope.ts.into(),
+            sent_boot: envelope.ttl.map_or(0, |_| envelope.sent_boot).into(),
             ttl: envelope.ttl.unwrap_or(0).into(),
             seq: envelope.seq.into(),
             payload_len: payload_len.into(),
@@ -170,7 +184,7 @@ impl Names {
             from_len: self.from,
             to_len: self.to,
             trace_len: self.trace,
-            zero: [0; 5],
+            reply_to_len: self.reply_to,
         }
     }
 
@@ -178,7 +192,7 @@ impl Names {
     #[inline]
     fn write(&self, envelope: &Outgoing<'_>, frame: &mut [u8]) {
         let mut at = HEADER_LEN;
-        for name in [envelope.from, recipient(envelope), envelope.trace] {
+        for name in [envelope.from, recipient(envelope), envelope.trace, envelope.reply_to] {
             frame[at..at + name.len()].copy_from_slice(name.as_bytes());
             at += name.len();
         }

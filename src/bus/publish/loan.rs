@@ -86,7 +86,7 @@ impl<T: ?Sized> Loan<T> {
         // Before anything is written: in a child of `fork`, the loan belongs to the parent.
         self.raw.check_fork()?;
         let PendingSend { store, key, id, checksum, .. } = &self.pending;
-        frame::seal(&mut self.raw, clock::unix_nanos(), *checksum);
+        frame::seal(&mut self.raw, clock::unix_nanos(), None, *checksum);
         match self.raw.try_send() {
             Ok(version) => Ok(Sent { id: *id, version }),
             Err(SetError::Key(KeyError::Removed)) => {

@@ -152,7 +152,7 @@ impl<T: Message> Publisher<T> {
         self
     }
 
-    /// Sets the time after which messages expire: 1 ms to 2^32 - 1 ms (49.7 days), rounded up to
+    /// Sets the time after which messages expire: 1 ms to 2^31 - 1 ms (24.8 days), rounded up to
     /// whole milliseconds. By default they do not expire.
     ///
     /// If it is out of range, each publish fails with [`PublishError::Ttl`].

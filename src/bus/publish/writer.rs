@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::bus::error::PublishError;
 use crate::bus::shared::Shared;
-use crate::frame::{self, Outgoing};
+use crate::frame::{self, MAX_TTL, Outgoing};
 use crate::message::Message;
 
 /// The shortest ttl.
@@ -80,7 +80,7 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn set_ttl(&mut self, ttl: Duration) {
         let millis = ttl.as_nanos().div_ceil(1_000_000);
-        self.ttl = u32::try_from(millis).ok().filter(|_| ttl >= MIN_TTL);
+        self.ttl = u32::try_from(millis).ok().filter(|&millis| ttl >= MIN_TTL && millis <= MAX_TTL);
         self.refused_ttl = if self.ttl.is_none() { Some(ttl) } else { None };
     }
 
@@ -98,14 +98,17 @@ impl Sender {
             fingerprint: info.fingerprint,
             id: info.id,
             ts: info.ts,
+            sent_boot: 0,
             ttl: self.ttl,
             seq: info.chunk.seq,
             eof: info.chunk.eof,
+            attempt: 1,
             checksum: M::CHECKSUM,
             payload_align: M::PAYLOAD_ALIGN,
             from: if self.from.is_empty() { &self.shared.from } else { &self.from },
             to: &self.to,
             trace: &self.trace,
+            reply_to: "",
         }
     }
 }
