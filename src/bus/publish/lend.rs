@@ -94,13 +94,13 @@ impl<T: Message> Publisher<T> {
         let info = MessageInfo { fingerprint: self.fingerprint(), ts: 0, id, chunk: Chunk::ONLY };
         self.writer.sender.check_ttl()?;
         let envelope = self.writer.sender.envelope::<T>(info);
-        let payload_offset = frame::payload_offset(&envelope)?;
+        let (payload_offset, has_ttl) = (frame::payload_offset(&envelope)?, envelope.ttl.is_some());
         let frame_len = payload_offset.checked_add(len).ok_or(FrameError::PayloadTooLong { len })?;
         let mut raw = self.store.with_kept_slot(&self.key, &mut self.slot, &mut WaitLimit::longest(), |slot| {
             slot.loan_within(frame_len, lending, Deadline::Now).map_err(PublishError::from)
         })?;
         frame::write_envelope(&mut raw, &envelope, len)?;
         let (store, key) = (self.store.clone(), Arc::clone(&self.key));
-        Ok((raw, PendingSend { store, key, id, payload_offset, checksum: T::CHECKSUM }))
+        Ok((raw, PendingSend { store, key, id, payload_offset, checksum: T::CHECKSUM, has_ttl }))
     }
 }

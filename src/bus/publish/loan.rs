@@ -73,6 +73,8 @@ pub(super) struct PendingSend {
     /// The offset of the payload in the frame.
     pub(super) payload_offset: usize,
     pub(super) checksum: bool,
+    /// Whether the message has a ttl, which the boot clock judges.
+    pub(super) has_ttl: bool,
 }
 
 impl<T: ?Sized> Loan<T> {
@@ -85,8 +87,9 @@ impl<T: ?Sized> Loan<T> {
     pub fn send(mut self) -> Result<Sent, PublishError> {
         // Before anything is written: in a child of `fork`, the loan belongs to the parent.
         self.raw.check_fork()?;
-        let PendingSend { store, key, id, checksum, .. } = &self.pending;
-        frame::seal(&mut self.raw, clock::unix_nanos(), None, *checksum);
+        let PendingSend { store, key, id, checksum, has_ttl, .. } = &self.pending;
+        let sent_boot = has_ttl.then(clock::boot_millis);
+        frame::seal(&mut self.raw, clock::unix_nanos(), sent_boot, *checksum);
         match self.raw.try_send() {
             Ok(version) => Ok(Sent { id: *id, version }),
             Err(SetError::Key(KeyError::Removed)) => {

@@ -9,6 +9,7 @@ use crate::bus::error::PublishError;
 use crate::bus::shared::Shared;
 use crate::frame::{self, MAX_TTL, Outgoing};
 use crate::message::Message;
+use crate::os::clock;
 
 /// The shortest ttl.
 const MIN_TTL: Duration = Duration::from_millis(1);
@@ -98,7 +99,8 @@ impl Sender {
             fingerprint: info.fingerprint,
             id: info.id,
             ts: info.ts,
-            sent_boot: 0,
+            // Only a ttl needs it.
+            sent_boot: self.ttl.map_or(0, |_| clock::boot_millis()),
             ttl: self.ttl,
             seq: info.chunk.seq,
             eof: info.chunk.eof,

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "async")]
 mod async_receivers;
+mod expiry;
 mod newest;
 mod options;
 mod origin;

@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::expiry::{Times, age};
 use super::sample::Sample;
 use super::storage::{EnvelopeBytes, Storage};
 use super::writers::{Reads, Unreadable};
@@ -88,13 +89,40 @@ impl Origin<'_> {
     /// of its sender, if it is of another type than the receiver's.
     #[inline]
     fn check<T: Message>(&self, frame: &Frame<'_>) -> Result<Option<Arc<Table>>, RecvError> {
-        check_ttl(frame)?;
+        if let Some(ttl) = frame.ttl() {
+            self.check_ttl(frame, ttl)?;
+        }
         let is_own = frame.fingerprint() == self.shared.message_type.fingerprint() && frame.encoding() == T::ENCODING;
         let writer = if is_own { None } else { Some(self.schema_of_writer(frame)?) };
         if T::CHECKSUM && !frame.has_checksum() {
             return Err(self.invalid_frame(FrameError::NoChecksum));
         }
         Ok(writer)
+    }
+
+    #[inline(never)]
+    fn check_ttl(&self, frame: &Frame<'_>, ttl: u32) -> Result<(), RecvError> {
+        let ttl = Duration::from_millis(ttl.into());
+        let sent = Times { wall: frame.ts(), boot: frame.sent_boot() };
+        let now = Times { wall: clock::unix_nanos(), boot: clock::boot_millis() };
+        let [by_boot, by_wall] = [true, false].map(|is_of_this_boot| age(sent, now, is_of_this_boot));
+        if by_boot.max(by_wall) <= ttl {
+            return Ok(());
+        }
+        // Only now it matters which clock decides.
+        let age = if self.is_of_this_boot() { by_boot } else { by_wall };
+        if age <= ttl {
+            return Ok(());
+        }
+        Err(RecvError::Expired { id: frame.id(), from: frame.from().to_owned(), age, ttl })
+    }
+
+    /// Whether the message was published in this run of the machine. `false` if the key was removed
+    /// meanwhile, because then it is unknown.
+    #[cold]
+    fn is_of_this_boot(&self) -> bool {
+        let slot = self.store.existing_slot(self.key).ok().flatten();
+        slot.is_some_and(|slot| !slot.is_before_boot(self.version))
     }
 
     #[cold]
@@ -171,18 +199,6 @@ fn find_plain<T: InPlace>(payload: &[u8]) -> Result<Option<&T>, DecodeError> {
 /// The range of the payload: the end of the frame.
 fn payload_of(bytes: &[u8], frame: &Frame<'_>) -> Range<usize> {
     bytes.len() - frame.payload().len()..bytes.len()
-}
-
-#[inline]
-fn check_ttl(frame: &Frame<'_>) -> Result<(), RecvError> {
-    let Some(ttl) = frame.ttl() else { return Ok(()) };
-    let ttl = Duration::from_millis(ttl.into());
-    // If the sender's clock is ahead, the age is 0.
-    let age = Duration::from_nanos(clock::unix_nanos().saturating_sub(frame.ts()));
-    if age <= ttl {
-        return Ok(());
-    }
-    Err(RecvError::Expired { id: frame.id(), from: frame.from().to_owned(), age, ttl })
 }
 
 /// A type for an error: its name, fingerprint and schema.

@@ -12,13 +12,13 @@
 //!  0   | head      | length (1 byte), | next_ticket     | generation        |
 //!  8   | next_free | key (63 bytes)   | new_version     | base_version      |
 //! 16   | key_hash  |                  | low_water       | not_full          |
-//! 24   | -         |                  | queue           | recovered_version |
+//! 24   | at_boot   |                  | queue           | recovered_version |
 //! 32   | -         |                  | purge_intent    | shape             |
 //! 40   | -         |                  | before_recovery | cells_reserved    |
 //! 48   | -         |                  | unproven_jobs   | flushed           |
 //! 56   | -         |                  | -               | flushing          |
 //!      +-----------+------------------+-----------------+-------------------+
-//! line 5: 8 cursors      lines 6 to 8: unused
+//! line 5: 8 cursors      lines 6 to 8: unused      at_boot: version_at_boot
 //! ```
 //!
 //! Line 1 is what readers poll: each publish takes it from them. Line 3 belongs to writers. Line 4
@@ -218,7 +218,10 @@ records! {
         /// The hash of the present key, which the checksums of its values cover. Written under the
         /// directory's lock, while the slot has no key.
         key_hash: AtomicU64,
-        unused_line_1: [AtomicU64; unused(5)],
+        /// In a file: the version of `head` when the store was first recovered in this run of the
+        /// machine. Written while nobody has the store open. See `ring::recovering::boot`.
+        version_at_boot: AtomicU64,
+        unused_line_1: [AtomicU64; unused(4)],
         /// One byte of length, then the key. Written under the directory's lock, while the slot has
         /// no key.
         key: [AtomicU64; KEY_WORDS],

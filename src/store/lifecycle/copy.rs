@@ -145,6 +145,7 @@ fn copy_key(slot: &Slot, copy: &Store, key: &Key<'_>, value: &mut Vec<u8>) -> Re
     if copy.mapped().checksums && slot.session().mapped.checksums {
         ring.replicate_gap(slot.ring());
     }
+    ring.replicate_boot(slot.ring());
     if let Some(first) = slot.ring().first_message() {
         ring.replicate_queue(first);
     }

@@ -175,6 +175,9 @@ fn recover(mapped: &Arc<Mapped>, moments: Pages) -> Result<Recovery, RecoverSpac
             StoredKey::erase(&view.header.key);
             ring.wipe()?;
         }
+        if moments == Pages::MixedMoments {
+            ring.note_boot();
+        }
         reached(Step::SlotRecovered);
         highest = highest.max(ring.highest_version());
     }

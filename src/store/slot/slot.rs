@@ -179,6 +179,12 @@ impl Slot {
         self.ring().head().version()
     }
 
+    /// Whether the version is from before the machine last started: the store is in a file that was
+    /// recovered since.
+    pub(crate) fn is_before_boot(&self, version: u64) -> bool {
+        self.ring().is_before_boot(version)
+    }
+
     /// The first version that can be read, if it is still kept: the key's first, or the newest at
     /// the last purge.
     ///
