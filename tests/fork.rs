@@ -353,7 +353,9 @@ fn open_again(name: &str) {
             mine.publish("to parent", &b"goodbye".to_vec()).unwrap();
         })
     };
-    assert_eq!(**from_child.recv().unwrap(), *b"hello, too");
+    let (hello, of_parent) = (from_child.recv().unwrap(), bus.get("to child").unwrap().unwrap());
+    assert_eq!(**hello, *b"hello, too");
+    assert_ne!(hello.envelope().from(), of_parent.envelope().from(), "unnamed senders have names of their own");
     assert_eq!(**from_child.recv().unwrap(), *b"goodbye");
     child.finish();
     assert_eq!(bus.store().participants().unwrap(), [parent], "a child that ended is still a participant");

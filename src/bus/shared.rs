@@ -2,10 +2,13 @@
 
 use std::sync::OnceLock;
 
+use uuid::Uuid;
+
 use super::ids::Ids;
 use super::receive::{Reads, Writers};
 use super::stored_types;
 use crate::message::{EncodeError, Fault, Message, MessageType};
+use crate::os::per_process::PerProcess;
 use crate::store::{Pinned, Store};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -14,7 +17,7 @@ pub(super) struct Shared {
     pub(super) message_type: MessageType,
     pub(super) fault_fingerprint: u64,
     /// The sender of messages whose publisher sets none.
-    pub(super) from: String,
+    pub(super) from: &'static str,
     pub(super) ids: Ids,
     /// Whether a message was found to be serialized as its schema says.
     is_checked: AtomicU32,
@@ -68,10 +71,18 @@ impl Shared {
     }
 }
 
-/// The default sender: program name, at most 200 bytes of it, and process id.
-fn default_sender() -> String {
-    let program = std::env::args_os().next().unwrap_or_default();
-    let program = std::path::Path::new(&program).file_name().unwrap_or_default().to_string_lossy();
-    let program = &program[..program.floor_char_boundary(200)];
-    format!("{program}-{}", std::process::id())
+/// The default sender: program name, at most 200 bytes of it, and a random number of this process.
+///
+/// Not the process id: in several containers, processes have the same. A child of `fork` has a
+/// number of its own.
+fn default_sender() -> &'static str {
+    static SENDER: PerProcess<String> = PerProcess::new();
+    SENDER.get(|| {
+        let program = std::env::args_os().next().unwrap_or_default();
+        let program = std::path::Path::new(&program).file_name().unwrap_or_default().to_string_lossy();
+        let program = &program[..program.floor_char_boundary(200)];
+        // The lower half of an id is random; the upper half has the time.
+        let (_, random) = Uuid::now_v7().as_u64_pair();
+        format!("{program}-{:08x}", random as u32)
+    })
 }

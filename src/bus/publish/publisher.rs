@@ -134,7 +134,8 @@ impl<T: Message> Publisher<T> {
     }
 
     /// Sets the sender's component id, at most 255 bytes. The default, also for an empty id, is the
-    /// program name, cut to 200 bytes, and the process id.
+    /// program name, cut to 200 bytes, and a random number of this process: `reader-5f0c91d2`. All
+    /// buses of the process have the same. A child of `fork` has another one.
     ///
     /// If it is longer than 255 bytes, each publish fails with [`PublishError::Frame`]. The same
     /// holds for the recipient and the trace.

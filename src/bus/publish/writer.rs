@@ -107,7 +107,7 @@ impl Sender {
             attempt: 1,
             checksum: M::CHECKSUM,
             payload_align: M::PAYLOAD_ALIGN,
-            from: if self.from.is_empty() { &self.shared.from } else { &self.from },
+            from: if self.from.is_empty() { self.shared.from } else { &self.from },
             to: &self.to,
             trace: &self.trace,
             reply_to: "",
