@@ -264,12 +264,12 @@ fn a_value_that_is_not_a_frame_is_an_error_and_is_counted() {
 mod elsewhere {
     use splinter_bus::Message;
 
-    /// The fields of the original in the other order.
+    /// A type that cannot be read as the original.
     #[derive(Message, serde::Serialize, serde::Deserialize)]
     #[message(kind = "query")]
     pub(crate) struct Prompt {
         pub(crate) max_tokens: u32,
-        pub(crate) text: String,
+        pub(crate) text: Vec<u8>,
     }
 }
 
@@ -279,10 +279,10 @@ fn a_message_of_another_type_is_an_error_that_names_both() {
     let bus = bus::<Prompt>(&name);
     let other: Bus<elsewhere::Prompt> = Bus::on(bus.store().clone());
     let mut prompts = bus.subscribe("k").unwrap();
-    other.publish("k", &elsewhere::Prompt { max_tokens: 1, text: "x".into() }).unwrap();
+    other.publish("k", &elsewhere::Prompt { max_tokens: 1, text: vec![1] }).unwrap();
     let error = prompts.recv().unwrap_err().to_string();
     assert!(error.contains("Prompt{text:String,max_tokens:u32}"), "{error}");
-    assert!(error.contains("Prompt{max_tokens:u32,text:String}"), "{error}");
+    assert!(error.contains("Prompt{max_tokens:u32,text:[u8]}"), "{error}");
     assert_eq!(bus.store().diagnostics().parse_failures, 1);
 }
 
