@@ -64,15 +64,15 @@ where
     T: Filled + splinter_bus::message::DecodeOwned + splinter_bus::message::InPlace,
 {
     let bus = Bus::<T>::on(store.clone());
-    let mut subscriber = bus.subscribe("k").unwrap();
-    let mut publisher = bus.publisher("k").unwrap().from(from).to(to).trace(trace);
+    let mut subscriber = bus.subscribe(T::NAME).unwrap();
+    let mut publisher = bus.publisher(T::NAME).unwrap().from(from).to(to).trace(trace);
 
     publisher.publish(&T::filled(1)).unwrap();
     let sample = subscriber.recv_sample().unwrap();
     assert!(sample.is_in_place());
     assert_eq!((*sample, sample.envelope().from()), (T::filled(1), from));
     assert_aligned(&*sample, sample.payload());
-    assert_eq!(*bus.get("k").unwrap().unwrap(), T::filled(1));
+    assert_eq!(*bus.get(T::NAME).unwrap().unwrap(), T::filled(1));
 
     let mut loan = publisher.loan_zeroed().unwrap();
     assert_eq!(*loan, T::filled(0));
@@ -80,18 +80,18 @@ where
     *loan = T::filled(2);
     loan.send().unwrap();
     assert_eq!(*subscriber.recv().unwrap(), T::filled(2));
-    assert_eq!(*bus.sample("k").unwrap().unwrap(), T::filled(2));
+    assert_eq!(*bus.sample(T::NAME).unwrap().unwrap(), T::filled(2));
 
     let loan = publisher.loan().unwrap().write(&T::filled(3));
     assert_eq!(*loan, T::filled(3));
     let version = loan.send().unwrap().version;
-    assert_eq!(*bus.sample_version("k", version).unwrap().unwrap(), T::filled(3));
+    assert_eq!(*bus.sample_version(T::NAME, version).unwrap().unwrap(), T::filled(3));
 }
 
 #[test]
 fn plain_messages_of_every_alignment_are_aligned_for_every_length_of_sender_name() {
     let name = Name::new();
-    let store = name.create(&StoreOptions::new().slots(4));
+    let store = name.create(&StoreOptions::new().slots(16));
     // All lengths of names that lead to different offsets of the payload, and the longest names.
     let names: Vec<_> = (1..=130).map(|len| ("f".repeat(len), String::new(), String::new())).collect();
     let longest = || "n".repeat(255);
@@ -112,7 +112,7 @@ fn plain_messages_of_every_alignment_are_aligned_for_every_length_of_sender_name
 #[test]
 fn messages_with_a_recipient_and_a_trace_are_aligned() {
     let name = Name::new();
-    let store = name.create(&StoreOptions::new().slots(4));
+    let store = name.create(&StoreOptions::new().slots(16));
     for len in 0..=70 {
         let (to, trace) = ("t".repeat(len), "r".repeat(len / 2));
         assert_works_in_place::<Z64>(&store, "sender", &to, &trace);
@@ -151,7 +151,7 @@ impl Filled for Large {
 #[test]
 fn long_messages_are_aligned() {
     let name = Name::new();
-    let store = name.create(&StoreOptions::new().slots(4));
+    let store = name.create(&StoreOptions::new().slots(16));
     let check = || {
         for len in 1..=65 {
             assert_works_in_place::<Medium>(&store, &"f".repeat(len), "", "");
@@ -184,7 +184,7 @@ fn types_with_different_padding_in_the_frame_are_different_types() {
 #[test]
 fn replayed_messages_and_jobs_are_aligned() {
     let name = Name::new();
-    let bus = Bus::<Z64>::on(name.create(&StoreOptions::new().slots(4)));
+    let bus = Bus::<Z64>::on(name.create(&StoreOptions::new().slots(16)));
     bus.publisher("k").unwrap().from("a name of seventeen").publish(&Z64::filled(9)).unwrap();
     let mut replay = bus.subscribe_from("k", Start::Oldest).unwrap();
     assert_eq!(*replay.recv_sample().unwrap(), Z64::filled(9));

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use splinter_bus::bus::{Sample, Start, Waited};
+use splinter_bus::bus::{Sample, Start, TypeMismatch, Waited};
 use splinter_bus::message::{Decode, DecodeError, EncodeError, Message};
 use splinter_bus::{Bus, RecvError, Store, SubscribeError, SubscribeOptions, WaitSet};
 use support::Name;
@@ -116,7 +116,8 @@ fn a_value_that_does_not_fit_is_an_error_that_names_both_types_and_the_field_and
     v2.publish("k", &new("few", 3)).unwrap();
     let error = prompts.recv().unwrap_err();
     println!("{error}");
-    let RecvError::OtherType { key, version, expected, found, reason } = &error else { panic!("{error}") };
+    let RecvError::OtherType { key, version, source } = &error else { panic!("{error}") };
+    let TypeMismatch { expected, found, reason, .. } = &**source;
     assert_eq!((key.as_str(), *version), ("k", 1));
     assert!(expected.contains("max_tokens:u16") && found.contains("max_tokens:u32"), "{error}");
     assert!(reason.contains("max_tokens"), "{reason}");
@@ -133,8 +134,8 @@ fn a_type_that_cannot_be_read_is_said_at_the_subscription_with_the_field() {
     for result in [v3.subscribe("k").map(drop), v3.work_queue("k").map(drop)] {
         let error = result.unwrap_err();
         println!("{error}");
-        let SubscribeError::OtherType { key, reason, .. } = &error else { panic!("{error}") };
-        assert!(key == "k" && reason.contains("`text`"), "{error}");
+        let SubscribeError::OtherType { key, source, .. } = &error else { panic!("{error}") };
+        assert!(key == "k" && source.reason.contains("`text`"), "{error}");
     }
     let error = early.recv().unwrap_err().to_string();
     assert!(error.contains("`text`") && error.contains("text:String") && error.contains("text:[u8]"), "{error}");

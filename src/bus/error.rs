@@ -115,18 +115,12 @@ pub enum SubscribeError {
         max: u32,
     },
     /// The newest message of the key has another type, and cannot be read as one of the receiver's.
-    #[error(
-        "{key:?} has messages of another type, which cannot be read: {reason}\n  expected: {expected}\n  found:    {found}"
-    )]
+    #[error("{key:?} has messages of another type, which cannot be read: {source}")]
     OtherType {
         /// The key.
         key: String,
-        /// The type that the receiver expects.
-        expected: String,
-        /// The type of the newest message, if the store knows it.
-        found: String,
-        /// Why it cannot be read: where the types differ.
-        reason: String,
+        /// Both types, and where they differ.
+        source: Box<TypeMismatch>,
     },
 }
 
@@ -168,6 +162,19 @@ impl SubscribeError {
             _ => Self::Key(KeyError::Damaged),
         }
     }
+}
+
+/// Messages of one type cannot be read as messages of another one.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+#[error("{reason}\n  expected: {expected}\n  found:    {found}")]
+pub struct TypeMismatch {
+    /// The receiver's type.
+    pub expected: String,
+    /// The type that was published, if the store knows it, and its sender.
+    pub found: String,
+    /// Where the types differ, or why it is not known whether they do.
+    pub reason: String,
 }
 
 /// Why a receive returned no message. The next call continues after the messages that the error
@@ -227,20 +234,14 @@ pub enum RecvError {
     },
     /// The message has another type, and cannot be read as one of the receiver's. Counted in the store's
     /// `parse_failures`.
-    #[error(
-        "version {version} of {key:?} is of another type, and cannot be read: {reason}\n  expected: {expected}\n  found:    {found}"
-    )]
+    #[error("version {version} of {key:?} is of another type, and cannot be read: {source}")]
     OtherType {
         /// The key.
         key: String,
         /// The version of the message.
         version: u64,
-        /// The type that this receiver expects.
-        expected: String,
-        /// The type that was published, if the store knows it, and its sender.
-        found: String,
-        /// Why it cannot be read: where the types differ.
-        reason: String,
+        /// Both types, and where they differ.
+        source: Box<TypeMismatch>,
     },
     /// The payload is not a valid message of the type that its fingerprint names. Counted in the
     /// store's `parse_failures`.

@@ -18,7 +18,7 @@ mod stored_types;
 mod trim;
 
 pub use envelope::Envelope;
-pub use error::{AcknowledgeError, PublishError, RecvError, SubscribeError, WaitError};
+pub use error::{AcknowledgeError, PublishError, RecvError, SubscribeError, TypeMismatch, WaitError};
 pub use handle::Bus;
 pub use publish::{Loan, LoanUninit, Publisher, Sent, Stream};
 #[cfg(feature = "async")]

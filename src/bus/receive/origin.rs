@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::expiry::{Times, age};
 use super::sample::Sample;
 use super::storage::{EnvelopeBytes, Storage};
-use super::writers::{Reads, Unreadable};
+use super::writers::{Reads, Unreadable, found_text};
 use crate::bus::envelope::Envelope;
 use crate::bus::error::RecvError;
 use crate::bus::received::Received;
@@ -141,13 +141,9 @@ impl Origin<'_> {
 
     #[cold]
     fn other_type(&self, frame: &Frame<'_>, found: Option<&MessageType>, reason: String) -> RecvError {
-        self.rejected(RecvError::OtherType {
-            key: self.key.to_owned(),
-            version: self.version,
-            expected: type_text(&self.shared.message_type),
-            found: format!("{}, from {}", found_text(found, frame.fingerprint()), frame.from()),
-            reason,
-        })
+        let found = format!("{}, from {}", found_text(found, frame.fingerprint()), frame.from());
+        let source = self.shared.mismatch(found, reason);
+        self.rejected(RecvError::OtherType { key: self.key.to_owned(), version: self.version, source })
     }
 
     #[cold]
@@ -199,17 +195,4 @@ fn find_plain<T: InPlace>(payload: &[u8]) -> Result<Option<&T>, DecodeError> {
 /// The range of the payload: the end of the frame.
 fn payload_of(bytes: &[u8], frame: &Frame<'_>) -> Range<usize> {
     bytes.len() - frame.payload().len()..bytes.len()
-}
-
-/// A type for an error: its name, fingerprint and schema.
-pub(super) fn type_text(message_type: &MessageType) -> String {
-    format!("{message_type}, schema {}", message_type.description())
-}
-
-/// As [`type_text`], of a type that the store may not know.
-pub(super) fn found_text(found: Option<&MessageType>, fingerprint: u64) -> String {
-    match found {
-        Some(found) => type_text(found),
-        None => format!("a type unknown to this store (fingerprint {fingerprint:016x})"),
-    }
 }

@@ -8,8 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::origin::{found_text, type_text};
-use crate::bus::error::SubscribeError;
+use crate::bus::error::{SubscribeError, TypeMismatch};
 use crate::bus::shared::Shared;
 use crate::frame::{Frame, HEADER_LEN};
 use crate::message::MessageType;
@@ -42,6 +41,11 @@ pub(in crate::bus) struct Unreadable {
 }
 
 impl Shared {
+    /// The error about messages of another type.
+    pub(in crate::bus) fn mismatch(&self, found: String, reason: String) -> Box<TypeMismatch> {
+        Box::new(TypeMismatch { expected: type_text(&self.message_type), found, reason })
+    }
+
     /// The schema by which messages of another fingerprint are read.
     #[cold]
     pub(in crate::bus) fn schema_of_writer(
@@ -106,11 +110,22 @@ pub(super) fn check_newest(
     }
     match shared.schema_of_writer(store, fingerprint, reads) {
         Ok(_) | Err(Unreadable { found: None, .. }) => Ok(()),
-        Err(Unreadable { found, reason }) => Err(SubscribeError::OtherType {
-            key: key.to_owned(),
-            expected: type_text(&shared.message_type),
-            found: found_text(found.as_ref(), fingerprint),
-            reason,
-        }),
+        Err(Unreadable { found, reason }) => {
+            let source = shared.mismatch(found_text(found.as_ref(), fingerprint), reason);
+            Err(SubscribeError::OtherType { key: key.to_owned(), source })
+        }
+    }
+}
+
+/// A type for an error: its name, fingerprint and schema.
+fn type_text(message_type: &MessageType) -> String {
+    format!("{message_type}, schema {}", message_type.description())
+}
+
+/// As [`type_text`], of a type that the store may not know.
+pub(super) fn found_text(found: Option<&MessageType>, fingerprint: u64) -> String {
+    match found {
+        Some(found) => type_text(found),
+        None => format!("a type unknown to this store (fingerprint {fingerprint:016x})"),
     }
 }
