@@ -122,6 +122,89 @@ fn encodings(c: &mut Criterion) {
     encode(c, "postcard 64", &Text { text: "t".repeat(62), number: 7 });
 }
 
+/// A message of ten fields, and an older version of it, which has one of them less, in another order.
+mod ten_fields {
+    use super::{Deserialize, Message, Serialize};
+
+    #[derive(Message, Serialize, Deserialize)]
+    pub(crate) struct Prompt {
+        pub(crate) id: u64,
+        pub(crate) model: String,
+        pub(crate) text: String,
+        pub(crate) temperature: f32,
+        pub(crate) top_p: f32,
+        pub(crate) max_tokens: u32,
+        pub(crate) stop: Option<char>,
+        pub(crate) tags: Vec<String>,
+        pub(crate) stream: bool,
+        #[serde(default)]
+        pub(crate) priority: u8,
+    }
+
+    pub(crate) mod older {
+        use super::{Deserialize, Message, Serialize};
+
+        #[derive(Message, Serialize, Deserialize)]
+        pub(crate) struct Prompt {
+            pub(crate) model: String,
+            pub(crate) id: u64,
+            pub(crate) text: String,
+            pub(crate) max_tokens: u16,
+            pub(crate) temperature: f32,
+            pub(crate) top_p: f32,
+            pub(crate) tags: Vec<String>,
+            pub(crate) stop: Option<char>,
+            pub(crate) stream: bool,
+        }
+    }
+}
+
+/// Reading a message of ten fields: as it is, by the schema of an older version of its sender, and from
+/// JSON text.
+fn by_schema(c: &mut Criterion) {
+    let (model, text) = ("qwen3-8b".to_owned(), "Why is the sky blue?".to_owned());
+    let tags = vec!["physics".to_owned(), "short".to_owned()];
+    let older = ten_fields::older::Prompt {
+        model: model.clone(),
+        id: 7_000_000,
+        text: text.clone(),
+        max_tokens: 300,
+        temperature: 0.7,
+        top_p: 0.9,
+        tags: tags.clone(),
+        stop: None,
+        stream: true,
+    };
+    let own = ten_fields::Prompt {
+        id: 7_000_000,
+        model,
+        text,
+        temperature: 0.7,
+        top_p: 0.9,
+        max_tokens: 300,
+        stop: None,
+        tags,
+        stream: true,
+        priority: 0,
+    };
+    let json = serde_json::to_string(&own).unwrap();
+    let (mut payload, mut of_older) = (Vec::new(), Vec::new());
+    own.encode(&mut payload).unwrap();
+    older.encode(&mut of_older).unwrap();
+    let (writer, own) = (ten_fields::older::Prompt::message_type(), ten_fields::Prompt::message_type());
+    let mut group = c.benchmark_group("ten fields");
+    group.bench_function("own type", |b| {
+        b.iter(|| black_box(ten_fields::Prompt::decode(black_box(&payload)).unwrap()));
+    });
+    group.bench_function("by the schema of an older type", |b| {
+        b.iter(|| black_box(ten_fields::Prompt::decode_by(writer.schema(), black_box(&of_older)).unwrap()));
+    });
+    group.bench_function("from JSON text, by serde_json", |b| {
+        b.iter(|| black_box(serde_json::from_str::<ten_fields::Prompt>(black_box(&json)).unwrap()));
+    });
+    group.bench_function("to JSON without the type", |b| b.iter(|| own.to_json(black_box(&payload)).unwrap()));
+}
+
 /// Reading the clock, for the time of a message.
 fn clock(c: &mut Criterion) {
     c.bench_function("read the clock", |b| b.iter(SystemTime::now));
@@ -162,5 +245,5 @@ fn wake(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, claim, copy, frames, encodings, clock, wake);
+criterion_group!(benches, claim, copy, frames, encodings, by_schema, clock, wake);
 criterion_main!(benches);
