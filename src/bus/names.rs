@@ -18,8 +18,8 @@ pub(super) struct Names {
 impl Names {
     #[inline]
     pub(super) fn of(frame: &Frame<'_>) -> Self {
-        let (names, lens) = frame.names();
-        Self { bytes: SmallVec::from_slice(names.as_bytes()), lens }
+        let (bytes, lens) = frame.names();
+        Self { bytes: SmallVec::from_slice(bytes), lens }
     }
 
     pub(super) fn from(&self) -> &str {

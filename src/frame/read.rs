@@ -1,5 +1,7 @@
 //! Reading frames from bytes that may have any content.
 
+use std::ops::Range;
+
 use uuid::Uuid;
 use zerocopy::FromBytes;
 
@@ -15,8 +17,8 @@ pub struct Frame<'a> {
     header: &'a Header,
     kind: Kind,
     encoding: Encoding,
-    /// The four names, one after the other. Each ends at a character boundary.
-    names: &'a str,
+    /// The four names, one after the other. Each is UTF-8.
+    names: &'a [u8],
     payload: &'a [u8],
 }
 
@@ -112,13 +114,11 @@ impl<'a> Frame<'a> {
         if payload.is_empty() != (kind == Kind::Heartbeat) {
             return Err(FrameError::Payload { kind, len: payload.len() });
         }
-        // One UTF-8 check of all names.
-        match str::from_utf8(names) {
-            Ok(names) if ends.iter().all(|&end| names.is_char_boundary(end)) => {
-                Ok(Self { header, kind, encoding, names, payload })
-            }
-            _ => Err(invalid_name(names, ends)),
+        // Usual names are ASCII, which is checked faster, and for all of them at once.
+        if !names.is_ascii() {
+            check_names(names, ends)?;
         }
+        Ok(Self { header, kind, encoding, names, payload })
     }
 
     /// The kind of the message: what it is for.
@@ -180,6 +180,7 @@ impl<'a> Frame<'a> {
     /// 1 for the first delivery of what this message answers, more if the answer was begun again.
     /// 255 stands for 255 or more.
     #[must_use]
+    #[inline]
     pub fn attempt(&self) -> u8 {
         self.header.attempt.max(1)
     }
@@ -194,20 +195,20 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn from(&self) -> &'a str {
         let [from, ..] = self.header.name_ends();
-        &self.names[..from]
+        self.name(0..from)
     }
 
     /// The recipient's component id; `*` if the message is for all.
     #[must_use]
     pub fn to(&self) -> &'a str {
         let [from, to, ..] = self.header.name_ends();
-        if from == to { "*" } else { &self.names[from..to] }
+        if from == to { "*" } else { self.name(from..to) }
     }
 
     /// `from`, `to`, `trace` and `reply_to`, one after the other, and the lengths of the first
     /// three. An empty `to` means `*`.
     #[inline]
-    pub(crate) fn names(&self) -> (&'a str, [u8; 3]) {
+    pub(crate) fn names(&self) -> (&'a [u8], [u8; 3]) {
         (self.names, [self.header.from_len, self.header.to_len, self.header.trace_len])
     }
 
@@ -215,14 +216,19 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn trace(&self) -> &'a str {
         let [_, to, trace, _] = self.header.name_ends();
-        &self.names[to..trace]
+        self.name(to..trace)
     }
 
     /// Where the sender expects answers: a key, or `KEY#LANE`; may be empty.
     #[must_use]
     pub fn reply_to(&self) -> &'a str {
         let [_, _, trace, reply_to] = self.header.name_ends();
-        &self.names[trace..reply_to]
+        self.name(trace..reply_to)
+    }
+
+    fn name(&self, range: Range<usize>) -> &'a str {
+        // Parsing checked that each name is UTF-8.
+        str::from_utf8(&self.names[range]).unwrap_or_default()
     }
 
     /// The payload: the encoded message.
@@ -232,16 +238,17 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// The error for the first name that is not UTF-8.
+/// Checks that each name is UTF-8.
 #[cold]
-fn invalid_name(names: &[u8], [from, to, trace, reply_to]: [usize; 4]) -> FrameError {
+fn check_names(names: &[u8], [from, to, trace, reply_to]: [usize; 4]) -> Result<(), FrameError> {
     let names = [
         (NameField::From, &names[..from]),
         (NameField::To, &names[from..to]),
         (NameField::Trace, &names[to..trace]),
         (NameField::ReplyTo, &names[trace..reply_to]),
     ];
-    let invalid = names.into_iter().find(|(_, name)| str::from_utf8(name).is_err());
-    // There is one: if each name is UTF-8, so are all of them together.
-    FrameError::Name { field: invalid.map_or(NameField::ReplyTo, |(field, _)| field) }
+    match names.into_iter().find(|(_, name)| str::from_utf8(name).is_err()) {
+        Some((field, _)) => Err(FrameError::Name { field }),
+        None => Ok(()),
+    }
 }

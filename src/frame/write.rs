@@ -191,10 +191,15 @@ impl Names {
     /// Writes the names behind the header.
     #[inline]
     fn write(&self, envelope: &Outgoing<'_>, frame: &mut [u8]) {
-        let mut at = HEADER_LEN;
-        for name in [envelope.from, recipient(envelope), envelope.trace, envelope.reply_to] {
-            frame[at..at + name.len()].copy_from_slice(name.as_bytes());
-            at += name.len();
+        let from = HEADER_LEN + envelope.from.len();
+        frame[HEADER_LEN..from].copy_from_slice(envelope.from.as_bytes());
+        // Most messages have no other name.
+        if self.to | self.trace | self.reply_to != 0 {
+            let mut at = from;
+            for name in [recipient(envelope), envelope.trace, envelope.reply_to] {
+                frame[at..at + name.len()].copy_from_slice(name.as_bytes());
+                at += name.len();
+            }
         }
     }
 }
