@@ -99,6 +99,9 @@ fn publishing_and_receiving_plain_messages_allocates_nothing() {
         publisher.publish(&Plain { numbers: [1; 8] }).unwrap();
         assert_eq!(subscriber.recv().unwrap().numbers, [1; 8]);
         assert_eq!(lossless.recv().unwrap().envelope().from(), "somebody");
+        publisher.message(&Plain { numbers: [2; 8] }).to("me").reply_to("answers").attempt(2).send().unwrap();
+        assert_eq!(subscriber.recv().unwrap().envelope().reply_to(), "answers");
+        assert_eq!(lossless.recv().unwrap().envelope().to(), "me");
         publisher.loan_zeroed().unwrap().send().unwrap();
         assert_eq!(subscriber.recv_sample().unwrap().numbers, [0; 8]);
         assert_eq!(lossless.recv_sample().unwrap().numbers, [0; 8]);

@@ -45,7 +45,7 @@ pub enum PublishError {
     /// The envelope or the payload does not fit into a frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The publisher's ttl is out of range.
+    /// The ttl of the message, or of its publisher, is out of range.
     #[error(
         "a ttl of {ttl:?} is out of range: it must be 1 ms to 24.8 days ({} ms); set another one, or none for messages that do not expire",
         MAX_TTL

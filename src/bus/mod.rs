@@ -20,7 +20,7 @@ mod trim;
 pub use envelope::Envelope;
 pub use error::{AcknowledgeError, PublishError, RecvError, SubscribeError, TypeMismatch, WaitError};
 pub use handle::Bus;
-pub use publish::{Loan, LoanUninit, Publisher, Sent, Stream};
+pub use publish::{Loan, LoanUninit, OutgoingMessage, Publisher, Sent, Stream};
 #[cfg(feature = "async")]
 pub use receive::{AsyncSubscriber, AsyncWorkQueue};
 pub use receive::{Job, Sample, Source, Start, SubscribeOptions, Subscriber, WaitSet, Waited, Waker, WorkQueue};

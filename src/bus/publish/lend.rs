@@ -91,8 +91,9 @@ impl<T: Message> Publisher<T> {
     /// sending and the checksum.
     fn lend(&mut self, len: usize, lending: Lending) -> Result<(store::Loan, PendingSend), PublishError> {
         let id = self.ids.next_mut(clock::unix_nanos());
-        let info = MessageInfo { fingerprint: self.fingerprint(), ts: 0, id, chunk: Chunk::ONLY };
-        self.writer.sender.check_ttl()?;
+        let fingerprint = self.fingerprint();
+        let info = MessageInfo { fingerprint, ts: 0, id, chunk: Chunk::ONLY, overrides: None };
+        self.writer.sender.ttl.check()?;
         let envelope = self.writer.sender.envelope::<T>(info);
         let (payload_offset, has_ttl) = (frame::payload_offset(&envelope)?, envelope.ttl.is_some());
         let frame_len = payload_offset.checked_add(len).ok_or(FrameError::PayloadTooLong { len })?;

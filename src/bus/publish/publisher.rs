@@ -8,7 +8,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::sent::{Sent, publish_frame};
-use super::writer::{Chunk, MessageInfo, Writer};
+use super::ttl::Ttl;
+use super::writer::{Chunk, MessageInfo, Overrides, Writer};
 use crate::bus::error::PublishError;
 use crate::bus::handle::Bus;
 use crate::bus::ids::Ids;
@@ -75,7 +76,8 @@ impl<T: Message> Bus<T> {
         let id = self.shared.ids.next(ts);
         let mut writer = Writer::new(&self.shared);
         let fingerprint = self.shared.message_type.fingerprint();
-        writer.write(message, MessageInfo { fingerprint, ts, id, chunk: Chunk::ONLY })?;
+        let info = MessageInfo { fingerprint, ts, id, chunk: Chunk::ONLY, overrides: None };
+        writer.write(message, info)?;
         self.shared.leave_type(&self.store);
         let version = self.store.set(key, writer.bytes())?;
         Ok(Sent { id, version })
@@ -138,7 +140,7 @@ impl<T: Message> Publisher<T> {
     /// buses of the process have the same. A child of `fork` has another one.
     ///
     /// If it is longer than 255 bytes, each publish fails with [`PublishError::Frame`]. The same
-    /// holds for the recipient and the trace.
+    /// holds for the recipient, the trace, and where answers are expected.
     #[must_use]
     pub fn from(mut self, component: impl Into<String>) -> Self {
         self.writer.sender.from = component.into();
@@ -176,7 +178,7 @@ impl<T: Message> Publisher<T> {
     /// ```
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.writer.sender.set_ttl(ttl);
+        self.writer.sender.ttl = Ttl::of(ttl);
         self
     }
 
@@ -184,6 +186,14 @@ impl<T: Message> Publisher<T> {
     #[must_use]
     pub fn trace(mut self, trace: impl Into<String>) -> Self {
         self.writer.sender.trace = trace.into();
+        self
+    }
+
+    /// Sets where answers are expected: a key, or `KEY#LANE`, at most 255 bytes. The default is
+    /// nowhere.
+    #[must_use]
+    pub fn reply_to(mut self, key: impl Into<String>) -> Self {
+        self.writer.sender.reply_to = key.into();
         self
     }
 
@@ -200,6 +210,7 @@ impl<T: Message> Publisher<T> {
     }
 
     /// Publishes a message with a new id. Never waits for free cells.
+    /// [`message`](Self::message) publishes one with another recipient, ttl or id.
     ///
     /// Lock-free. It makes a system call only if a subscriber sleeps, or if no cell of the key is
     /// free. On a store in a file, it also waits for one small write to the disk in every 67
@@ -247,9 +258,21 @@ impl<T: Message> Publisher<T> {
 
     #[inline]
     fn publish_within(&mut self, message: &T, deadline: Deadline) -> Result<Sent, PublishError> {
+        self.publish_with(message, None, None, deadline)
+    }
+
+    /// Publishes a message with this id, or a new one.
+    #[inline]
+    pub(super) fn publish_with(
+        &mut self,
+        message: &T,
+        id: Option<Uuid>,
+        overrides: Option<&Overrides<'_>>,
+        deadline: Deadline,
+    ) -> Result<Sent, PublishError> {
         let ts = clock::unix_nanos();
-        let id = self.ids.next_mut(ts);
-        let info = MessageInfo { fingerprint: self.fingerprint(), ts, id, chunk: Chunk::ONLY };
+        let id = id.unwrap_or_else(|| self.ids.next_mut(ts));
+        let info = MessageInfo { fingerprint: self.fingerprint(), ts, id, chunk: Chunk::ONLY, overrides };
         self.send(message, info, deadline)
     }
 
@@ -281,7 +304,7 @@ impl<T: Message> Publisher<T> {
     /// ```
     pub fn fault(&mut self, id: Uuid, fault: &Fault) -> Result<Sent, PublishError> {
         let fingerprint = self.writer.sender.shared.fault_fingerprint;
-        let info = MessageInfo { fingerprint, ts: clock::unix_nanos(), id, chunk: Chunk::ONLY };
+        let info = MessageInfo { fingerprint, ts: clock::unix_nanos(), id, chunk: Chunk::ONLY, overrides: None };
         self.send(fault, info, Deadline::Now)
     }
 
@@ -289,7 +312,7 @@ impl<T: Message> Publisher<T> {
     pub(super) fn send<M: Message>(
         &mut self,
         message: &M,
-        info: MessageInfo,
+        info: MessageInfo<'_>,
         deadline: Deadline,
     ) -> Result<Sent, PublishError> {
         self.writer.write(message, info)?;

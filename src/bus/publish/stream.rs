@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::publisher::Publisher;
 use super::sent::Sent;
-use super::writer::{Chunk, MessageInfo};
+use super::writer::{Chunk, MessageInfo, Overrides};
 use crate::bus::error::PublishError;
 use crate::message::Message;
 use crate::os::clock;
@@ -15,7 +15,7 @@ use crate::store::wait::Deadline;
 impl<T: Message> Publisher<T> {
     /// Begins a stream of messages. `id` is that of the query that they answer, or a new one.
     pub fn stream(&mut self, id: Uuid) -> Stream<'_, T> {
-        Stream { publisher: self, id, seq: 0 }
+        Stream { publisher: self, id, seq: 0, attempt: 1 }
     }
 }
 
@@ -54,9 +54,18 @@ pub struct Stream<'a, T> {
     publisher: &'a mut Publisher<T>,
     id: Uuid,
     seq: u32,
+    attempt: u8,
 }
 
 impl<T: Message> Stream<'_, T> {
+    /// Sets which attempt to answer the stream is: 1, the default, for the first, more if an earlier
+    /// stream did not end. 255 stands for 255 or more.
+    #[must_use]
+    pub fn attempt(mut self, attempt: u8) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
     /// Publishes the next message of the stream, which is not the last one.
     ///
     /// # Errors
@@ -80,8 +89,9 @@ impl<T: Message> Stream<'_, T> {
     }
 
     fn publish(&mut self, message: &T, chunk: Chunk) -> Result<Sent, PublishError> {
-        let info =
-            MessageInfo { fingerprint: self.publisher.fingerprint(), ts: clock::unix_nanos(), id: self.id, chunk };
+        let overrides = Overrides { attempt: self.attempt, ..Overrides::default() };
+        let (fingerprint, ts) = (self.publisher.fingerprint(), clock::unix_nanos());
+        let info = MessageInfo { fingerprint, ts, id: self.id, chunk, overrides: Some(&overrides) };
         self.publisher.send(message, info, Deadline::Now)
     }
 
