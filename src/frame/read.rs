@@ -205,6 +205,13 @@ impl<'a> Frame<'a> {
         if from == to { "*" } else { self.name(from..to) }
     }
 
+    /// Whether the message is for this component: for it alone, or for all.
+    pub(crate) fn is_for(&self, component: &str) -> bool {
+        let [from, to, ..] = self.header.name_ends();
+        let to = &self.names[from..to];
+        to.is_empty() || to == b"*" || to == component.as_bytes()
+    }
+
     /// `from`, `to`, `trace` and `reply_to`, one after the other, and the lengths of the first
     /// three. An empty `to` means `*`.
     #[inline]

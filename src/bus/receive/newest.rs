@@ -44,7 +44,7 @@ impl<T> Bus<T> {
         let Some(pinned) = self.store.pin(key).map_err(|error| RecvError::of(error, key))? else {
             return Ok(None);
         };
-        self.origin(key, pinned.version()).sample(Storage::Pinned(pinned)).map(Some)
+        self.origin(key, pinned.version()).sample(Storage::Pinned(pinned))
     }
 
     /// Returns a given version of a key, to be read in place. `None` if it was not published yet,
@@ -73,7 +73,7 @@ impl<T> Bus<T> {
             }
             Err(error) => return Err(RecvError::of(error, key)),
         };
-        self.origin(key, version).sample(storage).map(Some)
+        self.origin(key, version).sample(storage)
     }
 
     fn origin<'a>(&'a self, key: &'a str, version: u64) -> Origin<'a> {

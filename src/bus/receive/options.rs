@@ -46,14 +46,21 @@ pub struct SubscribeOptions {
     pub(super) start: Start,
     pub(super) lossless: bool,
     pub(super) reads: Reads,
+    pub(super) addressed_to: Option<Box<str>>,
     pub(super) key_options: KeyOptions,
 }
 
 impl SubscribeOptions {
-    /// The default options: begin at the next message, not lossless.
+    /// The default options: begin at the next message, not lossless, receive all messages.
     #[must_use]
     pub fn new() -> Self {
-        Self { start: Start::Next, lossless: false, reads: Reads::Compatible, key_options: KeyOptions::new() }
+        Self {
+            start: Start::Next,
+            lossless: false,
+            reads: Reads::Compatible,
+            addressed_to: None,
+            key_options: KeyOptions::new(),
+        }
     }
 
     /// Sets the message at which the subscriber begins.
@@ -105,6 +112,43 @@ impl SubscribeOptions {
     #[must_use]
     pub fn exact(mut self) -> Self {
         self.reads = Reads::Exact;
+        self
+    }
+
+    /// Receives only messages whose recipient is this component id, or `*` (all). By default, the
+    /// recipient does not matter. With an empty id, or `*`, receives only messages for all.
+    ///
+    /// Messages for others are skipped without being decoded: they are neither received nor
+    /// reported, whatever their type is, and also if they have expired. Frames that are damaged are
+    /// reported, because their recipient is not known.
+    ///
+    /// Skipped messages are messages of the key in every other respect. A message that is overwritten
+    /// before it was skipped counts as [missed](crate::RecvError::Lagged). Publishers of a
+    /// [lossless](Self::lossless) subscriber wait until it has skipped a message. A message for others
+    /// makes the subscriber [behind](crate::Subscriber::is_behind), wakes those that wait for it, and
+    /// makes it ready in a [`WaitSet`](crate::WaitSet). After that, `try_recv` may return `None`, and
+    /// `recv` goes on waiting. So a program with a [`WaitSet`](crate::WaitSet) calls `try_recv`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::{Bus, SubscribeOptions};
+    ///
+    /// # let name = format!("splinter-doc-addressed-to-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let mut orders = bus.subscribe_with("orders", &SubscribeOptions::new().addressed_to("worker-2"))?;
+    /// let mut publisher = bus.publisher("orders")?;
+    /// publisher.message(&b"start".to_vec()).to("worker-1").send()?;
+    /// publisher.message(&b"stop".to_vec()).to("worker-2").send()?;
+    /// publisher.publish(&b"sleep".to_vec())?;
+    /// assert_eq!(**orders.recv()?, *b"stop");
+    /// assert_eq!(**orders.recv()?, *b"sleep");
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn addressed_to(mut self, component: impl Into<String>) -> Self {
+        self.addressed_to = Some(component.into().into_boxed_str());
         self
     }
 

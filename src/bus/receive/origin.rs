@@ -71,10 +71,23 @@ impl Origin<'_> {
 
     /// Makes a sample of a frame whose payload stays in place.
     #[inline]
-    pub(super) fn sample<T: InPlace>(&self, storage: Storage) -> Result<Sample<T>, RecvError> {
+    pub(super) fn sample<T: InPlace>(&self, storage: Storage) -> Result<Option<Sample<T>>, RecvError> {
+        self.sample_if(storage, |_| true)
+    }
+
+    /// Makes a sample of a frame whose payload stays in place; `None` if the frame is not wanted.
+    #[inline]
+    pub(super) fn sample_if<T: InPlace>(
+        &self,
+        storage: Storage,
+        is_wanted: impl FnOnce(&Frame<'_>) -> bool,
+    ) -> Result<Option<Sample<T>>, RecvError> {
         let (payload, plain, schema, envelope) = {
             let mut copy = storage.envelope();
             let frame = self.parse_in_place(&mut copy, &storage)?;
+            if !is_wanted(&frame) {
+                return Ok(None);
+            }
             let schema = self.check::<T>(&frame)?.or_else(|| self.shared.message_type.limits().cloned());
             let plain = match find_plain::<T>(frame.payload()) {
                 Ok(plain) => plain.map(NonNull::from),
@@ -82,7 +95,7 @@ impl Origin<'_> {
             };
             (payload_of(storage.as_slice(), &frame), plain, schema, Envelope::of(&frame, self.version))
         };
-        Ok(Sample::new(storage, payload, plain, schema, envelope))
+        Ok(Some(Sample::new(storage, payload, plain, schema, envelope)))
     }
 
     /// Checks that the frame has a message that can be read, and which has not expired. Returns the schema

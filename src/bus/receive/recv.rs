@@ -60,6 +60,7 @@ impl<T> Subscriber<T> {
 impl<T: DecodeOwned> Subscriber<T> {
     #[inline(never)]
     fn copy_next(&mut self) -> Result<Option<Received<T>>, RecvError> {
+        let mut newest = None;
         loop {
             match self.slot.get_version_into(self.next, &mut self.frame) {
                 Ok(Lookup::NotYet) => return self.none_or_error(),
@@ -68,7 +69,13 @@ impl<T: DecodeOwned> Subscriber<T> {
                     self.advance();
                     let origin =
                         Origin { shared: &self.shared, store: &self.store, key: &self.key, version, reads: self.reads };
-                    return origin.message(&origin.parse(&mut self.frame)?);
+                    let frame = origin.parse(&mut self.frame)?;
+                    if self.addressed_to.as_deref().is_none_or(|component| frame.is_for(component)) {
+                        return origin.message(&frame);
+                    }
+                    if !self.goes_on(&mut newest)? {
+                        return Ok(None);
+                    }
                 }
                 Ok(Lookup::Gone) => self.skip_overwritten()?,
                 Err(error) => return Err(self.failed(error)),

@@ -61,6 +61,7 @@ impl<T> Subscriber<T> {
 impl<T: InPlace> Subscriber<T> {
     #[inline]
     fn pin_next(&mut self) -> Result<Option<Sample<T>>, RecvError> {
+        let mut newest = None;
         loop {
             let version = self.next;
             let storage = match self.slot.try_pin(version) {
@@ -83,7 +84,14 @@ impl<T: InPlace> Subscriber<T> {
             self.advance();
             let origin =
                 Origin { shared: &self.shared, store: &self.store, key: &self.key, version, reads: self.reads };
-            return origin.sample(storage).map(Some);
+            // Without this branch, each sample would be copied once more.
+            let Some(component) = &self.addressed_to else {
+                return origin.sample(storage);
+            };
+            match origin.sample_if(storage, |frame| frame.is_for(component)) {
+                Ok(None) if self.goes_on(&mut newest)? => {}
+                found => return found,
+            }
         }
     }
 }

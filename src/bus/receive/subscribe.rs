@@ -59,7 +59,10 @@ impl<T> Subscriber<T> {
             Start::Version(version) => Begin::At(version),
         };
         store.with_slot_of(key, &options.key_options, &mut WaitLimit::longest(), |slot| {
-            check_newest(store, shared, key, &slot, options.reads)?;
+            // Messages for others may be of any type.
+            if options.addressed_to.is_none() {
+                check_newest(store, shared, key, &slot, options.reads)?;
+            }
             let lossless = options.lossless.then(|| Lossless::new(&slot, begin)).transpose()?;
             let next = match &lossless {
                 Some(lossless) => lossless.version(),
@@ -69,6 +72,7 @@ impl<T> Subscriber<T> {
                 slot,
                 next,
                 lossless,
+                addressed_to: options.addressed_to.clone(),
                 store: store.creating_keys_with(options.key_options),
                 shared: Arc::clone(shared),
                 key: key.to_owned(),

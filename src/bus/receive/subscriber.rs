@@ -61,6 +61,8 @@ pub struct Subscriber<T> {
     pub(super) next: u64,
     pub(super) lossless: Option<Lossless>,
     pub(super) reads: Reads,
+    /// Receives only messages for this component, and for all. `None`: receives all messages.
+    pub(super) addressed_to: Option<Box<str>>,
     pub(super) frame: Vec<u8>,
     pub(super) spin: Spin,
     /// The removal of the key was reported: the next call creates it again.
@@ -79,7 +81,8 @@ impl<T> Subscriber<T> {
         &self.key
     }
 
-    /// Whether messages were published that are not received yet.
+    /// Whether messages were published that are not received yet. A subscriber that receives only
+    /// what is [addressed to it](crate::SubscribeOptions::addressed_to) counts all messages here.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         self.slot.version() >= self.next
@@ -182,6 +185,17 @@ impl<T> Subscriber<T> {
         if self.evicted { Err(self.report_eviction()) } else { Ok(true) }
     }
 
+    /// Whether a receive that has skipped a message for others goes on to the next one. It skips what
+    /// was published before it skipped the first one (`newest`). So it ends, however fast others
+    /// publish.
+    #[cold]
+    pub(super) fn goes_on(&mut self, newest: &mut Option<u64>) -> Result<bool, RecvError> {
+        if self.evicted {
+            return Err(self.report_eviction());
+        }
+        Ok(self.next <= *newest.get_or_insert_with(|| self.slot.version()))
+    }
+
     /// Returns `None`, unless an eviction must be reported.
     ///
     /// Each `receive` function calls this itself. If its callers did, each message would be copied
@@ -227,6 +241,10 @@ impl<T> Subscriber<T> {
                 return found;
             }
             match self.slot.wait(self.next - 1, deadline, &mut self.spin) {
+                // There may be messages for others without end.
+                Ok(Some(_)) if self.addressed_to.is_some() && deadline.left().is_none() => {
+                    return self.try_next(receive);
+                }
                 Ok(Some(_)) => {}
                 Ok(None) if deadline.left().is_none() => return Ok(None),
                 Ok(None) => {}
