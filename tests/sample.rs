@@ -189,11 +189,11 @@ fn several_samples_of_one_message_keep_it_until_the_last_is_dropped() {
 fn a_sample_of_another_type_is_refused_and_pins_nothing() {
     let name = Name::new();
     let prompts = Bus::<Prompt<'static>>::on(name.create(&options()));
-    prompts.publish("k", &Prompt { text: "Why?", tags: vec![] }).unwrap();
     let readings = Bus::<Reading>::on(prompts.store().clone());
+    let mut subscriber = readings.subscribe_from("k", Start::Oldest).unwrap();
+    prompts.publish("k", &Prompt { text: "Why?", tags: vec![] }).unwrap();
     let error = readings.sample("k").unwrap_err();
     assert!(matches!(error, RecvError::OtherType { .. }), "{error}");
-    let mut subscriber = readings.subscribe_from("k", Start::Oldest).unwrap();
     assert!(matches!(subscriber.recv_sample(), Err(RecvError::OtherType { .. })));
     assert!(subscriber.try_recv_sample().unwrap().is_none());
     assert_eq!(prompts.store().slot("k").unwrap().cells().pinned, 0);
