@@ -130,6 +130,37 @@ fn a_transparent_type_may_contain_itself() {
     assert_eq!(exact(&Forest(vec![Forest(vec![]), Forest(vec![Forest(vec![])])])), [2, 0, 1, 0]);
 }
 
+/// Structs with one field without a name, around a struct, and around arrays and tuples of one.
+#[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
+enum Newtypes {
+    Struct(Around<plain::Point>),
+    Array(Around<[u8; 1]>),
+    Tuple(Around<(u8,)>),
+    Unit(Around<Nothing>),
+    Twice(Around<Around<plain::Point>>),
+    Skipped(AroundMore),
+}
+
+#[derive(Schema, Serialize, Deserialize, PartialEq, Debug)]
+struct Around<T>(T);
+
+#[derive(Schema, Serialize, Deserialize, PartialEq, Debug)]
+struct AroundMore(plain::Point, #[serde(skip)] u8);
+
+#[derive(Schema, Serialize, Deserialize, PartialEq, Debug)]
+struct Nothing;
+
+#[test]
+fn a_newtype_may_be_around_anything() {
+    let point = || plain::Point { x: 1, y: 2 };
+    assert_eq!(exact(&Newtypes::Struct(Around(point()))), [0, 1, 2]);
+    assert_eq!(exact(&Newtypes::Array(Around([7]))), [1, 7]);
+    assert_eq!(exact(&Newtypes::Tuple(Around((7,)))), [2, 7]);
+    assert_eq!(exact(&Newtypes::Unit(Around(Nothing))), [3]);
+    assert_eq!(exact(&Newtypes::Twice(Around(Around(point())))), [4, 1, 2]);
+    assert_eq!(exact(&Newtypes::Skipped(AroundMore(point(), 0))), [5, 1, 2]);
+}
+
 #[derive(Message, Serialize, Deserialize, PartialEq, Debug, Clone)]
 #[serde(from = "f64", into = "f64")]
 #[message(schema = f64)]

@@ -215,7 +215,13 @@ impl<'t> Serializer for Checker<'t> {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Checked {
-        value.serialize(self)
+        match self.node() {
+            Node::Struct(this) => match &this.fields {
+                Fields::Tuple(items) if items.len() == 1 => value.serialize(self.at(items[0])),
+                _ => value.serialize(self),
+            },
+            _ => value.serialize(self),
+        }
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -273,13 +279,13 @@ impl<'t> Serializer for Checker<'t> {
     }
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Named<'t>, SchemaMismatch> {
-        match self.node() {
-            Node::Struct(this) => match &this.fields {
-                Fields::Named(fields) => Ok(Named { checker: self, fields, next: 0 }),
-                _ => self.wrong(format!("the struct {name}")),
+        let this = self.resolved();
+        match this.node() {
+            Node::Struct(all) => match &all.fields {
+                Fields::Named(fields) => Ok(Named { checker: this, fields, next: 0 }),
+                _ => this.wrong(format!("the struct {name}")),
             },
-            Node::Logical { wire, .. } => self.at(*wire).serialize_struct(name, 0),
-            _ => self.wrong(format!("the struct {name}")),
+            _ => this.wrong(format!("the struct {name}")),
         }
     }
 

@@ -270,7 +270,14 @@ impl<'s, 'de> Deserializer<'de> for Value<'s, 'de> {
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, len: usize, visitor: V) -> Outcome<V::Value> {
-        self.visit_items(Some(len), visitor)
+        if len != 1 {
+            return self.visit_items(Some(len), visitor);
+        }
+        // A newtype, with further fields that are skipped.
+        let mut only = Only(Some(self));
+        let value = visitor.visit_seq(&mut only)?;
+        only.0.map_or(Ok(()), Value::skip)?;
+        Ok(value)
     }
 
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Outcome<V::Value> {
@@ -322,6 +329,17 @@ struct Items<'s, 'de> {
     value: Value<'s, 'de>,
     kind: Kind<'s, 'de>,
     next: u64,
+}
+
+/// The value of a newtype as the only item of a sequence, until it is read.
+struct Only<'s, 'de>(Option<Value<'s, 'de>>);
+
+impl<'de> de::SeqAccess<'de> for Only<'_, 'de> {
+    type Error = ReadError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Outcome<Option<T::Value>> {
+        self.0.take().map(|value| seed.deserialize(value)).transpose()
+    }
 }
 
 enum Kind<'s, 'de> {
