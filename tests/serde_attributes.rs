@@ -103,6 +103,30 @@ fn a_skipped_field_is_not_in_the_bytes() {
     assert_eq!(exact(&skipped_in_halves::Point { x: 1, hidden: 0, y: 2 }), payload);
 }
 
+#[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
+struct SkippedNewtype(#[serde(skip)] u32);
+
+#[derive(Message, Serialize, Deserialize, PartialEq, Debug)]
+enum SkippedVariants {
+    A(#[serde(skip)] u32),
+    B(#[serde(skip)] u32, #[serde(skip)] u8),
+    C {
+        #[serde(skip)]
+        c: u32,
+    },
+    D(u8, #[serde(skip)] u32),
+}
+
+#[test]
+fn skip_of_the_only_field_without_a_name_is_what_serde_makes_of_it() {
+    // serde writes and reads it in a struct, and makes a variant one without fields.
+    assert_eq!(description::<SkippedNewtype>(), "SkippedNewtype(u32)");
+    assert_eq!(exact(&SkippedNewtype(300)), [0xac, 2]);
+    assert_eq!(description::<SkippedVariants>(), "SkippedVariants enum{A,B(),C{},D(u8)}");
+    let all = [SkippedVariants::A(0), SkippedVariants::B(0, 0), SkippedVariants::C { c: 0 }, SkippedVariants::D(7, 0)];
+    assert_eq!(all.map(|message| exact(&message).len()), [1, 1, 1, 2]);
+}
+
 #[test]
 fn a_type_that_is_written_as_another_has_its_schema() {
     assert_eq!(description::<texts::Point>(), "Point{x:String,y:u32}");

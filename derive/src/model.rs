@@ -92,12 +92,24 @@ impl Input {
         let serde_of = |attributes: &[Attribute]| if by_serde { attributes.to_vec() } else { Vec::new() };
         let serde = TypeAttributes::new(&serde_of(&input.attrs))?;
         let shape = match input.data {
-            Data::Struct(data) => Shape::Struct(Fields::new(data.fields, &serde_of)?),
+            Data::Struct(data) => {
+                let mut fields = Fields::new(data.fields, &serde_of)?;
+                if let Some(only) = fields.newtype() {
+                    // serde does not skip it.
+                    only.serde.is_skipped = false;
+                }
+                Shape::Struct(fields)
+            }
             Data::Enum(data) => Shape::Enum(collect(data.variants.into_iter().map(|variant| {
+                let mut fields = Fields::new(variant.fields, &serde_of)?;
+                if fields.newtype().is_some_and(|only| only.serde.is_skipped) {
+                    // serde writes a variant without fields.
+                    fields.style = Style::Unit;
+                }
                 Ok(Variant {
                     ident: variant.ident,
                     discriminant: variant.discriminant.map(|(_, value)| value),
-                    fields: Fields::new(variant.fields, &serde_of)?,
+                    fields,
                     schema: schema_of(&variant.attrs, "variant")?,
                     docs: docs(&variant.attrs),
                     serde: VariantAttributes::new(&serde_of(&variant.attrs))?,
@@ -170,6 +182,14 @@ impl Fields {
             })
         }))?;
         Ok(Self { style, fields })
+    }
+
+    /// The only field, if it has no name.
+    fn newtype(&mut self) -> Option<&mut Field> {
+        match (self.style, &mut self.fields[..]) {
+            (Style::Tuple, [only]) => Some(only),
+            _ => None,
+        }
     }
 
     /// The fields that are in the bytes.
