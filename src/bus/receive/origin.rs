@@ -149,7 +149,10 @@ impl Origin<'_> {
             return Err(self.other_type(frame, Some(&self.shared.message_type), reason));
         }
         let schema = self.shared.schema_of_writer(self.store, fingerprint, self.reads);
-        schema.map_err(|Unreadable { found, reason }| self.other_type(frame, found.as_ref(), reason))
+        schema.map_err(|unreadable| {
+            let Unreadable { found, reason } = *unreadable;
+            self.other_type(frame, found.as_ref(), reason)
+        })
     }
 
     #[cold]

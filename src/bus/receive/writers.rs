@@ -53,7 +53,7 @@ impl Shared {
         store: &Store,
         fingerprint: u64,
         reads: Reads,
-    ) -> Result<Arc<Table>, Unreadable> {
+    ) -> Result<Arc<Table>, Box<Unreadable>> {
         let remembered = || self.writers.readable.lock().unwrap_or_else(PoisonError::into_inner);
         if reads == Reads::Compatible
             && let Some(schema) = remembered().get(&fingerprint)
@@ -65,9 +65,9 @@ impl Shared {
             Ok(None) => {
                 let reason = "its schema is not in the store: its publisher could not leave it there, or has not run on \
                               this store";
-                return Err(Unreadable { found: None, reason: reason.to_owned() });
+                return Err(Box::new(Unreadable { found: None, reason: reason.to_owned() }));
             }
-            Err(error) => return Err(Unreadable { found: None, reason: error.to_string() }),
+            Err(error) => return Err(Box::new(Unreadable { found: None, reason: error.to_string() })),
         };
         let reason = match (reads, found.compatible_with(&self.message_type)) {
             (Reads::Exact, _) => "the subscriber reads its own type only (SubscribeOptions::exact)".to_owned(),
@@ -86,7 +86,7 @@ impl Shared {
                 return Ok(schema);
             }
         };
-        Err(Unreadable { found: Some(found), reason })
+        Err(Box::new(Unreadable { found: Some(found), reason }))
     }
 }
 
@@ -108,13 +108,15 @@ pub(super) fn check_newest(
     if fingerprint == shared.message_type.fingerprint() || fingerprint == shared.fault_fingerprint {
         return Ok(());
     }
-    match shared.schema_of_writer(store, fingerprint, reads) {
-        Ok(_) | Err(Unreadable { found: None, .. }) => Ok(()),
-        Err(Unreadable { found, reason }) => {
-            let source = shared.mismatch(found_text(found.as_ref(), fingerprint), reason);
-            Err(SubscribeError::OtherType { key: key.to_owned(), source })
-        }
+    let Err(unreadable) = shared.schema_of_writer(store, fingerprint, reads) else {
+        return Ok(());
+    };
+    let Unreadable { found, reason } = *unreadable;
+    if found.is_none() {
+        return Ok(());
     }
+    let source = shared.mismatch(found_text(found.as_ref(), fingerprint), reason);
+    Err(SubscribeError::OtherType { key: key.to_owned(), source })
 }
 
 /// A type for an error: its name, fingerprint and schema.
