@@ -1,6 +1,7 @@
 //! The bytes of a value that is read by its schema: how many are left, and how much may still be done.
 
 use std::cell::Cell;
+use std::ops::{BitOrAssign, Shl, Shr};
 
 use super::error::{ReadError, ReadReason};
 use super::table::Number;
@@ -93,12 +94,28 @@ impl<'de> Cursor<'de> {
     }
 
     /// An unsigned integer of this many bits, in groups of seven bits, the lowest first (LEB128).
+    #[inline]
     fn varint(&self, bits: u32) -> Result<u128, ReadError> {
-        let mut value = 0;
+        match self.rest.get().split_first() {
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.rest.set(rest);
+                Ok(byte.into())
+            }
+            _ if bits <= 64 => self.long_varint::<u64>(bits).map(u128::from),
+            _ => self.long_varint::<u128>(bits),
+        }
+    }
+
+    /// As [`varint`](Self::varint), in an integer of at least so many bits.
+    fn long_varint<T>(&self, bits: u32) -> Result<T, ReadError>
+    where
+        T: From<u8> + Default + PartialEq + Shl<u32, Output = T> + Shr<u32, Output = T> + BitOrAssign + Copy,
+    {
+        let mut value = T::default();
         for shift in (0..bits).step_by(7) {
             let byte = self.byte()?;
-            let group = u128::from(byte & 0x7f);
-            if shift + 7 > bits && group >> (bits - shift) != 0 {
+            let group = T::from(byte & 0x7f);
+            if shift + 7 > bits && group >> (bits - shift) != T::default() {
                 break;
             }
             value |= group << shift;
@@ -124,6 +141,7 @@ impl<'de> Cursor<'de> {
         Ok(Read::Signed((value >> 1) as i128 ^ -((value & 1) as i128)))
     }
 
+    #[inline]
     pub(super) fn number(&self, number: Number) -> Result<Read, ReadError> {
         Ok(match number {
             Number::U8 => Read::Unsigned(self.byte()?.into()),
@@ -159,15 +177,18 @@ impl<'de> Cursor<'de> {
         }
     }
 
+    #[inline]
     pub(super) fn boolean(&self) -> Result<bool, ReadError> {
         boolean_of(self.byte()?)
     }
 
+    #[inline]
     pub(super) fn string(&self) -> Result<&'de str, ReadError> {
         let bytes = self.byte_string()?;
         std::str::from_utf8(bytes).map_err(|_| ReadReason::Invalid("a string is not UTF-8".to_owned()).into())
     }
 
+    #[inline]
     pub(super) fn byte_string(&self) -> Result<&'de [u8], ReadError> {
         let len = self.count()?;
         self.take(usize::try_from(len).unwrap_or(usize::MAX))

@@ -42,6 +42,7 @@ impl<'s, 'de> Value<'s, 'de> {
     }
 
     /// The type, without the logical types and newtypes around it.
+    #[inline]
     pub(super) fn resolve(&mut self) -> Outcome<&'s Node> {
         self.cursor.burn()?;
         loop {
@@ -58,6 +59,7 @@ impl<'s, 'de> Value<'s, 'de> {
     }
 
     /// The type without logical types, newtypes and options around it, each of which must hold a value.
+    #[inline]
     pub(super) fn resolve_present(&mut self, wanted: &str) -> Outcome<&'s Node> {
         loop {
             match self.resolve()? {
@@ -98,6 +100,7 @@ impl<'s, 'de> Value<'s, 'de> {
         self.plain.map_or(self.cursor.left(), <[u8]>::len)
     }
 
+    #[inline]
     pub(super) fn number(self, number: Number, big_endian: bool) -> Outcome<Read> {
         match self.plain {
             None => self.cursor.number(number),
