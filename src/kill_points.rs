@@ -197,6 +197,8 @@ steps! {
     TypeKeyCreated,
     /// The type is in the store, and not pinned yet.
     TypeWritten,
+    /// Some types seem to be unused, and the directory is not locked yet.
+    TypesCounted,
 
     // Participants.
     /// The entry is locked.

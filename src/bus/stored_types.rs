@@ -13,6 +13,7 @@
 //! | --- | --- |
 //! | `TypeKeyCreated` | a key without a value: the next publisher of the type writes it |
 //! | `TypeWritten` | a type that is not pinned, as if its publisher had ended |
+//! | `TypesCounted` | nothing |
 
 use std::collections::HashSet;
 
@@ -167,6 +168,7 @@ pub(super) fn remove_unused(store: &Store, limit: &mut WaitLimit) -> usize {
     if unused.is_empty() {
         return 0;
     }
+    reached(Step::TypesCounted);
     let keys = unused.iter().map(|&fingerprint| key_of(fingerprint)).collect();
     let removed = store.unset_system_unpinned(keys, limit, |keys| {
         forget_named(store, &mut unused);

@@ -404,6 +404,24 @@ fn beside_a_purge_that_stands_at(step: Step, act: impl FnOnce(&Store)) {
 }
 
 #[test]
+fn a_type_whose_first_message_comes_while_unused_types_are_removed_stays() {
+    let (name, directory) = (Name::new(), tempfile::tempdir().unwrap());
+    let store = scenes::options().create(&*name).unwrap();
+    let report = directory.path().join("passed");
+    let arguments = [&*name, report.to_str().unwrap(), &format!("{:?}", Step::TypesCounted), "0", "Stopped"];
+    let trimmer = Actor::spawn("remove a message type", &arguments);
+    assert!(trimmer.has_stopped());
+    scenes::publish_of_a_type(&store);
+    trimmer.signal(Signal::CONT);
+    trimmer.finish();
+    assert_eq!(store.message_types().len(), 1);
+    // Without the message, it goes.
+    store.unset("k").unwrap();
+    store.trim().unwrap();
+    assert_eq!(store.message_types(), []);
+}
+
+#[test]
 fn keys_come_and_go_while_a_purge_stands_still() {
     for step in [Step::PurgeAnnounced, Step::BaseVersionRaised] {
         beside_a_purge_that_stands_at(step, |store| {
