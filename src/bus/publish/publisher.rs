@@ -158,6 +158,10 @@ impl<T: Message> Publisher<T> {
     /// Sets the time after which messages expire: 1 ms to 2^31 - 1 ms (24.8 days), rounded up to
     /// whole milliseconds. By default they do not expire.
     ///
+    /// The boot clock of the machine (CLOCK_BOOTTIME) decides, so setting the wall clock changes
+    /// nothing. The wall clock decides about messages that were sent before the machine last started,
+    /// which stores in files still have, and about those that are older than 24.8 days.
+    ///
     /// If it is out of range, each publish fails with [`PublishError::Ttl`].
     ///
     /// # Examples
