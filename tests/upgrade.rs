@@ -54,6 +54,8 @@ version!(more {
         pub(crate) stop: Option<char>,
         #[serde(default)]
         pub(crate) tags: Vec<String>,
+        #[serde(default = "one")]
+        pub(crate) copies: u8,
     }
 });
 version!(required { pub(crate) struct Prompt { pub(crate) text: String, pub(crate) max_tokens: u16, pub(crate) seed: u64, pub(crate) model: String } });
@@ -69,6 +71,10 @@ version!(renamed {
     }
 });
 
+fn one() -> u8 {
+    1
+}
+
 fn first() -> first::Prompt {
     first::Prompt { text: "Why?".into(), max_tokens: 7, seed: Some(3) }
 }
@@ -76,7 +82,8 @@ fn first() -> first::Prompt {
 #[test]
 fn fields_are_added_removed_moved_and_renamed() {
     let read: more::Prompt = read_as(&first()).unwrap();
-    let expected = more::Prompt { seed: Some(3), max_tokens: 7, text: "Why?".into(), stop: None, tags: vec![] };
+    let expected =
+        more::Prompt { seed: Some(3), max_tokens: 7, text: "Why?".into(), stop: None, tags: vec![], copies: 1 };
     assert_eq!(read, expected);
     // And back: fields that the old type does not have are skipped.
     assert_eq!(read_as::<_, first::Prompt>(&expected).unwrap(), first());

@@ -116,57 +116,134 @@ fn leaf(random: &mut Random) -> Node {
 
 /// A random value of the type, in postcard.
 pub(crate) fn payload(random: &mut Random, table: &Table) -> Vec<u8> {
-    let mut out = Vec::new();
-    write(random, table, 0, 0, &mut out);
-    out
+    Writer::new(random, table, false).payload().0
 }
 
-fn write(random: &mut Random, table: &Table, index: Index, depth: u64, out: &mut Vec<u8>) {
-    let inner = |random: &mut Random, index, out: &mut Vec<u8>| write(random, table, index, depth + 1, out);
-    // Deep values end soon.
-    let count = |random: &mut Random| if depth > 6 { 0 } else { random.below(4) };
-    match table.node(index) {
-        Node::Number(number) | Node::Ordered { number, .. } => write_number(random, *number, out),
-        Node::Bool => out.push(random.below(2) as u8),
-        Node::Char => {
-            let character = char::from_u32(random.below(0x11_0000) as u32).unwrap_or('x');
-            write_bytes(character.to_string().as_bytes(), out);
-        }
-        Node::String => write_bytes(random.text().as_bytes(), out),
-        Node::Bytes => {
-            let bytes: Vec<u8> = (0..random.below(6)).map(|_| random.next() as u8).collect();
-            write_bytes(&bytes, out);
-        }
-        Node::Unit => {}
-        Node::Option(item) => {
-            let has = count(random) > 0;
-            out.push(u8::from(has));
-            if has {
-                inner(random, *item, out);
+/// A random value that has all that the type can have: options have values, and lists have items. Returns also
+/// whether it does: types that contain themselves end somewhere.
+pub(crate) fn full_payload(random: &mut Random, table: &Table) -> (Vec<u8>, bool) {
+    Writer::new(random, table, true).payload()
+}
+
+/// How deep values are that may end.
+const DEPTH: u64 = 6;
+
+struct Writer<'a> {
+    random: &'a mut Random,
+    table: &'a Table,
+    is_full: bool,
+    /// How deep the least value of each type is.
+    heights: Vec<u64>,
+    out: Vec<u8>,
+    /// Something was left out.
+    has_ended: bool,
+}
+
+impl<'a> Writer<'a> {
+    fn new(random: &'a mut Random, table: &'a Table, is_full: bool) -> Self {
+        Self { random, table, is_full, heights: heights(table), out: Vec::new(), has_ended: false }
+    }
+
+    fn payload(mut self) -> (Vec<u8>, bool) {
+        self.write(0, 0);
+        (self.out, self.is_full && !self.has_ended)
+    }
+
+    /// How many items a list has. Deep values end soon.
+    fn count(&mut self, depth: u64) -> u64 {
+        match (depth > DEPTH, self.is_full) {
+            (true, _) => {
+                self.has_ended = true;
+                0
             }
+            (false, true) => 1,
+            (false, false) => self.random.below(4),
         }
-        Node::Sequence(item) => {
-            let count = count(random);
-            varint(count.into(), out);
-            (0..count).for_each(|_| inner(random, *item, out));
-        }
-        Node::Map(key, value) => {
-            let count = count(random);
-            varint(count.into(), out);
-            for _ in 0..count {
-                inner(random, *key, out);
-                inner(random, *value, out);
+    }
+
+    fn write(&mut self, index: Index, depth: u64) {
+        let table = self.table;
+        match table.node(index) {
+            Node::Number(number) | Node::Ordered { number, .. } => write_number(self.random, *number, &mut self.out),
+            Node::Bool => self.out.push(self.random.below(2) as u8),
+            Node::Char => {
+                let character = char::from_u32(self.random.below(0x11_0000) as u32).unwrap_or('x');
+                write_bytes(character.to_string().as_bytes(), &mut self.out);
             }
+            Node::String => write_bytes(self.random.text().as_bytes(), &mut self.out),
+            Node::Bytes => {
+                let len = self.random.below(6).max(u64::from(self.is_full));
+                let bytes: Vec<u8> = (0..len).map(|_| self.random.next() as u8).collect();
+                write_bytes(&bytes, &mut self.out);
+            }
+            Node::Unit => {}
+            Node::Option(item) => {
+                let has = self.count(depth) > 0;
+                self.out.push(u8::from(has));
+                if has {
+                    self.write(*item, depth + 1);
+                }
+            }
+            Node::Sequence(item) => {
+                let count = self.count(depth);
+                varint(count.into(), &mut self.out);
+                (0..count).for_each(|_| self.write(*item, depth + 1));
+            }
+            Node::Map(key, value) => {
+                let count = self.count(depth);
+                varint(count.into(), &mut self.out);
+                for _ in 0..count {
+                    self.write(*key, depth + 1);
+                    self.write(*value, depth + 1);
+                }
+            }
+            Node::Array(item, count) => (0..*count).for_each(|_| self.write(*item, depth + 1)),
+            Node::Tuple(items) => items.iter().for_each(|&item| self.write(item, depth + 1)),
+            Node::Struct(this) => this.fields.types().for_each(|ty| self.write(ty, depth + 1)),
+            Node::Enum(this) => {
+                let at = if depth > DEPTH {
+                    let least = (0..this.variants.len()).min_by_key(|&at| self.height(&this.variants[at].fields));
+                    least.unwrap_or(0) as u64
+                } else {
+                    self.random.below(this.variants.len() as u64)
+                };
+                varint(at.into(), &mut self.out);
+                this.variants[at as usize].fields.types().for_each(|ty| self.write(ty, depth + 1));
+            }
+            Node::Logical { wire, .. } => self.write(*wire, depth + 1),
         }
-        Node::Array(item, count) => (0..*count).for_each(|_| inner(random, *item, out)),
-        Node::Tuple(items) => items.iter().for_each(|&item| inner(random, item, out)),
-        Node::Struct(this) => this.fields.types().for_each(|ty| inner(random, ty, out)),
-        Node::Enum(this) => {
-            let at = if depth > 6 { 0 } else { random.below(this.variants.len() as u64) };
-            varint(at.into(), out);
-            this.variants[at as usize].fields.types().for_each(|ty| inner(random, ty, out));
+    }
+
+    fn height(&self, fields: &Fields) -> u64 {
+        fields.types().map(|ty| self.heights[ty as usize]).max().unwrap_or(0)
+    }
+}
+
+/// How deep the least value of each type is: the least fixed point, from above. Options and lists may be empty.
+fn heights(table: &Table) -> Vec<u64> {
+    let mut heights = vec![u64::MAX; table.nodes.len()];
+    loop {
+        let mut changed = false;
+        for (index, node) in table.nodes.iter().enumerate() {
+            let of = |types: &mut dyn Iterator<Item = Index>| {
+                types.map(|ty| heights[ty as usize]).max().unwrap_or(0).saturating_add(1)
+            };
+            let height = match node {
+                Node::Array(item, count) if *count > 0 => of(&mut [*item].into_iter()),
+                Node::Tuple(items) => of(&mut items.iter().copied()),
+                Node::Struct(this) => of(&mut this.fields.types()),
+                Node::Enum(this) => {
+                    this.variants.iter().map(|variant| of(&mut variant.fields.types())).min().unwrap_or(1)
+                }
+                Node::Logical { wire, .. } => of(&mut [*wire].into_iter()),
+                _ => 0,
+            };
+            changed |= height != heights[index];
+            heights[index] = height;
         }
-        Node::Logical { wire, .. } => inner(random, *wire, out),
+        if !changed {
+            return heights;
+        }
     }
 }
 
