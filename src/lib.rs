@@ -85,7 +85,8 @@
 //! # Platforms
 //!
 //! Linux on 64-bit machines. In the repository, `docs/memory.md` says what a store, a key and a long
-//! message cost, and `docs/design.md` how it works.
+//! message cost, `docs/upgrade.md` what may change in a message while programs run, and `docs/design.md` how
+//! it all works.
 
 #![deny(unsafe_code)]
 
@@ -141,6 +142,10 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/upgrade.md")]
+struct Upgrade;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/derive/message.md")]
