@@ -165,13 +165,11 @@ impl StoredKey {
     }
 
     /// The text of a key of the system; `None` if it is no such key.
-    #[cfg(not(loom))]
     pub(crate) fn text_of_system(&self) -> Option<String> {
         self.with_any_text(|text, key| key.is_of_system().then(|| text.to_owned()))?
     }
 
     /// Whether it is a key of the system, if it is a valid key.
-    #[cfg(not(loom))]
     pub(crate) fn is_of_system(&self) -> bool {
         let [len, first, ..] = self.words[0].to_ne_bytes();
         len > 0 && first == SYSTEM
