@@ -119,6 +119,20 @@ fn what_a_receiver_needs_and_refuses_is_said_with_its_path() {
     read_as::<_, only_seed::Prompt>(&first::Prompt { seed: None, ..first() }).unwrap_err();
 }
 
+version!(small { pub(crate) struct Prompt { a: u8, b: Vec<u8>, c: String, d: String } });
+version!(large { pub(crate) struct Prompt { a: u16, b: Vec<u16>, c: Option<String>, d: Option<String> } });
+
+#[test]
+fn each_field_that_may_not_be_readable_is_listed() {
+    assert_eq!(
+        verdict::<large::Prompt, small::Prompt>(),
+        "at `a`, the sender's u16 may not fit into the receiver's u8; \
+         at `b[]`, the sender's u16 may not fit into the receiver's u8; \
+         at `c`, the sender may have none, the receiver wants a value; \
+         at `d`, the sender may have none, the receiver wants a value"
+    );
+}
+
 version!(only_seed { pub(crate) struct Prompt { pub(crate) seed: u64 } });
 
 version!(roles {

@@ -22,7 +22,8 @@ use super::words::describe;
 pub enum Compatibility {
     /// All of them.
     Yes,
-    /// Those without the values that are listed, of which there is at least one.
+    /// Those without the values that are listed, of which there is at least one. The fields of a type that is
+    /// in several places are listed in the first of them.
     Partly(Vec<Difference>),
     /// None.
     No(Difference),
@@ -110,8 +111,13 @@ impl<'a> Comparison<'a> {
             let steps = inside.iter().chain(self.path.iter().rev()).cloned().collect();
             return Err(Difference { path: ValuePath::of_steps(steps), reason: reason.clone() });
         }
+        // Types that end here are compared in each place, so that each is listed.
+        let ends = matches!(
+            self.reader.node(reader),
+            Node::Number(_) | Node::Ordered { .. } | Node::Bool | Node::Char | Node::String | Node::Bytes | Node::Unit
+        );
         // Values that are deeper are refused, whatever their types are.
-        if !self.met.insert(pair) || self.path.len() > MAX_DEPTH as usize {
+        if !(self.met.insert(pair) || ends) || self.path.len() > MAX_DEPTH as usize {
             return Ok(());
         }
         let outcome = self.compare_types(writer, reader);
