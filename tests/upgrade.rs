@@ -221,6 +221,8 @@ fn types_of_fields_change() {
         [u8; 2] => Vec<u8>: "yes", [1, 2] => Ok(_),
         Vec<u8> => [u8; 2]: "at `f`, the sender may have another number of items than 2", vec![1, 2] => Ok([1, 2]),
         [u8; 2] => [u8; 3]: "no: at `f`, the sender has an array of 2, the receiver wants an array of 3", [1, 2] => Err(_),
+        std::ffi::CString => (u8, u16): "at `f`, the sender may have another number of bytes than 2", c"ab".into() => Ok((97, 98)),
+        std::ffi::CString => (u8, char): "no: at `f[1]`, the sender has bytes, the receiver wants a sequence of char", c"ab".into() => Err(_),
         Vec<u8> => BTreeSet<u8>: "yes", vec![2, 1] => Ok(_),
         BTreeMap<String, u8> => BTreeMap<String, u64>: "yes", BTreeMap::new() => Ok(_),
         String => char: "no: at `f`, the sender has a string, the receiver wants char", "x".into() => Err(_),

@@ -196,6 +196,13 @@ impl<'a> Comparison<'a> {
                 self.partly(format!("the sender may have another number of items than {}", types.len()));
                 vec![*item; types.len()]
             }
+            Node::Bytes => {
+                self.partly(format!("the sender may have another number of bytes than {}", types.len()));
+                for (at, &wanted) in (0..).zip(types) {
+                    self.at(Step::Item(at), |this| this.compare_bytes(wanted))?;
+                }
+                return Ok(());
+            }
             _ => return self.differs(held, reader),
         };
         if found.len() != types.len() {
