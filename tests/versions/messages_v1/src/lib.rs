@@ -1,5 +1,7 @@
 //! Version 1 of the messages of a shop.
 
+pub mod rows;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,7 @@
 //! Version 2 of the messages of a shop: what services change from one version to the next.
 
+pub mod rows;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -45,8 +47,12 @@ pub struct Price {
 #[derive(Schema, Serialize, Deserialize, Debug, PartialEq)]
 pub enum State {
     Open,
-    Shipped { with: String },
-    Paid { by: String },
+    Shipped {
+        with: String,
+    },
+    Paid {
+        by: String,
+    },
     #[serde(other)]
     Unknown,
 }

@@ -1,5 +1,5 @@
 // `PROGRAM ROLE STORE KIND FIRST COUNT`: publishes messages, or receives as many. The kind is also the key. A receiver
-// says `ready`, and then one line for each message: the message or the error.
+// says `ready`, and then one line for each message: the message or the error; or it says `refused`, and why.
 //
 // Without a bus: `PROGRAM encode - KIND FIRST COUNT` prints a line for each message with its type and its payload in
 // hexadecimal digits, and `PROGRAM decode - KIND - -` reads such lines.
@@ -22,10 +22,19 @@ fn main() {
         (Ok(first), Ok(count)) => first..first + count,
         _ => 0..0,
     };
-    match &**kind {
-        "order" => run(role, store, kind, numbers, messages::order),
-        "notice" => run(role, store, kind, numbers, messages::notice),
-        _ => panic!("there are no messages `{kind}`"),
+    macro_rules! run_by_kind {
+        ($($row:ident)*) => {
+            match &**kind {
+                "order" => run(role, store, kind, numbers, messages::order),
+                "notice" => run(role, store, kind, numbers, messages::notice),
+                $(stringify!($row) => run(role, store, kind, numbers, messages::rows::$row::sample),)*
+                _ => panic!("there are no messages `{kind}`"),
+            }
+        };
+    }
+    run_by_kind! {
+        AddedOption AddedDefault AddedRequired Removed RemovedOption Reordered RenamedField Widened Optional VariantAdded
+        OtherVariant VariantRemoved VariantsReordered Renamed InnerRenamed VersionRaised Recoded Plain Retyped Floated Strict
     }
 }
 
@@ -50,8 +59,13 @@ fn run<T: DecodeOwned + Debug>(
                 publisher.publish_timeout(&make(number), TIMEOUT).expect("space within the time");
             }
         }
-        "subscribe" => {
-            let mut subscriber = bus.subscribe_with(key, &SubscribeOptions::new().lossless()).expect("a key");
+        "subscribe" | "exact" => {
+            let options = SubscribeOptions::new().lossless();
+            let options = if role == "exact" { options.exact() } else { options };
+            let mut subscriber = match bus.subscribe_with(key, &options) {
+                Ok(subscriber) => subscriber,
+                Err(error) => return say(&format!("refused: {error}")),
+            };
             println!("ready");
             for _ in numbers {
                 match subscriber.recv_timeout(TIMEOUT) {
@@ -62,7 +76,10 @@ fn run<T: DecodeOwned + Debug>(
             }
         }
         "work" => {
-            let mut queue = bus.work_queue(key).expect("a key");
+            let mut queue = match bus.work_queue(key) {
+                Ok(queue) => queue,
+                Err(error) => return say(&format!("refused: {error}")),
+            };
             println!("ready");
             for _ in numbers {
                 match queue.recv_timeout(TIMEOUT) {
@@ -73,6 +90,13 @@ fn run<T: DecodeOwned + Debug>(
                     Ok(None) => say("timeout"),
                     Err(error) => say(&format!("error: {error}")),
                 }
+            }
+        }
+        "newest" => {
+            println!("ready");
+            match bus.get(key) {
+                Ok(message) => say(&format!("{:?}", *message.expect("a message"))),
+                Err(error) => say(&format!("error: {error}")),
             }
         }
         _ => panic!("there is no role `{role}`"),

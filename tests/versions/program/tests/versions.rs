@@ -2,64 +2,15 @@
 
 #[path = "../../../support/name.rs"]
 mod name;
+mod programs;
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::io::Write;
 
 use name::Name;
+use programs::{Program, V1, V2};
 use splinter_bus::message::Message;
 use splinter_bus::schema::Compatibility;
 use splinter_bus::store::StoreOptions;
-
-const V1: &str = env!("CARGO_BIN_EXE_program_v1");
-const V2: &str = env!("CARGO_BIN_EXE_program_v2");
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// A program that runs, and the lines that it prints.
-struct Program {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Program {
-    fn start(program: &str, arguments: [&str; 5]) -> Self {
-        let mut command = Command::new(program);
-        let mut child =
-            command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a program");
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (sender, lines) = channel();
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { child, lines }
-    }
-
-    /// A receiver that receives from now on.
-    fn receiver(program: &str, role: &str, store: &str, kind: &str, count: u32) -> Self {
-        let receiver = Self::start(program, [role, store, kind, "0", &count.to_string()]);
-        assert_eq!(receiver.line(), "ready");
-        receiver
-    }
-
-    fn line(&self) -> String {
-        self.lines.recv_timeout(DEADLINE).expect("one line more")
-    }
-
-    /// Waits for its end. Returns the lines that were not read yet.
-    fn finish(mut self) -> Vec<String> {
-        drop(self.child.stdin.take());
-        let lines = self.lines.iter().collect();
-        assert!(self.child.wait().expect("a child").success());
-        lines
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// What the one program receives of the other one, without a bus.
 fn sent(from: &str, to: &str, kind: &str, first: u32, count: u32) -> Vec<String> {
