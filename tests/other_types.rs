@@ -222,6 +222,49 @@ fn a_message_that_is_implemented_by_hand_is_read_by_its_own_type_only() {
     assert_eq!(*subscriber.recv().unwrap(), ByHand(9));
 }
 
+/// Types that are no postcard, and their former names.
+mod encodings {
+    use super::{Deserialize, Serialize};
+    use zerocopy::{Immutable, IntoBytes, KnownLayout, TryFromBytes};
+
+    pub(crate) mod old {
+        use super::{Deserialize, Immutable, IntoBytes, KnownLayout, Serialize, TryFromBytes};
+
+        #[derive(splinter_bus::Message, TryFromBytes, IntoBytes, Immutable, KnownLayout)]
+        #[message(encoding = "zerocopy")]
+        #[repr(C)]
+        pub(crate) struct Point(pub(crate) u64);
+
+        #[derive(splinter_bus::Message, Serialize, Deserialize)]
+        #[message(encoding = "json")]
+        pub(crate) struct Text(pub(crate) String);
+    }
+
+    #[derive(splinter_bus::Message, TryFromBytes, IntoBytes, Immutable, KnownLayout, Debug, PartialEq)]
+    #[message(encoding = "zerocopy", alias = "Point")]
+    #[repr(C)]
+    pub(crate) struct Place(pub(crate) u64);
+
+    #[derive(splinter_bus::Message, Serialize, Deserialize, Debug, PartialEq)]
+    #[message(encoding = "json", alias = "Text")]
+    pub(crate) struct Line(pub(crate) String);
+}
+
+#[test]
+fn types_of_every_encoding_can_be_renamed() {
+    use encodings::{Line, Place, old};
+    let name = Name::new();
+    let (points, places) = two::<old::Point, Place>(&name);
+    let mut subscriber = places.subscribe("place").unwrap();
+    points.publish("place", &old::Point(7)).unwrap();
+    assert_eq!(*places.sample("place").unwrap().unwrap(), Place(7));
+    assert_eq!(*subscriber.recv().unwrap(), Place(7));
+    let (texts, lines) = (Bus::on(places.store().clone()), Bus::<Line>::on(places.store().clone()));
+    texts.publish("line", &old::Text("a".to_owned())).unwrap();
+    assert_eq!(*lines.get("line").unwrap().unwrap(), Line("a".to_owned()));
+    assert!(matches!(Bus::<old::Point>::on(points.store().clone()).get("line"), Err(RecvError::OtherType { .. })));
+}
+
 #[test]
 fn a_wait_set_and_timeouts_return_messages_of_other_versions() {
     let name = Name::new();

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::ids::Ids;
 use super::receive::{Reads, Writers};
 use super::stored_types;
+use crate::frame::Encoding;
 use crate::message::{EncodeError, Fault, Message, MessageType};
 use crate::os::per_process::PerProcess;
 use crate::store::{Pinned, Store};
@@ -32,7 +33,12 @@ impl Shared {
     pub(super) fn new<T: Message>() -> Self {
         Self {
             message_type: T::message_type(),
-            reads: if T::READS_BY_SCHEMA { Reads::Compatible } else { Reads::Exact },
+            // Messages in other encodings are compatible only with those that have the same bytes.
+            reads: if T::READS_BY_SCHEMA || T::ENCODING != Encoding::Postcard {
+                Reads::Compatible
+            } else {
+                Reads::Exact
+            },
             fault_fingerprint: Fault::message_type().fingerprint(),
             from: default_sender(),
             ids: Ids::new(),

@@ -73,8 +73,7 @@ impl Shared {
             (Reads::Exact, _) => "the subscriber reads its own type only (SubscribeOptions::exact)".to_owned(),
             (_, Compatibility::No(difference)) => difference.to_string(),
             (_, Compatibility::Yes | Compatibility::Partly(_)) if self.reads == Reads::Exact => {
-                "messages of this encoding, or of a type that implements `Message` by hand, are read by their own type only"
-                    .to_owned()
+                "the receiver's type implements `Message` by hand, so it reads its own messages only".to_owned()
             }
             (_, Compatibility::Yes | Compatibility::Partly(_)) => {
                 let schema = Arc::clone(found.shared_schema());
