@@ -306,3 +306,26 @@ fn types_are_in_copies_and_survive_a_recovery() {
     }
     assert_eq!(Store::open(&path).unwrap().recovery(), None, "it was recovered before");
 }
+
+#[test]
+fn a_frame_is_one_line_of_json_without_its_type_too() {
+    let name = Name::new();
+    let bus: Bus<Prompt> = Bus::create(&name).unwrap();
+    let mut publisher = bus.publisher("k").unwrap().from("gateway").trace("t");
+    let sent = publisher.message(&prompt()).to("worker").reply_to("a#3").attempt(2).send().unwrap();
+    let frame = bus.store().get("k").unwrap().unwrap();
+    let frame = Frame::parse(&frame).unwrap();
+    let message_type = bus.store().message_type(frame.fingerprint()).unwrap().unwrap();
+    let json = message_type.frame_to_json(&frame).unwrap();
+    let typed = bus.get("k").unwrap().unwrap();
+    let ts = humantime::format_rfc3339_millis(typed.envelope().sent_at());
+    assert_eq!(
+        json,
+        format!(
+            r#"{{"id":"{}","ts":"{ts}","from":"gateway","type":"event","payload":{{"text":"Why?","seed":"7","stop":null}},"to":"worker","reply_to":"a#3","trace":"t","seq":0,"eof":true,"attempt":2}}"#,
+            sent.id
+        )
+    );
+    // The type itself writes its number as a number.
+    assert_eq!(serde_json::to_string(&typed).unwrap(), json.replace("\"7\"", "7"));
+}

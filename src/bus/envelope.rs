@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::names::Names;
 use crate::frame::{Frame, Kind};
+use crate::message::EnvelopeFields;
 
 /// The envelope of a received message: its id, sender, recipient, kind and time of sending.
 ///
@@ -147,7 +148,24 @@ impl Envelope {
         self.ttl_ms().map(|ttl| Duration::from_millis(ttl.into()))
     }
 
-    pub(super) fn ttl_ms(&self) -> Option<u32> {
+    /// All fields, for their JSON form.
+    pub(super) fn fields(&self) -> EnvelopeFields<'_> {
+        EnvelopeFields {
+            id: self.id,
+            ts: self.ts,
+            from: self.from(),
+            kind: self.kind(),
+            to: self.to(),
+            reply_to: self.reply_to(),
+            ttl_ms: self.ttl_ms(),
+            trace: self.trace(),
+            seq: self.seq,
+            eof: self.eof(),
+            attempt: self.attempt(),
+        }
+    }
+
+    fn ttl_ms(&self) -> Option<u32> {
         self.marks.has(Marks::TTL).then_some(self.ttl)
     }
 

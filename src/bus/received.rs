@@ -2,12 +2,10 @@
 
 use std::ops::Deref;
 
-use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use uuid::Uuid;
 
 use super::envelope::Envelope;
-use crate::frame::Kind;
+use crate::message::FrameJson;
 
 /// A received message and its envelope. Dereferences to the message.
 ///
@@ -15,7 +13,8 @@ use crate::frame::Kind;
 /// about the message is in [`envelope`](Self::envelope).
 ///
 /// Serializes to the JSON form of its frame: the fields of the envelope, and the message as
-/// `payload`.
+/// `payload`, as its type serializes it. [`MessageType::frame_to_json`](crate::message::MessageType::frame_to_json)
+/// writes all that a frame says, such as numbers of 128 bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received<T> {
     message: T,
@@ -60,36 +59,6 @@ impl<T> Deref for Received<T> {
 
 impl<T: Serialize> Serialize for Received<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let envelope = &self.envelope;
-        let mut frame = serializer.serialize_struct("Frame", 12)?;
-        frame.serialize_field("id", envelope.id().hyphenated().encode_lower(&mut Uuid::encode_buffer()))?;
-        frame.serialize_field("ts", &humantime::format_rfc3339_millis(envelope.sent_at()).to_string())?;
-        frame.serialize_field("from", envelope.from())?;
-        frame.serialize_field("type", envelope.kind().name())?;
-        // A heartbeat has no payload.
-        match envelope.kind() {
-            Kind::Heartbeat => frame.skip_field("payload")?,
-            _ => frame.serialize_field("payload", &self.message)?,
-        }
-        frame.serialize_field("to", envelope.to())?;
-        match envelope.reply_to() {
-            "" => frame.skip_field("reply_to")?,
-            reply_to => frame.serialize_field("reply_to", reply_to)?,
-        }
-        match envelope.ttl_ms() {
-            Some(ttl) => frame.serialize_field("ttl_ms", &ttl)?,
-            None => frame.skip_field("ttl_ms")?,
-        }
-        match envelope.trace() {
-            "" => frame.skip_field("trace")?,
-            trace => frame.serialize_field("trace", trace)?,
-        }
-        frame.serialize_field("seq", &envelope.seq())?;
-        frame.serialize_field("eof", &envelope.eof())?;
-        match envelope.attempt() {
-            1 => frame.skip_field("attempt")?,
-            attempt => frame.serialize_field("attempt", &attempt)?,
-        }
-        frame.end()
+        FrameJson::new(&self.envelope.fields(), &self.message).serialize(serializer)
     }
 }
