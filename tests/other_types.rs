@@ -95,6 +95,68 @@ fn both_versions_receive_what_the_other_one_publishes() {
 }
 
 #[test]
+fn a_job_that_a_worker_cannot_read_stays_for_one_that_can() {
+    let name = Name::new();
+    let (v1, v3) = two::<v1::Prompt, v3::Prompt>(&name);
+    let mut unable = v3.work_queue("k").unwrap();
+    for text in ["one", "two"] {
+        v1.publish("k", &old(text)).unwrap();
+    }
+    v3.publish("k", &v3::Prompt { text: vec![3], max_tokens: 3 }).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(unable.recv(), Err(RecvError::OtherType { .. })));
+    }
+    let own = unable.recv().unwrap();
+    assert_eq!(own.text, [3]);
+    own.acknowledge().unwrap();
+    assert!(unable.try_recv().unwrap().is_none());
+    assert!(unable.recv_timeout(Duration::from_millis(20)).unwrap().is_none());
+    let waited = WaitSet::new().wait(&[&unable], Some(Duration::from_millis(20))).unwrap();
+    assert_eq!(waited, Waited::TimedOut, "work that it cannot do does not wake it");
+    let queue = || v1.store().slot_snapshot("k").unwrap().unwrap().queue.unwrap();
+    assert_eq!((queue().waiting, queue().taken), (2, 0));
+    let mut able = v1.work_queue("k").unwrap();
+    for text in ["one", "two"] {
+        let job = able.recv().unwrap();
+        assert_eq!(job.text, text);
+        job.acknowledge().unwrap();
+    }
+    assert_eq!((queue().waiting, queue().taken), (0, 0));
+    v3.publish("k", &v3::Prompt { text: vec![4], max_tokens: 3 }).unwrap();
+    assert_eq!(unable.recv().unwrap().text, [4]);
+}
+
+#[cfg(feature = "async")]
+#[test]
+fn a_task_with_a_job_that_it_cannot_read_sleeps_until_another_one_comes() {
+    use std::future::Future;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    let name = Name::new();
+    let (v1, v3) = two::<v1::Prompt, v3::Prompt>(&name);
+    let queue = v3.work_queue("k").unwrap().into_async().unwrap();
+    v1.publish("k", &old("one")).unwrap();
+    let polls = AtomicU32::new(0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        assert!(matches!(queue.recv().await, Err(RecvError::OtherType { .. })));
+        let mut receive = Box::pin(queue.recv());
+        let counted = std::future::poll_fn(|context| {
+            polls.fetch_add(1, Ordering::Relaxed);
+            receive.as_mut().poll(context)
+        });
+        let mut counted = Box::pin(counted);
+        let waited = tokio::time::timeout(Duration::from_millis(350), counted.as_mut()).await;
+        assert!(waited.is_err());
+        assert!(polls.load(Ordering::Relaxed) < 50, "{polls:?} polls");
+        v3.publish("k", &v3::Prompt { text: vec![3], max_tokens: 3 }).unwrap();
+        let job = counted.await.unwrap();
+        assert_eq!(job.text, [3]);
+        job.acknowledge().unwrap();
+    });
+}
+
+#[test]
 fn a_sample_of_another_version_still_borrows_from_the_store() {
     let name = Name::new();
     let (v1, bus) = two::<v1::Prompt, borrowed::Prompt<'static>>(&name);

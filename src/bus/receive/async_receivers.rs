@@ -15,11 +15,11 @@ use crate::bus::error::RecvError;
 use crate::bus::received::Received;
 use crate::message::DecodeOwned;
 use crate::store::participant::opener::Opener;
-use crate::store::reactor::{Reactor, Waiting, Want};
+use crate::store::reactor::{Reactor, Waiting};
 
 /// Declares the asynchronous form of a blocking receiver.
 macro_rules! async_receivers {
-    ($($(#[$meta:meta])* $name:ident over $inner:ident gives $item:ident, waiting for $want:expr;)*) => {$(
+    ($($(#[$meta:meta])* $name:ident over $inner:ident gives $item:ident;)*) => {$(
         $(#[$meta])*
         pub struct $name<T> {
             inner: Mutex<$inner<T>>,
@@ -94,11 +94,9 @@ macro_rules! async_receivers {
                 // runtime.
                 let found = {
                     let mut inner = self.inner();
-                    let want: fn(&$inner<T>) -> Want = $want;
-                    let want = |inner: &$inner<T>| if inner.is_removed() { Want::Time } else { want(inner) };
                     match inner.try_recv().transpose() {
                         Some(received) => Ok(received),
-                        None => Err((inner.slot().clone(), want(&inner), inner.recheck_at())),
+                        None => Err((inner.slot().clone(), inner.wait_of_task())),
                     }
                 };
                 match found {
@@ -106,7 +104,7 @@ macro_rules! async_receivers {
                         *waiting = None;
                         Poll::Ready(received)
                     }
-                    Err((slot, want, recheck_at)) => {
+                    Err((slot, (want, recheck_at))) => {
                         // The reactor checks the slot after this registration, so it misses nothing
                         // that happens from here on.
                         match Reactor::wait(slot, want, recheck_at, context.waker().clone()) {
@@ -164,7 +162,7 @@ async_receivers! {
     /// # splinter_bus::Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    AsyncSubscriber over Subscriber gives Received, waiting for |inner| Want::Newer(inner.next_version() - 1);
+    AsyncSubscriber over Subscriber gives Received;
 
     /// A [`WorkQueue`] for asynchronous tasks: `recv().await`, or a stream. Made by
     /// [`WorkQueue::into_async`].
@@ -185,5 +183,5 @@ async_receivers! {
     /// # splinter_bus::Store::remove(&name)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    AsyncWorkQueue over WorkQueue gives Job, waiting for |_| Want::Work;
+    AsyncWorkQueue over WorkQueue gives Job;
 }

@@ -10,7 +10,7 @@ use super::writers::check_newest;
 use crate::bus::error::SubscribeError;
 use crate::bus::handle::Bus;
 use crate::bus::shared::Shared;
-use crate::frame::Frame;
+use crate::frame::{Frame, HEADER_LEN};
 use crate::store::directory::WaitLimit;
 use crate::store::slot::lossless::{Begin, Lossless};
 use crate::store::wait::Spin;
@@ -61,7 +61,7 @@ impl<T> Subscriber<T> {
         store.with_slot_of(key, &options.key_options, &mut WaitLimit::longest(), |slot| {
             // Messages for others may be of any type.
             if options.addressed_to.is_none() {
-                check_newest(store, shared, key, &slot, options.reads)?;
+                check_newest(store, shared, key, slot.start_of_newest(HEADER_LEN), options.reads)?;
             }
             let lossless = options.lossless.then(|| Lossless::new(&slot, begin)).transpose()?;
             let next = match &lossless {

@@ -9,6 +9,8 @@ use super::recreate::{RECREATE_INTERVAL, recreate_slot};
 use super::writers::Reads;
 use crate::bus::error::{RecvError, SubscribeError};
 use crate::bus::shared::Shared;
+#[cfg(feature = "async")]
+use crate::store::reactor::Want;
 use crate::store::slot::lossless::{Begin, Lossless, LosslessError};
 use crate::store::wait::{Deadline, Spin};
 use crate::store::{GetError, KeyError, Slot, Store};
@@ -116,10 +118,13 @@ impl<T> Subscriber<T> {
             || self.recheck_at().is_some_and(|at| at <= Instant::now())
     }
 
-    /// Whether the key was removed and the removal was reported.
+    /// What a task waits for, and when it checks again without a notification.
     #[cfg(feature = "async")]
-    pub(super) fn is_removed(&self) -> bool {
-        self.removed
+    pub(super) fn wait_of_task(&self) -> (Want, Option<Instant>) {
+        match self.recheck_at() {
+            Some(at) => (Want::Time, Some(at)),
+            None => (Want::Newer(self.next - 1), None),
+        }
     }
 
     /// When to check again without a notification.

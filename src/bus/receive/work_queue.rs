@@ -14,12 +14,19 @@ use crate::bus::error::{AcknowledgeError, RecvError, SubscribeError};
 use crate::bus::handle::Bus;
 use crate::bus::received::Received;
 use crate::bus::shared::Shared;
+use crate::frame::HEADER_LEN;
 use crate::message::DecodeOwned;
 use crate::store::directory::WaitLimit;
+#[cfg(feature = "async")]
+use crate::store::reactor::Want;
 use crate::store::slot::lossless::Begin;
-use crate::store::slot::queue::{self, Assignment, Queue};
+use crate::store::slot::queue::{Assignment, Queue};
 use crate::store::wait::Deadline;
 use crate::store::{GetError, KeyError, KeyOptions, Slot, Store};
+
+/// How long a task with messages that it cannot read waits, before it looks for others that were given back.
+#[cfg(feature = "async")]
+const REFUSED_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A worker of a work queue: each message of the key goes to one worker, in any process, in order.
 ///
@@ -33,7 +40,8 @@ use crate::store::{GetError, KeyError, KeyOptions, Slot, Store};
 /// are no workers. Messages that were published before the first worker came may be lost: open the
 /// queue in publishers, too, before they publish. If the queue creates the key, it has 256 cells,
 /// unless the options say otherwise; a key that a publisher has created before has 24. A message that
-/// is not valid, or has expired, is reported once and then acknowledged.
+/// is damaged, or has expired, is reported once and then acknowledged. A message of a type that this worker
+/// cannot read ([`RecvError::OtherType`]) is reported once and left to other workers.
 ///
 /// If the key is removed, one receive reports it and the next call creates the queue again. If
 /// another process is creating or removing keys at that moment, `try_recv` does not wait and
@@ -134,7 +142,7 @@ impl<T> Bus<T> {
 impl<T> WorkQueue<T> {
     fn new(store: &Store, shared: &Arc<Shared>, key: &str, options: &KeyOptions) -> Result<Self, SubscribeError> {
         let queue = store.with_slot_of(key, options, &mut WaitLimit::longest(), |slot| {
-            check_newest(store, shared, key, &slot, Reads::Compatible)?;
+            check_newest(store, shared, key, slot.start_of_newest_to_do(HEADER_LEN), Reads::Compatible)?;
             Queue::new(slot, Begin::Oldest).map_err(SubscribeError::of)
         })?;
         Ok(Self {
@@ -164,14 +172,21 @@ impl<T> WorkQueue<T> {
     pub(super) fn is_ready(&self) -> bool {
         match self.recheck_at() {
             Some(at) => at <= Instant::now(),
-            None => queue::has_work(self.slot()),
+            None => self.queue.has_work(),
         }
     }
 
-    /// Whether the key was removed and the removal was reported.
+    /// What a task waits for, and when it checks again without a notification.
     #[cfg(feature = "async")]
-    pub(super) fn is_removed(&self) -> bool {
-        self.removed
+    pub(super) fn wait_of_task(&self) -> (Want, Option<Instant>) {
+        match self.recheck_at() {
+            Some(at) => (Want::Time, Some(at)),
+            // Work that it cannot read must not wake it. What others requeue meanwhile it finds a little later.
+            None if self.queue.has_refused() => {
+                (Want::Newer(self.slot().version()), Some(Instant::now() + REFUSED_INTERVAL))
+            }
+            None => (Want::Work, None),
+        }
     }
 
     /// When to check again without a notification.
@@ -265,6 +280,11 @@ impl<T: DecodeOwned> WorkQueue<T> {
         let received = origin.parse(&mut self.frame).and_then(|frame| origin.message(&frame));
         match received {
             Ok(received) => Ok(Some(Job { received, assignment, key: Arc::clone(&self.key) })),
+            // Another worker may have the type of its sender.
+            Err(error @ RecvError::OtherType { .. }) => {
+                self.queue.refuse(assignment);
+                Err(error)
+            }
             Err(error) => {
                 // Another worker would fail, too. An error means that the key and the message were
                 // removed, so it is ignored.

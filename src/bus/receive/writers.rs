@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bus::error::{SubscribeError, TypeMismatch};
 use crate::bus::shared::Shared;
-use crate::frame::{Frame, HEADER_LEN};
+use crate::frame::Frame;
 use crate::message::MessageType;
 use crate::schema::{Compatibility, Table};
-use crate::store::{Slot, Store};
+use crate::store::{GetError, Store};
 
 /// How many types are remembered. A store has no more at a time.
 const MAX_REMEMBERED: usize = 256;
@@ -89,19 +89,22 @@ impl Shared {
     }
 }
 
-/// Checks that the newest message of a key can be read, if it is of a type that the store knows. What it does
-/// not know is reported when it is received.
+/// Checks that the newest message of a key, which a subscriber or a worker may meet, can be read, if it is of a
+/// type that the store knows. What it does not know is reported when it is received. `start` is the start of
+/// its frame.
 pub(super) fn check_newest(
     store: &Store,
     shared: &Shared,
     key: &str,
-    slot: &Slot,
+    start: Result<Vec<u8>, GetError>,
     reads: Reads,
 ) -> Result<(), SubscribeError> {
-    let newest = slot.stored_from(slot.version()).map_err(SubscribeError::of)?.pop();
-    let mut frame = Vec::new();
-    let found = newest.filter(|&newest| slot.copy_start(newest, HEADER_LEN, &mut frame) == Ok(true));
-    let Some(fingerprint) = found.and_then(|_| Frame::fingerprint_of(&frame)) else {
+    let start = match start {
+        Err(GetError::Key(error)) => return Err(error.into()),
+        // What cannot be read now is reported when it is received.
+        start => start.unwrap_or_default(),
+    };
+    let Some(fingerprint) = Frame::fingerprint_of(&start) else {
         return Ok(());
     };
     if fingerprint == shared.message_type.fingerprint() || fingerprint == shared.fault_fingerprint {

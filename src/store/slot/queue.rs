@@ -68,6 +68,23 @@ impl Queue {
         Err(GetError::Overtaken)
     }
 
+    /// As [`has_work`], for this worker alone: without messages that it cannot read.
+    pub(crate) fn has_work(&self) -> bool {
+        has_work_at(&self.slot, Some(&self.position))
+    }
+
+    /// Whether it has given messages back that it cannot read, and may have to look for others.
+    #[cfg(feature = "async")]
+    pub(crate) fn has_refused(&self) -> bool {
+        self.position.has_refused()
+    }
+
+    /// Gives a message back that this worker cannot read. It does not take it again.
+    pub(crate) fn refuse(&mut self, assignment: Assignment) {
+        self.position.refuse(assignment.version());
+        drop(assignment);
+    }
+
     /// As [`try_take`](Self::try_take), and waits for a message.
     pub(crate) fn take(&mut self, value: &mut Vec<u8>, deadline: Deadline) -> Result<Option<Assignment>, GetError> {
         let (slot, mut spin) = (self.slot.clone(), mem::take(&mut self.spin));
@@ -82,16 +99,21 @@ impl Queue {
 
 /// Whether there is a message that no worker has, or the key was removed, or there is another error
 /// to report. Requeues what crashed workers had.
+#[cfg(feature = "async")]
 pub(crate) fn has_work(slot: &Slot) -> bool {
+    has_work_at(slot, None)
+}
+
+fn has_work_at(slot: &Slot, position: Option<&QueuePosition>) -> bool {
     if slot.check_fork().is_err() {
         return true;
     }
     let ring = slot.ring();
-    match ring.backlog() {
+    match ring.backlog(position) {
         Some((0, 0)) => !slot.exists(),
         Some((0, _)) => {
             ring.reap_holders();
-            ring.backlog().is_none_or(|(waiting, _)| waiting > 0)
+            ring.backlog(position).is_none_or(|(waiting, _)| waiting > 0)
         }
         _ => true,
     }

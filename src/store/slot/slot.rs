@@ -312,6 +312,24 @@ impl Slot {
         if self.ring().is_current() { Ok(kept) } else { Err(GetError::Key(KeyError::Removed)) }
     }
 
+    /// At least the first `len` bytes of the newest value, or all if it has fewer; none if there is none.
+    pub(crate) fn start_of_newest(&self, len: usize) -> Result<Vec<u8>, GetError> {
+        self.start_of(self.stored_from(self.version())?.pop(), len)
+    }
+
+    /// As [`start_of_newest`](Self::start_of_newest), without jobs that were done.
+    pub(crate) fn start_of_newest_to_do(&self, len: usize) -> Result<Vec<u8>, GetError> {
+        self.start_of(self.stored_from(0)?.into_iter().rev().find(|&kept| !self.ring().is_done(kept)), len)
+    }
+
+    fn start_of(&self, kept: Option<StoredVersion>, len: usize) -> Result<Vec<u8>, GetError> {
+        let mut start = Vec::new();
+        match kept {
+            Some(kept) if self.copy_start(kept, len, &mut start)? => Ok(start),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Copies a version that was kept into `value`, replacing its content; `false` if it is gone.
     pub(crate) fn copy_stored(&self, kept: StoredVersion, value: &mut Vec<u8>) -> Result<bool, GetError> {
         match self.ring().copy_stored(kept, value) {

@@ -125,7 +125,7 @@ impl SlotSnapshot {
         // Read before the version, so that it is never larger.
         let first_version = ring.base_version() + 1;
         let cursors: Vec<_> = ring.cursors().collect();
-        let queue = ring.backlog().map(|(waiting, taken)| QueueSnapshot { waiting, taken });
+        let queue = ring.backlog(None).map(|(waiting, taken)| QueueSnapshot { waiting, taken });
         let (version, len) = session.newest_len(ring)?;
         // Versions before the last recovery are counted in their cells, because their numbers have
         // gaps: for a lossless subscriber, all of them are there.

@@ -22,6 +22,8 @@
 //! | `MessageLeased` | a message leased to a crashed worker; another participant requeues it |
 //! | `MessageFinished` | sleepers that were not notified; they check again after a tenth of a second |
 
+use std::collections::BTreeSet;
+
 use super::cursor::Begin;
 use crate::core::memory::cell_view::CellView;
 use crate::core::memory::records::CACHE_LINE;
@@ -61,11 +63,23 @@ pub(crate) struct QueuePosition {
     next: u64,
     /// How many messages may be leased before the next scan for older ones that were requeued.
     until_scan: u32,
+    /// Messages that this worker cannot read, and leaves to others.
+    refused: BTreeSet<u64>,
 }
 
 impl QueuePosition {
     pub(crate) fn new() -> Self {
-        Self { next: 0, until_scan: 0 }
+        Self { next: 0, until_scan: 0, refused: BTreeSet::new() }
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// The worker does not lease this message again.
+    pub(crate) fn refuse(&mut self, version: u64) {
+        self.refused.insert(version);
     }
 }
 
@@ -159,14 +173,14 @@ impl<'a> Ring<'a> {
         for version in position.next..(position.next + SKIPPED).min(head.version() + 1) {
             let index = self.find_index(head, version)?;
             match delivery(self.slot().cells.get(index).header).progress_of(version) {
-                Progress::Waiting { .. } => {
+                Progress::Waiting { .. } if !position.refused.contains(&version) => {
                     if let Some(lease) = self.try_lease(index, version) {
                         position.next = version + 1;
                         position.until_scan -= 1;
                         return Some(lease);
                     }
                 }
-                Progress::Leased { .. } | Progress::Done => {}
+                _ => {}
             }
         }
         None
@@ -174,13 +188,16 @@ impl<'a> Ring<'a> {
 
     fn lease_oldest(self, position: &mut QueuePosition, first: u64) -> Result<Work, ReadError> {
         for _ in 0..retry_limit(self.handle.shape().cells() as usize * CACHE_LINE) {
-            let mut others_leased = false;
+            let (mut others_leased, mut oldest_refused) = (false, u64::MAX);
             self.help_commit(self.head());
             let oldest = self
                 .cells()
                 .filter_map(|(index, cell)| {
                     let version = cell::readable(cell).filter(|&version| version >= first)?;
                     match delivery(cell.header).progress_of(version) {
+                        Progress::Waiting { .. } if position.refused.contains(&version) => {
+                            oldest_refused = oldest_refused.min(version);
+                        }
                         Progress::Waiting { .. } => return Some((version, index)),
                         Progress::Leased { .. } => others_leased = true,
                         Progress::Done => {}
@@ -191,6 +208,8 @@ impl<'a> Ring<'a> {
             if !self.is_current() {
                 return Err(ReadError::Removed);
             }
+            // Others have done the older ones, or are about to.
+            position.refused = position.refused.split_off(&oldest_refused);
             let Some((version, index)) = oldest else {
                 return Ok(Work::Nothing { others_leased });
             };
@@ -266,8 +285,9 @@ impl<'a> Ring<'a> {
     }
 
     /// The number of messages that wait, and of those that are leased; `None` if the key is not a
-    /// queue.
-    pub(crate) fn backlog(self) -> Option<(u32, u32)> {
+    /// queue. Without those that the worker at this position cannot read.
+    pub(crate) fn backlog(self, position: Option<&QueuePosition>) -> Option<(u32, u32)> {
+        let is_refused = |version| position.is_some_and(|position| position.refused.contains(&version));
         let (mut waiting, mut leased) = (0, 0);
         // SeqCst: pairs with the compare-and-swap in `declare_queue`.
         let first = QueueWord::from_bits(self.slot().header.queue.load(Ordering::SeqCst)).first(self.generation())?;
@@ -275,6 +295,7 @@ impl<'a> Ring<'a> {
         for (_, cell) in self.cells() {
             if let Some(version) = cell::readable(cell).filter(|&version| version >= first) {
                 match delivery(cell.header).progress_of(version) {
+                    Progress::Waiting { .. } if is_refused(version) => {}
                     Progress::Waiting { .. } => waiting += 1,
                     Progress::Leased { .. } => leased += 1,
                     Progress::Done => {}

@@ -32,6 +32,12 @@ impl Ring<'_> {
         }
     }
 
+    /// Whether a worker has done this message. It has a meaning only if the cell still holds the version
+    /// afterwards.
+    pub(crate) fn is_done(self, stored: StoredVersion) -> bool {
+        self.circumstances(stored).progress == Progress::Done
+    }
+
     /// The first version that is a message of the key's work queue, if it is one.
     pub(crate) fn first_message(self) -> Option<u64> {
         // SeqCst: pairs with the compare-and-swap in `declare_queue`.
