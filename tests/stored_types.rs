@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use splinter_bus::bus::StoredTypeError;
@@ -15,7 +16,7 @@ use splinter_bus::schema::{Schema, SchemaWriter, TypeRef};
 use splinter_bus::store::{KeyOptions, StoreOptions};
 use splinter_bus::{Bus, Message, Publisher, Store};
 use support::offsets::{self, Offsets, set_word, word};
-use support::{Actor, Name};
+use support::{Actor, ForeignLock, Name};
 
 #[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
 struct Prompt {
@@ -125,7 +126,7 @@ fn types_are_in_no_list_of_keys() {
     assert_eq!(store.snapshot().keys, 1);
     assert_eq!(store.memory().unwrap().keys.len(), 1);
     assert_eq!((store.cells().pinned, store.cells().readable), (0, 0));
-    assert_eq!(watch.poll(Some(std::time::Duration::ZERO)).unwrap(), []);
+    assert_eq!(watch.poll(Some(Duration::ZERO)).unwrap(), []);
     let key = format!("\0type:{:016x}", Prompt::message_type().fingerprint());
     assert!(store.get(&key).is_err() && store.set(&key, b"").is_err() && store.unset(&key).is_err());
     assert_eq!(store.message_types().len(), 1);
@@ -328,4 +329,27 @@ fn a_frame_is_one_line_of_json_without_its_type_too() {
     );
     // The type itself writes its number as a number.
     assert_eq!(serde_json::to_string(&typed).unwrap(), json.replace("\"7\"", "7"));
+}
+
+#[test]
+fn a_type_that_could_not_be_left_because_another_process_creates_keys_is_left_later() {
+    let name = Name::new();
+    let store = Store::create(&name).unwrap();
+    store.set("k", b"").unwrap();
+    let bus: Bus<Answer> = Bus::on(store.clone());
+    let answer = Answer { text: "42".to_owned() };
+    {
+        // The lock of the directory.
+        let _stopped = ForeignLock::new(&name.path(), (1 << 62) + 1024, 1);
+        let start = Instant::now();
+        bus.publish("k", &answer).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(5), "a publish under an existing key");
+        assert_eq!(store.message_types(), []);
+    }
+    support::wait_until("the next attempt", || {
+        bus.publish("k", &answer).unwrap();
+        !store.message_types().is_empty()
+    });
+    let _publisher = bus.publisher("k").unwrap();
+    assert_eq!(store.message_types(), [Answer::message_type()]);
 }

@@ -1,16 +1,15 @@
 //! The state that all handles of one bus share.
 
-use std::sync::OnceLock;
-
 use uuid::Uuid;
 
 use super::ids::Ids;
 use super::receive::{Reads, Writers};
-use super::stored_types;
+use super::stored_types::LeftType;
 use crate::frame::Encoding;
 use crate::message::{EncodeError, Fault, Message, MessageType};
 use crate::os::per_process::PerProcess;
-use crate::store::{Pinned, Store};
+use crate::store::Store;
+use crate::store::directory::WaitLimit;
 use crate::sync::{AtomicU32, Ordering};
 
 /// The state that all handles of one bus share: identity of the type, default sender, ids.
@@ -22,8 +21,7 @@ pub(super) struct Shared {
     pub(super) ids: Ids,
     /// Whether a message was found to be serialized as its schema says.
     is_checked: AtomicU32,
-    /// The type in the store, if it was left there. While it is pinned, nobody removes it.
-    stored_type: OnceLock<Option<Pinned>>,
+    left_type: LeftType,
     /// Which messages the type can read.
     pub(super) reads: Reads,
     pub(super) writers: Writers,
@@ -43,15 +41,15 @@ impl Shared {
             from: default_sender(),
             ids: Ids::new(),
             is_checked: AtomicU32::new(0),
-            stored_type: OnceLock::new(),
+            left_type: LeftType::default(),
             writers: Writers::default(),
         }
     }
 
     /// Leaves the type in the store, once for each bus that publishes.
     #[inline]
-    pub(super) fn leave_type(&self, store: &Store) {
-        self.stored_type.get_or_init(|| stored_types::leave(store, &self.message_type));
+    pub(super) fn leave_type(&self, store: &Store, limit: &mut WaitLimit) {
+        self.left_type.leave(store, &self.message_type, limit);
     }
 
     /// Checks that a message is serialized as its schema says: the first one, and in debug builds each.

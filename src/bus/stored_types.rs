@@ -16,6 +16,8 @@
 //! | `TypesCounted` | nothing |
 
 use std::collections::HashSet;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -132,24 +134,61 @@ impl Store {
     }
 }
 
+/// How long a bus whose type could not be left in the store waits before it tries again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The type of a bus in the store. While it is pinned, nobody removes it.
+#[derive(Debug, Default)]
+pub(super) struct LeftType {
+    pinned: OnceLock<Pinned>,
+    /// After a failure: when to try again.
+    retry_at: Mutex<Option<Instant>>,
+}
+
+impl LeftType {
+    /// Leaves the type in the store, if that was not done yet. Waits for others that create or remove keys, for
+    /// `limit` at most. If it fails, only receivers of the same type can read the messages; some later call tries
+    /// again.
+    #[inline]
+    pub(super) fn leave(&self, store: &Store, message_type: &MessageType, limit: &mut WaitLimit) {
+        if self.pinned.get().is_none() {
+            self.leave_now(store, message_type, limit);
+        }
+    }
+
+    #[cold]
+    fn leave_now(&self, store: &Store, message_type: &MessageType, limit: &mut WaitLimit) {
+        // Other threads wait here, so that their messages come after the type.
+        let mut retry_at = self.retry_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.pinned.get().is_some() || retry_at.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        match leave(store, message_type, limit) {
+            Some(pinned) => _ = self.pinned.set(pinned),
+            None => *retry_at = Some(Instant::now() + RETRY_INTERVAL),
+        }
+    }
+}
+
 /// Leaves the type in the store, and pins it there. `None` if the store has no space for it: then only its
 /// own receivers can read it.
-pub(super) fn leave(store: &Store, message_type: &MessageType) -> Option<Pinned> {
+fn leave(store: &Store, message_type: &MessageType, limit: &mut WaitLimit) -> Option<Pinned> {
     let (key, bytes) = (key_of(message_type.fingerprint()), message_type.to_bytes());
     if bytes.len() > MAX_LEN {
         return None;
     }
     let options = KeyOptions::new().history(1).spare(1);
-    let mut limit = WaitLimit::longest();
     for _ in 0..ATTEMPTS {
-        if let Some(pinned) = store.pin_system(&key, &mut limit).ok()? {
+        if let Some(pinned) = store.pin_system(&key, limit).ok()? {
             // The same type may stand there with other comments: what is read is the same.
             if *pinned == *bytes || parse(message_type.fingerprint(), &pinned).is_ok() {
                 return Some(pinned);
             }
         }
-        let slot = match store.system_slot(&key, &options, &mut limit) {
-            Err(DirectoryError::Full { .. }) if remove_unused(store, &mut limit) > 0 => continue,
+        let slot = match store.system_slot(&key, &options, limit) {
+            Err(DirectoryError::Full { .. } | DirectoryError::NoSpace { .. }) if remove_unused(store, limit) > 0 => {
+                continue;
+            }
             slot => slot.ok()?,
         };
         reached(Step::TypeKeyCreated);
@@ -187,11 +226,14 @@ fn forget_named(store: &Store, fingerprints: &mut HashSet<u64>) {
         // A key that is gone has no messages.
         let Ok(Some(slot)) = store.existing_slot(&key) else { continue };
         for kept in slot.stored_from(0).unwrap_or_default() {
-            if slot.copy_start(kept, HEADER_LEN, &mut frame) == Ok(true)
-                && let Some(fingerprint) = Frame::fingerprint_of(&frame)
-                && fingerprints.remove(&fingerprint)
-                && fingerprints.is_empty()
-            {
+            match slot.copy_start(kept, HEADER_LEN, &mut frame) {
+                Ok(true) => _ = Frame::fingerprint_of(&frame).map(|fingerprint| fingerprints.remove(&fingerprint)),
+                // It was overwritten, or removed with its key.
+                Ok(false) | Err(GetError::Key(KeyError::Removed)) => {}
+                // It may be of any type.
+                Err(_) => fingerprints.clear(),
+            }
+            if fingerprints.is_empty() {
                 return;
             }
         }

@@ -189,6 +189,12 @@ impl Table {
         Self::normal(&nodes, 0)
     }
 
+    /// Whether types that differ only by types inside of them are told apart within so many levels.
+    pub(super) fn differs_within(&self, levels: usize) -> bool {
+        let nodes: Vec<_> = self.nodes.iter().map(Node::wire).collect();
+        classes_within(&nodes, levels).is_some()
+    }
+
     /// The wire part without the name of the type itself, but with those of the types inside of it.
     pub(crate) fn wire_without_name(&self) -> Self {
         let mut wire = self.wire();
@@ -340,18 +346,24 @@ impl Number {
 /// class if they are equal without the types that they name. Then they are separated if these are in
 /// different classes, until no class is divided any more.
 fn classes(nodes: &[Node]) -> Vec<usize> {
+    classes_within(nodes, usize::MAX).unwrap_or_default()
+}
+
+/// As [`classes`]; `None` if it takes more than so many rounds.
+fn classes_within(nodes: &[Node], rounds: usize) -> Option<Vec<usize>> {
     let (mut classes, mut count) = numbered(nodes.iter().map(|node| node.map(|_| 0)));
     let children: Vec<_> = nodes.iter().map(Node::children).collect();
-    loop {
+    for _ in 0..rounds {
         let leads = children.iter().enumerate().map(|(index, children)| {
             (classes[index], children.iter().map(|&child| classes[child as usize]).collect::<Vec<_>>())
         });
         let (finer, finer_count) = numbered(leads);
         if finer_count == count {
-            return classes;
+            return Some(classes);
         }
         (classes, count) = (finer, finer_count);
     }
+    None
 }
 
 /// Numbers the items, with one number for equal items; and returns how many numbers there are.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use super::table::{Fields, Index, Node, Table};
 
-/// Displays as a list of definitions. Each type with a name is defined once; all its uses are its name
+/// The longest text, in bytes. That of a table from elsewhere could be much longer than the table.
+const MAX_TEXT: usize = 16 << 10;
+
+/// Displays as a list of definitions, at most 16 KiB of it. Each type with a name is defined once; all its uses are its name
 /// and its number. Numbers count from 1, in the order in which the list first mentions the types. If
 /// the type has no name of its own, such as `Vec<User>`, it comes before the list.
 impl fmt::Display for Table {
@@ -17,12 +20,16 @@ impl fmt::Display for Table {
             text.clear();
         }
         let mut next = 0;
-        while let Some(&index) = list.order.get(next) {
+        while let Some(&index) = list.order.get(next).filter(|_| text.len() <= MAX_TEXT) {
             if !text.is_empty() {
                 text.push_str("; ");
             }
             list.define(index, &mut text);
             next += 1;
+        }
+        if text.len() > MAX_TEXT {
+            text.truncate(text.floor_char_boundary(MAX_TEXT));
+            text.push_str("...");
         }
         f.write_str(&text)
     }
@@ -42,6 +49,9 @@ struct List<'a> {
 
 impl<'a> List<'a> {
     fn write(&mut self, index: Index, text: &mut String) {
+        if text.len() > MAX_TEXT {
+            return;
+        }
         let table: &'a Table = self.table;
         match table.node(index) {
             Node::Number(number) => text.push_str(number.name()),
@@ -69,6 +79,9 @@ impl<'a> List<'a> {
     }
 
     fn around(&mut self, before: &str, index: Index, after: &str, text: &mut String) {
+        if text.len() > MAX_TEXT {
+            return;
+        }
         text.push_str(before);
         self.write(index, text);
         text.push_str(after);

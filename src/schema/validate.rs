@@ -12,6 +12,9 @@ pub(crate) const MAX_TYPES: usize = 4096;
 /// The most bytes of it.
 pub(crate) const MAX_LEN: usize = 64 << 10;
 
+/// How deeply types that look alike may differ. Comparing them takes as many rounds.
+const MAX_LIKENESS: usize = 32;
+
 /// How deeply types without names may be inside of each other.
 const MAX_UNNAMED_HEIGHT: u32 = 64;
 /// How many types a type without a name may mention, those that it mentions twice counted twice.
@@ -114,6 +117,11 @@ impl Table {
             if !self.is_known_form(node) {
                 return Err(SchemaError::Damaged { what: "a type with a form of its own in JSON is another type" });
             }
+        }
+        if !self.differs_within(MAX_LIKENESS) {
+            return Err(SchemaError::Damaged {
+                what: "types of one name differ only more than 32 levels inside of them",
+            });
         }
         let mut unnamed = vec![None; count];
         for index in 0..count {
@@ -316,5 +324,35 @@ mod tests {
         assert!(!SchemaWriter::table_of::<std::collections::BTreeMap<(), u8>>().needs_limits());
         let both: Table = SchemaWriter::table_of::<(Vec<String>, Vec<String>, Option<Vec<String>>)>();
         assert!(!both.needs_limits());
+    }
+
+    /// Types of one name, each of which has the next one as its only field.
+    fn nested(count: u32) -> Table {
+        let structure = |index: u32| {
+            let fields = if index + 1 < count { Fields::Tuple(vec![index + 1, index + 1]) } else { Fields::Unit };
+            Node::Struct(Struct { name: "A".to_owned(), fields, layout: None, reader: None })
+        };
+        Table { nodes: (0..count).map(structure).collect() }
+    }
+
+    #[test]
+    fn types_that_differ_only_deep_inside_are_refused_at_once() {
+        assert_eq!(nested(20).validate(), Ok(()));
+        let error = nested(4096).validate().unwrap_err();
+        assert!(matches!(error, SchemaError::Damaged { what } if what.contains("32 levels")), "{error}");
+    }
+
+    #[test]
+    fn the_text_of_a_small_table_is_short_however_often_it_mentions_a_name() {
+        let tuple = |item: u32| Node::Tuple(vec![item; 11]);
+        let name = "A".repeat(600);
+        let root = Fields::Tuple(vec![2; 11]);
+        let mut nodes = vec![Node::Struct(Struct { name: "R".to_owned(), fields: root, layout: None, reader: None })];
+        nodes.push(Node::Struct(Struct { name, fields: Fields::Unit, layout: None, reader: None }));
+        nodes.extend([tuple(3), tuple(4), tuple(1)]);
+        let table = Table { nodes };
+        assert_eq!(table.validate(), Ok(()));
+        let text = table.to_string();
+        assert!(text.len() < 17 << 10 && text.ends_with("..."), "{} bytes", text.len());
     }
 }

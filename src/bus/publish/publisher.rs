@@ -16,8 +16,12 @@ use crate::bus::ids::Ids;
 use crate::bus::shared::Shared;
 use crate::message::{Fault, Message};
 use crate::os::clock;
+use crate::store::directory::WaitLimit;
 use crate::store::wait::Deadline;
 use crate::store::{KeyError, KeyOptions, SetError, Slot, Store};
+
+/// How long the first publish of a bus waits to leave its type in the store.
+const TYPE_WAIT: Duration = Duration::from_millis(100);
 
 /// Publishes messages under one key.
 ///
@@ -66,7 +70,9 @@ impl<T: Message> Bus<T> {
     ///
     /// For many messages under one key, use a [publisher](Self::publisher): it looks the key up
     /// once and reuses its buffer. Creating a key waits for other processes that create or remove
-    /// keys, at most ten seconds.
+    /// keys, at most ten seconds. The first publish of a bus leaves its type in the store, for receivers
+    /// with another version of it. That waits for the same processes, at most a tenth of a second; if it fails,
+    /// the message is published all the same, and a publish a second later tries again.
     ///
     /// # Errors
     ///
@@ -78,13 +84,13 @@ impl<T: Message> Bus<T> {
         let fingerprint = self.shared.message_type.fingerprint();
         let info = MessageInfo { fingerprint, ts, id, chunk: Chunk::ONLY, overrides: None };
         writer.write(message, info)?;
-        self.shared.leave_type(&self.store);
+        self.shared.leave_type(&self.store, &mut WaitLimit::new(TYPE_WAIT));
         let version = self.store.set(key, writer.bytes())?;
         Ok(Sent { id, version })
     }
 
-    /// Creates a publisher for one key, and the key if it does not exist. That waits for other
-    /// processes that create or remove keys, at most ten seconds.
+    /// Creates a publisher for one key, and the key if it does not exist; and leaves its type in the store.
+    /// That waits for other processes that create or remove keys, at most ten seconds.
     ///
     /// # Errors
     ///
@@ -123,8 +129,9 @@ impl<T: Message> Bus<T> {
 
 impl<T: Message> Publisher<T> {
     fn new(store: &Store, shared: &Arc<Shared>, key: &str, options: &KeyOptions) -> Result<Self, PublishError> {
-        let slot = store.slot_with(key, options)?;
-        shared.leave_type(store);
+        let mut limit = WaitLimit::longest();
+        let slot = store.slot_with_options(key, options, &mut limit)?;
+        shared.leave_type(store, &mut limit);
         Ok(Self {
             slot,
             store: store.creating_keys_with(*options),

@@ -151,7 +151,7 @@ impl Origin<'_> {
         let schema = self.shared.schema_of_writer(self.store, fingerprint, self.reads);
         schema.map_err(|unreadable| {
             let Unreadable { found, reason } = *unreadable;
-            self.other_type(frame, found.as_ref(), reason)
+            self.other_type(frame, found.as_deref(), reason)
         })
     }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bus::error::{SubscribeError, TypeMismatch};
 use crate::bus::shared::Shared;
+use crate::bus::stored_types::StoredTypeError;
 use crate::frame::Frame;
 use crate::message::MessageType;
 use crate::schema::{Compatibility, Table};
@@ -27,16 +28,24 @@ pub(in crate::bus) enum Reads {
     Exact,
 }
 
-/// The schemas of types that a receiver has read, by their fingerprints.
+/// The types of other senders that a receiver has met, by their fingerprints.
 #[derive(Debug, Default)]
 pub(in crate::bus) struct Writers {
-    readable: Mutex<HashMap<u64, Arc<Table>>>,
+    known: Mutex<HashMap<u64, Writer>>,
+}
+
+/// The type of a sender.
+#[derive(Debug, Clone)]
+struct Writer {
+    message_type: Arc<MessageType>,
+    /// Why messages of the type cannot be read, if so.
+    refused: Option<Arc<str>>,
 }
 
 /// Why messages of a type cannot be read.
 pub(in crate::bus) struct Unreadable {
     /// The type, if the store knows it.
-    pub(in crate::bus) found: Option<MessageType>,
+    pub(in crate::bus) found: Option<Arc<MessageType>>,
     pub(in crate::bus) reason: String,
 }
 
@@ -54,38 +63,46 @@ impl Shared {
         fingerprint: u64,
         reads: Reads,
     ) -> Result<Arc<Table>, Box<Unreadable>> {
-        let remembered = || self.writers.readable.lock().unwrap_or_else(PoisonError::into_inner);
-        if reads == Reads::Compatible
-            && let Some(schema) = remembered().get(&fingerprint)
-        {
-            return Ok(Arc::clone(schema));
-        }
-        let found = match store.message_type(fingerprint) {
-            Ok(Some(found)) => found,
+        let unknown = |reason: String| Box::new(Unreadable { found: None, reason });
+        let Writer { message_type, refused } = match self.writer(store, fingerprint) {
+            Ok(Some(writer)) => writer,
             Ok(None) => {
                 let reason = "its schema is not in the store: its publisher could not leave it there, or has not run on \
                               this store";
-                return Err(Box::new(Unreadable { found: None, reason: reason.to_owned() }));
+                return Err(unknown(reason.to_owned()));
             }
-            Err(error) => return Err(Box::new(Unreadable { found: None, reason: error.to_string() })),
+            Err(error) => return Err(unknown(error.to_string())),
         };
-        let reason = match (reads, found.compatible_with(&self.message_type)) {
-            (Reads::Exact, _) => "the subscriber reads its own type only (SubscribeOptions::exact)".to_owned(),
-            (_, Compatibility::No(difference)) => difference.to_string(),
-            (_, Compatibility::Yes | Compatibility::Partly(_)) if self.reads == Reads::Exact => {
-                "the receiver's type implements `Message` by hand, so it reads its own messages only".to_owned()
-            }
-            (_, Compatibility::Yes | Compatibility::Partly(_)) => {
-                let schema = Arc::clone(found.shared_schema());
-                let mut readable = remembered();
-                if readable.len() >= MAX_REMEMBERED {
-                    readable.clear();
-                }
-                readable.insert(fingerprint, Arc::clone(&schema));
-                return Ok(schema);
-            }
+        let reason = match refused {
+            _ if reads == Reads::Exact => "the subscriber reads its own type only (SubscribeOptions::exact)".to_owned(),
+            Some(reason) => reason.to_string(),
+            None => return Ok(Arc::clone(message_type.shared_schema())),
         };
-        Err(Box::new(Unreadable { found: Some(found), reason }))
+        Err(Box::new(Unreadable { found: Some(message_type), reason }))
+    }
+
+    fn writer(&self, store: &Store, fingerprint: u64) -> Result<Option<Writer>, StoredTypeError> {
+        let known = || self.writers.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = known().get(&fingerprint) {
+            return Ok(Some(writer.clone()));
+        }
+        let Some(message_type) = store.message_type(fingerprint)? else {
+            return Ok(None);
+        };
+        let refused = match message_type.compatible_with(&self.message_type) {
+            Compatibility::No(difference) => Some(difference.to_string()),
+            Compatibility::Yes | Compatibility::Partly(_) if self.reads == Reads::Exact => {
+                Some("the receiver's type implements `Message` by hand, so it reads its own messages only".to_owned())
+            }
+            Compatibility::Yes | Compatibility::Partly(_) => None,
+        };
+        let writer = Writer { message_type: Arc::new(message_type), refused: refused.map(Into::into) };
+        let mut known = known();
+        if known.len() >= MAX_REMEMBERED {
+            known.clear();
+        }
+        known.insert(fingerprint, writer.clone());
+        Ok(Some(writer))
     }
 }
 
@@ -117,7 +134,7 @@ pub(super) fn check_newest(
     if found.is_none() {
         return Ok(());
     }
-    let source = shared.mismatch(found_text(found.as_ref(), fingerprint), reason);
+    let source = shared.mismatch(found_text(found.as_deref(), fingerprint), reason);
     Err(SubscribeError::OtherType { key: key.to_owned(), source })
 }
 

@@ -38,17 +38,25 @@ impl Store {
         }
     }
 
-    /// Copies the newest value of a key of the system, if it has at most `max` bytes; `None` if there is no
-    /// such key, or it has no value. Never blocks.
+    /// Copies the newest value of a key of the system; `None` if there is no such key, or it has no value. Never
+    /// blocks. [`GetError::TooShort`]: it has more than `max` bytes.
     pub(crate) fn get_system(&self, key: &str, max: usize) -> Result<Option<Vec<u8>>, GetError> {
         let Some(slot) = self.existing_slot_of(&system_key(key)?)? else {
             return Ok(None);
         };
-        let mut value = vec![0; max];
-        Ok(slot.get_to_slice(&mut value)?.map(|(_, len)| {
-            value.truncate(len);
-            value
-        }))
+        let mut value = vec![0; slot.size()?.unwrap_or(0).min(max)];
+        loop {
+            match slot.get_to_slice(&mut value) {
+                // It was replaced.
+                Err(GetError::TooShort { needed, .. }) if needed <= max => value.resize(needed, 0),
+                copied => {
+                    return Ok(copied?.map(|(_, len)| {
+                        value.truncate(len);
+                        value
+                    }));
+                }
+            }
+        }
     }
 
     /// The keys of the system that begin like this, in no order. Never blocks.
