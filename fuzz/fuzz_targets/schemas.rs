@@ -74,7 +74,9 @@ static ALLOCATOR: Noting = Noting;
 fuzz_target!(|input: &[u8]| {
     let Some((len, rest)) = input.split_first_chunk() else { return };
     let Some((schema, payload)) = rest.split_at_checked(u16::from_le_bytes(*len).into()) else { return };
+    LARGEST.set(0);
     let Ok(ty) = MessageType::from_bytes(schema) else { return };
+    assert!(LARGEST.get() < 1 << 20, "{} bytes for a schema of {}", LARGEST.get(), schema.len());
     assert_eq!(MessageType::from_bytes(&ty.to_bytes()).as_ref(), Ok(&ty));
     let _ = std::str::from_utf8(payload).map(|json| ty.from_json(json));
     let json = ty.to_json(payload);

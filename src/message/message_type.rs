@@ -247,7 +247,8 @@ impl MessageType {
     /// of a message are compared by their structure, whatever their names.
     ///
     /// What code does is not known here: a `Deserialize` by hand, a function that `#[serde(with = ...)]` names,
-    /// or the type inside of a [`Json`](crate::message::Json) may refuse more.
+    /// or the type inside of a [`Json`](crate::message::Json) may refuse more. Of a message in JSON, nothing but its
+    /// name and version is known.
     ///
     /// # Examples
     ///

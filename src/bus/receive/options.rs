@@ -119,7 +119,8 @@ impl SubscribeOptions {
     /// recipient does not matter. With an empty id, or `*`, receives only messages for all.
     ///
     /// Messages for others are skipped without being decoded: they are neither received nor
-    /// reported, whatever their type is, and also if they have expired. Frames that are damaged are
+    /// reported, whatever their type is, and also if they have expired. So the newest message of the key is not
+    /// checked when the subscriber is created. Frames that are damaged are
     /// reported, because their recipient is not known.
     ///
     /// Skipped messages are messages of the key in every other respect. A message that is overwritten

@@ -141,6 +141,39 @@ pub struct Strict {
     pub a: u8,
 }
 
+#[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
+pub struct Signed {
+    pub a: u16,
+}
+
+#[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
+pub struct Doubled {
+    pub a: f32,
+}
+
+#[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
+pub struct Listed {
+    pub a: Vec<u16>,
+}
+
+#[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
+pub enum RemovedToOther {
+    One,
+    Two,
+}
+
+#[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
+pub struct Page<T> {
+    pub item: T,
+}
+
+#[derive(Schema, Serialize, Deserialize, Debug, PartialEq)]
+pub struct User {
+    pub a: u8,
+}
+
+pub type Paged = Page<User>;
+
 samples! {
     AddedOption: _ => Self { a: 1 };
     AddedDefault: _ => Self { a: 1 };
@@ -163,4 +196,9 @@ samples! {
     Retyped: _ => Self { a: "a".to_owned() };
     Floated: _ => Self { a: 1 };
     Strict: _ => Self { a: 1 };
+    Signed: number => Self { a: number as u16 };
+    Doubled: _ => Self { a: 0.5 };
+    Listed: number => Self { a: vec![1; 1 + number as usize] };
+    RemovedToOther: number => if number == 0 { Self::One } else { Self::Two };
+    Paged: _ => Self { item: User { a: 1 } };
 }

@@ -155,6 +155,41 @@ pub struct Strict {
     pub b: Option<u8>,
 }
 
+#[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
+pub struct Signed {
+    pub a: i32,
+}
+
+#[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
+pub struct Doubled {
+    pub a: f64,
+}
+
+#[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
+pub struct Listed {
+    pub a: [u16; 2],
+}
+
+#[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
+pub enum RemovedToOther {
+    One,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Message, Serialize, Deserialize, Debug, PartialEq)]
+#[message(alias = "Page<User>")]
+pub struct Page<T> {
+    pub item: T,
+}
+
+#[derive(Schema, Serialize, Deserialize, Debug, PartialEq)]
+pub struct Member {
+    pub a: u8,
+}
+
+pub type Paged = Page<Member>;
+
 samples! {
     AddedOption: _ => Self { a: 2, b: Some(3) };
     AddedDefault: _ => Self { a: 2, b: 3, c: 4 };
@@ -177,4 +212,9 @@ samples! {
     Retyped: _ => Self { a: vec![1] };
     Floated: _ => Self { a: 0.5 };
     Strict: _ => Self { a: 2, b: Some(3) };
+    Signed: number => Self { a: 3 - 4 * number as i32 };
+    Doubled: _ => Self { a: 0.25 };
+    Listed: _ => Self { a: [2, 3] };
+    RemovedToOther: _ => Self::One;
+    Paged: _ => Self { item: Member { a: 2 } };
 }

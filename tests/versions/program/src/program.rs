@@ -35,6 +35,7 @@ fn main() {
     run_by_kind! {
         AddedOption AddedDefault AddedRequired Removed RemovedOption Reordered RenamedField Widened Optional VariantAdded
         OtherVariant VariantRemoved VariantsReordered Renamed InnerRenamed VersionRaised Recoded Plain Retyped Floated Strict
+        Signed Doubled Listed RemovedToOther Paged
     }
 }
 

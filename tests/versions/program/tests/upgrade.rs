@@ -79,6 +79,15 @@ const ROWS: &[(&str, Expected, Expected)] = &[
     ("Plain", None(1, "read by their own type only"), None(1, "read by their own type only")),
     ("Retyped", None(1, "at `a`"), None(1, "at `a`")),
     ("Floated", None(1, "at `a`"), None(1, "at `a`")),
+    (
+        "Signed",
+        All(&["Signed { a: 0 }", "Signed { a: 1 }"]),
+        Some(&[Ok("Signed { a: 3 }"), Err("at `a`, invalid value: integer `-1`")]),
+    ),
+    ("Doubled", All(&["Doubled { a: 0.5 }"]), None(1, "at `a`")),
+    ("Listed", Some(&[Err("at `a`"), Ok("Listed { a: [1, 1] }")]), All(&["Listed { a: [2, 3] }"])),
+    ("RemovedToOther", All(&["One", "Other"]), All(&["One"])),
+    ("Paged", All(&["Page { item: Member { a: 1 } }"]), None(1, "the sender's type is Page<Member>")),
     ("Strict", All(&["Strict { a: 1, b: None }"]), None(1, "at `b`")),
 ];
 
