@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{GenericParam, Ident, Index, Type};
 
-use crate::emit::{local, with_schema_bounds};
+use crate::generics::{local, with_schema_bounds};
 use crate::model::{Field, Fields, Input, Shape, Style, Variant};
 use crate::rename::Rule;
 

@@ -7,6 +7,7 @@
 
 mod emit;
 mod emit_schema;
+mod generics;
 mod model;
 mod rename;
 mod serde_attributes;
