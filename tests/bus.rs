@@ -287,6 +287,44 @@ fn a_message_of_another_type_is_an_error_that_names_both() {
 }
 
 #[test]
+fn a_stream_that_is_dropped_before_its_end_publishes_a_fault() {
+    let name = Name::new();
+    let bus = bus::<Prompt>(&name);
+    let mut received = bus.subscribe("k").unwrap();
+    let mut publisher = bus.publisher("k").unwrap();
+    let (dropped, panicked) = (Uuid::now_v7(), Uuid::now_v7());
+    let mut stream = publisher.stream(dropped).attempt(2);
+    stream.send(&prompt("a")).unwrap();
+    drop(stream);
+    assert_eq!(received.recv().unwrap().text, "a");
+    let Err(RecvError::Fault(fault)) = received.recv() else { panic!("no fault") };
+    let envelope = fault.envelope();
+    assert_eq!((envelope.id(), envelope.seq(), envelope.eof(), envelope.attempt()), (dropped, 1, true, 2));
+    assert_eq!(fault.code, FaultCode::InternalError.code());
+    let panics = std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                let _stream = publisher.stream(panicked);
+                panic!("the model");
+            })
+            .join()
+    });
+    assert!(panics.is_err());
+    let Err(RecvError::Fault(fault)) = received.recv() else { panic!("no fault") };
+    assert_eq!((fault.envelope().id(), fault.envelope().seq()), (panicked, 0));
+    // Once each, and not where the key was removed.
+    publisher.stream(dropped).fault(&Fault::new(FaultCode::InternalError, "failed")).unwrap();
+    assert!(matches!(received.recv(), Err(RecvError::Fault(_))));
+    publisher.stream(dropped).finish(&prompt("b")).unwrap();
+    assert_eq!(received.recv().unwrap().text, "b");
+    assert!(received.try_recv().unwrap().is_none());
+    let stream = publisher.stream(dropped);
+    bus.store().unset("k").unwrap();
+    drop(stream);
+    assert_eq!(bus.store().keys(), [""; 0]);
+}
+
+#[test]
 fn a_stream_is_numbered_and_ends_and_its_receivers_get_a_fault_as_an_error() {
     let name = Name::new();
     let bus = bus::<Prompt>(&name);

@@ -104,7 +104,7 @@ fn answer(
         Err(error) => {
             eprintln!("chat: {component}: {error}");
             let fault = Fault::new(FaultCode::InternalError, truncated(error.to_string()));
-            publisher.fault(prompt.envelope().id(), &fault)?;
+            answer.stream.fault(&fault)?;
         }
     }
     Ok(())

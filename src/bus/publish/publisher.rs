@@ -314,11 +314,13 @@ impl<T: Message> Publisher<T> {
     /// # Ok::<(), splinter_bus::Error>(())
     /// ```
     pub fn fault(&mut self, id: Uuid, fault: &Fault) -> Result<Sent, PublishError> {
-        let fingerprint = self.writer.sender.shared.fault_fingerprint;
+        let fingerprint = self.fault_fingerprint();
         let info = MessageInfo { fingerprint, ts: clock::unix_nanos(), id, chunk: Chunk::ONLY, overrides: None };
         self.send(fault, info, Deadline::Now)
     }
+}
 
+impl<T> Publisher<T> {
     #[inline]
     pub(super) fn send<M: Message>(
         &mut self,
@@ -342,6 +344,10 @@ impl<T: Message> Publisher<T> {
 
     pub(super) fn fingerprint(&self) -> u64 {
         self.writer.sender.shared.message_type.fingerprint()
+    }
+
+    pub(super) fn fault_fingerprint(&self) -> u64 {
+        self.writer.sender.shared.fault_fingerprint
     }
 }
 

@@ -8,21 +8,23 @@ use super::publisher::Publisher;
 use super::sent::Sent;
 use super::writer::{Chunk, MessageInfo, Overrides};
 use crate::bus::error::PublishError;
-use crate::message::Message;
+use crate::frame::FaultCode;
+use crate::message::{Fault, Message};
 use crate::os::clock;
 use crate::store::wait::Deadline;
 
 impl<T: Message> Publisher<T> {
     /// Begins a stream of messages. `id` is that of the query that they answer, or a new one.
     pub fn stream(&mut self, id: Uuid) -> Stream<'_, T> {
-        Stream { publisher: self, id, seq: 0, attempt: 1 }
+        Stream { publisher: self, id, seq: 0, attempt: 1, has_ended: false }
     }
 }
 
 /// A sequence of messages with one id. They are numbered from 0, and the last one is marked.
 ///
-/// If a stream is dropped without its last message, its receivers wait for that message. Call
-/// [`finish`](Self::finish), or report a [fault](Publisher::fault).
+/// [`finish`](Self::finish) or [`fault`](Self::fault) ends it. A stream that is dropped before publishes a fault
+/// ([`FaultCode::InternalError`]), so that its receivers do not wait: also if a panic drops it, and unless the key
+/// was removed, or no cell is free. A process that is killed publishes nothing.
 ///
 /// # Examples
 ///
@@ -55,6 +57,8 @@ pub struct Stream<'a, T> {
     id: Uuid,
     seq: u32,
     attempt: u8,
+    /// It has its last message, or its fault.
+    has_ended: bool,
 }
 
 impl<T: Message> Stream<'_, T> {
@@ -74,7 +78,7 @@ impl<T: Message> Stream<'_, T> {
     pub fn send(&mut self, message: &T) -> Result<Sent, PublishError> {
         // The last number is reserved for the last message.
         let next = self.seq.checked_add(1).ok_or(PublishError::StreamTooLong)?;
-        let sent = self.publish(message, Chunk { seq: self.seq, eof: false })?;
+        let sent = self.publish(self.publisher.fingerprint(), message, Chunk { seq: self.seq, eof: false })?;
         self.seq = next;
         Ok(sent)
     }
@@ -85,20 +89,68 @@ impl<T: Message> Stream<'_, T> {
     ///
     /// [`PublishError`]: the stream has no last message.
     pub fn finish(mut self, message: &T) -> Result<Sent, PublishError> {
-        self.publish(message, Chunk { seq: self.seq, eof: true })
+        let sent = self.publish(self.publisher.fingerprint(), message, Chunk { seq: self.seq, eof: true })?;
+        self.has_ended = true;
+        Ok(sent)
     }
 
-    fn publish(&mut self, message: &T, chunk: Chunk) -> Result<Sent, PublishError> {
-        let overrides = Overrides { attempt: self.attempt, ..Overrides::default() };
-        let (fingerprint, ts) = (self.publisher.fingerprint(), clock::unix_nanos());
-        let info = MessageInfo { fingerprint, ts, id: self.id, chunk, overrides: Some(&overrides) };
-        self.publisher.send(message, info, Deadline::Now)
+    /// Ends the stream with a fault instead of a last message. Its receivers get it as
+    /// [`RecvError::Fault`](crate::RecvError::Fault).
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: nothing was published.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use splinter_bus::frame::FaultCode;
+    /// use splinter_bus::message::Fault;
+    /// use splinter_bus::{Bus, RecvError};
+    ///
+    /// # let name = format!("splinter-doc-stream-fault-{}", std::process::id());
+    /// let bus: Bus<Vec<u8>> = Bus::create(&name)?;
+    /// let query = bus.publish("queries", &b"Why is the sky blue?".to_vec())?;
+    /// let mut answers = bus.subscribe("answers")?;
+    /// let mut publisher = bus.publisher("answers")?;
+    /// let mut stream = publisher.stream(query.id);
+    /// stream.send(&b"Air scatters".to_vec())?;
+    /// stream.fault(&Fault::new(FaultCode::InternalError, "the model has gone"))?;
+    /// assert_eq!(**answers.recv()?, *b"Air scatters");
+    /// assert!(matches!(answers.recv(), Err(RecvError::Fault(_))));
+    /// # splinter_bus::Store::remove(&name)?;
+    /// # Ok::<(), splinter_bus::Error>(())
+    /// ```
+    pub fn fault(mut self, fault: &Fault) -> Result<Sent, PublishError> {
+        let sent = self.publish(self.publisher.fault_fingerprint(), fault, Chunk { seq: self.seq, eof: true })?;
+        self.has_ended = true;
+        Ok(sent)
     }
 
     /// The number of messages that were sent.
     #[must_use]
     pub fn sent(&self) -> u32 {
         self.seq
+    }
+}
+
+impl<T> Stream<'_, T> {
+    fn publish<M: Message>(&mut self, fingerprint: u64, message: &M, chunk: Chunk) -> Result<Sent, PublishError> {
+        let overrides = Overrides { attempt: self.attempt, ..Overrides::default() };
+        let info =
+            MessageInfo { fingerprint, ts: clock::unix_nanos(), id: self.id, chunk, overrides: Some(&overrides) };
+        self.publisher.send(message, info, Deadline::Now)
+    }
+}
+
+impl<T> Drop for Stream<'_, T> {
+    fn drop(&mut self) {
+        // A key that was removed is not created again for this: perhaps nobody would remove it.
+        if !self.has_ended && self.publisher.slot.exists() {
+            let fault = Fault::new(FaultCode::InternalError, "the stream was dropped before its end");
+            // If it cannot be published, the receivers are no worse off than if this process was killed.
+            let _ = self.publish(self.publisher.fault_fingerprint(), &fault, Chunk { seq: self.seq, eof: true });
+        }
     }
 }
 
