@@ -126,6 +126,45 @@ fn a_job_that_a_worker_cannot_read_stays_for_one_that_can() {
     assert_eq!(unable.recv().unwrap().text, [4]);
 }
 
+#[test]
+fn a_refused_job_is_reported_once_also_while_another_worker_has_it_and_again_when_it_expires() {
+    let name = Name::new();
+    let (v1, v3) = two::<v1::Prompt, v3::Prompt>(&name);
+    let (mut unable, mut able) = (v3.work_queue("k").unwrap(), v1.work_queue("k").unwrap());
+    v1.publisher("k").unwrap().ttl(Duration::from_millis(300)).publish(&old("one")).unwrap();
+    assert!(matches!(unable.recv(), Err(RecvError::OtherType { .. })));
+    for _ in 0..3 {
+        let job = able.recv().unwrap();
+        assert!(unable.try_recv().unwrap().is_none());
+        drop(job);
+        assert!(unable.try_recv().unwrap().is_none());
+    }
+    let snapshot = || v1.store().slot_snapshot("k").unwrap().unwrap().queue.unwrap();
+    assert_eq!(snapshot().waiting, 1);
+    // Nobody else is there to see that it has expired.
+    assert!(matches!(unable.recv(), Err(RecvError::Expired { .. })));
+    assert_eq!(snapshot().waiting, 0);
+}
+
+#[test]
+fn a_job_whose_type_becomes_known_is_done() {
+    let name = Name::new();
+    let (v1, v2) = two::<v1::Prompt, v2::Prompt>(&name);
+    let mut jobs = v2.work_queue("k").unwrap();
+    let frame = {
+        let elsewhere = Name::new();
+        let bus: Bus<v1::Prompt> = Bus::create(&elsewhere).unwrap();
+        bus.publish("k", &old("from elsewhere")).unwrap();
+        bus.store().get("k").unwrap().unwrap()
+    };
+    v2.store().set("k", &frame).unwrap();
+    assert!(matches!(jobs.recv(), Err(RecvError::OtherType { .. })));
+    // It is looked at again after a second, and not reported again.
+    assert!(jobs.recv_timeout(Duration::from_millis(1200)).unwrap().is_none());
+    let _publisher = v1.publisher("other").unwrap();
+    assert_eq!(jobs.recv().unwrap().text, "from elsewhere");
+}
+
 #[cfg(feature = "async")]
 #[test]
 fn a_task_with_a_job_that_it_cannot_read_sleeps_until_another_one_comes() {
@@ -179,7 +218,8 @@ fn a_value_that_does_not_fit_is_an_error_that_names_both_types_and_the_field_and
     let error = prompts.recv().unwrap_err();
     println!("{error}");
     let RecvError::OtherType { key, version, source } = &error else { panic!("{error}") };
-    let TypeMismatch { expected, found, reason, .. } = &**source;
+    let TypeMismatch { expected, found, reason, is_known, .. } = &**source;
+    assert!(is_known);
     assert_eq!((key.as_str(), *version), ("k", 1));
     assert!(expected.contains("max_tokens:u16") && found.contains("max_tokens:u32"), "{error}");
     assert!(reason.contains("max_tokens"), "{reason}");

@@ -184,7 +184,7 @@ fn a_type_stays_while_another_process_publishes_it_and_not_when_that_was_killed(
     let name = Name::new();
     let store = Store::create(&name).unwrap();
     let mut actor = Actor::spawn("publisher", &[name.as_ref()]);
-    support::wait_until("the type is there", || !store.message_types().is_empty() && is_pinned(&store, &name));
+    support::wait_until("the type is there", || !store.message_types().is_empty() && is_pinned(&name));
     store.trim().unwrap();
     assert_eq!(store.message_types(), [Answer::message_type()]);
     actor.kill();
@@ -193,7 +193,7 @@ fn a_type_stays_while_another_process_publishes_it_and_not_when_that_was_killed(
 }
 
 /// Whether a participant other than this process has a pin on the first cell of the type's slot.
-fn is_pinned(_: &Store, name: &Name) -> bool {
+fn is_pinned(name: &Name) -> bool {
     let file = File::open(name.path()).unwrap();
     let offsets = Offsets::of(&file);
     let slot = slot_of_type(&file, offsets, Answer::message_type().fingerprint());
@@ -238,14 +238,19 @@ fn a_message_that_is_kept_never_lacks_its_type_while_others_trim_and_publish() {
             }
         });
         let publish = |thread: u8| {
-            let (key, mut entered) = (format!("k{thread}"), 0);
-            for round in (0..2_000_u32).map(|round| (round % 7) as u8) {
+            let (key, mut entered, start) = (format!("k{thread}"), 0, Instant::now());
+            for round in (0_u64..).map(|round| (round % 7) as u8) {
                 let bus = numbered(store, thread * 8 + round);
                 let fingerprint = bus.message_type().fingerprint();
                 entered += u32::from(store.message_type(fingerprint).unwrap().is_none());
-                bus.publish(&key, &Numbered).unwrap();
-                drop(bus);
+                // It waits as long as it takes to leave the type.
+                let mut publisher = bus.publisher(&key).unwrap();
+                publisher.publish(&Numbered).unwrap();
+                drop((publisher, bus));
                 assert!(store.message_type(fingerprint).unwrap().is_some(), "round {round}");
+                if entered > 100 || start.elapsed() > support::DEADLINE {
+                    break;
+                }
             }
             entered
         };
@@ -255,7 +260,7 @@ fn a_message_that_is_kept_never_lacks_its_type_while_others_trim_and_publish() {
         entered.map(|entered| entered.unwrap())
     });
     println!("{entered:?} times, a type was entered again");
-    assert!(entered.iter().all(|&entered| entered > 3));
+    assert!(entered.iter().all(|&entered| entered > 100));
 }
 
 #[test]

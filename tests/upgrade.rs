@@ -373,3 +373,15 @@ fn types_of_another_name_version_or_encoding_are_not_read() {
         assert_eq!(found, wanted);
     }
 }
+
+mod endless {
+    #[derive(splinter_bus::Message, serde::Serialize, serde::Deserialize, Debug)]
+    pub(crate) struct Prompt(pub(crate) Option<Box<Prompt>>);
+}
+
+#[test]
+fn a_type_that_is_an_option_of_itself_is_compared_in_finite_time() {
+    let receiver = first::Prompt::message_type();
+    assert!(matches!(endless::Prompt::message_type().compatible_with(&receiver), Compatibility::No(_)));
+    assert!(read_as::<_, first::Prompt>(&endless::Prompt(Some(Box::new(endless::Prompt(None))))).is_err());
+}

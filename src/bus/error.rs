@@ -173,6 +173,8 @@ pub struct TypeMismatch {
     pub expected: String,
     /// The type that was published, if the store knows it, and its sender.
     pub found: String,
+    /// Whether the store knows the type that was published. If not, it may learn it from the next publisher.
+    pub is_known: bool,
     /// Where the types differ, or why it is not known whether they do.
     pub reason: String,
 }

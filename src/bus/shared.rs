@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::ids::Ids;
-use super::receive::{Reads, Writers};
+use super::receive::{Reads, SenderTypes};
 use super::stored_types::LeftType;
 use crate::frame::Encoding;
 use crate::message::{EncodeError, Fault, Message, MessageType};
@@ -24,7 +24,7 @@ pub(super) struct Shared {
     left_type: LeftType,
     /// Which messages the type can read.
     pub(super) reads: Reads,
-    pub(super) writers: Writers,
+    pub(super) sender_types: SenderTypes,
 }
 
 impl Shared {
@@ -42,7 +42,7 @@ impl Shared {
             ids: Ids::new(),
             is_checked: AtomicU32::new(0),
             left_type: LeftType::default(),
-            writers: Writers::default(),
+            sender_types: SenderTypes::default(),
         }
     }
 

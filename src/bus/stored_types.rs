@@ -6,8 +6,8 @@
 //!
 //! A type is *in use* while a bus publishes it, or a key keeps a message of it. A publishing bus pins the
 //! value, under the lock of the directory. [`Store::trim`] looks for types that no message names. Then it
-//! takes the lock, leaves out those that are pinned, looks at all messages again, and removes the rest. No bus
-//! can begin to publish a type during that; and one that has ended before has left its messages.
+//! takes the lock, leaves out those that are pinned, looks at all messages again, and removes the rest. The lock
+//! keeps buses from pinning a type meanwhile. The messages of a bus that ended earlier are already in the store.
 //!
 //! | crash | leaves |
 //! | --- | --- |
@@ -16,7 +16,8 @@
 //! | `TypesCounted` | nothing |
 
 use std::collections::HashSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, TryLockError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -158,8 +159,19 @@ impl LeftType {
 
     #[cold]
     fn leave_now(&self, store: &Store, message_type: &MessageType, limit: &mut WaitLimit) {
+        // In a child of `fork`, a thread that does not exist there may hold the lock.
+        if store.check_fork().is_err() {
+            return;
+        }
         // Other threads wait here, so that their messages come after the type.
-        let mut retry_at = self.retry_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut retry_at = loop {
+            match self.retry_at.try_lock() {
+                Ok(retry_at) => break retry_at,
+                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) if limit.left().is_zero() => return,
+                Err(TryLockError::WouldBlock) => thread::sleep(limit.left().min(Duration::from_millis(1))),
+            }
+        };
         if self.pinned.get().is_some() || retry_at.is_some_and(|at| Instant::now() < at) {
             return;
         }
@@ -186,7 +198,9 @@ fn leave(store: &Store, message_type: &MessageType, limit: &mut WaitLimit) -> Op
             }
         }
         let slot = match store.system_slot(&key, &options, limit) {
-            Err(DirectoryError::Full { .. } | DirectoryError::NoSpace { .. }) if remove_unused(store, limit) > 0 => {
+            Err(DirectoryError::Full { .. } | DirectoryError::Held { .. } | DirectoryError::NoSpace { .. })
+                if remove_unused(store, limit) > 0 =>
+            {
                 continue;
             }
             slot => slot.ok()?,

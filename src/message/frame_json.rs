@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::message_type::MessageType;
 use crate::frame::{Frame, Kind};
-use crate::schema::ReadError;
+use crate::schema::{ReadError, ReadReason};
 
 /// A frame as one object of JSON: the fields of the envelope, and the message as `payload`. Fields that are
 /// not set are left out.
@@ -81,7 +81,8 @@ impl MessageType {
     ///
     /// # Errors
     ///
-    /// [`ReadError`]: the payload is not such a message, or exceeds a limit.
+    /// [`ReadError`]: the frame has a message of another type, or the payload is not such a message, or exceeds a
+    /// limit.
     ///
     /// # Examples
     ///
@@ -120,6 +121,10 @@ impl MessageType {
             eof: frame.eof(),
             attempt: frame.attempt(),
         };
+        if frame.fingerprint() != self.fingerprint() {
+            let reason = format!("the frame has a message of another type, {:016x}", frame.fingerprint());
+            return Err(ReadReason::Invalid(reason).into());
+        }
         let payload = match frame.kind() {
             Kind::Heartbeat => "null".to_owned(),
             // Line breaks can stand only between the parts of JSON.

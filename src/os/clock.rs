@@ -15,16 +15,14 @@ pub(crate) fn unix_nanos() -> u64 {
     u64::try_from(now.tv_sec).unwrap_or(0).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
 }
 
-/// Milliseconds since the machine started, also while it was suspended: CLOCK_BOOTTIME, modulo
-/// 2^32. The same in all processes of the machine: the offset of a time namespace is subtracted.
-pub(crate) fn boot_millis() -> u32 {
+/// Milliseconds since the machine started, also while it was suspended: CLOCK_BOOTTIME. The same in all processes of the machine: the offset of a time namespace is subtracted.
+pub(crate) fn boot_millis() -> u64 {
     static OFFSET: PerProcess<i64> = PerProcess::new();
     let now = clock_gettime(ClockId::Boottime);
     let nanos = now.tv_sec.wrapping_mul(NANOS_PER_SECOND).wrapping_add(now.tv_nsec);
     // A child of `fork` may be in another time namespace than its parent.
     let offset = OFFSET.get(boot_offset);
-    // The upper bits are cut off.
-    nanos.wrapping_sub(*offset).div_euclid(NANOS_PER_MILLI) as u32
+    nanos.wrapping_sub(*offset).div_euclid(NANOS_PER_MILLI) as u64
 }
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
@@ -75,9 +73,9 @@ mod tests {
         let first = boot_millis();
         let uptime: f64 = fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
         // `/proc/uptime` has the offset of the namespace.
-        let expected = ((uptime * 1000.0) as i64 - boot_offset() / NANOS_PER_MILLI) as u32;
-        let apart = expected.wrapping_sub(first) as i32;
+        let expected = ((uptime * 1000.0) as i64 - boot_offset() / NANOS_PER_MILLI) as u64;
+        let apart = expected.wrapping_sub(first) as i64;
         assert!((-1000..10_000).contains(&apart), "{first} ms by the clock, {expected} ms by the kernel's file");
-        assert!((boot_millis().wrapping_sub(first) as i32) >= 0);
+        assert!(boot_millis() >= first);
     }
 }

@@ -162,8 +162,11 @@ impl<'a> Comparison<'a> {
 
     /// The same, without options: their `None` cannot be read.
     fn present(&mut self, index: Index) -> Index {
-        let mut index = self.resolved(index);
-        while let Node::Option(item) = self.writer.node(index) {
+        let (mut index, mut seen) = (self.resolved(index), HashSet::new());
+        // A type may be an option of itself, however often: then no value is ever present.
+        while let Node::Option(item) = self.writer.node(index)
+            && seen.insert(index)
+        {
             self.partly("the sender may have none, the receiver wants a value");
             index = self.resolved(*item);
         }

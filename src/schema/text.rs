@@ -7,7 +7,9 @@ use super::table::{Fields, Index, Node, Table};
 /// The longest text, in bytes. That of a table from elsewhere could be much longer than the table.
 const MAX_TEXT: usize = 16 << 10;
 
-/// Displays as a list of definitions, at most 16 KiB of it. Each type with a name is defined once; all its uses are its name
+/// Displays as a list of definitions, at most 16 KiB of it.
+///
+/// Each type with a name is defined once; all its uses are its name
 /// and its number. Numbers count from 1, in the order in which the list first mentions the types. If
 /// the type has no name of its own, such as `Vec<User>`, it comes before the list.
 impl fmt::Display for Table {

@@ -88,7 +88,7 @@ impl<T: ?Sized> Loan<T> {
         // Before anything is written: in a child of `fork`, the loan belongs to the parent.
         self.raw.check_fork()?;
         let PendingSend { store, key, id, checksum, has_ttl, .. } = &self.pending;
-        let sent_boot = has_ttl.then(clock::boot_millis);
+        let sent_boot = has_ttl.then(|| clock::boot_millis() as u32);
         frame::seal(&mut self.raw, clock::unix_nanos(), sent_boot, *checksum);
         match self.raw.try_send() {
             Ok(version) => Ok(Sent { id: *id, version }),

@@ -329,6 +329,8 @@ impl<T> Publisher<T> {
         deadline: Deadline,
     ) -> Result<Sent, PublishError> {
         self.writer.write(message, info)?;
+        // It was left when the publisher was made, or tries again from time to time.
+        self.writer.sender.shared.leave_type(&self.store, &mut WaitLimit::new(Duration::ZERO));
         let frame = self.writer.bytes();
         let id = info.id;
         match self.slot.set_within(frame, deadline) {

@@ -87,7 +87,8 @@ impl<T: Message> Stream<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`]: the stream has no last message.
+    /// [`PublishError`]: the message was not published. The stream is dropped, which tries to publish a fault
+    /// instead.
     pub fn finish(mut self, message: &T) -> Result<Sent, PublishError> {
         let sent = self.publish(self.publisher.fingerprint(), message, Chunk { seq: self.seq, eof: true })?;
         self.has_ended = true;
@@ -99,7 +100,7 @@ impl<T: Message> Stream<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`]: nothing was published.
+    /// [`PublishError`]: the fault was not published. The stream is dropped, which tries to publish one again.
     ///
     /// # Examples
     ///

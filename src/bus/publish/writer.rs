@@ -116,7 +116,7 @@ impl Sender {
             id: info.id,
             ts: info.ts,
             // Only a ttl needs it.
-            sent_boot: ttl.map_or(0, |_| clock::boot_millis()),
+            sent_boot: ttl.map_or(0, |_| clock::boot_millis() as u32),
             ttl,
             seq: info.chunk.seq,
             eof: info.chunk.eof,

@@ -94,9 +94,10 @@ macro_rules! async_receivers {
                 // runtime.
                 let found = {
                     let mut inner = self.inner();
+                    let seen = inner.slot().version();
                     match inner.try_recv().transpose() {
                         Some(received) => Ok(received),
-                        None => Err((inner.slot().clone(), inner.wait_of_task())),
+                        None => Err((inner.slot().clone(), inner.wait_of_task(seen))),
                     }
                 };
                 match found {

@@ -5,7 +5,8 @@
 //! as it is known.
 //!
 //! A frame has 32 bits of the boot clock, in milliseconds. So differences are known modulo 2^32 ms,
-//! and half of the range means "later". Where that cannot be right, the wall clock decides, too.
+//! and half of the range means "later". While the machine has run for less than that half, they are exact.
+//! After that, the wall clock decides where the boot clock is ambiguous.
 
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ const BOOT_RANGE: Duration = Duration::from_millis(1 << 31);
 pub(super) struct Times {
     /// Nanoseconds since the Unix epoch.
     pub(super) wall: u64,
-    /// Milliseconds of the boot clock, modulo 2^32.
-    pub(super) boot: u32,
+    /// Milliseconds of the boot clock; of a message, modulo 2^32.
+    pub(super) boot: u64,
 }
 
 /// The age of a message. If the clock that decides is ahead in the message, the age is 0.
@@ -31,10 +32,11 @@ pub(super) struct Times {
 /// ttl is valid, so it never expires too early.
 pub(super) fn age(sent: Times, now: Times, is_of_this_boot: bool) -> Duration {
     let by_wall = Duration::from_nanos(now.wall.saturating_sub(sent.wall));
-    if !is_of_this_boot || by_wall >= BOOT_RANGE {
+    let is_exact = Duration::from_millis(now.boot) < BOOT_RANGE;
+    if !is_of_this_boot || !is_exact && by_wall >= BOOT_RANGE {
         return by_wall;
     }
-    let by_boot = now.boot.wrapping_sub(sent.boot);
+    let by_boot = (now.boot as u32).wrapping_sub(sent.boot as u32);
     if by_boot.wrapping_neg() <= MAX_AHEAD {
         return Duration::ZERO;
     }
@@ -57,13 +59,14 @@ mod tests {
             ("both agree", (WALL, 5000), (WALL + 70, 5070), this_boot, 70),
             ("at the same moment", (WALL, 5000), (WALL, 5000), this_boot, 0),
             ("the wall clock was set forward", (WALL, 5000), (WALL + DAY, 5070), this_boot, 70),
+            ("the wall clock was set forward by a month", (WALL, 5000), (WALL + 30 * DAY, 5070), this_boot, 70),
             ("the wall clock was set back", (WALL, 5000), (WALL - DAY, 5070), this_boot, 70),
             ("sent before a reboot", (WALL, 9_000_000), (WALL + DAY, 5070), false, DAY),
             ("sent before a reboot, by clocks that happen to fit", (WALL, 5000), (WALL + DAY, 5070), false, DAY),
             ("sent before a reboot, by a wall clock that is ahead", (WALL + 1, 5000), (WALL, 5070), false, 0),
-            ("the boot clock wraps", (WALL, u32::MAX - 9), (WALL + 30, 20), this_boot, 30),
+            ("the boot clock wraps", (WALL, (1 << 32) - 10), (WALL + 30, (1 << 32) + 20), this_boot, 30),
             ("slightly ahead", (WALL, 5001), (WALL + 70, 5000), this_boot, 0),
-            ("slightly ahead at the wrap", (WALL, 3), (WALL + 70, u32::MAX), this_boot, 0),
+            ("slightly ahead at the wrap", (WALL, 3), (WALL + 70, (1 << 32) - 1), this_boot, 0),
             ("as far ahead as is plausible", (WALL, 6000), (WALL + 70, 5000), this_boot, 0),
             ("further ahead", (WALL, 6001), (WALL + 70, 5000), this_boot, 70),
             ("the oldest that the boot clock knows", (WALL, 5000), (WALL, (1 << 31) + 4999), this_boot, (1 << 31) - 1),
@@ -74,12 +77,20 @@ mod tests {
                 this_boot,
                 70,
             ),
-            ("25 days old", (WALL, 5000), (WALL + 25 * DAY, (25 * DAY) as u32 + 5000), this_boot, 25 * DAY),
-            ("one turn of the boot clock old", (WALL, 5000), (WALL + (1 << 32), 5000), this_boot, 1 << 32),
-            ("one turn and a little", (WALL, 5000), (WALL + (1 << 32) + 70, 5070), this_boot, (1 << 32) + 70),
+            ("25 days old", (WALL, 5000), (WALL + 25 * DAY, 25 * DAY + 5000), this_boot, 25 * DAY),
+            ("one turn of the boot clock old", (WALL, 5000), (WALL + (1 << 32), (1 << 32) + 5000), this_boot, 1 << 32),
+            (
+                "one turn and a little",
+                (WALL, 5000),
+                (WALL + (1 << 32) + 70, (1 << 32) + 5070),
+                this_boot,
+                (1 << 32) + 70,
+            ),
         ] {
-            let times = |(wall, boot): (u64, u32)| Times { wall: wall * 1_000_000, boot };
-            let age = age(times(sent), times(now), is_of_this_boot);
+            let times = |(wall, boot): (u64, u64)| Times { wall: wall * 1_000_000, boot };
+            let (wall, boot): (u64, u64) = sent;
+            // A frame has 32 bits of it.
+            let age = age(times((wall, boot & 0xffff_ffff)), times(now), is_of_this_boot);
             assert_eq!(age, Duration::from_millis(expected), "{what}");
         }
     }

@@ -2,8 +2,8 @@
 
 use super::origin::Origin;
 use super::sample::Sample;
+use super::sender_types::Reads;
 use super::storage::{AlignedBytes, Storage};
-use super::writers::Reads;
 use crate::bus::error::RecvError;
 use crate::bus::handle::Bus;
 use crate::bus::received::Received;

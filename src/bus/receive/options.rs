@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::writers::Reads;
+use super::sender_types::Reads;
 use crate::store::KeyOptions;
 
 /// The message at which a subscriber begins.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::expiry::{Times, age};
 use super::sample::Sample;
+use super::sender_types::{Reads, Unreadable, found_text};
 use super::storage::{EnvelopeBytes, Storage};
-use super::writers::{Reads, Unreadable, found_text};
 use crate::bus::envelope::Envelope;
 use crate::bus::error::RecvError;
 use crate::bus::received::Received;
@@ -106,7 +106,7 @@ impl Origin<'_> {
             self.check_ttl(frame, ttl)?;
         }
         let is_own = frame.fingerprint() == self.shared.message_type.fingerprint() && frame.encoding() == T::ENCODING;
-        let writer = if is_own { None } else { Some(self.schema_of_writer(frame)?) };
+        let writer = if is_own { None } else { Some(self.schema_of_sender(frame)?) };
         if T::CHECKSUM && !frame.has_checksum() {
             return Err(self.invalid_frame(FrameError::NoChecksum));
         }
@@ -116,7 +116,7 @@ impl Origin<'_> {
     #[inline(never)]
     fn check_ttl(&self, frame: &Frame<'_>, ttl: u32) -> Result<(), RecvError> {
         let ttl = Duration::from_millis(ttl.into());
-        let sent = Times { wall: frame.ts(), boot: frame.sent_boot() };
+        let sent = Times { wall: frame.ts(), boot: frame.sent_boot().into() };
         let now = Times { wall: clock::unix_nanos(), boot: clock::boot_millis() };
         let [by_boot, by_wall] = [true, false].map(|is_of_this_boot| age(sent, now, is_of_this_boot));
         if by_boot.max(by_wall) <= ttl {
@@ -139,7 +139,7 @@ impl Origin<'_> {
     }
 
     #[cold]
-    fn schema_of_writer(&self, frame: &Frame<'_>) -> Result<Arc<Table>, RecvError> {
+    fn schema_of_sender(&self, frame: &Frame<'_>) -> Result<Arc<Table>, RecvError> {
         if let Some(fault) = self.fault_of(frame) {
             return Err(RecvError::Fault(Box::new(fault)));
         }
@@ -148,7 +148,7 @@ impl Origin<'_> {
             let reason = format!("its frame says that it is in {}", frame.encoding());
             return Err(self.other_type(frame, Some(&self.shared.message_type), reason));
         }
-        let schema = self.shared.schema_of_writer(self.store, fingerprint, self.reads);
+        let schema = self.shared.schema_of_sender(self.store, fingerprint, self.reads);
         schema.map_err(|unreadable| {
             let Unreadable { found, reason } = *unreadable;
             self.other_type(frame, found.as_deref(), reason)
@@ -157,8 +157,9 @@ impl Origin<'_> {
 
     #[cold]
     fn other_type(&self, frame: &Frame<'_>, found: Option<&MessageType>, reason: String) -> RecvError {
+        let is_known = found.is_some();
         let found = format!("{}, from {}", found_text(found, frame.fingerprint()), frame.from());
-        let source = self.shared.mismatch(found, reason);
+        let source = self.shared.mismatch(found, is_known, reason);
         self.rejected(RecvError::OtherType { key: self.key.to_owned(), version: self.version, source })
     }
 

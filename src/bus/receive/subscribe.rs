@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::options::{Start, SubscribeOptions};
+use super::sender_types::check_newest;
 use super::subscriber::Subscriber;
-use super::writers::check_newest;
 use crate::bus::error::SubscribeError;
 use crate::bus::handle::Bus;
 use crate::bus::shared::Shared;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::recreate::{RECREATE_INTERVAL, recreate_slot};
-use super::writers::Reads;
+use super::sender_types::Reads;
 use crate::bus::error::{RecvError, SubscribeError};
 use crate::bus::shared::Shared;
 #[cfg(feature = "async")]
@@ -120,7 +120,7 @@ impl<T> Subscriber<T> {
 
     /// What a task waits for, and when it checks again without a notification.
     #[cfg(feature = "async")]
-    pub(super) fn wait_of_task(&self) -> (Want, Option<Instant>) {
+    pub(super) fn wait_of_task(&self, _: u64) -> (Want, Option<Instant>) {
         match self.recheck_at() {
             Some(at) => (Want::Time, Some(at)),
             None => (Want::Newer(self.next - 1), None),

@@ -1,5 +1,6 @@
 //! `WorkQueue`: each message of a key goes to one of several workers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -8,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::origin::Origin;
 use super::recreate::{RECREATE_INTERVAL, recreate_slot};
-use super::writers::{Reads, check_newest};
+use super::sender_types::{Reads, check_newest};
 use crate::bus::envelope::Envelope;
 use crate::bus::error::{AcknowledgeError, RecvError, SubscribeError};
 use crate::bus::handle::Bus;
 use crate::bus::received::Received;
 use crate::bus::shared::Shared;
-use crate::frame::HEADER_LEN;
+use crate::frame::{Frame, HEADER_LEN};
 use crate::message::DecodeOwned;
 use crate::store::directory::WaitLimit;
 #[cfg(feature = "async")]
@@ -27,6 +28,42 @@ use crate::store::{GetError, KeyError, KeyOptions, Slot, Store};
 /// How long a task with messages that it cannot read waits, before it looks for others that were given back.
 #[cfg(feature = "async")]
 const REFUSED_INTERVAL: Duration = Duration::from_millis(100);
+
+/// After what time a worker looks again at a job whose type the store did not know.
+const UNKNOWN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Jobs that a worker could not read, and that may become readable, or expire.
+#[derive(Debug, Default)]
+struct Refused {
+    /// By their versions: when the worker looks at them again.
+    again_at: BTreeMap<u64, Instant>,
+    /// Those that were reported, and at which the worker is about to look again.
+    reported: BTreeSet<u64>,
+}
+
+impl Refused {
+    fn soonest(&self) -> Option<Instant> {
+        self.again_at.values().min().copied()
+    }
+
+    /// The jobs at which the worker looks again now.
+    fn take_due(&mut self, now: Instant) -> Vec<u64> {
+        let due: Vec<u64> = self.again_at.extract_if(.., |_, at| *at <= now).map(|(version, _)| version).collect();
+        if !due.is_empty() {
+            // Those that others have done since the last time do not come back.
+            self.reported = due.iter().copied().collect();
+        }
+        due
+    }
+
+    /// Notes a job that was refused. Returns whether it was reported before.
+    fn note(&mut self, version: u64, again_at: Option<Instant>) -> bool {
+        if let Some(at) = again_at {
+            self.again_at.insert(version, at);
+        }
+        self.reported.remove(&version)
+    }
+}
 
 /// A worker of a work queue: each message of the key goes to one worker, in any process, in order.
 ///
@@ -41,7 +78,7 @@ const REFUSED_INTERVAL: Duration = Duration::from_millis(100);
 /// queue in publishers, too, before they publish. If the queue creates the key, it has 256 cells,
 /// unless the options say otherwise; a key that a publisher has created before has 24. A message that
 /// is damaged, or has expired, is reported once and then acknowledged. A message of a type that this worker
-/// cannot read ([`RecvError::OtherType`]) is reported once and left to other workers.
+/// cannot read ([`RecvError::OtherType`]) is reported once and left to other workers, until it expires.
 ///
 /// If the key is removed, one receive reports it and the next call creates the queue again. If
 /// another process is creating or removing keys at that moment, `try_recv` does not wait and
@@ -80,6 +117,8 @@ pub struct WorkQueue<T> {
     removed: bool,
     /// When to try again to create the key, after the directory was busy.
     retry_at: Option<Instant>,
+    /// Jobs that it could not read, and when it looks at them again.
+    refused: Refused,
     message: PhantomData<fn() -> T>,
 }
 
@@ -153,6 +192,7 @@ impl<T> WorkQueue<T> {
             frame: Vec::new(),
             removed: false,
             retry_at: None,
+            refused: Refused::default(),
             message: PhantomData,
         })
     }
@@ -170,28 +210,30 @@ impl<T> WorkQueue<T> {
     /// Whether a receive would return a message or an error now. Requeues what crashed workers had
     /// leased.
     pub(super) fn is_ready(&self) -> bool {
-        match self.recheck_at() {
-            Some(at) => at <= Instant::now(),
-            None => self.queue.has_work(),
-        }
+        let is_due = || self.recheck_at().is_some_and(|at| at <= Instant::now());
+        is_due() || !self.removed && self.queue.has_work()
     }
 
-    /// What a task waits for, and when it checks again without a notification.
+    /// What a task waits for, and when it checks again without a notification. `seen` is the newest version
+    /// before it looked for work.
     #[cfg(feature = "async")]
-    pub(super) fn wait_of_task(&self) -> (Want, Option<Instant>) {
-        match self.recheck_at() {
-            Some(at) => (Want::Time, Some(at)),
-            // Work that it cannot read must not wake it. What others requeue meanwhile it finds a little later.
-            None if self.queue.has_refused() => {
-                (Want::Newer(self.slot().version()), Some(Instant::now() + REFUSED_INTERVAL))
-            }
-            None => (Want::Work, None),
+    pub(super) fn wait_of_task(&self, seen: u64) -> (Want, Option<Instant>) {
+        let recheck_at = self.recheck_at();
+        if self.removed {
+            return (Want::Time, recheck_at);
         }
+        if !self.queue.has_refused() {
+            return (Want::Work, recheck_at);
+        }
+        // Work that it cannot read must not wake it. What others requeue meanwhile it finds a little later.
+        let soon = Instant::now() + REFUSED_INTERVAL;
+        (Want::Newer(seen), Some(recheck_at.map_or(soon, |at| at.min(soon))))
     }
 
     /// When to check again without a notification.
     pub(super) fn recheck_at(&self) -> Option<Instant> {
-        self.removed.then(|| self.retry_at.unwrap_or_else(Instant::now))
+        let recreate_at = self.removed.then(|| self.retry_at.unwrap_or_else(Instant::now));
+        recreate_at.or_else(|| self.refused.soonest())
     }
 
     /// Creates the queue again; `false` if the directory stayed busy for `limit`.
@@ -269,10 +311,27 @@ impl<T: DecodeOwned> WorkQueue<T> {
                 return Ok(None);
             }
         }
+        loop {
+            for version in self.refused.take_due(Instant::now()) {
+                self.queue.retry(version);
+            }
+            let until = self.refused.soonest().map_or(deadline, |at| deadline.at_latest(at));
+            match self.take_until(until) {
+                Ok(Some(job)) => return Ok(Some(job)),
+                Ok(None) if deadline.left().is_none() => return Ok(None),
+                Err(Some(error)) => return Err(error),
+                Ok(None) | Err(None) => {}
+            }
+        }
+    }
+
+    /// Takes a message before this deadline. `Err(None)`: a job that still cannot be read, which was reported
+    /// before.
+    fn take_until(&mut self, deadline: Deadline) -> Result<Option<Job<T>>, Option<RecvError>> {
         let assignment = match self.queue.take(&mut self.frame, deadline) {
             Ok(Some(assignment)) => assignment,
             Ok(None) => return Ok(None),
-            Err(error) => return Err(self.failed(error)),
+            Err(error) => return Err(Some(self.failed(error))),
         };
         let version = assignment.version();
         let origin =
@@ -281,15 +340,21 @@ impl<T: DecodeOwned> WorkQueue<T> {
         match received {
             Ok(received) => Ok(Some(Job { received, assignment, key: Arc::clone(&self.key) })),
             // Another worker may have the type of its sender.
-            Err(error @ RecvError::OtherType { .. }) => {
+            Err(RecvError::OtherType { key, version, source }) => {
+                let now = Instant::now();
+                let ttl = Frame::parse_mut(&mut self.frame).ok().and_then(|frame| frame.ttl());
+                let expires_at = ttl.and_then(|ttl| now.checked_add(Duration::from_millis(ttl.into())));
+                let known_at = (!source.is_known).then(|| now + UNKNOWN_INTERVAL);
+                let again_at = [expires_at, known_at].into_iter().flatten().min();
+                let was_reported = self.refused.note(version, again_at);
                 self.queue.refuse(assignment);
-                Err(error)
+                Err((!was_reported).then_some(RecvError::OtherType { key, version, source }))
             }
             Err(error) => {
                 // Another worker would fail, too. An error means that the key and the message were
                 // removed, so it is ignored.
                 let _ = assignment.acknowledge();
-                Err(error)
+                Err(Some(error))
             }
         }
     }

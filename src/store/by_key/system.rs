@@ -23,19 +23,18 @@ impl Store {
         Ok(self.slot_at(self.find_or_insert(&system_key(key)?, options, limit)?))
     }
 
-    /// Pins the newest value of a key of the system; `None` if there is no such key, or it has no value.
+    /// Pins the newest value of a key of the system; `None` if there is no such key, or it has no value that can
+    /// be pinned.
     ///
     /// While the pin exists, no process removes the key by
     /// [`unset_system_unpinned`](Self::unset_system_unpinned).
-    pub(crate) fn pin_system(&self, key: &str, limit: &mut WaitLimit) -> Result<Option<Pinned>, GetError> {
+    pub(crate) fn pin_system(&self, key: &str, limit: &mut WaitLimit) -> Result<Option<Pinned>, DirectoryError> {
         self.check_fork()?;
         let key = system_key(key)?;
         // The same lock as for removing it.
-        let _directory = self.session.directory(limit).map_err(|_| GetError::Overtaken)?;
-        match index::find(self.mapped(), &key) {
-            Some(slot_ref) => Pinned::newest(&self.session, slot_ref),
-            None => Ok(None),
-        }
+        let _directory = self.session.directory(limit)?;
+        let found = index::find(self.mapped(), &key);
+        Ok(found.and_then(|slot_ref| Pinned::newest(&self.session, slot_ref).ok()?))
     }
 
     /// Copies the newest value of a key of the system; `None` if there is no such key, or it has no value. Never

@@ -35,7 +35,7 @@ impl WaitLimit {
         Self::new(deadline.left().unwrap_or_default().min(LONGEST_WAIT))
     }
 
-    pub(super) fn left(&mut self) -> Duration {
+    pub(crate) fn left(&mut self) -> Duration {
         let limit = self.limit;
         self.end.get_or_insert_with(|| Deadline::after(Some(limit))).left().unwrap_or_default()
     }

@@ -79,6 +79,11 @@ impl Queue {
         self.position.has_refused()
     }
 
+    /// The worker may take this message again, which it has refused.
+    pub(crate) fn retry(&mut self, version: u64) {
+        self.position.retry(version);
+    }
+
     /// Gives a message back that this worker cannot read. It does not take it again.
     pub(crate) fn refuse(&mut self, assignment: Assignment) {
         self.position.refuse(assignment.version());

@@ -20,6 +20,15 @@ impl Deadline {
         }
     }
 
+    /// The earlier one of this deadline and an instant.
+    pub(crate) fn at_latest(self, instant: Instant) -> Self {
+        match self {
+            Self::Now => Self::Now,
+            Self::At(own) => Self::At(own.min(instant)),
+            Self::Never => Self::At(instant),
+        }
+    }
+
     /// The time left; `None` if there is none.
     pub(crate) fn left(self) -> Option<Duration> {
         match self {

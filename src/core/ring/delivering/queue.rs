@@ -77,6 +77,11 @@ impl QueuePosition {
         !self.refused.is_empty()
     }
 
+    /// The worker may lease this message again.
+    pub(crate) fn retry(&mut self, version: u64) {
+        self.refused.remove(&version);
+    }
+
     /// The worker does not lease this message again.
     pub(crate) fn refuse(&mut self, version: u64) {
         self.refused.insert(version);
@@ -188,15 +193,16 @@ impl<'a> Ring<'a> {
 
     fn lease_oldest(self, position: &mut QueuePosition, first: u64) -> Result<Work, ReadError> {
         for _ in 0..retry_limit(self.handle.shape().cells() as usize * CACHE_LINE) {
-            let (mut others_leased, mut oldest_refused) = (false, u64::MAX);
+            let (mut others_leased, mut refused) = (false, BTreeSet::new());
             self.help_commit(self.head());
             let oldest = self
                 .cells()
                 .filter_map(|(index, cell)| {
                     let version = cell::readable(cell).filter(|&version| version >= first)?;
+                    let is_refused = position.refused.contains(&version);
                     match delivery(cell.header).progress_of(version) {
-                        Progress::Waiting { .. } if position.refused.contains(&version) => {
-                            oldest_refused = oldest_refused.min(version);
+                        Progress::Waiting { .. } | Progress::Leased { .. } if is_refused => {
+                            refused.insert(version);
                         }
                         Progress::Waiting { .. } => return Some((version, index)),
                         Progress::Leased { .. } => others_leased = true,
@@ -208,8 +214,8 @@ impl<'a> Ring<'a> {
             if !self.is_current() {
                 return Err(ReadError::Removed);
             }
-            // Others have done the older ones, or are about to.
-            position.refused = position.refused.split_off(&oldest_refused);
+            // The others are done.
+            position.refused = refused;
             let Some((version, index)) = oldest else {
                 return Ok(Work::Nothing { others_leased });
             };

@@ -30,13 +30,13 @@ pub(in crate::bus) enum Reads {
 
 /// The types of other senders that a receiver has met, by their fingerprints.
 #[derive(Debug, Default)]
-pub(in crate::bus) struct Writers {
-    known: Mutex<HashMap<u64, Writer>>,
+pub(in crate::bus) struct SenderTypes {
+    known: Mutex<HashMap<u64, SenderType>>,
 }
 
 /// The type of a sender.
 #[derive(Debug, Clone)]
-struct Writer {
+struct SenderType {
     message_type: Arc<MessageType>,
     /// Why messages of the type cannot be read, if so.
     refused: Option<Arc<str>>,
@@ -51,21 +51,21 @@ pub(in crate::bus) struct Unreadable {
 
 impl Shared {
     /// The error about messages of another type.
-    pub(in crate::bus) fn mismatch(&self, found: String, reason: String) -> Box<TypeMismatch> {
-        Box::new(TypeMismatch { expected: type_text(&self.message_type), found, reason })
+    pub(in crate::bus) fn mismatch(&self, found: String, is_known: bool, reason: String) -> Box<TypeMismatch> {
+        Box::new(TypeMismatch { expected: type_text(&self.message_type), found, is_known, reason })
     }
 
     /// The schema by which messages of another fingerprint are read.
     #[cold]
-    pub(in crate::bus) fn schema_of_writer(
+    pub(in crate::bus) fn schema_of_sender(
         &self,
         store: &Store,
         fingerprint: u64,
         reads: Reads,
     ) -> Result<Arc<Table>, Box<Unreadable>> {
         let unknown = |reason: String| Box::new(Unreadable { found: None, reason });
-        let Writer { message_type, refused } = match self.writer(store, fingerprint) {
-            Ok(Some(writer)) => writer,
+        let SenderType { message_type, refused } = match self.sender_type(store, fingerprint) {
+            Ok(Some(sender)) => sender,
             Ok(None) => {
                 let reason = "its schema is not in the store: its publisher could not leave it there, or has not run on \
                               this store";
@@ -81,10 +81,10 @@ impl Shared {
         Err(Box::new(Unreadable { found: Some(message_type), reason }))
     }
 
-    fn writer(&self, store: &Store, fingerprint: u64) -> Result<Option<Writer>, StoredTypeError> {
-        let known = || self.writers.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(writer) = known().get(&fingerprint) {
-            return Ok(Some(writer.clone()));
+    fn sender_type(&self, store: &Store, fingerprint: u64) -> Result<Option<SenderType>, StoredTypeError> {
+        let known = || self.sender_types.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = known().get(&fingerprint) {
+            return Ok(Some(sender.clone()));
         }
         let Some(message_type) = store.message_type(fingerprint)? else {
             return Ok(None);
@@ -96,13 +96,13 @@ impl Shared {
             }
             Compatibility::Yes | Compatibility::Partly(_) => None,
         };
-        let writer = Writer { message_type: Arc::new(message_type), refused: refused.map(Into::into) };
+        let sender = SenderType { message_type: Arc::new(message_type), refused: refused.map(Into::into) };
         let mut known = known();
         if known.len() >= MAX_REMEMBERED {
             known.clear();
         }
-        known.insert(fingerprint, writer.clone());
-        Ok(Some(writer))
+        known.insert(fingerprint, sender.clone());
+        Ok(Some(sender))
     }
 }
 
@@ -127,14 +127,14 @@ pub(super) fn check_newest(
     if fingerprint == shared.message_type.fingerprint() || fingerprint == shared.fault_fingerprint {
         return Ok(());
     }
-    let Err(unreadable) = shared.schema_of_writer(store, fingerprint, reads) else {
+    let Err(unreadable) = shared.schema_of_sender(store, fingerprint, reads) else {
         return Ok(());
     };
     let Unreadable { found, reason } = *unreadable;
     if found.is_none() {
         return Ok(());
     }
-    let source = shared.mismatch(found_text(found.as_deref(), fingerprint), reason);
+    let source = shared.mismatch(found_text(found.as_deref(), fingerprint), true, reason);
     Err(SubscribeError::OtherType { key: key.to_owned(), source })
 }
 
