@@ -131,7 +131,7 @@ fn a_refused_job_is_reported_once_also_while_another_worker_has_it_and_again_whe
     let name = Name::new();
     let (v1, v3) = two::<v1::Prompt, v3::Prompt>(&name);
     let (mut unable, mut able) = (v3.work_queue("k").unwrap(), v1.work_queue("k").unwrap());
-    v1.publisher("k").unwrap().ttl(Duration::from_millis(300)).publish(&old("one")).unwrap();
+    v1.publisher("k").unwrap().ttl(Duration::from_secs(2)).publish(&old("one")).unwrap();
     assert!(matches!(unable.recv(), Err(RecvError::OtherType { .. })));
     for _ in 0..3 {
         let job = able.recv().unwrap();
