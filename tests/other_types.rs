@@ -63,6 +63,14 @@ fn two<Old: Message, New: Message>(name: &Name) -> (Bus<Old>, Bus<New>) {
     (Bus::on(store.clone()), Bus::on(store))
 }
 
+/// A frame of a type that no publisher has left in the store of the test.
+fn frame_from_elsewhere() -> Vec<u8> {
+    let elsewhere = Name::new();
+    let bus: Bus<v1::Prompt> = Bus::create(&elsewhere).unwrap();
+    bus.publish("k", &old("from elsewhere")).unwrap();
+    bus.store().get("k").unwrap().unwrap()
+}
+
 #[test]
 fn both_versions_receive_what_the_other_one_publishes() {
     let name = Name::new();
@@ -151,13 +159,7 @@ fn a_job_whose_type_becomes_known_is_done() {
     let name = Name::new();
     let (v1, v2) = two::<v1::Prompt, v2::Prompt>(&name);
     let mut jobs = v2.work_queue("k").unwrap();
-    let frame = {
-        let elsewhere = Name::new();
-        let bus: Bus<v1::Prompt> = Bus::create(&elsewhere).unwrap();
-        bus.publish("k", &old("from elsewhere")).unwrap();
-        bus.store().get("k").unwrap().unwrap()
-    };
-    v2.store().set("k", &frame).unwrap();
+    v2.store().set("k", &frame_from_elsewhere()).unwrap();
     assert!(matches!(jobs.recv(), Err(RecvError::OtherType { .. })));
     // It is looked at again after a second, and not reported again.
     assert!(jobs.recv_timeout(Duration::from_millis(1200)).unwrap().is_none());
@@ -266,13 +268,7 @@ fn a_message_whose_type_the_store_does_not_know_is_an_error_and_no_other_message
     let name = Name::new();
     let (v1, v2) = two::<v1::Prompt, v2::Prompt>(&name);
     let mut prompts = v2.subscribe("k").unwrap();
-    let frame = {
-        let elsewhere = Name::new();
-        let bus: Bus<v1::Prompt> = Bus::create(&elsewhere).unwrap();
-        bus.publish("k", &old("from elsewhere")).unwrap();
-        bus.store().get("k").unwrap().unwrap()
-    };
-    v2.store().set("k", &frame).unwrap();
+    v2.store().set("k", &frame_from_elsewhere()).unwrap();
     let error = prompts.recv().unwrap_err().to_string();
     println!("{error}");
     assert!(error.contains("its schema is not in the store") && error.contains("max_tokens:u32"), "{error}");

@@ -73,7 +73,7 @@ impl<'a> Key<'a> {
     }
 
     /// A key of a user, or of the system.
-    pub(crate) fn of_anybody(text: &'a str) -> Option<Self> {
+    pub(crate) fn of_any(text: &'a str) -> Option<Self> {
         Self::new(text).ok().or_else(|| Self::of_system(text))
     }
 
@@ -187,7 +187,7 @@ impl StoredKey {
             bytes.copy_from_slice(&word.to_ne_bytes());
         }
         let text = std::str::from_utf8(bytes.get(1..=bytes[0].into())?).ok()?;
-        let key = Key::of_anybody(text)?;
+        let key = Key::of_any(text)?;
         (Self::of(text.as_bytes()) == *self).then(|| act(text, key))
     }
 }

@@ -73,7 +73,7 @@ impl<T: DecodeOwned> Subscriber<T> {
                     if self.addressed_to.as_deref().is_none_or(|component| frame.is_for(component)) {
                         return origin.message(&frame);
                     }
-                    if !self.goes_on(&mut newest)? {
+                    if !self.should_continue(&mut newest)? {
                         return Ok(None);
                     }
                 }

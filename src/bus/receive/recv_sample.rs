@@ -89,7 +89,7 @@ impl<T: InPlace> Subscriber<T> {
                 return origin.sample(storage);
             };
             match origin.sample_if(storage, |frame| frame.is_for(component)) {
-                Ok(None) if self.goes_on(&mut newest)? => {}
+                Ok(None) if self.should_continue(&mut newest)? => {}
                 found => return found,
             }
         }

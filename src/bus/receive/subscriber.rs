@@ -194,7 +194,7 @@ impl<T> Subscriber<T> {
     /// was published before it skipped the first one (`newest`). So it ends, however fast others
     /// publish.
     #[cold]
-    pub(super) fn goes_on(&mut self, newest: &mut Option<u64>) -> Result<bool, RecvError> {
+    pub(super) fn should_continue(&mut self, newest: &mut Option<u64>) -> Result<bool, RecvError> {
         if self.evicted {
             return Err(self.report_eviction());
         }

@@ -245,7 +245,7 @@ impl<T> WorkQueue<T> {
         };
         self.retry_at = None;
         match Queue::new(slot, Begin::Oldest) {
-            Ok(queue) => self.queue = queue,
+            Ok(queue) => (self.queue, self.refused) = (queue, Refused::default()),
             Err(GetError::Key(KeyError::Removed)) => return Ok(false),
             Err(error) => return Err(RecvError::of(error, &self.key)),
         }
@@ -343,7 +343,8 @@ impl<T: DecodeOwned> WorkQueue<T> {
             Err(RecvError::OtherType { key, version, source }) => {
                 let now = Instant::now();
                 let ttl = Frame::parse_mut(&mut self.frame).ok().and_then(|frame| frame.ttl());
-                let expires_at = ttl.and_then(|ttl| now.checked_add(Duration::from_millis(ttl.into())));
+                // A message of exactly its ttl is valid, and clocks count milliseconds.
+                let expires_at = ttl.and_then(|ttl| now.checked_add(Duration::from_millis(u64::from(ttl) + 2)));
                 let known_at = (!source.is_known).then(|| now + UNKNOWN_INTERVAL);
                 let again_at = [expires_at, known_at].into_iter().flatten().min();
                 let was_reported = self.refused.note(version, again_at);

@@ -108,7 +108,7 @@ fn fill(source: &Store, copy: &Store) -> Result<(), CopyError> {
     }
     let mut value = Vec::new();
     for text in source.keys().into_iter().chain(source.system_keys("")) {
-        let Some(key) = Key::of_anybody(&text) else { continue };
+        let Some(key) = Key::of_any(&text) else { continue };
         let Some(slot) = source.existing_slot_of(&key).map_err(|error| CopyError::of_key(&text, error))? else {
             continue;
         };
